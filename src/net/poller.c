@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/poller.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+enum {
+    // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
+    BATCH = 64,
+};
+
+struct Poller {
+    sd_event *event;
+    sd_event_source *source;
+    int epoll_fd;
+    struct epoll_event batch[BATCH]; // being dispatched: [batch_next, batch_size) is still to come
+    int batch_next;
+    int batch_size;
+    char scratch[POLLER_SCRATCH_BYTES];
+};
+
+static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+                    void *userdata) {
+    Poller *poller = userdata;
+    int n;
+
+    n = epoll_wait(fd, poller->batch, BATCH, 0);
+    if (n < 0)
+        return 0; // EINTR; anything else would come again, and the source must stay
+    poller->batch_size = n;
+    for (poller->batch_next = 0; poller->batch_next < poller->batch_size;) {
+        struct epoll_event *ready = &poller->batch[poller->batch_next++];
+        PollWatch *watch = ready->data.ptr;
+
+        if (watch)
+            watch->handler(watch, ready->events);
+    }
+    poller->batch_size = 0;
+    return 0;
+}
+
+int poller_new(sd_event *event, Poller **ret) {
+    _cleanup_(poller_freep) Poller *poller = NULL;
+    int r;
+
+    poller = calloc(1, sizeof(*poller));
+    if (!poller)
+        return -ENOMEM;
+    poller->event = sd_event_ref(event);
+    poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (poller->epoll_fd < 0)
+        return -errno;
+    r = sd_event_add_io(event, &poller->source, poller->epoll_fd, EPOLLIN, on_ready, poller);
+    if (r < 0)
+        return r;
+    (void) sd_event_source_set_description(poller->source, "poller");
+    *ret = TAKE_PTR(poller);
+    return 0;
+}
+
+Poller *poller_free(Poller *poller) {
+    if (!poller)
+        return NULL;
+    sd_event_source_disable_unref(poller->source);
+    sd_event_unref(poller->event);
+    close_fd(poller->epoll_fd);
+    free(poller);
+    return NULL;
+}
+
+sd_event *poller_event(Poller *poller) {
+    return poller->event;
+}
+
+char *poller_scratch(Poller *poller) {
+    return poller->scratch;
+}
+
+static int control(Poller *poller, int op, PollWatch *watch) {
+    struct epoll_event event = {.events = watch->events, .data.ptr = watch};
+
+    return epoll_ctl(poller->epoll_fd, op, watch->fd, &event) < 0 ? -errno : 0;
+}
+
+int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler) {
+    int r;
+
+    *watch = (PollWatch) {.handler = handler, .fd = fd, .events = events};
+    r = control(poller, EPOLL_CTL_ADD, watch);
+    if (r < 0)
+        watch->fd = -EBADF;
+    return r;
+}
+
+int poller_change(Poller *poller, PollWatch *watch, uint32_t events) {
+    if (watch->events == events)
+        return 0;
+    watch->events = events;
+    return control(poller, EPOLL_CTL_MOD, watch);
+}
+
+void poller_remove(Poller *poller, PollWatch *watch) {
+    if (watch->fd < 0)
+        return;
+    (void) control(poller, EPOLL_CTL_DEL, watch);
+    watch->fd = -EBADF;
+    // It may be freed now: what the running batch still holds of it must not be dispatched.
+    for (int i = poller->batch_next; i < poller->batch_size; i++)
+        if (poller->batch[i].data.ptr == watch)
+            poller->batch[i].data.ptr = NULL;
+}

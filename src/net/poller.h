@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// One inner epoll for the busy sockets, a single source of the sd-event loop. sd-event dispatches one
+// source per epoll_wait(); with many ready sockets that costs several times the work itself
+// (shared measurements: a third of the throughput at 256 downloads). Here each wake-up drains a batch.
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "util/macro.h"
+
+typedef struct Poller Poller;
+typedef struct PollWatch PollWatch;
+
+// `events` as epoll_wait(2) reports them. May add, change and remove any watch, its own included.
+typedef void (*PollHandler)(PollWatch *watch, uint32_t events);
+
+// A file descriptor under watch. Embed it; it must stay where it is until poller_remove().
+struct PollWatch {
+    PollHandler handler;
+    int fd; // borrowed; -EBADF: not watched
+    uint32_t events;
+};
+
+int poller_new(sd_event *event, Poller **ret); // 0 or -errno
+Poller *poller_free(Poller *poller);           // all watches must be gone
+DEFINE_CLEANUP_FUNC(Poller, poller_free)
+
+sd_event *poller_event(Poller *poller);
+
+// Level-triggered. 0 or -errno.
+int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler);
+int poller_change(Poller *poller, PollWatch *watch, uint32_t events);
+// Harmless for a watch that is not watched.
+void poller_remove(Poller *poller, PollWatch *watch);
+
+// Scratch memory for the handler that runs, so that a connection needs a buffer of its own only for
+// what is incomplete.
+enum {
+    POLLER_SCRATCH_BYTES = 65536,
+};
+char *poller_scratch(Poller *poller);

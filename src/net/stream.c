@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/stream.h"
+
+#include <assert.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "util/macro.h"
+
+static void handle_events(PollWatch *watch, uint32_t events);
+
+// The last thing that happens to a stream by itself: the owner may free it in on_closed.
+static void fail(Stream *stream, int error) {
+    stream_close(stream);
+    stream->ops->on_closed(stream, error);
+}
+
+static int update_events(Stream *stream) {
+    uint32_t events = 0;
+
+    if (stream->connecting)
+        events = EPOLLOUT;
+    else {
+        events |= stream->eof ? 0 : EPOLLIN;
+        events |= stream->out.size > 0 ? EPOLLOUT : 0;
+    }
+    return poller_change(stream->poller, &stream->watch, events);
+}
+
+static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
+                        const Endpoint *remote, size_t out_max, bool connecting) {
+    const int on = 1;
+
+    *stream = (Stream) {
+        .watch.fd = -EBADF,
+        .ops = ops,
+        .poller = poller,
+        .out_max = out_max,
+        .remote = *remote,
+        .fd = fd,
+        .connecting = connecting,
+    };
+    // Messages are written whole: waiting for more of them only adds delay.
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN, handle_events);
+}
+
+int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
+                  const Endpoint *remote, size_t out_max) {
+    int r = stream_start(stream, poller, ops, fd, remote, out_max, false);
+
+    if (r < 0)
+        stream_close(stream);
+    return r;
+}
+
+int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const Endpoint *remote,
+                   size_t out_max) {
+    _cleanup_close_ int fd = -EBADF;
+    SocketAddress sockaddr;
+    socklen_t len;
+    int r;
+
+    len = endpoint_to_sockaddr(remote, &sockaddr);
+    fd = socket(sockaddr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, &sockaddr.sa, len) < 0 && errno != EINPROGRESS)
+        return -errno;
+    r = stream_start(stream, poller, ops, TAKE_FD(fd), remote, out_max, true);
+    if (r < 0)
+        stream_close(stream);
+    return r;
+}
+
+static int send_queued(Stream *stream) {
+    while (stream->out.size > 0) {
+        ssize_t n = send(stream->fd, buffer_data(&stream->out), stream->out.size,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN ? 0 : -errno;
+        buffer_consume(&stream->out, n);
+    }
+    return 0;
+}
+
+int stream_flush(Stream *stream) {
+    int r;
+
+    if (stream->fd < 0 || stream->connecting)
+        return 0;
+    r = send_queued(stream);
+    if (r < 0)
+        return r;
+    if (stream->out.size > stream->out_max)
+        return -ENOBUFS;
+    return update_events(stream);
+}
+
+// Shows the owner what is there. `data` is scratch memory, or stream->in's own.
+static int deliver(Stream *stream, const char *data, size_t len) {
+    bool owned = data == buffer_data(&stream->in) && data;
+    size_t consumed = 0;
+    int r;
+
+    r = stream->ops->on_data(stream, data, len, stream->eof, &consumed);
+    if (r < 0 || stream->fd < 0)
+        return r;
+    assert(consumed <= len);
+    if (owned)
+        buffer_consume(&stream->in, consumed);
+    else if (consumed < len)
+        r = buffer_append(&stream->in, data + consumed, len - consumed);
+    return r < 0 ? r : stream_flush(stream);
+}
+
+int stream_reconsider(Stream *stream) {
+    return deliver(stream, buffer_data(&stream->in), stream->in.size);
+}
+
+static int receive(Stream *stream) {
+    char *scratch = poller_scratch(stream->poller);
+    ssize_t n;
+    int r;
+
+    n = recv(stream->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    stream->eof = n == 0;
+    if (stream->in.size == 0)
+        return deliver(stream, scratch, n);
+    r = buffer_append(&stream->in, scratch, n);
+    return r < 0 ? r : stream_reconsider(stream);
+}
+
+static int finish_connect(Stream *stream) {
+    socklen_t len = sizeof(int);
+    int error, r;
+
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return -errno;
+    if (error != 0)
+        return -error;
+    stream->connecting = false;
+    r = stream->ops->on_connected ? stream->ops->on_connected(stream) : 0;
+    return r < 0 ? r : stream_flush(stream);
+}
+
+static void handle_events(PollWatch *watch, uint32_t events) {
+    Stream *stream = container_of(watch, Stream, watch);
+    int r = 0;
+
+    if (stream->connecting)
+        r = finish_connect(stream);
+    else {
+        if (events & EPOLLOUT)
+            r = stream_flush(stream);
+        if (r >= 0 && !stream->eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+            r = receive(stream);
+        else if (r >= 0 && stream->eof && (events & (EPOLLHUP | EPOLLERR)))
+            r = -ECONNRESET; // nobody is left to read the answer
+    }
+    if (r < 0)
+        fail(stream, r);
+    else if (stream->fd >= 0 && stream->eof && stream->out.size == 0)
+        fail(stream, 0);
+}
+
+static int handle_timeout(sd_event_source *source _unused_, uint64_t usec _unused_,
+                          void *userdata) {
+    Stream *stream = userdata;
+    int r;
+
+    r = stream->ops->on_timeout ? stream->ops->on_timeout(stream) : -ETIMEDOUT;
+    if (r < 0)
+        fail(stream, r);
+    return 0;
+}
+
+int stream_set_timeout(Stream *stream, uint64_t usec) {
+    int r;
+
+    if (usec == 0) {
+        // Most connections need no timer most of the time, and a source costs 400 bytes.
+        stream->timer = sd_event_source_disable_unref(stream->timer);
+        return 0;
+    }
+    if (!stream->timer)
+        return sd_event_add_time_relative(poller_event(stream->poller), &stream->timer,
+                                          CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC,
+                                          handle_timeout, stream);
+    r = sd_event_source_set_time_relative(stream->timer, usec);
+    return r < 0 ? r : sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
+}
+
+int stream_take_fd(Stream *stream) {
+    int fd;
+
+    poller_remove(stream->poller, &stream->watch);
+    fd = TAKE_FD(stream->fd);
+    stream_close(stream);
+    return fd;
+}
+
+void stream_close(Stream *stream) {
+    if (stream->poller)
+        poller_remove(stream->poller, &stream->watch);
+    stream->timer = sd_event_source_disable_unref(stream->timer);
+    buffer_clear(&stream->in);
+    buffer_clear(&stream->out);
+    stream->fd = close_fd(stream->fd);
+}

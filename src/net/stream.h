@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// One TCP connection: bytes in as views, bytes out through a bounded queue, one timeout. All
+// callbacks run from the loop. Embed it in the object that owns the connection.
+//
+//            stream_connect()                     stream_accept()
+//                  │                                    │
+//                  ▼      on_connected                  ▼
+//             connecting ───────────────────────────► open ──on_data, on_timeout──┐
+//                  │                                    │ ▲───────────────────────┘
+//                  │ error                              │ a callback < 0, an error, the queue over
+//                  ▼                                    ▼ its limit, both directions finished
+//                on_closed (once, last; the owner may free the stream there)
+//
+// The owner may call stream_close() at any time outside of on_data, on_connected and on_timeout, and
+// then on_closed is not called. Inside of them it returns a negative errno instead.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "net/poller.h"
+#include "util/address.h"
+#include "util/buffer.h"
+
+typedef struct Stream Stream;
+
+typedef struct StreamOps {
+    // All bytes that have arrived and were not consumed; `eof`: no more will come. Sets *ret_consumed
+    // (<= len). What is written meanwhile leaves in one segment. 0, or a negative errno to close.
+    int (*on_data)(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed);
+    // 0 or a negative errno; NULL = -ETIMEDOUT.
+    int (*on_timeout)(Stream *stream);
+    // Only for stream_connect().
+    int (*on_connected)(Stream *stream);
+    // error: 0 = both sides are finished, else a negative errno.
+    void (*on_closed)(Stream *stream, int error);
+} StreamOps;
+
+struct Stream {
+    PollWatch watch;
+    const StreamOps *ops;
+    Poller *poller;
+    sd_event_source *timer;
+    Buffer in;  // arrived, not consumed
+    Buffer out; // written, not sent
+    size_t out_max;
+    Endpoint remote;
+    int fd; // owned; -EBADF once closed or taken
+    bool connecting;
+    bool eof;
+};
+
+// Takes over an accepted, non-blocking fd, whatever the result. 0 or -errno.
+int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
+                  const Endpoint *remote, size_t out_max);
+
+// Begins to connect. 0 or -errno; a refused connection may also come through on_closed.
+int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const Endpoint *remote,
+                   size_t out_max);
+
+// Calls on_timeout once after `usec`; 0 = never.
+int stream_set_timeout(Stream *stream, uint64_t usec);
+
+// Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
+// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting.
+static inline Buffer *stream_out(Stream *stream) {
+    return &stream->out;
+}
+int stream_flush(Stream *stream);
+
+// Runs on_data again on what has not been consumed: for a silence that completes a message.
+int stream_reconsider(Stream *stream);
+
+// Hands the socket over, without unsent and unconsumed bytes; the stream is closed then.
+int stream_take_fd(Stream *stream);
+
+// Frees all it holds. Harmless on a closed or zeroed-with-STREAM_INIT stream.
+void stream_close(Stream *stream);
+
+#define STREAM_INIT {.watch = {.fd = -EBADF}, .fd = -EBADF}

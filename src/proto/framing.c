@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+
+#include "proto/framing.h"
+
+#include <string.h>
+
+#include "proto/protocol.h"
+#include "util/macro.h"
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool starts_with(const char *data, size_t len, const char *word) {
+    return len >= strlen(word) && memcmp(data, word, strlen(word)) == 0;
+}
+
+static FrameResult message(const char *data, size_t len, size_t consumed, const char **ret,
+                           size_t *ret_len, size_t *ret_consumed) {
+    while (len > 0 && is_space(data[len - 1]))
+        len--;
+    while (len > 0 && is_space(*data)) {
+        data++;
+        len--;
+    }
+    *ret = data;
+    *ret_len = len;
+    *ret_consumed = consumed;
+    return FRAME_MESSAGE;
+}
+
+static size_t line_max(const Framer *framer) {
+    return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : LINE_BYTES_MAX;
+}
+
+static size_t raw_max(const Framer *framer) {
+    return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : RAW_BYTES_MAX;
+}
+
+static FrameResult next_line(const Framer *framer, const char *data, size_t len, bool quiet,
+                             const char **ret, size_t *ret_len, size_t *ret_consumed) {
+    const char *newline = len > 0 ? memchr(data, '\n', MIN(len, line_max(framer))) : NULL;
+
+    if (newline)
+        return message(data, newline - data, newline - data + 1, ret, ret_len, ret_consumed);
+    if (len >= line_max(framer))
+        return FRAME_TOO_LONG;
+    // A LINE peer that half-closes may leave its last line unterminated.
+    if (quiet && len > 0)
+        return message(data, len, len, ret, ret_len, ret_consumed);
+    return FRAME_MORE;
+}
+
+// Records end with '>', so that a word right behind them is a message of its own even if both arrive
+// at once. Returns the bytes of the records.
+static size_t raw_records_len(const char *data, size_t len) {
+    for (const char *p = data; (p = memchr(p, '>', data + len - p)); p++) {
+        const char *word = p + 1;
+
+        while (word < data + len && is_space(*word))
+            word++;
+        if (starts_with(word, data + len - word, WORD_SEARCH) ||
+            starts_with(word, data + len - word, WORD_BYE))
+            return p + 1 - data;
+    }
+    return len;
+}
+
+static FrameResult next_raw(const Framer *framer, const char *data, size_t len, bool quiet,
+                            const char **ret, size_t *ret_len, size_t *ret_consumed) {
+    if (len > raw_max(framer))
+        return FRAME_TOO_LONG;
+    if (len == 0)
+        return FRAME_MORE;
+    if (!quiet)
+        return FRAME_MORE_OR_QUIET;
+    if (*data == '<')
+        len = raw_records_len(data, len);
+    return message(data, len, len, ret, ret_len, ret_consumed);
+}
+
+// HELLO with no newline behind it, and then something else: a RAW peer that did not wait for HI.
+static bool raw_hello(const char *data, size_t len) {
+    size_t n = strlen(WORD_HELLO);
+
+    return starts_with(data, len, WORD_HELLO) && len > n && !is_space(data[n]);
+}
+
+FrameResult frame_next(Framer *framer, const char *data, size_t len, bool quiet, const char **ret,
+                       size_t *ret_len, size_t *ret_consumed) {
+    if (framer->framing == FRAMING_UNKNOWN) {
+        if (raw_hello(data, len)) {
+            framer->framing = FRAMING_RAW;
+            return message(data, strlen(WORD_HELLO), strlen(WORD_HELLO), ret, ret_len,
+                           ret_consumed);
+        }
+        if ((len > 0 && memchr(data, '\n', len)) || len >= line_max(framer))
+            framer->framing = FRAMING_LINE;
+        else if (quiet && len > 0)
+            framer->framing = FRAMING_RAW;
+        else
+            return len > 0 ? FRAME_MORE_OR_QUIET : FRAME_MORE;
+    }
+    if (framer->framing == FRAMING_LINE)
+        return next_line(framer, data, len, quiet, ret, ret_len, ret_consumed);
+    return next_raw(framer, data, len, quiet, ret, ret_len, ret_consumed);
+}

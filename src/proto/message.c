@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+
+#include "proto/message.h"
+
+#include <string.h>
+
+#include "proto/name.h"
+#include "util/macro.h"
+
+// In the order in which they are tried; a word with an argument ends in ':'.
+static const struct {
+    const char *word;
+    MessageKind kind;
+} words[] = {
+    {WORD_SEARCH, MESSAGE_SEARCH},   {WORD_HELLO, MESSAGE_HELLO},
+    {WORD_HI, MESSAGE_HI},           {WORD_BYE, MESSAGE_BYE},
+    {WORD_FOUND, MESSAGE_FOUND},     {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
+    {WORD_REMOVE, MESSAGE_REMOVE},   {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
+};
+
+Message message_parse(const char *data, size_t len) {
+    if (len == 0)
+        return (Message) {.kind = MESSAGE_EMPTY, .argument = data};
+    for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+        size_t n = strlen(words[i].word);
+        bool with_argument = words[i].word[n - 1] == ':';
+
+        if (len < n || memcmp(data, words[i].word, n) != 0 || (!with_argument && len > n))
+            continue;
+        while (n < len && data[n] == ' ')
+            n++;
+        return (Message) {.kind = words[i].kind, .argument = data + n, .argument_len = len - n};
+    }
+    return (Message) {.kind = MESSAGE_RECORDS, .argument = data, .argument_len = len};
+}
+
+int message_search_name(const Message *message, char name[static NAME_BYTES_MAX + 1]) {
+    int n = name_decode(message->argument, message->argument_len, name, NAME_BYTES_MAX + 1);
+
+    return n >= 0 && name_is_valid(name, n) ? 0 : -EBADMSG;
+}
+
+static int put(Buffer *out, const char *text) {
+    return buffer_append(out, text, strlen(text));
+}
+
+static int put_end(Buffer *out, Framing framing) {
+    return framing == FRAMING_LINE ? put(out, "\n") : 0;
+}
+
+int message_put_word(Buffer *out, Framing framing, const char *word) {
+    int r = put(out, word);
+
+    return r < 0 ? r : put_end(out, framing);
+}
+
+int message_put_search(Buffer *out, Framing framing, const char *name) {
+    int r;
+
+    r = put(out, WORD_SEARCH " ");
+    if (r >= 0)
+        r = name_encode(out, name, NAME_IN_MESSAGE);
+    return r < 0 ? r : put_end(out, framing);
+}
+
+int message_put_file(Buffer *out, Framing framing, const char *word, const Record *record,
+                     const RecordSyntax *syntax) {
+    int r;
+
+    r = put(out, word);
+    if (r >= 0)
+        r = put(out, " ");
+    if (r >= 0)
+        r = record_format_file(out, record, syntax);
+    return r < 0 ? r : put_end(out, framing);
+}
+
+int message_put_found(Buffer *out, Framing framing, const RecordSyntax *syntax,
+                      const Record *records, size_t n) {
+    bool each = syntax->brackets && !syntax->one_pair;
+    int r;
+
+    if (n == 0)
+        return message_put_word(out, framing, WORD_NOT_FOUND);
+    r = put(out, WORD_FOUND " ");
+    if (r >= 0 && syntax->brackets && syntax->one_pair)
+        r = put(out, "<");
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        if (i > 0)
+            r = put(out, syntax->list_separator);
+        if (r >= 0 && each)
+            r = put(out, "<");
+        if (r >= 0)
+            r = record_format(out, &records[i], syntax, syntax->named);
+        if (r >= 0 && each)
+            r = put(out, ">");
+    }
+    if (r >= 0 && syntax->brackets && syntax->one_pair)
+        r = put(out, ">");
+    return r < 0 ? r : put_end(out, framing);
+}
+
+int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax,
+                        const Record *records, size_t n) {
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        if (framing == FRAMING_RAW && i > 0)
+            r = put(out, ";");
+        if (r >= 0)
+            r = put(out, "<");
+        if (r >= 0)
+            r = record_format(out, &records[i], syntax, true);
+        if (r >= 0)
+            r = put(out, ">");
+        if (r >= 0)
+            r = put_end(out, framing);
+    }
+    return r;
+}
+
+FileHeaderResult file_header_parse(const char *data, size_t len, bool last, FileHeader *ret) {
+    const size_t word = strlen(WORD_FILE);
+    FileHeader header = {.longest = word, .allowed = 1 << 0};
+
+    if (memcmp(data, WORD_FILE, MIN(len, word)) != 0)
+        return FILE_HEADER_REFUSED;
+    if (len < word)
+        return last ? FILE_HEADER_REFUSED : FILE_HEADER_MORE;
+
+    if (len > word && (data[word] == ' ' || data[word] == '\n')) {
+        header.longest = word + 1;
+        header.allowed |= 1 << 1;
+        if (len > word + 1 && data[word] == ' ' && data[word + 1] == '\n') {
+            header.longest = word + 2;
+            header.allowed |= 1 << 2;
+        }
+    }
+    if (!last && (len == word || (len == word + 1 && data[word] == ' ')))
+        return FILE_HEADER_MORE;
+    *ret = header;
+    return FILE_HEADER_OK;
+}
+
+bool file_header_fits(const FileHeader *header, uint64_t received, uint64_t size,
+                      size_t *ret_header_len) {
+    const size_t word = strlen(WORD_FILE);
+
+    for (size_t n = 0; n <= 2; n++)
+        if ((header->allowed & (1u << n)) && received - (word + n) == size &&
+            received >= word + n) {
+            *ret_header_len = word + n;
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// One message, as framing.h cut it out: what it is, and its argument. Writers append to a Buffer.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/framing.h"
+#include "proto/protocol.h"
+#include "proto/record.h"
+#include "util/buffer.h"
+
+typedef enum MessageKind {
+    MESSAGE_EMPTY,
+    MESSAGE_HELLO,
+    MESSAGE_HI,
+    MESSAGE_SEARCH,    // argument: the name as it was written, see message_search_name()
+    MESSAGE_FOUND,     // argument: the list of records
+    MESSAGE_NOT_FOUND,
+    MESSAGE_REMOVE,    // argument: name, type, size
+    MESSAGE_DOWNLOAD,  // argument: name, type, size
+    MESSAGE_BYE,
+    MESSAGE_RECORDS,   // anything else; argument: the whole of it
+} MessageKind;
+
+typedef struct Message {
+    MessageKind kind;
+    const char *argument; // a view, without outer spaces
+    size_t argument_len;
+} Message;
+
+Message message_parse(const char *data, size_t len);
+
+// The file name of a SEARCH, decoded and valid; 0 or -EBADMSG.
+int message_search_name(const Message *message, char name[static NAME_BYTES_MAX + 1]);
+
+// Writers. `framing` says whether a newline ends the message. 0 or -ENOMEM.
+int message_put_word(Buffer *out, Framing framing, const char *word);
+int message_put_search(Buffer *out, Framing framing, const char *name);
+// "DOWNLOAD: " or "REMOVE: " (`word`) and the file.
+int message_put_file(Buffer *out, Framing framing, const char *word, const Record *record,
+                     const RecordSyntax *syntax);
+// FOUND with `n` >= 1 records, or NOT FOUND.
+int message_put_found(Buffer *out, Framing framing, const RecordSyntax *syntax,
+                      const Record *records, size_t n);
+// The records of a peer that joins: a line each in LINE, one message joined with ';' in RAW.
+int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax,
+                        const Record *records, size_t n);
+
+// B's answer: "FILE: " and then exactly `size` bytes. Programs disagree about white space behind the
+// colon, and a file may itself begin with white space: which of it is header can be known only when
+// the bytes are counted. These are the lengths that the header may have.
+typedef struct FileHeader {
+    size_t longest;      // bytes of the longest header that fits what arrived
+    unsigned allowed;    // bit n: a header of strlen("FILE:") + n bytes is possible, n = 0..2
+} FileHeader;
+
+typedef enum FileHeaderResult {
+    FILE_HEADER_OK,
+    FILE_HEADER_MORE,    // up to FILE_HEADER_BYTES_MAX bytes are needed
+    FILE_HEADER_REFUSED, // anything else than FILE
+} FileHeaderResult;
+
+enum {
+    FILE_HEADER_BYTES_MAX = 7, // "FILE: \n"
+};
+
+// `last`: no more bytes will come soon (silence, end of stream).
+FileHeaderResult file_header_parse(const char *data, size_t len, bool last, FileHeader *ret);
+
+// Whether `received` bytes, header included, can be a whole answer with a file of `size` bytes. If so,
+// *ret_header_len is the header's length.
+bool file_header_fits(const FileHeader *header, uint64_t received, uint64_t size,
+                      size_t *ret_header_len);

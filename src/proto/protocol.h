@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The whole wire in one header: every word, limit and delay. The code that reads and writes it is
+// in this folder; it does no I/O, so that all of it can be fuzzed.
+//
+// FT = FileTracker, A = the peer that asks, B = the peer that owns a file.
+//
+//   A → FT   HELLO                        B's side of a session with FT:
+//   FT → A   HI
+//   A → FT   <record> <record> …            connected ──HELLO──► greeted ──valid record──► accepted
+//   A → FT   SEARCH: name                       │                  │                       │   ▲
+//   FT → A   FOUND: <record>, …                 │ other words      │ SEARCH, BYE           └───┘
+//            or NOT FOUND                       ▼                  ▼                 SEARCH, records,
+//   A → FT   REMOVE: name, type, size         rejected: FT is silent, then closes      REMOVE
+//   A → FT   BYE
+//
+//   A → B    DOWNLOAD: name, type, size
+//   B → A    FILE: + exactly `size` bytes, or a close without a word
+//
+// A record:  <name, type, size, DD/MM/YY, address, port>
+//   name     the file's name without its extension; NAME_BYTES_MAX bytes, see name_is_valid()
+//   type     the extension without its dot, lower case; TYPE_NONE where there is none
+//   size     bytes, decimal
+//   date     last modified, day first
+//   address  IPv4 or IPv6, written plainly; FT publishes the one that it sees
+// In FOUND the name is left out. Programs of others order, bracket and separate the fields in their
+// own way: record-syntax.h says how FT answers each in its own.
+//
+// REMOVE is our addition (src/ARCHITECTURE.md says why): the peer no longer shares that file. It has
+// no answer, and FT keeps the session.
+//
+// Framing is decided by the side that connects, with its first message (framing.h):
+//   LINE     each message ends in \n (or \r\n). Our own programs speak LINE.
+//   RAW      no terminator: a message is what arrives until some silence or a half-close.
+
+#include <stdint.h>
+
+#define WORD_HELLO     "HELLO"
+#define WORD_HI        "HI"
+#define WORD_SEARCH    "SEARCH:"
+#define WORD_FOUND     "FOUND:"
+#define WORD_NOT_FOUND "NOT FOUND"
+#define WORD_REMOVE    "REMOVE:"
+#define WORD_BYE       "BYE"
+#define WORD_DOWNLOAD  "DOWNLOAD:"
+#define WORD_FILE      "FILE:"
+
+#define TYPE_NONE "file"
+
+enum {
+    FT_PORT_DEFAULT = 5555,
+    PEER_PORT_DEFAULT = 5556,
+
+    // "up to 5 files": what FT keeps of a peer where its administrator says nothing else, and what
+    // a peer can count on.
+    FILES_PER_PEER_DEFAULT = 5,
+
+    NAME_BYTES_MAX = 255, // NAME_MAX of every Linux file system
+    TYPE_BYTES_MAX = 32,
+
+    // A record with every character of its name percent-encoded fits four times.
+    LINE_BYTES_MAX = 4096,
+    // A RAW message may hold all records of a peer at once.
+    RAW_BYTES_MAX = 16384,
+    // Records in one FOUND. More sources than that help nobody.
+    RESULTS_MAX = 64,
+    // A FOUND of RESULTS_MAX records in the most verbose syntax.
+    ANSWER_BYTES_MAX = 65536,
+};
+
+// A size must fit off_t.
+#define SIZE_BYTES_MAX ((uint64_t) INT64_MAX)
+
+// Silences, in µs. A bare HELLO may be the beginning of "HELLO\n" in two segments: wait a little
+// longer there than inside a RAW session, where each message costs one silence.
+#define SILENCE_HELLO_USEC    UINT64_C(250000)
+#define SILENCE_RAW_USEC      UINT64_C(80000)
+#define SILENCE_DOWNLOAD_USEC UINT64_C(150000)

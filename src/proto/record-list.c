@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+// Splitting a message into records, and what the way they are joined says of their writer.
+
+#include <string.h>
+
+#include "proto/record.h"
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+RecordList record_list(const char *data, size_t len) {
+    return (RecordList) {
+        .next = data,
+        .end = data + len,
+        .brackets = memchr(data, '<', len),
+    };
+}
+
+// The first of `set` in [p, end), or NULL.
+static const char *find_any(const char *p, const char *end, const char *set) {
+    for (; p < end; p++)
+        if (*p && strchr(set, *p))
+            return p;
+    return NULL;
+}
+
+// Remembers what stood between two records: the character, and whether a space follows it.
+static void note_separator(RecordList *list, const char *begin, const char *end) {
+    size_t n = 0;
+
+    if (list->separator[0] || begin == end)
+        return;
+    for (const char *p = begin; p < end && n < sizeof(list->separator) - 1; p++)
+        if (n == 0 || *p == ' ')
+            list->separator[n++] = *p;
+    list->separator[n] = '\0';
+}
+
+static bool next_bracketed(RecordList *list, const char **ret_begin, const char **ret_end) {
+    const char *stop;
+
+    if (!list->in_pair) {
+        const char *open = memchr(list->next, '<', list->end - list->next);
+
+        if (!open)
+            return false;
+        list->next = open + 1;
+        list->in_pair = true;
+    }
+    stop = find_any(list->next, list->end, ";>");
+    if (!stop) {
+        list->next = list->end; // never closed: whatever it is, it is not a record
+        return false;
+    }
+    *ret_begin = list->next;
+    *ret_end = stop;
+    list->next = stop + 1;
+    if (*stop == ';') {
+        list->one_pair = true;
+        note_separator(list, stop, stop + 1);
+    } else {
+        const char *open = memchr(list->next, '<', list->end - list->next);
+
+        list->in_pair = false;
+        if (open)
+            note_separator(list, list->next, open);
+    }
+    return true;
+}
+
+static bool next_bare(RecordList *list, const char **ret_begin, const char **ret_end) {
+    const char *stop;
+
+    if (list->next >= list->end)
+        return false;
+    stop = find_any(list->next, list->end, "\n;|") ?: list->end;
+    *ret_begin = list->next;
+    *ret_end = stop;
+    list->next = stop < list->end ? stop + 1 : stop;
+    if (list->next < list->end)
+        note_separator(list, stop, stop + 1);
+    return true;
+}
+
+bool record_list_next(RecordList *list, const char **ret, size_t *ret_len) {
+    const char *begin, *end;
+
+    while (list->brackets ? next_bracketed(list, &begin, &end) : next_bare(list, &begin, &end)) {
+        while (begin < end && is_space(*begin))
+            begin++;
+        while (end > begin && is_space(end[-1]))
+            end--;
+        if (begin == end)
+            continue;
+        *ret = begin;
+        *ret_len = end - begin;
+        return true;
+    }
+    return false;
+}
+
+void record_list_learn(const RecordList *list, RecordSyntax *syntax) {
+    const char *separator = list->separator;
+
+    // A single record shows no separator: tight writers are taken to join with ';', others with ", ".
+    // A newline between records is how a registration is written; an answer is one line.
+    if (!separator[0] || separator[0] == '\n' || separator[0] == '\r')
+        separator = syntax->spaced && list->brackets ? ", " : ";";
+    syntax->brackets = list->brackets;
+    syntax->one_pair = list->brackets && (list->one_pair || separator[0] == ';');
+    strncpy(syntax->list_separator, separator, sizeof(syntax->list_separator) - 1);
+    syntax->list_separator[sizeof(syntax->list_separator) - 1] = '\0';
+}

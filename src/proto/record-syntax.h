@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// How a program writes its records. FT learns it from what a peer sends (record_parse(),
+// record_list_next()) and writes FOUND to that peer in the same way, so that no program needs a case
+// of its own: a dialect is a value.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum RecordField {
+    FIELD_TYPE,
+    FIELD_SIZE,
+    FIELD_DATE,
+    FIELD_ADDRESS,
+    FIELD_PORT,
+    _FIELD_COUNT,
+} RecordField;
+
+typedef struct RecordSyntax {
+    uint8_t order[_FIELD_COUNT]; // RecordField, as they follow the name
+    bool named;                  // FOUND repeats the name
+    bool full_name;              // the name is written with its extension
+    bool spaced;                 // fields are separated by ", " and not by ","
+    bool dotted;                 // the type is written with its dot
+    bool long_year;              // 2026 and not 26
+    bool dashed;                 // 23-11-26 and not 23/11/26
+    bool brackets;               // records stand in < >
+    bool one_pair;               // several records share one pair of brackets
+    char list_separator[3];      // between records
+} RecordSyntax;
+
+// <name, type, size, DD/MM/YY, address, port>, FOUND without the name, <r1>, <r2>: the seed's own order.
+extern const RecordSyntax record_syntax_own;
+
+// <name,address,port,.type,DD/MM/YYYY,size>, FOUND with the name, <r1;r2>: the seed authors' program,
+// and what is spoken towards an FT that only knows RAW.
+extern const RecordSyntax record_syntax_authors;

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: MIT
+
+#include "proto/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "proto/name.h"
+#include "util/macro.h"
+#include "util/parse-util.h"
+
+const RecordSyntax record_syntax_own = {
+    .order = {FIELD_TYPE, FIELD_SIZE, FIELD_DATE, FIELD_ADDRESS, FIELD_PORT},
+    .spaced = true,
+    .brackets = true,
+    .list_separator = ", ",
+};
+
+const RecordSyntax record_syntax_authors = {
+    .order = {FIELD_ADDRESS, FIELD_PORT, FIELD_TYPE, FIELD_DATE, FIELD_SIZE},
+    .named = true,
+    .dotted = true,
+    .long_year = true,
+    .brackets = true,
+    .one_pair = true,
+    .list_separator = ";",
+};
+
+// A view of a piece of the message.
+typedef struct Token {
+    const char *data;
+    size_t len;
+} Token;
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static Token token_trim(const char *begin, const char *end) {
+    while (begin < end && is_space(*begin))
+        begin++;
+    while (end > begin && is_space(end[-1]))
+        end--;
+    return (Token) {.data = begin, .len = end - begin};
+}
+
+// The last field of [begin, *end); *end moves to the comma before it, or to `begin` (*ret_first).
+static Token token_take_last(const char *begin, const char **end, bool *ret_first) {
+    const char *comma = memrchr(begin, ',', *end - begin);
+    Token token = token_trim(comma ? comma + 1 : begin, *end);
+
+    *ret_first = !comma;
+    *end = comma ?: begin;
+    return token;
+}
+
+static int days_in_month(int month, int year) {
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
+// True if the text has the shape of a date, possible or not.
+static bool date_shape(const char *text, size_t len, uint64_t value[3], size_t digits[3],
+                       char *ret_separator) {
+    const char *p = text, *end = text + len;
+
+    for (int i = 0; i < 3; i++) {
+        const char *begin = p;
+
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+        digits[i] = p - begin;
+        if (digits[i] < 1 || digits[i] > 4 || parse_u64_n(begin, digits[i], &value[i]) < 0)
+            return false;
+        if (i == 2)
+            break;
+        if (p == end || (*p != '/' && *p != '-') || (i == 1 && *p != *ret_separator))
+            return false;
+        *ret_separator = *p++;
+    }
+    return p == end;
+}
+
+int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, bool *ret_dashed) {
+    uint64_t value[3];
+    size_t digits[3];
+    char separator;
+    int year;
+
+    if (!date_shape(text, len, value, digits, &separator))
+        return -EINVAL;
+    if (digits[0] > 2 || digits[1] > 2 || (digits[2] != 2 && digits[2] != 4))
+        return -EINVAL;
+    year = (int) value[2] + (digits[2] == 2 ? 2000 : 0);
+    if (value[1] < 1 || value[1] > 12 || value[0] < 1 ||
+        value[0] > (uint64_t) days_in_month((int) value[1], year))
+        return -EINVAL;
+    *ret = (Date) {.year = year, .month = value[1], .day = value[0]};
+    *ret_long_year = digits[2] == 4;
+    *ret_dashed = separator == '-';
+    return 0;
+}
+
+Date date_from_time(int64_t unix_seconds) {
+    time_t t = unix_seconds;
+    struct tm tm;
+
+    // Two digits of a year reach from 2000 to 2099, and gmtime_r() fails far outside of that.
+    if (!gmtime_r(&t, &tm) || tm.tm_year + 1900 < 2000)
+        return (Date) {.year = 2000, .month = 1, .day = 1};
+    if (tm.tm_year + 1900 > 2099)
+        return (Date) {.year = 2099, .month = 12, .day = 31};
+    return (Date) {.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday};
+}
+
+// A number, perhaps with its unit: "3000", "3000 bytes". False if it is something else.
+static bool number_shape(Token token, uint64_t *ret, bool *ret_possible) {
+    size_t digits = 0;
+    Token unit;
+    int r;
+
+    while (digits < token.len && token.data[digits] >= '0' && token.data[digits] <= '9')
+        digits++;
+    if (digits == 0)
+        return false;
+    unit = token_trim(token.data + digits, token.data + token.len);
+    if (unit.len > 0 && !(unit.len == 5 && strncasecmp(unit.data, "bytes", 5) == 0) &&
+        !(unit.len == 4 && strncasecmp(unit.data, "byte", 4) == 0))
+        return false;
+    r = parse_u64_n(token.data, digits, ret);
+    *ret_possible = r >= 0 && *ret <= SIZE_BYTES_MAX;
+    return true;
+}
+
+// What has been read of a record so far, from its end.
+typedef struct Fields {
+    unsigned seen; // bit per RecordField
+    uint8_t order_reversed[_FIELD_COUNT];
+    unsigned count;
+    uint64_t size;
+    uint64_t port;
+    Date date;
+    IpAddress address;
+    Token type;
+    Token name; // len == 0: none
+    bool dotted, long_year, dashed, spaced;
+} Fields;
+
+enum FieldResult {
+    FIELD_TAKEN,
+    FIELD_IS_NAME, // this one and all before it are the name
+};
+
+static bool field_seen(const Fields *f, RecordField field) {
+    return f->seen & (1u << field);
+}
+
+static int field_take(Fields *f, RecordField field) {
+    f->seen |= 1u << field;
+    f->order_reversed[f->count++] = field;
+    return FIELD_TAKEN;
+}
+
+// The shape of one field decides what it is. `after_address`: the field before it is an address, which
+// makes a number the port. Returns a FieldResult or -EBADMSG.
+static int field_read(Fields *f, Token token, bool after_address) {
+    uint64_t number, date_value[3];
+    size_t date_digits[3];
+    bool possible, dotted;
+    char separator;
+
+    if (number_shape(token, &number, &possible)) {
+        RecordField field = after_address ? FIELD_PORT : FIELD_SIZE;
+
+        if (field_seen(f, field))
+            return FIELD_IS_NAME;
+        if (!possible || (field == FIELD_PORT && (number < 1 || number > UINT16_MAX)))
+            return -EBADMSG;
+        *(field == FIELD_PORT ? &f->port : &f->size) = number;
+        return field_take(f, field);
+    }
+    if (date_shape(token.data, token.len, date_value, date_digits, &separator)) {
+        if (field_seen(f, FIELD_DATE))
+            return FIELD_IS_NAME;
+        if (date_parse(token.data, token.len, &f->date, &f->long_year, &f->dashed) < 0)
+            return -EBADMSG;
+        return field_take(f, FIELD_DATE);
+    }
+    if (!field_seen(f, FIELD_ADDRESS) && address_parse(token.data, token.len, &f->address) >= 0)
+        return field_take(f, FIELD_ADDRESS);
+
+    dotted = token.len > 1 && token.data[0] == '.';
+    if (field_seen(f, FIELD_TYPE) || !type_is_valid(token.data + dotted, token.len - dotted))
+        return FIELD_IS_NAME;
+    f->type = (Token) {.data = token.data + dotted, .len = token.len - dotted};
+    f->dotted = dotted;
+    return field_take(f, FIELD_TYPE);
+}
+
+static bool ends_with_address(const char *begin, const char *end, bool nameless) {
+    IpAddress ignored;
+    bool first;
+    Token token = token_take_last(begin, &end, &first);
+
+    return (nameless || !first) && address_parse(token.data, token.len, &ignored) >= 0;
+}
+
+// `nameless`: even the first field may be one of the fixed ones.
+static int fields_read(const char *data, size_t len, bool nameless, Fields *ret) {
+    const char *end = data + len;
+    bool first = false;
+    Fields f = {};
+
+    while (!first) {
+        const char *field_end = end;
+        Token token = token_take_last(data, &end, &first);
+        int r = FIELD_IS_NAME;
+
+        if (!first || nameless)
+            r = field_read(&f, token, !first && ends_with_address(data, end, nameless));
+        if (r < 0)
+            return r;
+        if (r == FIELD_IS_NAME) {
+            f.name = token_trim(data, field_end);
+            break;
+        }
+        if (!first && token.data > end + 1)
+            f.spaced = true;
+    }
+    *ret = f;
+    return 0;
+}
+
+static bool type_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
+    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
+}
+
+// Validates what fields_read() found and brings it into the one form that we keep: the name without
+// its extension, the type without its dot.
+static int fields_to_record(const Fields *f, const char *default_name, RecordText *text, Record *ret,
+                            bool *ret_full_name) {
+    NameParts parts;
+    int n;
+
+    if (f->name.len > 0)
+        n = name_decode(f->name.data, f->name.len, text->name, sizeof(text->name));
+    else
+        n = name_decode(default_name, strlen(default_name), text->name, sizeof(text->name));
+    if (n < 0 || !name_is_valid(text->name, n))
+        return -EBADMSG;
+
+    parts = name_split(text->name, n);
+    if (!field_seen(f, FIELD_TYPE)) {
+        memcpy(text->type, parts.type, parts.type_len);
+        text->type[parts.type_len] = '\0';
+    } else {
+        memcpy(text->type, f->type.data, f->type.len);
+        text->type[f->type.len] = '\0';
+    }
+    *ret_full_name = parts.name_len < (size_t) n &&
+                     type_equal(parts.type, parts.type_len, text->type, strlen(text->type));
+    if (*ret_full_name)
+        text->name[parts.name_len] = '\0';
+
+    *ret = (Record) {
+        .name = text->name,
+        .type = text->type,
+        .size = f->size,
+        .modified = f->date,
+        .endpoint = {.address = f->address, .port = (uint16_t) f->port},
+    };
+    return 0;
+}
+
+static bool fields_complete(const Fields *f) {
+    return field_seen(f, FIELD_SIZE) && field_seen(f, FIELD_DATE) && field_seen(f, FIELD_ADDRESS) &&
+           field_seen(f, FIELD_PORT);
+}
+
+// The seed's own order leaves the name out of FOUND; whoever chose another order repeats its records
+// as they were registered.
+static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
+    RecordSyntax syntax = {
+        .full_name = full_name,
+        .spaced = f->spaced,
+        .dotted = f->dotted,
+        .long_year = f->long_year,
+        .dashed = f->dashed,
+    };
+    unsigned n = 0;
+
+    for (unsigned i = f->count; i > 0; i--)
+        syntax.order[n++] = f->order_reversed[i - 1];
+    // A writer without types gets them all the same, last: a record without one says too little.
+    if (!field_seen(f, FIELD_TYPE))
+        syntax.order[n++] = FIELD_TYPE;
+    syntax.named = memcmp(syntax.order, record_syntax_own.order, sizeof(syntax.order)) != 0;
+    return syntax;
+}
+
+int record_parse(const char *data, size_t len, RecordText *text, Record *ret,
+                 RecordSyntax *ret_syntax) {
+    bool full_name;
+    Fields f;
+    int r;
+
+    r = fields_read(data, len, false, &f);
+    if (r < 0)
+        return r;
+    if (!fields_complete(&f) || f.name.len == 0)
+        return -EBADMSG;
+    r = fields_to_record(&f, "", text, ret, &full_name);
+    if (r < 0)
+        return r;
+    if (ret_syntax)
+        *ret_syntax = fields_syntax(&f, full_name);
+    return 0;
+}
+
+int record_parse_found(const char *data, size_t len, const char *searched, RecordText *text,
+                       Record *ret) {
+    bool full_name;
+    Fields f;
+    int r;
+
+    r = fields_read(data, len, true, &f);
+    if (r < 0)
+        return r;
+    if (!fields_complete(&f))
+        return -EBADMSG;
+    return fields_to_record(&f, searched, text, ret, &full_name);
+}
+
+int record_parse_file(const char *data, size_t len, RecordText *text, Record *ret) {
+    Token token = token_trim(data, data + len);
+    bool full_name;
+    Fields f;
+    int r;
+
+    if (token.len >= 2 && token.data[0] == '<' && token.data[token.len - 1] == '>')
+        token = token_trim(token.data + 1, token.data + token.len - 1);
+    r = fields_read(token.data, token.len, false, &f);
+    if (r < 0)
+        return r;
+    if (!field_seen(&f, FIELD_SIZE) || f.name.len == 0)
+        return -EBADMSG;
+    return fields_to_record(&f, "", text, ret, &full_name);
+}
+
+bool record_same_file(const Record *a, const Record *b) {
+    return a->size == b->size && strcmp(a->name, b->name) == 0 && strcasecmp(a->type, b->type) == 0;
+}
+
+static int append_text(Buffer *out, const char *text) {
+    return buffer_append(out, text, strlen(text));
+}
+
+static int field_format(Buffer *out, RecordField field, const Record *record,
+                        const RecordSyntax *syntax) {
+    char text[64];
+
+    switch (field) {
+    case FIELD_TYPE:
+        if (syntax->dotted && append_text(out, ".") < 0)
+            return -ENOMEM;
+        return append_text(out, record->type);
+    case FIELD_SIZE:
+        snprintf(text, sizeof(text), "%" PRIu64, record->size);
+        break;
+    case FIELD_DATE: {
+        char separator = syntax->dashed ? '-' : '/';
+
+        snprintf(text, sizeof(text), "%02u%c%02u%c%0*u", record->modified.day, separator,
+                 record->modified.month, separator, syntax->long_year ? 4 : 2,
+                 syntax->long_year ? record->modified.year : record->modified.year % 100u);
+        break;
+    }
+    case FIELD_ADDRESS:
+        address_format(&record->endpoint.address, text);
+        break;
+    case FIELD_PORT:
+        snprintf(text, sizeof(text), "%u", record->endpoint.port);
+        break;
+    case _FIELD_COUNT:
+        return -EINVAL;
+    }
+    return append_text(out, text);
+}
+
+static int name_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
+                       NameContext context) {
+    int r;
+
+    r = name_encode(out, record->name, context);
+    if (r < 0 || !syntax->full_name || strcasecmp(record->type, TYPE_NONE) == 0)
+        return r;
+    r = append_text(out, ".");
+    return r < 0 ? r : append_text(out, record->type);
+}
+
+int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax, bool named) {
+    const char *separator = syntax->spaced ? ", " : ",";
+    int r = 0;
+
+    if (named)
+        r = name_format(out, record, syntax, NAME_IN_RECORD);
+    for (size_t i = 0; i < _FIELD_COUNT && r >= 0; i++) {
+        if (named || i > 0)
+            r = append_text(out, separator);
+        if (r >= 0)
+            r = field_format(out, syntax->order[i], record, syntax);
+    }
+    return r;
+}
+
+int record_format_file(Buffer *out, const Record *record, const RecordSyntax *syntax) {
+    const char *separator = syntax->spaced ? ", " : ",";
+    int r;
+
+    r = name_format(out, record, syntax, NAME_IN_MESSAGE);
+    if (r >= 0)
+        r = append_text(out, separator);
+    if (r >= 0)
+        r = field_format(out, FIELD_TYPE, record, syntax);
+    if (r >= 0)
+        r = append_text(out, separator);
+    if (r >= 0)
+        r = field_format(out, FIELD_SIZE, record, syntax);
+    return r;
+}

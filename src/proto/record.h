@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// One record: a file at a peer. Reading tells the fields by their shape, never by their place, and
+// from the end, because only the name may hold a comma.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/protocol.h"
+#include "proto/record-syntax.h"
+#include "util/address.h"
+#include "util/buffer.h"
+
+typedef struct Date {
+    uint16_t year; // 2026
+    uint8_t month; // 1..12
+    uint8_t day;   // 1..31
+} Date;
+
+typedef struct Record {
+    const char *name; // valid (name_is_valid()), without its extension; borrowed
+    const char *type; // valid (type_is_valid()), without dot; borrowed
+    uint64_t size;    // bytes
+    Date modified;
+    Endpoint endpoint;
+} Record;
+
+// Where a parsed record's strings live.
+typedef struct RecordText {
+    char name[NAME_BYTES_MAX + 1];
+    char type[TYPE_BYTES_MAX + 1];
+} RecordText;
+
+// Parses one record without its brackets, as a peer registers it: the first field is the name. All of
+// name, size, date, address and port must be there and possible; a missing type is the name's
+// extension. *ret points into *text. *ret_syntax (may be NULL) gets what one record shows of its
+// writer's syntax: order, named, full_name, spaced, dotted, long_year, dashed.
+// 0, or -EBADMSG: not a record.
+int record_parse(const char *data, size_t len, RecordText *text, Record *ret,
+                 RecordSyntax *ret_syntax);
+
+// The same for a record of a FOUND, which may leave the name out: it is `searched` then.
+int record_parse_found(const char *data, size_t len, const char *searched, RecordText *text,
+                       Record *ret);
+
+// Parses "name, type, size" (DOWNLOAD, REMOVE), in brackets or not. Only name, type and size are set.
+int record_parse_file(const char *data, size_t len, RecordText *text, Record *ret);
+
+// Splits a message into its records: every < >, inside a pair also at ';'; without brackets at newline,
+// ';' or '|'. The pieces are views into the message, without brackets and outer spaces.
+typedef struct RecordList {
+    const char *next; // what is still to be split
+    const char *end;
+    bool brackets;  // the message has some
+    bool in_pair;   // `next` is inside < >
+    bool one_pair;  // one pair held several records
+    char separator[3]; // between the first two records, or ""
+} RecordList;
+
+RecordList record_list(const char *data, size_t len);
+// False at the end. An empty piece is skipped.
+bool record_list_next(RecordList *list, const char **ret, size_t *ret_len);
+// Completes what record_parse() learnt with what the list shows of its writer.
+void record_list_learn(const RecordList *list, RecordSyntax *syntax);
+
+// Appends one record, without brackets, to `out`; 0 or -ENOMEM.
+int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax, bool named);
+
+// Appends "name, type, size" in that syntax; 0 or -ENOMEM.
+int record_format_file(Buffer *out, const Record *record, const RecordSyntax *syntax);
+
+// "DD/MM/YY" and the like; 0 or -EINVAL for an impossible day.
+int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, bool *ret_dashed);
+Date date_from_time(int64_t unix_seconds); // in UTC
+
+bool record_same_file(const Record *a, const Record *b); // name, type and size

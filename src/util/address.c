@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+
+#include "util/address.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/macro.h"
+#include "util/parse-util.h"
+
+static IpAddress address_from_v6(const struct in6_addr *v6) {
+    IpAddress address = {};
+
+    if (IN6_IS_ADDR_V4MAPPED(v6)) {
+        address.family = AF_INET;
+        memcpy(&address.v4, &v6->s6_addr[12], sizeof(address.v4));
+    } else {
+        address.family = AF_INET6;
+        address.v6 = *v6;
+    }
+    return address;
+}
+
+int address_parse(const char *text, size_t len, IpAddress *ret) {
+    char copy[INET6_ADDRSTRLEN];
+    IpAddress address = {};
+    struct in6_addr v6;
+
+    if (len == 0 || len >= sizeof(copy))
+        return -EINVAL;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+
+    if (inet_pton(AF_INET, copy, &address.v4) == 1)
+        address.family = AF_INET;
+    else if (inet_pton(AF_INET6, copy, &v6) == 1)
+        address = address_from_v6(&v6);
+    else
+        return -EINVAL;
+    *ret = address;
+    return 0;
+}
+
+void address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]) {
+    if (!inet_ntop(address->family, &address->v6, text, INET6_ADDRSTRLEN))
+        strcpy(text, "-");
+}
+
+static size_t address_size(const IpAddress *address) {
+    return address->family == AF_INET    ? sizeof(address->v4)
+           : address->family == AF_INET6 ? sizeof(address->v6)
+                                         : 0;
+}
+
+bool address_equal(const IpAddress *a, const IpAddress *b) {
+    return a->family == b->family && memcmp(&a->v6, &b->v6, address_size(a)) == 0;
+}
+
+bool address_is_loopback(const IpAddress *address) {
+    if (address->family == AF_INET)
+        return ntohl(address->v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address->family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->v6);
+}
+
+bool address_is_any(const IpAddress *address) {
+    if (address->family == AF_INET)
+        return address->v4.s_addr == INADDR_ANY;
+    return address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6);
+}
+
+bool address_is_local(const IpAddress *address) {
+    const Endpoint endpoint = {.address = *address};
+    _cleanup_close_ int fd = -EBADF;
+    SocketAddress sockaddr;
+    socklen_t len;
+
+    if (address->family == AF_UNSPEC || address_is_any(address))
+        return false;
+    fd = socket(address->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    len = endpoint_to_sockaddr(&endpoint, &sockaddr);
+    return bind(fd, &sockaddr.sa, len) >= 0;
+}
+
+int address_of_host(sa_family_t family, IpAddress *ret) {
+    struct ifaddrs *list;
+    int r = -ENOENT;
+
+    if (getifaddrs(&list) < 0)
+        return -errno;
+    for (struct ifaddrs *i = list; i && r < 0; i = i->ifa_next) {
+        SocketAddress sockaddr = {};
+
+        if (!i->ifa_addr || i->ifa_addr->sa_family != family || !(i->ifa_flags & IFF_UP) ||
+            (i->ifa_flags & IFF_LOOPBACK))
+            continue;
+        memcpy(&sockaddr, i->ifa_addr,
+               family == AF_INET ? sizeof(sockaddr.in) : sizeof(sockaddr.in6));
+        // A link-local address means nothing without an interface: useless in a record.
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&sockaddr.in6.sin6_addr))
+            continue;
+        *ret = endpoint_from_sockaddr(&sockaddr).address;
+        r = 0;
+    }
+    freeifaddrs(list);
+    return r;
+}
+
+void endpoint_format(const Endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX]) {
+    char address[INET6_ADDRSTRLEN];
+    bool v6 = endpoint->address.family == AF_INET6;
+
+    address_format(&endpoint->address, address);
+    snprintf(text, ENDPOINT_TEXT_MAX, "%s%s%s:%u", v6 ? "[" : "", address, v6 ? "]" : "",
+             endpoint->port);
+}
+
+int endpoint_parse(const char *text, Endpoint *ret) {
+    _cleanup_free_ char *host = NULL;
+    Endpoint endpoint = {};
+    int r;
+
+    r = host_port_split(text, 0, &host, &endpoint.port);
+    if (r < 0)
+        return r;
+    r = address_parse(host, strlen(host), &endpoint.address);
+    if (r < 0)
+        return r;
+    *ret = endpoint;
+    return 0;
+}
+
+bool endpoint_equal(const Endpoint *a, const Endpoint *b) {
+    return a->port == b->port && address_equal(&a->address, &b->address);
+}
+
+socklen_t endpoint_to_sockaddr(const Endpoint *endpoint, SocketAddress *ret) {
+    *ret = (SocketAddress) {};
+    if (endpoint->address.family == AF_INET) {
+        ret->in.sin_family = AF_INET;
+        ret->in.sin_addr = endpoint->address.v4;
+        ret->in.sin_port = htons(endpoint->port);
+        return sizeof(ret->in);
+    }
+    ret->in6.sin6_family = AF_INET6;
+    ret->in6.sin6_addr = endpoint->address.v6;
+    ret->in6.sin6_port = htons(endpoint->port);
+    return sizeof(ret->in6);
+}
+
+Endpoint endpoint_from_sockaddr(const SocketAddress *address) {
+    Endpoint endpoint = {};
+
+    if (address->sa.sa_family == AF_INET) {
+        endpoint.address.family = AF_INET;
+        endpoint.address.v4 = address->in.sin_addr;
+        endpoint.port = ntohs(address->in.sin_port);
+    } else if (address->sa.sa_family == AF_INET6) {
+        endpoint.address = address_from_v6(&address->in6.sin6_addr);
+        endpoint.port = ntohs(address->in6.sin6_port);
+    }
+    return endpoint;
+}
+
+int host_port_split(const char *text, uint16_t default_port, char **ret_host, uint16_t *ret_port) {
+    const char *host = text, *host_end, *port_text = NULL;
+    uint64_t port = default_port;
+    char *copy;
+    int r;
+
+    if (*text == '[') {
+        host = text + 1;
+        host_end = strchr(host, ']');
+        if (!host_end || (host_end[1] != '\0' && host_end[1] != ':'))
+            return -EINVAL;
+        if (host_end[1] == ':')
+            port_text = host_end + 2;
+    } else {
+        const char *colon = strchr(text, ':');
+
+        // More than one colon without brackets: a bare IPv6 address.
+        if (colon && strchr(colon + 1, ':'))
+            colon = NULL;
+        host_end = colon ?: text + strlen(text);
+        port_text = colon ? colon + 1 : NULL;
+    }
+    if (host_end == host)
+        return -EINVAL;
+    if (port_text) {
+        r = parse_u64_range(port_text, 1, UINT16_MAX, &port);
+        if (r < 0)
+            return -EINVAL;
+    }
+    copy = strndup(host, host_end - host);
+    if (!copy)
+        return -ENOMEM;
+    *ret_host = copy;
+    *ret_port = port;
+    return 0;
+}

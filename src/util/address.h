@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// IP addresses and endpoints as values. An IPv4-mapped IPv6 address is always held as IPv4, so that
+// one peer has one address whichever socket it came in by.
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+    // "[" IPv6 "]:" port NUL
+    ENDPOINT_TEXT_MAX = INET6_ADDRSTRLEN + 8,
+};
+
+typedef struct IpAddress {
+    sa_family_t family; // AF_INET, AF_INET6, or AF_UNSPEC = none
+    union {
+        struct in_addr v4;
+        struct in6_addr v6;
+    };
+} IpAddress;
+
+typedef struct Endpoint {
+    IpAddress address;
+    uint16_t port; // host byte order
+} Endpoint;
+
+typedef union SocketAddress {
+    struct sockaddr sa;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_storage storage;
+} SocketAddress;
+
+// Plain "192.0.2.7" or "2001:db8::7"; 0 or -EINVAL.
+int address_parse(const char *text, size_t len, IpAddress *ret);
+void address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]);
+bool address_equal(const IpAddress *a, const IpAddress *b);
+bool address_is_loopback(const IpAddress *address);
+bool address_is_any(const IpAddress *address);
+
+// Whether the address is configured on this machine: asks the kernel by binding to it.
+bool address_is_local(const IpAddress *address);
+
+// A non-loopback address of this machine by which others may reach it; 0 or -ENOENT, -errno.
+int address_of_host(sa_family_t family, IpAddress *ret);
+
+// "ADDRESS:PORT" with IPv6 in brackets.
+void endpoint_format(const Endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX]);
+// The reverse, addresses only (names: host_port_split()); 0 or -EINVAL.
+int endpoint_parse(const char *text, Endpoint *ret);
+bool endpoint_equal(const Endpoint *a, const Endpoint *b);
+
+socklen_t endpoint_to_sockaddr(const Endpoint *endpoint, SocketAddress *ret);
+Endpoint endpoint_from_sockaddr(const SocketAddress *address);
+
+// "HOST:PORT", "[IPV6]:PORT" or "HOST" (then *ret_port = default_port). *ret_host is the caller's
+// to free. 0, -EINVAL or -ENOMEM.
+int host_port_split(const char *text, uint16_t default_port, char **ret_host, uint16_t *ret_port);

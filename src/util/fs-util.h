@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+// Opens `path` below dir_fd without ever leaving that directory: no "..", no symlink out of it, no
+// magic link (openat2(2), RESOLVE_BENEATH). Returns an fd or -errno.
+int open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
+
+// Whether `bytes` more fit the file system of fd: 0, -ENOSPC, or -errno. *ret_free = what is free.
+int check_free_space(int fd, uint64_t bytes, uint64_t *ret_free);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+
+#include "util/parse-util.h"
+
+#include <errno.h>
+#include <string.h>
+
+int parse_u64_n(const char *text, size_t len, uint64_t *ret) {
+    uint64_t value = 0;
+
+    if (len == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -EINVAL;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t) (text[i] - '0'), &value))
+            return -ERANGE;
+    }
+    *ret = value;
+    return 0;
+}
+
+int parse_u64(const char *text, uint64_t *ret) {
+    return parse_u64_n(text, strlen(text), ret);
+}
+
+int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret) {
+    uint64_t value;
+    int r;
+
+    r = parse_u64(text, &value);
+    if (r < 0)
+        return r;
+    if (value < min || value > max)
+        return -ERANGE;
+    *ret = value;
+    return 0;
+}
