@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+#include "config/config.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/parse-util.h"
+#include "util/text.h"
+
+void string_list_clear(StringList *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (StringList){};
+}
+
+bool string_list_equal(const StringList *a, const StringList *b) {
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+int config_parse_number(const ConfigKey *key, const char *value, void *field) {
+    return parse_u64_range(value, key->min, key->max, field);
+}
+
+int config_parse_string(const ConfigKey *key _unused_, const char *value, void *field) {
+    char **string = field;
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*string);
+    *string = copy;
+    return 0;
+}
+
+int config_parse_path(const ConfigKey *key, const char *value, void *field) {
+    if (*value != '/')
+        return -EINVAL;
+    return config_parse_string(key, value, field);
+}
+
+int config_parse_list(const ConfigKey *key _unused_, const char *value, void *field) {
+    StringList *list = field;
+    char **items;
+
+    items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->count] = strdup(value);
+    if (!items[list->count])
+        return -ENOMEM;
+    list->count++;
+    return 0;
+}
+
+int config_parse_endpoint(const ConfigKey *key _unused_, const char *value, void *field) {
+    Endpoint endpoint;
+    int r;
+
+    r = endpoint_parse(value, &endpoint);
+    if (r < 0)
+        return r;
+    if (endpoint.port == 0)
+        return -EINVAL;
+    *(Endpoint *) field = endpoint;
+    return 0;
+}
+
+typedef struct Reader {
+    const char *path;
+    FILE *file;
+    unsigned line;
+    const ConfigKey *keys;
+    size_t key_count;
+    const char *const *other_sections;
+    void *target;
+    int error; // the first
+} Reader;
+
+static void reader_fail(Reader *reader, int error) {
+    if (reader->error == 0)
+        reader->error = error;
+}
+
+static bool section_of_another(const Reader *reader, const char *section) {
+    for (const char *const *s = reader->other_sections; s && *s; s++)
+        if (strcmp(*s, section) == 0)
+            return true;
+    return false;
+}
+
+static void warn_unknown(const Reader *reader, const char *section, const char *name) {
+    _cleanup_free_ char *s = text_escape(section, strlen(section));
+    _cleanup_free_ char *n = text_escape(name, strlen(name));
+
+    log_warning("%s:%u: [%s] has no key \"%s\"; ignored", reader->path, reader->line, s ?: "",
+                n ?: "");
+}
+
+// inih calls this for the line that read_line() has just handed out.
+static int on_value(void *userdata, const char *section, const char *name, const char *value) {
+    Reader *reader = userdata;
+
+    for (size_t i = 0; i < reader->key_count; i++) {
+        const ConfigKey *key = &reader->keys[i];
+        int r;
+
+        if (strcmp(key->section, section) != 0 || strcmp(key->name, name) != 0)
+            continue;
+        r = key->parser(key, value, (char *) reader->target + key->offset);
+        if (r < 0) {
+            _cleanup_free_ char *shown = text_escape(value, strlen(value));
+
+            log_error("%s:%u: [%s] %s = %s: expected %s", reader->path, reader->line, section, name,
+                      shown ?: "", key->expected);
+            reader_fail(reader, -EINVAL);
+        }
+        return 1;
+    }
+    if (!section_of_another(reader, section))
+        warn_unknown(reader, section, name);
+    return 1;
+}
+
+// fgets() for inih, which would silently take the rest of a line longer than its buffer for a line of
+// its own. Leading white space is dropped too: inih reads an indented line as more of the value above,
+// and nothing here has a value of two lines.
+static char *read_line(char *buffer, int size, void *userdata) {
+    Reader *reader = userdata;
+    size_t len, blank;
+    int c;
+
+    if (!fgets(buffer, size, reader->file))
+        return NULL;
+    reader->line++;
+    len = strlen(buffer);
+    if (len > 0 && buffer[len - 1] != '\n' && !feof(reader->file)) {
+        log_error("%s:%u: the line is longer than %d bytes", reader->path, reader->line, size - 2);
+        reader_fail(reader, -EINVAL);
+        while ((c = getc(reader->file)) != EOF && c != '\n')
+            ;
+        buffer[0] = '\0';
+    }
+    blank = strspn(buffer, " \t");
+    memmove(buffer, buffer + blank, strlen(buffer) - blank + 1);
+    return buffer;
+}
+
+int config_load(const char *path, const ConfigKey *keys, size_t key_count,
+                const char *const *other_sections, void *target) {
+    Reader reader = {
+        .path = path,
+        .keys = keys,
+        .key_count = key_count,
+        .other_sections = other_sections,
+        .target = target,
+    };
+    int line;
+
+    reader.file = fopen(path, "re");
+    if (!reader.file)
+        return -errno;
+    line = ini_parse_stream(read_line, &reader, on_value, &reader);
+    if (ferror(reader.file))
+        reader_fail(&reader, -EIO);
+    fclose(reader.file);
+    if (line > 0) {
+        log_error("%s:%d: neither [section], nor key = value, nor a comment", path, line);
+        reader_fail(&reader, -EINVAL);
+    } else if (line < 0)
+        reader_fail(&reader, -ENOMEM);
+    return reader.error;
+}

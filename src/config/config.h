@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The configuration file: a table says which key goes where. inih reads the syntax; whoever loads
+// owns a fresh struct, and swaps it in when everything in it was right.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/address.h"
+
+typedef struct ConfigKey ConfigKey;
+
+// Writes the value into `field`. 0; -EINVAL, -ERANGE: not what `expected` says; -ENOMEM. A key that is
+// repeated calls again: single values are replaced, lists grow.
+typedef int (*ConfigParser)(const ConfigKey *key, const char *value, void *field);
+
+struct ConfigKey {
+    const char *section;
+    const char *name;
+    ConfigParser parser;
+    size_t offset;        // of the field in the target struct
+    uint64_t min, max;    // config_parse_number()
+    const char *expected; // completes "expected …" in the message
+};
+
+// Strings in the order of the file; owned.
+typedef struct StringList {
+    char **items;
+    size_t count;
+} StringList;
+void string_list_clear(StringList *list);
+bool string_list_equal(const StringList *a, const StringList *b);
+
+int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
+int config_parse_string(const ConfigKey *key, const char *value, void *field); // char *, owned
+int config_parse_list(const ConfigKey *key, const char *value, void *field);   // StringList
+// Absolute path; no ".." needed, none taken. char *, owned.
+int config_parse_path(const ConfigKey *key, const char *value, void *field);
+// ADDRESS:PORT, an address in brackets if it is IPv6. Endpoint.
+int config_parse_endpoint(const ConfigKey *key, const char *value, void *field);
+
+// Reads the file into `target`, which holds the defaults. Logs each problem with file and line: an
+// unknown key or section warns; keys of a section that no key of the table names, and that
+// `other_sections` lists (NULL-terminated), belong to another program. 0; -EINVAL: a value was wrong;
+// -errno: the file cannot be read (-ENOENT included).
+int config_load(const char *path, const ConfigKey *keys, size_t key_count,
+                const char *const *other_sections, void *target);

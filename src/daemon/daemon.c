@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+
+#include "daemon/daemon.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "util/log.h"
+#include "util/macro.h"
+#include "util/time-util.h"
+
+void daemon_options_done(DaemonOptions *options) {
+    free(options->config_path);
+    *options = (DaemonOptions){};
+}
+
+static int default_config_path(bool user, char **ret) {
+    const char *base = user ? getenv("XDG_CONFIG_HOME") : NULL, *home = getenv("HOME");
+
+    if (!user)
+        *ret = strdup(CONFIG_PATH);
+    else if (base && *base == '/') {
+        if (asprintf(ret, "%s/p2pshare.ini", base) < 0)
+            return -ENOMEM;
+    } else if (asprintf(ret, "%s/.config/p2pshare.ini", home ?: "") < 0)
+        return -ENOMEM;
+    return *ret ? 0 : -ENOMEM;
+}
+
+int daemon_parse_argv(int argc, char *argv[], const char *name, const char *help,
+                      DaemonOptions *options) {
+    static const struct option long_options[] = {
+        {"config", required_argument, NULL, 'c'}, {"user", no_argument, NULL, 'u'},
+        {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {},
+    };
+    int c;
+
+    log_open(name);
+    while ((c = getopt_long(argc, argv, "c:vh", long_options, NULL)) >= 0)
+        switch (c) {
+        case 'c':
+            free(options->config_path);
+            options->config_path = strdup(optarg);
+            if (!options->config_path)
+                return -ENOMEM;
+            options->config_given = true;
+            break;
+        case 'u':
+            options->user = true;
+            break;
+        case 'v':
+            log_set_max_level(LOG_DEBUG);
+            break;
+        case 'h':
+            printf("%s", help);
+            return 1;
+        case 'V':
+            printf("%s %s\n", name, VERSION);
+            return 1;
+        default:
+            fprintf(stderr, "Try: %s --help\n", name);
+            return -EINVAL;
+        }
+    if (optind < argc) {
+        fprintf(stderr, "%s: takes no argument \"%s\"\nTry: %s --help\n", name, argv[optind], name);
+        return -EINVAL;
+    }
+    return options->config_path ? 0 : default_config_path(options->user, &options->config_path);
+}
+
+static void raise_fd_limit(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void) setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int daemon_event_new(sd_event **ret) {
+    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+    sigset_t mask;
+    int r;
+
+    // Blocked before there is any other thread: all of them inherit it, and the loop gets the signals.
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    raise_fd_limit();
+
+    r = sd_event_default(&event);
+    if (r < 0)
+        return r;
+    r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+    if (r < 0)
+        return r;
+    r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+    if (r < 0)
+        return r;
+    r = sd_event_set_watchdog(event, true);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(event);
+    return 0;
+}
+
+static int on_sighup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_,
+                     void *userdata) {
+    const DaemonReload *reload = userdata;
+
+    // Type=notify-reload (systemd >= 253) waits for READY=1 with a newer time stamp than this one.
+    (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
+    reload->handler(reload->userdata);
+    (void) sd_notify(false, "READY=1");
+    return 0;
+}
+
+int daemon_on_reload(sd_event *event, const DaemonReload *reload) {
+    return sd_event_add_signal(event, NULL, SIGHUP, on_sighup, (void *) reload);
+}
+
+int daemon_bus_open(sd_event *event, bool user, sd_bus **ret) {
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+    int r;
+
+    r = user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
+    if (r >= 0)
+        r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+    if (r < 0) {
+        log_error("Cannot connect to the %s bus: %s", user ? "user's" : "system", strerror(-r));
+        return r;
+    }
+    *ret = TAKE_PTR(bus);
+    return 0;
+}
+
+int daemon_bus_own(sd_bus *bus, const char *name) {
+    int r = sd_bus_request_name(bus, name, 0);
+
+    if (r == -EEXIST)
+        log_error("The bus name %s is taken: another instance is running on this bus", name);
+    else if (r == -EACCES || r == -EPERM)
+        log_error("The bus does not let this user own %s: the policy file is missing "
+                  "(dbus-1/system.d), or this is not the daemon's user",
+                  name);
+    else if (r < 0)
+        log_error("Cannot take the bus name %s: %s", name, strerror(-r));
+    return r;
+}
+
+int daemon_run(sd_event *event) {
+    int r;
+
+    (void) sd_notify(false, "READY=1");
+    r = sd_event_loop(event);
+    (void) sd_notify(false, "STOPPING=1");
+    return r;
+}
+
+int daemon_config_result(const DaemonOptions *options, int r) {
+    if (r >= 0)
+        return 0;
+    if (r == -ENOENT && !options->config_given) {
+        log_notice("There is no %s; the defaults apply", options->config_path);
+        return 0;
+    }
+    if (r == -EINVAL)
+        log_error("%s has wrong values, see above", options->config_path);
+    else
+        log_error("Cannot read %s: %s", options->config_path, strerror(-r));
+    return r;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/ft-bus.h"
+
+#include <string.h>
+
+#include "bus/bus-util.h"
+#include "bus/names.h"
+#include "proto/name.h"
+
+static int get_files(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                     const char *property _unused_, sd_bus_message *reply, void *userdata,
+                     sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+
+    return sd_bus_message_append(reply, "t", index_names(ft->index));
+}
+
+static int get_records(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                       const char *property _unused_, sd_bus_message *reply, void *userdata,
+                       sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+
+    return sd_bus_message_append(reply, "t", index_records(ft->index));
+}
+
+static int get_listen(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                      const char *property _unused_, sd_bus_message *reply, void *userdata,
+                      sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "s");
+    for (size_t i = 0; i < ft->listener_count && r >= 0; i++)
+        r = bus_append_endpoint(reply, listener_endpoint(ft->listeners[i]));
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_refused(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                       const char *property _unused_, sd_bus_message *reply, void *userdata,
+                       sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "{st}");
+    for (FtRefusal i = 0; i < _REFUSED_COUNT && r >= 0; i++)
+        r = sd_bus_message_append(reply, "{st}", ft_refusal_name(i), ft->refused[i]);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_version(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                       const char *property _unused_, sd_bus_message *reply,
+                       void *userdata _unused_, sd_bus_error *error _unused_) {
+    return sd_bus_message_append(reply, "s", VERSION);
+}
+
+static int method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    const Ft *ft = userdata;
+    Record results[RESULTS_MAX];
+    const char *name;
+    size_t n;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &name);
+    if (r < 0)
+        return r;
+    if (!name_is_valid(name, strlen(name)))
+        return sd_bus_error_set(error, BUS_ERROR_INVALID_NAME, "No file can have that name");
+    n = index_lookup(ft->index, name, results, ELEMENTSOF(results));
+
+    r = sd_bus_message_new_method_return(call, &reply);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_open_container(reply, 'a', "(sstssq)");
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        r = sd_bus_message_open_container(reply, 'r', "sstssq");
+        if (r >= 0)
+            r = bus_append_record(reply, &results[i]);
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    const Ft *ft = userdata;
+    const Session *session;
+    int r;
+
+    r = sd_bus_message_new_method_return(call, &reply);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_open_container(reply, 'a', "(sqsut)");
+    TAILQ_FOREACH (session, &ft->accepted, link) {
+        char address[INET6_ADDRSTRLEN];
+
+        if (r < 0)
+            break;
+        address_format(&session->stream.remote.address, address);
+        r = sd_bus_message_append(reply, "(sqsut)", address, session->stream.remote.port,
+                                  session->framer.framing == FRAMING_LINE ? "line" : "raw",
+                                  (uint32_t) session->owner.count, session->since);
+    }
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static const sd_bus_vtable vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT("a(sstssq)", records),
+                            method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsut)", peers),
+                            method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Listen", "as", get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Peers", "u", NULL, offsetof(Ft, accepted_count), 0),
+    SD_BUS_PROPERTY("Files", "t", get_files, 0, 0),
+    SD_BUS_PROPERTY("Records", "t", get_records, 0, 0),
+    SD_BUS_PROPERTY("Searches", "t", NULL, offsetof(Ft, searches), 0),
+    SD_BUS_PROPERTY("Refused", "a{st}", get_refused, 0, 0),
+    SD_BUS_VTABLE_END,
+};
+
+int ft_bus_add(Ft *ft) {
+    return sd_bus_add_object_vtable(ft->bus, NULL, BUS_FT_PATH, BUS_FT_INTERFACE, vtable, ft);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/ft.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "util/log.h"
+
+enum {
+    // File descriptors that are not sessions: sockets, the bus, the loop, the reserve.
+    FD_MARGIN = 64,
+};
+
+static const char *const refusal_names[] = {
+    [REFUSED_NO_HELLO] = "no-hello",
+    [REFUSED_NOT_ACCEPTED] = "not-accepted",
+    [REFUSED_TIMEOUT] = "timeout",
+    [REFUSED_BAD_RECORD] = "bad-record",
+    [REFUSED_OVER_LIMIT] = "over-limit",
+    [REFUSED_BAD_NAME] = "bad-name",
+    [REFUSED_TOO_LONG] = "too-long",
+    [REFUSED_SLOW_READER] = "slow-reader",
+    [REFUSED_FULL] = "full",
+};
+_Static_assert(ELEMENTSOF(refusal_names) == _REFUSED_COUNT, "each refusal has a name");
+
+const char *ft_refusal_name(FtRefusal refusal) {
+    return refusal_names[refusal];
+}
+
+void ft_count_refusal(Ft *ft, FtRefusal refusal) {
+    ft->refused[refusal]++;
+}
+
+// Running out of file descriptors must not be how the limit is found.
+static void limit_to_fds(FtConfig *config) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    if (config->max_peers + FD_MARGIN <= limit.rlim_cur)
+        return;
+    config->max_peers = limit.rlim_cur > 2 * FD_MARGIN ? limit.rlim_cur - FD_MARGIN : FD_MARGIN;
+    log_notice("max-peers is %" PRIu64 ": this process may open %" PRIu64
+               " files (LimitNOFILE= of the unit)",
+               config->max_peers, (uint64_t) limit.rlim_cur);
+}
+
+int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
+    _cleanup_(ft_freep) Ft *ft = NULL;
+    int r;
+
+    ft = calloc(1, sizeof(*ft));
+    if (!ft)
+        return -ENOMEM;
+    TAILQ_INIT(&ft->waiting);
+    TAILQ_INIT(&ft->accepted);
+    ft->event = sd_event_ref(event);
+    ft->config = *config;
+    limit_to_fds(&ft->config);
+    r = poller_new(event, &ft->poller);
+    if (r < 0)
+        return r;
+    r = index_new(&ft->index);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(ft);
+    return 0;
+}
+
+Ft *ft_free(Ft *ft) {
+    Session *session, *next;
+
+    if (!ft)
+        return NULL;
+    for (size_t i = 0; i < ft->listener_count; i++)
+        listener_free(ft->listeners[i]);
+    TAILQ_FOREACH_SAFE(session, &ft->waiting, link, next)
+    session_free(session);
+    TAILQ_FOREACH_SAFE(session, &ft->accepted, link, next)
+    session_free(session);
+    sd_bus_flush_close_unref(ft->bus);
+    index_free(ft->index);
+    poller_free(ft->poller);
+    sd_event_unref(ft->event);
+    free(ft);
+    return NULL;
+}
+
+// One more connection is always taken: strangers that say nothing make room for it, the oldest first.
+// Only where every session is an accepted peer is there none.
+static bool make_room(Ft *ft) {
+    if (ft->waiting_count + ft->accepted_count < ft->config.max_peers)
+        return true;
+    ft_count_refusal(ft, REFUSED_FULL);
+    if (TAILQ_EMPTY(&ft->waiting))
+        return false;
+    session_free(TAILQ_FIRST(&ft->waiting));
+    return true;
+}
+
+static void on_connection(int fd, const Endpoint *remote, void *userdata) {
+    Ft *ft = userdata;
+
+    if (make_room(ft))
+        session_new(ft, fd, remote);
+    else
+        close_fd(fd);
+}
+
+int ft_listen(Ft *ft) {
+    char text[ENDPOINT_TEXT_MAX];
+    int r;
+
+    r = listener_open_all(ft->event, &ft->config.listen, on_connection, ft, ft->listeners,
+                          ELEMENTSOF(ft->listeners));
+    if (r < 0) {
+        endpoint_format(&ft->config.listen, text);
+        log_error("Cannot listen on %s: %s%s", text, strerror(-r),
+                  r == -EADDRINUSE ? " (another p2p-ft? try: ss -ltnp)" : "");
+        return r;
+    }
+    ft->listener_count = r;
+    for (size_t i = 0; i < ft->listener_count; i++) {
+        endpoint_format(listener_endpoint(ft->listeners[i]), text);
+        log_info("Listening on %s", text);
+    }
+    return 0;
+}
+
+static void update_status(Ft *ft) {
+    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records", ft->accepted_count,
+                      index_records(ft->index));
+}
+
+void ft_reconfigure(Ft *ft, const FtConfig *config) {
+    FtConfig changed = *config;
+
+    if (!endpoint_equal(&changed.listen, &ft->config.listen)) {
+        log_notice("listen has changed: restart p2p-ft to use it");
+        changed.listen = ft->config.listen;
+    }
+    limit_to_fds(&changed);
+    ft->config = changed;
+    log_info("Configuration reloaded: max-peers %" PRIu64 ", max-files-per-peer %" PRIu64,
+             changed.max_peers, changed.max_files_per_peer);
+}
+
+void ft_session_added(Ft *ft, Session *session) {
+    TAILQ_INSERT_TAIL(&ft->waiting, session, link);
+    ft->waiting_count++;
+}
+
+void ft_session_accepted(Ft *ft, Session *session) {
+    char text[ENDPOINT_TEXT_MAX];
+
+    TAILQ_REMOVE(&ft->waiting, session, link);
+    ft->waiting_count--;
+    TAILQ_INSERT_TAIL(&ft->accepted, session, link);
+    ft->accepted_count++;
+    endpoint_format(&session->stream.remote, text);
+    log_debug("%s has joined with %zu records", text, session->owner.count);
+    update_status(ft);
+}
+
+void ft_session_removed(Ft *ft, Session *session) {
+    if (session->state != SESSION_ACCEPTED) {
+        TAILQ_REMOVE(&ft->waiting, session, link);
+        ft->waiting_count--;
+        return;
+    }
+    TAILQ_REMOVE(&ft->accepted, session, link);
+    ft->accepted_count--;
+    update_status(ft);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The FileTracker: owns the sockets, the sessions and the index.
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "ft/ft-config.h"
+#include "ft/index.h"
+#include "ft/session.h"
+#include "net/listener.h"
+#include "net/poller.h"
+
+enum {
+    FT_LISTENERS_MAX = 16,
+};
+
+// Why something was dropped; counted, and shown on D-Bus by these names.
+typedef enum FtRefusal {
+    REFUSED_NO_HELLO,     // the first message was something else
+    REFUSED_NOT_ACCEPTED, // asked for a service without having a record accepted
+    REFUSED_TIMEOUT,      // said too little for too long
+    REFUSED_BAD_RECORD,   // one record: not parseable, or a field was impossible
+    REFUSED_OVER_LIMIT,   // one record: the peer has max-files-per-peer already
+    REFUSED_BAD_NAME,     // one search
+    REFUSED_TOO_LONG,     // a message over the limit
+    REFUSED_SLOW_READER,  // answers piled up
+    REFUSED_FULL,         // max-peers connections
+    _REFUSED_COUNT,
+} FtRefusal;
+
+const char *ft_refusal_name(FtRefusal refusal);
+
+struct Ft {
+    sd_event *event;
+    Poller *poller;
+    Listener *listeners[FT_LISTENERS_MAX];
+    size_t listener_count;
+    FtConfig config;
+    Index *index;
+    SessionList waiting;  // not accepted, the oldest first
+    SessionList accepted; // in no order
+    uint32_t waiting_count, accepted_count;
+    uint64_t searches;
+    uint64_t refused[_REFUSED_COUNT];
+    sd_bus *bus; // NULL: FT works without one
+};
+
+int ft_new(sd_event *event, const FtConfig *config, Ft **ret); // 0 or -errno
+Ft *ft_free(Ft *ft);
+DEFINE_CLEANUP_FUNC(Ft, ft_free)
+
+// Opens the sockets, systemd's or our own; logs why not. 0 or -errno.
+int ft_listen(Ft *ft);
+
+// Takes over new limits. What cannot change while running is said in the log.
+void ft_reconfigure(Ft *ft, const FtConfig *config);
+
+void ft_count_refusal(Ft *ft, FtRefusal refusal);
+
+// What sessions report of themselves.
+void ft_session_added(Ft *ft, Session *session);
+void ft_session_accepted(Ft *ft, Session *session);
+void ft_session_removed(Ft *ft, Session *session);

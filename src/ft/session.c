@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/session.h"
+
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <time.h>
+
+#include "ft/ft.h"
+#include "proto/message.h"
+#include "util/log.h"
+#include "util/time-util.h"
+
+enum {
+    // A reader that lets this much queue up does not read.
+    OUT_BYTES_MAX = 256 * 1024,
+    // TCP tells us of a dead peer: first probe after KEEPALIVE_IDLE_SEC, four of them, or no
+    // acknowledgement of what was sent for USER_TIMEOUT_MSEC.
+    KEEPALIVE_IDLE_SEC = 60,
+    KEEPALIVE_INTERVAL_SEC = 15,
+    KEEPALIVE_PROBES = 4,
+    USER_TIMEOUT_MSEC = 120 * 1000,
+};
+
+// Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
+static const uint64_t ACCEPT_USEC = 20 * USEC_PER_SEC;
+// What a peer that is not going to be accepted gets.
+static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
+
+static void reject(Session *session, FtRefusal refusal) {
+    ft_count_refusal(session->ft, refusal);
+    session->state = SESSION_REJECTED;
+    session->deadline = MIN(session->deadline, time_monotonic() + REJECT_USEC);
+}
+
+static void accept_peer(Session *session) {
+    session->state = SESSION_ACCEPTED;
+    session->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+    ft_session_accepted(session->ft, session);
+}
+
+// FT publishes the address that it sees. Only a peer on FT's own machine may name another address of
+// that machine: what FT sees of it is a loopback address, useless to everyone else.
+static IpAddress published_address(const Session *session, const IpAddress *claimed) {
+    const IpAddress *seen = &session->stream.remote.address;
+
+    if (address_is_loopback(seen) && address_is_local(claimed))
+        return *claimed;
+    return *seen;
+}
+
+static int add_records(Session *session, const Message *message) {
+    RecordList list = record_list(message->argument, message->argument_len);
+    bool learnt = session->owner.count > 0;
+    const char *text;
+    size_t len;
+
+    while (record_list_next(&list, &text, &len)) {
+        RecordSyntax syntax;
+        RecordText storage;
+        Record record;
+        int r;
+
+        if (record_parse(text, len, &storage, &record, &syntax) < 0) {
+            ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
+            continue;
+        }
+        if (session->owner.count >= session->ft->config.max_files_per_peer &&
+            !index_has(&session->owner, &record)) {
+            ft_count_refusal(session->ft, REFUSED_OVER_LIMIT);
+            continue;
+        }
+        record.endpoint.address = published_address(session, &record.endpoint.address);
+        r = index_add(session->ft->index, &session->owner, &record);
+        if (r < 0)
+            return r;
+        if (!learnt)
+            session->syntax = syntax;
+        learnt = true;
+    }
+    // Not before the end of the list: only then is it known how it was joined.
+    if (session->state == SESSION_GREETED && session->owner.count > 0) {
+        record_list_learn(&list, &session->syntax);
+        accept_peer(session);
+    }
+    return 0;
+}
+
+static int answer_search(Session *session, const Message *message) {
+    Record results[RESULTS_MAX];
+    char name[NAME_BYTES_MAX + 1];
+    size_t n = 0;
+
+    // No file can have such a name, so nobody shares it.
+    if (message_search_name(message, name) < 0)
+        ft_count_refusal(session->ft, REFUSED_BAD_NAME);
+    else
+        n = index_lookup(session->ft->index, name, results, ELEMENTSOF(results));
+    session->ft->searches++;
+    return message_put_found(stream_out(&session->stream), session->framer.framing,
+                             &session->syntax, results, n);
+}
+
+static int remove_record(Session *session, const Message *message) {
+    RecordText storage;
+    Record record;
+
+    if (record_parse_file(message->argument, message->argument_len, &storage, &record) < 0)
+        ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
+    else
+        (void) index_remove(session->ft->index, &session->owner, &record);
+    return 0;
+}
+
+static int handle_connected(Session *session, const Message *message) {
+    if (message->kind != MESSAGE_HELLO) {
+        reject(session, REFUSED_NO_HELLO);
+        return 0;
+    }
+    session->state = SESSION_GREETED;
+    return message_put_word(stream_out(&session->stream), session->framer.framing, WORD_HI);
+}
+
+static int handle_greeted(Session *session, const Message *message) {
+    switch (message->kind) {
+    case MESSAGE_RECORDS:
+        return add_records(session, message);
+    case MESSAGE_BYE:
+        return -ESHUTDOWN;
+    case MESSAGE_HELLO:
+        return 0;
+    default:
+        reject(session, REFUSED_NOT_ACCEPTED);
+        return 0;
+    }
+}
+
+static int handle_accepted(Session *session, const Message *message) {
+    switch (message->kind) {
+    case MESSAGE_SEARCH:
+        return answer_search(session, message);
+    case MESSAGE_RECORDS:
+        return add_records(session, message);
+    case MESSAGE_REMOVE:
+        return remove_record(session, message);
+    case MESSAGE_BYE:
+        return -ESHUTDOWN;
+    default:
+        return 0;
+    }
+}
+
+static int handle_message(Session *session, const char *data, size_t len) {
+    const Message message = message_parse(data, len);
+
+    if (message.kind == MESSAGE_EMPTY)
+        return 0;
+    switch (session->state) {
+    case SESSION_CONNECTED:
+        return handle_connected(session, &message);
+    case SESSION_GREETED:
+        return handle_greeted(session, &message);
+    case SESSION_ACCEPTED:
+        return handle_accepted(session, &message);
+    case SESSION_REJECTED:
+        break;
+    }
+    return 0;
+}
+
+// The next moment at which something must happen although no byte arrives: a silence that completes
+// a message, or the end of the time to be accepted.
+static int arm_timeout(Session *session, bool incomplete) {
+    uint64_t timeout = 0, now;
+
+    if (session->state == SESSION_REJECTED)
+        incomplete = false;
+    if (incomplete)
+        timeout =
+            session->framer.framing == FRAMING_UNKNOWN ? SILENCE_HELLO_USEC : SILENCE_RAW_USEC;
+    if (session->state != SESSION_ACCEPTED) {
+        now = time_monotonic();
+        if (now >= session->deadline)
+            return -ETIMEDOUT;
+        if (timeout == 0 || timeout > session->deadline - now)
+            timeout = session->deadline - now;
+    }
+    return stream_set_timeout(&session->stream, timeout);
+}
+
+static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+    Session *session = container_of(stream, Session, stream);
+    bool quiet = session->quiet || eof, incomplete = false;
+    size_t done = 0;
+
+    for (;;) {
+        const char *message;
+        size_t message_len, consumed;
+        FrameResult result;
+        int r;
+
+        if (session->state == SESSION_REJECTED) {
+            done = len; // whatever it says, nobody listens
+            break;
+        }
+        result = frame_next(&session->framer, data + done, len - done, quiet, &message,
+                            &message_len, &consumed);
+        if (result == FRAME_TOO_LONG) {
+            ft_count_refusal(session->ft, REFUSED_TOO_LONG);
+            return -EMSGSIZE;
+        }
+        if (result != FRAME_MESSAGE) {
+            incomplete = result == FRAME_MORE_OR_QUIET;
+            break;
+        }
+        r = handle_message(session, message, message_len);
+        if (r < 0)
+            return r;
+        done += consumed;
+    }
+    *ret_consumed = done;
+    return arm_timeout(session, incomplete);
+}
+
+static int on_timeout(Stream *stream) {
+    Session *session = container_of(stream, Session, stream);
+    int r;
+
+    session->quiet = true;
+    r = stream_reconsider(stream);
+    session->quiet = false;
+    return r;
+}
+
+static void on_closed(Stream *stream, int error) {
+    Session *session = container_of(stream, Session, stream);
+
+    if (error == -ETIMEDOUT && session->state != SESSION_REJECTED)
+        ft_count_refusal(session->ft, REFUSED_TIMEOUT);
+    else if (error == -ENOBUFS)
+        ft_count_refusal(session->ft, REFUSED_SLOW_READER);
+    session_free(session);
+}
+
+static const StreamOps stream_ops = {
+    .on_data = on_data,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+static void set_keepalive(int fd) {
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(options); i++)
+        (void) setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
+void session_new(Ft *ft, int fd, const Endpoint *remote) {
+    Session *session;
+
+    session = calloc(1, sizeof(*session));
+    if (!session) {
+        close_fd(fd);
+        return;
+    }
+    session->ft = ft;
+    session->framer.source = FRAME_FROM_PEER;
+    session->deadline = time_monotonic() + ACCEPT_USEC;
+    set_keepalive(fd);
+    if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) < 0) {
+        free(session);
+        return;
+    }
+    ft_session_added(ft, session);
+    if (arm_timeout(session, false) < 0)
+        session_free(session);
+}
+
+Session *session_free(Session *session) {
+    if (!session)
+        return NULL;
+    index_remove_all(session->ft->index, &session->owner);
+    ft_session_removed(session->ft, session);
+    stream_close(&session->stream);
+    free(session);
+    return NULL;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// FT's side of one connection: who may do what is decided here, in the state diagram of
+// proto/protocol.h.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ft/index.h"
+#include "net/stream.h"
+#include "proto/framing.h"
+#include "proto/record-syntax.h"
+#include "util/macro.h"
+
+typedef struct Ft Ft;
+
+typedef enum SessionState {
+    SESSION_CONNECTED,
+    SESSION_GREETED,
+    SESSION_ACCEPTED,
+    SESSION_REJECTED,
+} SessionState;
+
+typedef struct Session {
+    Stream stream;
+    Ft *ft;
+    TAILQ_ENTRY(Session) link; // in ft->waiting or ft->accepted
+    IndexOwner owner;
+    Framer framer;
+    SessionState state;
+    bool quiet;          // the silence that completes a message has passed
+    RecordSyntax syntax; // as the peer wrote its first records
+    uint64_t deadline;   // CLOCK_MONOTONIC µs: to be accepted by then
+    uint64_t since;      // accepted at, µs since the epoch
+} Session;
+
+TAILQ_HEAD(SessionList, Session);
+typedef struct SessionList SessionList;
+
+// Takes over the fd. Out of memory and the like end the connection; nothing is returned, because
+// nobody could do anything about it.
+void session_new(Ft *ft, int fd, const Endpoint *remote);
+Session *session_free(Session *session);
