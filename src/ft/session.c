@@ -3,7 +3,6 @@
 #include "ft/session.h"
 
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,12 +14,6 @@
 enum {
     // A reader that lets this much queue up does not read.
     OUT_BYTES_MAX = 256 * 1024,
-    // TCP tells us of a dead peer: first probe after KEEPALIVE_IDLE_SEC, four of them, or no
-    // acknowledgement of what was sent for USER_TIMEOUT_MSEC.
-    KEEPALIVE_IDLE_SEC = 60,
-    KEEPALIVE_INTERVAL_SEC = 15,
-    KEEPALIVE_PROBES = 4,
-    USER_TIMEOUT_MSEC = 120 * 1000,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
@@ -249,21 +242,6 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
-static void set_keepalive(int fd) {
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(options); i++)
-        (void) setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
-}
-
 void session_new(Ft *ft, int fd, const Endpoint *remote) {
     Session *session;
 
@@ -275,11 +253,11 @@ void session_new(Ft *ft, int fd, const Endpoint *remote) {
     session->ft = ft;
     session->framer.source = FRAME_FROM_PEER;
     session->deadline = time_monotonic() + ACCEPT_USEC;
-    set_keepalive(fd);
     if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) < 0) {
         free(session);
         return;
     }
+    stream_keep_alive(&session->stream);
     ft_session_added(ft, session);
     if (arm_timeout(session, false) < 0)
         session_free(session);

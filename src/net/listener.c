@@ -12,7 +12,7 @@
 #include "util/log.h"
 
 enum {
-    BACKLOG = 4096,      // a whole lab that boots at once; the kernel caps it at somaxconn
+    BACKLOG = 4096,       // a whole lab that boots at once; the kernel caps it at somaxconn
     ACCEPTS_AT_ONCE = 64, // then the bus gets its turn
 };
 

@@ -87,7 +87,7 @@ static int control(Poller *poller, int op, PollWatch *watch) {
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler) {
     int r;
 
-    *watch = (PollWatch) {.handler = handler, .fd = fd, .events = events};
+    *watch = (PollWatch){.handler = handler, .fd = fd, .events = events};
     r = control(poller, EPOLL_CTL_ADD, watch);
     if (r < 0)
         watch->fd = -EBADF;

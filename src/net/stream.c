@@ -33,7 +33,7 @@ static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, in
                         const Endpoint *remote, size_t out_max, bool connecting) {
     const int on = 1;
 
-    *stream = (Stream) {
+    *stream = (Stream){
         .watch.fd = -EBADF,
         .ops = ops,
         .poller = poller,
@@ -192,10 +192,28 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
     }
     if (!stream->timer)
         return sd_event_add_time_relative(poller_event(stream->poller), &stream->timer,
-                                          CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC,
-                                          handle_timeout, stream);
+                                          CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC, handle_timeout,
+                                          stream);
     r = sd_event_source_set_time_relative(stream->timer, usec);
     return r < 0 ? r : sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
+}
+
+void stream_keep_alive(Stream *stream) {
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        // A dead peer is found after 60 + 4 * 15 s of silence, or when nothing that was sent is
+        // acknowledged for two minutes.
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 15},
+        {IPPROTO_TCP, TCP_KEEPCNT, 4},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(options); i++)
+        (void) setsockopt(stream->fd, options[i].level, options[i].name, &options[i].value,
+                          sizeof(options[i].value));
 }
 
 int stream_take_fd(Stream *stream) {

@@ -64,6 +64,9 @@ int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const E
 // Calls on_timeout once after `usec`; 0 = never.
 int stream_set_timeout(Stream *stream, uint64_t usec);
 
+// Lets TCP find out that the other side has died: for connections that may be silent for hours.
+void stream_keep_alive(Stream *stream);
+
 // Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
 // themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting.
 static inline Buffer *stream_out(Stream *stream) {
@@ -80,4 +83,5 @@ int stream_take_fd(Stream *stream);
 // Frees all it holds. Harmless on a closed or zeroed-with-STREAM_INIT stream.
 void stream_close(Stream *stream);
 
-#define STREAM_INIT {.watch = {.fd = -EBADF}, .fd = -EBADF}
+#define STREAM_INIT \
+    { .watch = {.fd = -EBADF}, .fd = -EBADF }

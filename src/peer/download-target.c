@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/download-target.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "util/macro.h"
+
+static const char part_suffix[] = ".part";
+
+int download_target_open(DownloadTarget *target, const char *directory, const char *name) {
+    _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+
+    if (strlen(name) > NAME_BYTES_MAX)
+        return -ENAMETOOLONG;
+    dir_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -errno;
+    if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+        return -EEXIST;
+    // A name that fills NAME_MAX leaves no room for the suffix: its end gives way.
+    snprintf(target->part, sizeof(target->part), "%.*s%s",
+             (int) (NAME_BYTES_MAX - strlen(part_suffix)), name, part_suffix);
+    fd = openat(dir_fd, target->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -errno;
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    snprintf(target->name, sizeof(target->name), "%s", name);
+    target->dir_fd = TAKE_FD(dir_fd);
+    target->fd = TAKE_FD(fd);
+    return 0;
+}
+
+int download_target_commit(DownloadTarget *target) {
+    if (target->dir_fd >= 0) {
+        if (renameat2(target->dir_fd, target->part, target->dir_fd, target->name,
+                      RENAME_NOREPLACE) < 0)
+            return -errno;
+        target->dir_fd = close_fd(target->dir_fd);
+    }
+    target->fd = close_fd(target->fd);
+    return 0;
+}
+
+void download_target_done(DownloadTarget *target) {
+    if (target->dir_fd >= 0 && target->fd >= 0)
+        (void) unlinkat(target->dir_fd, target->part, 0);
+    target->fd = close_fd(target->fd);
+    target->dir_fd = close_fd(target->dir_fd);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Where a download goes: NAME.part in a directory, renamed to NAME when it is whole; or a file that a
+// caller has opened.
+
+#include <stdint.h>
+
+#include "proto/name.h"
+
+typedef struct DownloadTarget {
+    int fd;     // to be written; owned; -EBADF: none yet
+    int dir_fd; // owned; -EBADF: the caller's file
+    char name[FILE_NAME_BYTES_MAX + 1];
+    char part[NAME_BYTES_MAX + 1];
+} DownloadTarget;
+
+#define DOWNLOAD_TARGET_INIT \
+    { .fd = -EBADF, .dir_fd = -EBADF }
+
+// Opens directory/name.part. -EEXIST: `name` is there already; -EWOULDBLOCK: another download writes the
+// same file; -errno.
+int download_target_open(DownloadTarget *target, const char *directory, const char *name);
+
+// Gives the file its name; 0, -EEXIST, -errno.
+int download_target_commit(DownloadTarget *target);
+
+// Closes; what has not been committed is deleted.
+void download_target_done(DownloadTarget *target);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The peer's session with FT: joins, publishes, searches, leaves, and comes back by itself when FT has
+// been away.
+//
+//                    nothing to publish
+//          idle ◄──────────────────────┐ ft_client_publish()
+//           │                          │
+//           ▼ join                     │            ┌────── lost, refused ──────┐
+//        resolving ──► connecting ──► greeting ──► joined                       │
+//           ▲                             │           │ leave                   ▼
+//           │                             │ no HI     ▼                      waiting
+//           │                             ▼          left ──join──► …           │
+//           └────────────────── RAW, or waiting ◄────────────── back-off ───────┘
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "net/poller.h"
+#include "peer/peer-config.h"
+#include "proto/message.h"
+#include "proto/record.h"
+
+typedef struct FtClient FtClient;
+
+typedef enum FtState {
+    FT_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us
+    FT_WAITING, // the last attempt failed; the next one follows
+    FT_RESOLVING,
+    FT_CONNECTING,
+    FT_GREETING, // HELLO is sent
+    FT_JOINED,
+    FT_LEFT, // the user wanted so
+} FtState;
+
+// As on D-Bus: the steps of joining are one.
+const char *ft_state_name(FtState state);
+
+typedef struct FtClientHooks {
+    void (*on_state)(void *userdata); // state, reason or address has changed
+    void *userdata;
+} FtClientHooks;
+
+int ft_client_new(sd_event *event, Poller *poller, const FtClientHooks *hooks, FtClient **ret);
+FtClient *ft_client_free(FtClient *client); // says BYE if joined
+DEFINE_CLEANUP_FUNC(FtClient, ft_client_free)
+
+// Where FT is (copied); host NULL: nowhere. A session is made anew only if something has changed.
+// 0 or -ENOMEM.
+int ft_client_configure(FtClient *client, const char *host, uint16_t port, Dialect dialect);
+
+// Where others reach this peer, for the records. An unspecified address: find one.
+void ft_client_set_listen(FtClient *client, const Endpoint *listen);
+
+// What is shared now: at most FILES_PER_PEER_DEFAULT records, copied. A session tells FT the difference.
+// 0 or -ENOMEM.
+int ft_client_publish(FtClient *client, const Record records[], size_t n);
+
+void ft_client_leave(FtClient *client);
+void ft_client_join(FtClient *client);
+
+FtState ft_client_state(const FtClient *client);
+const char *ft_client_reason(const FtClient *client); // why not joined; "" if it is
+uint64_t ft_client_since(const FtClient *client);     // of the state, µs since the epoch
+// What the records say of this peer; NULL while not joined.
+const Endpoint *ft_client_address(const FtClient *client);
+// How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the seed
+// authors'.
+Framing ft_client_framing(const FtClient *client);
+
+// A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is borrowed),
+// or -ETIMEDOUT, -ENOTCONN, -ENOMEM.
+typedef struct FtSearch FtSearch;
+typedef void (*FtSearchHandler)(FtSearch *search, int r, const Record records[], size_t n,
+                                void *userdata);
+// 0; -ENOTCONN: not joined and not about to; -EBUSY: too many at once.
+int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
+                     void *userdata, FtSearch **ret);
+// Nobody waits for it any more; not from its own handler, after which it is gone.
+FtSearch *ft_search_free(FtSearch *search);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The searches of an FtClient, in the order in which FT answers them. Internal to ft-client.
+
+#include "peer/ft-client.h"
+
+TAILQ_HEAD(FtSearchList, FtSearch);
+
+typedef struct FtSearchQueue {
+    struct FtSearchList list;
+    size_t count;
+    sd_event_source *timer; // for the first one; all have the same time
+    FtClient *client;
+} FtSearchQueue;
+
+int ft_search_queue_init(FtSearchQueue *queue, sd_event *event, FtClient *client);
+void ft_search_queue_done(FtSearchQueue *queue);
+
+int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
+                        void *userdata, FtSearch **ret);
+
+// Writes what may be asked now: everything in LINE, one at a time in RAW. 0 or -ENOMEM.
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing);
+// Takes FT's answer to the first one. False: nothing was asked.
+bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer);
+// The session is gone: ask again in the next one.
+void ft_search_queue_rewind(FtSearchQueue *queue);
+// There will be no next one soon.
+void ft_search_queue_fail(FtSearchQueue *queue, int error);
+
+// ft-client.c: a search was not answered in time.
+void ft_client_search_timed_out(FtClient *client);

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/move-io.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+enum {
+    // One step of a SEND. Large enough that system calls do not count, small enough to be fair.
+    SEND_BYTES = 512 * 1024,
+    // One step of a RECEIVE, and the size of the buffer that all moves of a mover share.
+    RECEIVE_BYTES = 1024 * 1024,
+};
+
+struct MoveBuffer {
+    char data[RECEIVE_BYTES];
+};
+
+MoveBuffer *move_buffer_new(void) {
+    return malloc(sizeof(MoveBuffer));
+}
+
+void move_buffer_free(MoveBuffer *buffer) {
+    free(buffer);
+}
+
+// MSG_MORE: the header and the first bytes of the file leave in one segment.
+static int send_lead(Move *move) {
+    while (move->lead.size > 0) {
+        ssize_t n = send(move->socket_fd, buffer_data(&move->lead), move->lead.size,
+                         MSG_NOSIGNAL | MSG_DONTWAIT | (move->size > 0 ? MSG_MORE : 0));
+
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
+        buffer_consume(&move->lead, n);
+    }
+    return MOVE_IO_MORE;
+}
+
+// Closing a socket that still holds input resets the connection, and the reset may overtake the end of
+// the file on its way.
+static int send_end(Move *move) {
+    char ignored[512];
+
+    while (recv(move->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) > 0)
+        ;
+    (void) shutdown(move->socket_fd, SHUT_WR);
+    return MOVE_IO_DONE;
+}
+
+static int send_step(Move *move) {
+    uint64_t moved = move->moved, budget = SEND_BYTES;
+    int r;
+
+    r = send_lead(move);
+    if (r != MOVE_IO_MORE)
+        return r;
+    while (moved < move->size && budget > 0) {
+        off_t offset = (off_t) moved;
+        ssize_t n =
+            sendfile(move->socket_fd, move->file_fd, &offset, MIN(budget, move->size - moved));
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return budget < SEND_BYTES ? MOVE_IO_MORE : MOVE_IO_BLOCKED;
+        if (n < 0) {
+            move->file_failed = errno == EIO;
+            return -errno;
+        }
+        if (n == 0) {
+            move->file_failed = true;
+            return -ESTALE;
+        }
+        moved += n;
+        budget -= n;
+        move->moved = moved;
+    }
+    return moved == move->size ? send_end(move) : MOVE_IO_MORE;
+}
+
+static int write_at(Move *move, const char *data, size_t len, uint64_t offset) {
+    while (len > 0) {
+        ssize_t n = pwrite(move->file_fd, data, len, (off_t) offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            move->file_failed = true;
+            return n < 0 ? -errno : -EIO;
+        }
+        data += n;
+        len -= n;
+        offset += n;
+    }
+    return 0;
+}
+
+// Moves the file's bytes up by `by` (1 or 2), the last ones first, and puts `prefix` before them.
+static int shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
+    char chunk[65536];
+    int r;
+
+    while (len > 0) {
+        size_t n = MIN(len, sizeof(chunk));
+        ssize_t got = pread(move->file_fd, chunk, n, (off_t) (len - n));
+
+        if (got != (ssize_t) n) {
+            move->file_failed = true;
+            return got < 0 ? -errno : -EIO;
+        }
+        len -= n;
+        r = write_at(move, chunk, n, len + by);
+        if (r < 0)
+            return r;
+    }
+    return write_at(move, prefix, by, 0);
+}
+
+bool move_io_complete_if_quiet(const Move *move) {
+    size_t ignored;
+
+    return move->kind == MOVE_RECEIVE &&
+           file_header_fits(&move->header, move->received, move->size, &ignored);
+}
+
+int move_io_end(Move *move) {
+    const FileHeader *header = &move->header;
+    size_t header_len;
+    int r;
+
+    if (!file_header_fits(header, move->received, move->size, &header_len))
+        return -EPROTO;
+    if (header_len < header->longest) {
+        // What looked like the end of the header was the beginning of the file.
+        r = shift_file(move, move->received - header->longest,
+                       header->white_space + (header_len - strlen(WORD_FILE)),
+                       header->longest - header_len);
+        if (r < 0)
+            return r;
+    }
+    if (ftruncate(move->file_fd, (off_t) move->size) < 0 || fdatasync(move->file_fd) < 0) {
+        move->file_failed = true;
+        return -errno;
+    }
+    move->moved = move->size;
+    return MOVE_IO_DONE;
+}
+
+// Takes `len` bytes that have arrived at position move->received of the answer.
+static int take_bytes(Move *move, const char *data, size_t len) {
+    uint64_t end = move->header.longest + move->size;
+    char extra;
+    int r;
+
+    assert(move->received >= move->header.longest);
+    r = write_at(move, data, MIN(len, end - move->received), move->received - move->header.longest);
+    if (r < 0)
+        return r;
+    move->received += len;
+    if (move->received > end)
+        return -EMSGSIZE;
+    move->moved = move->received - move->header.longest;
+    if (move->received < end)
+        return MOVE_IO_MORE;
+    // All is there: no need to wait for the end of the stream, but what has come behind it shows a
+    // liar.
+    if (recv(move->socket_fd, &extra, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
+        return -EMSGSIZE;
+    return move_io_end(move);
+}
+
+static int receive_step(Move *move, MoveBuffer *buffer) {
+    uint64_t rest = move->header.longest + move->size - move->received;
+    ssize_t n;
+
+    n = recv(move->socket_fd, buffer->data, MIN(rest + 1, (uint64_t) RECEIVE_BYTES), MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
+    if (n == 0)
+        return move_io_end(move);
+    return take_bytes(move, buffer->data, n);
+}
+
+static int begin_receive(Move *move) {
+    _cleanup_(buffer_clear) Buffer lead = move->lead;
+    size_t header_len = move->header.longest;
+
+    move->lead = (Buffer) {};
+    move->received = header_len;
+    return take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
+}
+
+int move_io_begin(Move *move) {
+    return move->kind == MOVE_SEND ? MOVE_IO_MORE : begin_receive(move);
+}
+
+int move_io_step(Move *move, MoveBuffer *buffer) {
+    return move->kind == MOVE_SEND ? send_step(move) : receive_step(move, buffer);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Moves file contents between disks and sockets in a thread of its own, so that neither a slow disk nor
+// hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its sockets
+// and files ready; it comes back when it is over. Progress is read from an atomic.
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "net/poller.h"
+#include "proto/message.h"
+#include "util/macro.h"
+
+typedef struct Mover Mover;
+typedef struct Move Move;
+
+typedef enum MoveKind {
+    MOVE_SEND,    // file → socket: `lead`, then `size` bytes, then the connection is closed
+    MOVE_RECEIVE, // socket → file: `size` bytes behind the header, some of which are in `lead`
+} MoveKind;
+
+struct Move {
+    // Set before mover_submit().
+    MoveKind kind;
+    int socket_fd;     // owned
+    int file_fd;       // owned
+    uint64_t size;     // bytes of the file
+    Buffer lead;       // owned; SEND: the header; RECEIVE: what has arrived so far, header included
+    FileHeader header; // RECEIVE
+    void (*on_done)(Move *move); // on the control loop; takes the move over
+    void *userdata;
+
+    // Shared.
+    _Atomic uint64_t moved; // bytes of the file so far
+    _Atomic bool cancelled;
+
+    // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less, -EMSGSIZE: or
+    // more than `size`; -ESTALE: our file has shrunk; -ETIMEDOUT: no progress; -errno.
+    int result;
+    bool file_failed; // the result is about our file, not about the other side
+
+    // The mover's own.
+    TAILQ_ENTRY(Move) link;
+    Mover *mover;
+    PollWatch watch;
+    uint64_t received; // RECEIVE: bytes, header included
+    uint64_t progress; // when bytes moved last, CLOCK_MONOTONIC µs
+};
+
+// Starts the thread; moves come back on `event`. 0 or -errno.
+int mover_new(sd_event *event, const char *name, Mover **ret);
+// Stops the thread and frees the moves that are under way, without on_done.
+Mover *mover_free(Mover *mover);
+DEFINE_CLEANUP_FUNC(Mover, mover_free)
+
+Move *move_new(MoveKind kind); // NULL: out of memory
+Move *move_free(Move *move);   // only before mover_submit() or after on_done
+DEFINE_CLEANUP_FUNC(Move, move_free)
+
+// Takes the move over.
+void mover_submit(Mover *mover, Move *move);
+
+// Ends it soon, with -ECANCELED. Only between mover_submit() and on_done.
+void move_cancel(Move *move);

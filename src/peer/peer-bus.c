@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/peer-bus.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/bus-util.h"
+#include "bus/names.h"
+#include "peer/download.h"
+#include "peer/transfer-bus.h"
+#include "proto/name.h"
+#include "util/text.h"
+
+static int not_joined(const Peer *peer, sd_bus_error *error) {
+    return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
+                             ft_client_reason(peer->ft));
+}
+
+static int too_many(sd_bus_error *error, const char *what) {
+    return sd_bus_error_setf(error, BUS_ERROR_TOO_MANY, "Too many %s at once", what);
+}
+
+static int invalid_name(sd_bus_error *error) {
+    return sd_bus_error_set(error, BUS_ERROR_INVALID_NAME,
+                            "No file can have that name: 1 to 255 bytes, no '/', no control "
+                            "characters");
+}
+
+static int append_found(sd_bus_message *reply, const Record records[], size_t n) {
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "(sstssqa{sv})");
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        r = sd_bus_message_open_container(reply, 'r', "sstssqa{sv}");
+        if (r >= 0)
+            r = bus_append_record(reply, &records[i]);
+        if (r >= 0)
+            r = sd_bus_message_append(reply, "a{sv}", 0); // extras: none yet
+        if (r >= 0)
+            r = sd_bus_message_close_container(reply);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+// FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
+static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
+                     void *userdata) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
+
+    if (r == -ENOTCONN) {
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
+                                          "The session with FT has ended");
+        return;
+    }
+    if (r < 0) {
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER, "FT does not answer: %s",
+                                          strerror(-r));
+        return;
+    }
+    if (sd_bus_message_new_method_return(call, &reply) >= 0 && append_found(reply, records, n) >= 0)
+        (void) sd_bus_message_send(reply);
+}
+
+static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    Peer *peer = userdata;
+    FtSearch *search;
+    const char *name;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &name);
+    if (r < 0)
+        return r;
+    if (!name_is_valid(name, strlen(name)))
+        return invalid_name(error);
+    sd_bus_message_ref(call);
+    r = ft_client_search(peer->ft, name, on_found, call, &search);
+    if (r < 0)
+        sd_bus_message_unref(call);
+    if (r == -ENOTCONN)
+        return not_joined(peer, error);
+    if (r == -EBUSY)
+        return too_many(error, "searches");
+    return r < 0 ? r : 1; // answered later
+}
+
+// What a caller of Download has asked for.
+typedef struct DownloadOptions {
+    const char *type;
+    uint64_t size;
+    IpAddress address;
+    uint16_t port;
+    DownloadFilter filter; // points into the above
+    int destination;       // the message's own descriptor, or -EBADF
+} DownloadOptions;
+
+static int read_option(sd_bus_message *call, const char *key, DownloadOptions *options,
+                       sd_bus_error *error) {
+    const char *text;
+    int r;
+
+    if (strcmp(key, "type") == 0) {
+        r = sd_bus_message_read(call, "v", "s", &options->type);
+        options->filter.type = options->type;
+    } else if (strcmp(key, "size") == 0) {
+        r = sd_bus_message_read(call, "v", "t", &options->size);
+        options->filter.size = &options->size;
+    } else if (strcmp(key, "port") == 0) {
+        r = sd_bus_message_read(call, "v", "q", &options->port);
+        options->filter.port = &options->port;
+    } else if (strcmp(key, "destination") == 0) {
+        r = sd_bus_message_read(call, "v", "h", &options->destination);
+    } else if (strcmp(key, "address") == 0) {
+        r = sd_bus_message_read(call, "v", "s", &text);
+        if (r >= 0 && address_parse(text, strlen(text), &options->address) < 0)
+            return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION, "address: not an IP address");
+        options->filter.address = &options->address;
+    } else
+        return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "There is no option \"%s\"", key);
+    if (r == -ENXIO)
+        return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: a value of another type",
+                                 key);
+    return r;
+}
+
+static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_error *error) {
+    const char *key;
+    int r;
+
+    *options = (DownloadOptions){.destination = -EBADF};
+    r = sd_bus_message_enter_container(call, 'a', "{sv}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(call, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(call, "s", &key);
+        if (r < 0)
+            return r;
+        r = read_option(call, key, options, error);
+        if (r < 0)
+            return r;
+        r = sd_bus_message_exit_container(call);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(call);
+}
+
+static int start_download(Peer *peer, const char *name, const DownloadOptions *options,
+                          Transfer **ret, sd_bus_error *error) {
+    _cleanup_close_ int destination = -EBADF;
+    int r;
+
+    if (options->destination >= 0) {
+        destination = fcntl(options->destination, F_DUPFD_CLOEXEC, 3);
+        if (destination < 0)
+            return -errno;
+        if (!download_destination_ok(destination))
+            return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
+                                    "destination: not a regular file that is open for writing");
+    }
+    r = download_start(peer, name, &options->filter, destination, ret);
+    if (r == -ENOTCONN)
+        return not_joined(peer, error);
+    if (r == -EMFILE || r == -EBUSY)
+        return too_many(error, "downloads");
+    if (r >= 0)
+        TAKE_FD(destination);
+    return r;
+}
+
+static int method_download(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    _cleanup_free_ char *path = NULL;
+    DownloadOptions options;
+    Peer *peer = userdata;
+    Transfer *transfer;
+    const char *name;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &name);
+    if (r < 0)
+        return r;
+    r = read_options(call, &options, error);
+    if (r < 0)
+        return r;
+    if (!name_is_valid(name, strlen(name)))
+        return invalid_name(error);
+    r = start_download(peer, name, &options, &transfer, error);
+    if (r < 0)
+        return r;
+    r = transfer_bus_path(transfer, &path);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "o", path);
+}
+
+static int method_leave(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+
+    ft_client_leave(peer->ft);
+    return sd_bus_reply_method_return(call, "");
+}
+
+static int method_join(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+
+    ft_client_join(peer->ft);
+    return sd_bus_reply_method_return(call, "");
+}
+
+static int method_rescan(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    Peer *peer = userdata;
+    int r;
+
+    if (peer->rescan_count >= RESCANS_MAX)
+        return too_many(error, "calls of Rescan");
+    r = peer_rescan(peer);
+    if (r < 0)
+        return r;
+    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    return 1; // answered when it is done
+}
+
+static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+    const Endpoint *address = ft_client_address(peer->ft);
+    char address_text[ENDPOINT_TEXT_MAX] = "";
+
+    if (address)
+        endpoint_format(address, address_text);
+    const struct {
+        const char *name;
+        const char *value;
+    } strings[] = {
+        {"Version", VERSION},
+        {"State", ft_state_name(ft_client_state(peer->ft))},
+        {"Reason", ft_client_reason(peer->ft)},
+        {"FileTracker", peer->config.ft ?: ""},
+        {"Address", address_text},
+        {"DownloadDirectory", peer->config.download_dir},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+        if (strcmp(property, strings[i].name) == 0)
+            return sd_bus_message_append(reply, "s", strings[i].value);
+    return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
+}
+
+// Why a share is not published, in words.
+static void explain(const Share *share, bool joined, char *text, size_t size) {
+    switch (share_state(share)) {
+    case SHARE_OFFERED:
+        snprintf(text, size, "%s", joined ? "" : "this peer is not joined");
+        break;
+    case SHARE_LIMIT:
+        snprintf(text, size, "FT keeps %d files of a peer", FILES_PER_PEER_DEFAULT);
+        break;
+    case SHARE_UNREADABLE:
+    case SHARE_VANISHED:
+        snprintf(text, size, "%s", strerror(share_error(share)));
+        break;
+    case SHARE_DUPLICATE:
+        snprintf(text, size, "another shared file has the same name and size");
+        break;
+    default:
+        snprintf(text, size, "the name has control characters or is not UTF-8");
+    }
+}
+
+static int append_share(sd_bus_message *reply, const Share *share, bool joined) {
+    _cleanup_free_ char *escaped = NULL;
+    const char *path = share_path(share), *state = share_state_name(share_state(share));
+    char explanation[128];
+
+    explain(share, joined, explanation, sizeof(explanation));
+    if (share_state(share) == SHARE_OFFERED && !joined)
+        state = "pending";
+    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
+    if (!text_is_utf8(path, strlen(path))) {
+        escaped = text_escape(path, strlen(path));
+        if (!escaped)
+            return -ENOMEM;
+    }
+    return sd_bus_message_append(reply, "(stss)", escaped ?: path, share_record(share).size, state,
+                                 explanation);
+}
+
+static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                      const char *property _unused_, sd_bus_message *reply, void *userdata,
+                      sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+    bool joined = ft_client_state(peer->ft) == FT_JOINED;
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "(stss)");
+    for (size_t i = 0; i < share_table_count(peer->shares) && r >= 0; i++)
+        r = append_share(reply, share_table_at(peer->shares, i), joined);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static const sd_bus_vtable vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name),
+                            SD_BUS_RESULT("a(sstssqa{sv})", records), method_search,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
+                            SD_BUS_RESULT("o", transfer), method_download, 0),
+    SD_BUS_METHOD("Leave", "", "", method_leave, 0),
+    SD_BUS_METHOD("Join", "", "", method_join, 0),
+    SD_BUS_METHOD("Rescan", "", "", method_rescan, 0),
+    SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
+    SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
+    SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reason", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Since", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("FileTracker", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
+    SD_BUS_VTABLE_END,
+};
+
+int peer_bus_add(Peer *peer) {
+    int r;
+
+    r = sd_bus_add_object_manager(peer->bus, NULL, BUS_PEER_PATH);
+    if (r < 0)
+        return r;
+    r = sd_bus_add_object_vtable(peer->bus, NULL, BUS_PEER_PATH, BUS_PEER_INTERFACE, vtable, peer);
+    return r < 0 ? r : transfer_bus_add(peer);
+}
+
+void peer_bus_done(Peer *peer) {
+    while (peer->rescan_count > 0)
+        sd_bus_message_unref(peer->rescans[--peer->rescan_count]);
+}
+
+void peer_bus_state_changed(Peer *peer) {
+    if (peer->bus)
+        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
+                                              "Reason", "Since", "FileTracker", "Address",
+                                              "DownloadDirectory", "Shares", NULL);
+}
+
+void peer_bus_shares_changed(Peer *peer, int r) {
+    if (!peer->bus)
+        return;
+    (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
+                                          NULL);
+    while (peer->rescan_count > 0) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = peer->rescans[--peer->rescan_count];
+
+        if (r < 0)
+            (void) sd_bus_reply_method_errno(call, r, NULL);
+        else
+            (void) sd_bus_reply_method_return(call, "");
+    }
+}

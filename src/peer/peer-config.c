@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/peer-config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/protocol.h"
+
+enum {
+    MAX_UPLOADS = 10000,
+    MAX_UPLOADS_DEFAULT = 32,
+};
+
+static int parse_dialect(const ConfigKey *key _unused_, const char *value, void *field) {
+    static const char *const names[] = {
+        [DIALECT_AUTO] = "auto",
+        [DIALECT_LINE] = "line",
+        [DIALECT_RAW] = "raw",
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (strcmp(value, names[i]) == 0) {
+            *(Dialect *) field = i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_ft(const ConfigKey *key, const char *value, void *field) {
+    PeerConfig *config = container_of((char **) field, PeerConfig, ft);
+    uint16_t port;
+    char *host;
+    int r;
+
+    r = host_port_split(value, FT_PORT_DEFAULT, &host, &port);
+    if (r < 0)
+        return r;
+    free(config->ft_host);
+    config->ft_host = host;
+    config->ft_port = port;
+    return config_parse_string(key, value, field);
+}
+
+// A path without its trailing slashes, so that names and messages look alike however it was written.
+static int parse_share(const ConfigKey *key, const char *value, void *field) {
+    _cleanup_free_ char *copy = NULL;
+    size_t len = strlen(value);
+
+    if (*value != '/')
+        return -EINVAL;
+    while (len > 1 && value[len - 1] == '/')
+        len--;
+    copy = strndup(value, len);
+    return copy ? config_parse_list(key, copy, field) : -ENOMEM;
+}
+
+static const ConfigKey keys[] = {
+    {"peer", "ft", parse_ft, offsetof(PeerConfig, ft), 0, 0, "HOST:PORT of the FileTracker"},
+    {"peer", "listen", config_parse_endpoint, offsetof(PeerConfig, listen), 0, 0,
+     "ADDRESS:PORT, such as [::]:5556 or 192.0.2.1:5556"},
+    {"peer", "download-dir", config_parse_path, offsetof(PeerConfig, download_dir), 0, 0,
+     "an absolute path"},
+    {"peer", "dialect", parse_dialect, offsetof(PeerConfig, dialect), 0, 0, "auto, line or raw"},
+    {"peer", "max-uploads", config_parse_number, offsetof(PeerConfig, max_uploads), 1, MAX_UPLOADS,
+     "a number from 1 to 10000"},
+    {"share", "path", parse_share, offsetof(PeerConfig, paths), 0, 0, "an absolute path"},
+    {"share", "exclude", config_parse_list, offsetof(PeerConfig, excludes), 0, 0, "a pattern"},
+};
+
+static const char *const other_sections[] = {"ft", NULL};
+
+static int default_download_dir(bool user, char **ret) {
+    const char *xdg = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
+
+    if (!user)
+        *ret = strdup(STATE_DIR "/downloads");
+    else if (xdg && *xdg == '/')
+        *ret = strdup(xdg);
+    else if (asprintf(ret, "%s/Downloads", home ?: "") < 0)
+        *ret = NULL;
+    return *ret ? 0 : -ENOMEM;
+}
+
+int peer_config_load(const char *path, bool user, PeerConfig *ret) {
+    PeerConfig config = {
+        .listen = {.address.family = AF_INET6, .port = PEER_PORT_DEFAULT}, // [::]
+        .max_uploads = MAX_UPLOADS_DEFAULT,
+    };
+    int r;
+
+    r = default_download_dir(user, &config.download_dir);
+    if (r >= 0)
+        r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
+    if (r < 0 && r != -ENOENT) {
+        peer_config_done(&config);
+        return r;
+    }
+    *ret = config;
+    return r;
+}
+
+void peer_config_done(PeerConfig *config) {
+    free(config->ft);
+    free(config->ft_host);
+    free(config->download_dir);
+    string_list_clear(&config->paths);
+    string_list_clear(&config->excludes);
+    *config = (PeerConfig){};
+}

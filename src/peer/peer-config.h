@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "util/address.h"
+#include "util/macro.h"
+
+// How to speak to FT: protocol.h, Framing.
+typedef enum Dialect {
+    DIALECT_AUTO, // LINE, and RAW if that gets no answer
+    DIALECT_LINE,
+    DIALECT_RAW,
+} Dialect;
+
+// Sections [peer] and [share] of p2pshare.ini(5).
+typedef struct PeerConfig {
+    char *ft; // HOST:PORT; NULL: none
+    char *ft_host;
+    uint16_t ft_port;
+    Endpoint listen;
+    char *download_dir;
+    Dialect dialect;
+    uint64_t max_uploads;
+    StringList paths;    // files and directories, absolute
+    StringList excludes; // globs
+} PeerConfig;
+
+// Defaults, then the file. `user`: defaults for a user's own daemon. Logs what is wrong. 0, -EINVAL, or
+// -errno as config_load(); on -ENOENT *ret holds the defaults all the same.
+int peer_config_load(const char *path, bool user, PeerConfig *ret);
+void peer_config_done(PeerConfig *config);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The peer daemon: owns the shares, the session with FT, the port and the transfers.
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "net/listener.h"
+#include "net/poller.h"
+#include "peer/ft-client.h"
+#include "peer/mover.h"
+#include "peer/peer-config.h"
+#include "peer/share.h"
+#include "peer/transfer.h"
+#include "peer/upload.h"
+#include "util/work.h"
+
+enum {
+    PEER_LISTENERS_MAX = 16,
+    RESCANS_MAX = 64, // callers that wait for one
+};
+
+typedef struct Peer {
+    sd_event *event;
+    Poller *poller;
+    PeerConfig config;
+    ShareTable *shares; // NULL until the first scan is done
+    Work *scan;         // under way
+    bool scan_again;    // the configuration has changed meanwhile
+    FtClient *ft;
+    Listener *listeners[PEER_LISTENERS_MAX];
+    size_t listener_count;
+    Mover *senders;   // uploads
+    Mover *receivers; // downloads
+    TransferTable transfers;
+    UploadServer uploads;
+    sd_bus *bus;
+    sd_bus_message *rescans[RESCANS_MAX]; // calls to be answered when a scan is done
+    size_t rescan_count;
+} Peer;
+
+// Takes the configuration over. 0 or -errno.
+int peer_new(sd_event *event, PeerConfig *config, Peer **ret);
+Peer *peer_free(Peer *peer);
+DEFINE_CLEANUP_FUNC(Peer, peer_free)
+
+// Opens the port, systemd's or our own; logs why not. 0 or -errno.
+int peer_listen(Peer *peer);
+// Walks the shares; FT is joined when that is done. 0 or -errno.
+int peer_start(Peer *peer);
+// Takes the new configuration over. What cannot change while running is said in the log.
+void peer_reconfigure(Peer *peer, PeerConfig *config);
+int peer_rescan(Peer *peer);

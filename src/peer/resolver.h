@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Host names to endpoints, off the loop (getaddrinfo() blocks).
+
+#include <systemd/sd-event.h>
+
+#include "util/address.h"
+#include "util/work.h"
+
+enum {
+    RESOLVE_MAX = 8, // addresses of one host that are tried
+};
+
+// r: 0 and n >= 1 endpoints, in the order of RFC 6724; or a negative errno and a message for people.
+typedef void (*ResolveHandler)(int r, const char *message, const Endpoint endpoints[], size_t n,
+                               void *userdata);
+
+// 0 or -errno. work_free(*ret) stops waiting.
+int resolve_start(sd_event *event, const char *host, uint16_t port, ResolveHandler handler,
+                  void *userdata, Work **ret);

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/transfer.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "util/time-util.h"
+
+static const uint64_t TICK_USEC = USEC_PER_SEC / 2;
+
+static const char *const direction_names[] = {
+    [TRANSFER_DOWNLOAD] = "download",
+    [TRANSFER_UPLOAD] = "upload",
+};
+
+static const char *const state_names[] = {
+    [TRANSFER_SEARCHING] = "searching",
+    [TRANSFER_WAITING] = "waiting",
+    [TRANSFER_CONNECTING] = "connecting",
+    [TRANSFER_ACTIVE] = "active",
+    [TRANSFER_DONE] = "done",
+    [TRANSFER_FAILED] = "failed",
+    [TRANSFER_CANCELLED] = "cancelled",
+};
+
+const char *transfer_direction_name(TransferDirection direction) {
+    return direction_names[direction];
+}
+
+const char *transfer_state_name(TransferState state) {
+    return state_names[state];
+}
+
+// Tells progress, and lets go of what has ended long enough ago.
+static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+    TransferTable *table = userdata;
+    uint64_t now = time_monotonic();
+    Transfer *transfer, *next;
+
+    TAILQ_FOREACH_SAFE(transfer, &table->list, link, next) {
+        uint64_t moved = transfer_moved(transfer);
+
+        if (transfer_state_is_final(transfer->state)) {
+            if (now - transfer->ended >= TRANSFER_LINGER_USEC) {
+                transfer_remove(transfer);
+                transfer->ops->free(transfer);
+            }
+        } else if (moved != transfer->reported) {
+            transfer->reported = moved;
+            if (table->hooks.on_progress)
+                table->hooks.on_progress(transfer, table->hooks.userdata);
+        }
+    }
+    if (table->count > 0) {
+        (void) sd_event_source_set_time_relative(source, TICK_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    }
+    return 0;
+}
+
+int transfer_table_init(TransferTable *table, sd_event *event) {
+    int r;
+
+    *table = (TransferTable){.event = sd_event_ref(event), .next_id = 1};
+    TAILQ_INIT(&table->list);
+    r = sd_event_add_time_relative(event, &table->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_USEC / 10,
+                                   on_tick, table);
+    return r < 0 ? r : sd_event_source_set_enabled(table->tick, SD_EVENT_OFF);
+}
+
+void transfer_table_done(TransferTable *table) {
+    Transfer *transfer, *next;
+
+    if (!table->event)
+        return;
+    TAILQ_FOREACH_SAFE(transfer, &table->list, link, next) {
+        transfer_remove(transfer);
+        transfer->ops->free(transfer);
+    }
+    table->tick = sd_event_source_disable_unref(table->tick);
+    table->event = sd_event_unref(table->event);
+}
+
+Transfer *transfer_find(TransferTable *table, uint32_t id) {
+    Transfer *transfer;
+
+    TAILQ_FOREACH (transfer, &table->list, link)
+        if (transfer->id == id)
+            return transfer;
+    return NULL;
+}
+
+// Makes room by letting go of the one that ended first.
+static bool make_room(TransferTable *table) {
+    Transfer *transfer, *oldest = NULL;
+
+    if (table->count < TRANSFERS_MAX)
+        return true;
+    TAILQ_FOREACH (transfer, &table->list, link)
+        if (transfer_state_is_final(transfer->state) &&
+            (!oldest || transfer->ended < oldest->ended))
+            oldest = transfer;
+    if (!oldest)
+        return false;
+    transfer_remove(oldest);
+    oldest->ops->free(oldest);
+    return true;
+}
+
+int transfer_add(TransferTable *table, Transfer *transfer) {
+    if (!make_room(table))
+        return -EMFILE;
+    transfer->table = table;
+    transfer->id = table->next_id++;
+    transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
+    TAILQ_INSERT_TAIL(&table->list, transfer, link);
+    if (table->count++ == 0) {
+        (void) sd_event_source_set_time_relative(table->tick, TICK_USEC);
+        (void) sd_event_source_set_enabled(table->tick, SD_EVENT_ONESHOT);
+    }
+    if (table->hooks.on_new)
+        table->hooks.on_new(transfer, table->hooks.userdata);
+    return 0;
+}
+
+void transfer_remove(Transfer *transfer) {
+    TransferTable *table = transfer->table;
+
+    if (!table)
+        return;
+    if (table->hooks.on_removed)
+        table->hooks.on_removed(transfer, table->hooks.userdata);
+    TAILQ_REMOVE(&table->list, transfer, link);
+    table->count--;
+    transfer->table = NULL;
+}
+
+static void changed(Transfer *transfer) {
+    const TransferTable *table = transfer->table;
+
+    if (table && table->hooks.on_changed)
+        table->hooks.on_changed(transfer, table->hooks.userdata);
+}
+
+void transfer_set_state(Transfer *transfer, TransferState state) {
+    assert(!transfer_state_is_final(transfer->state));
+    transfer->state = state;
+    changed(transfer);
+}
+
+void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
+                     ...) {
+    va_list ap;
+
+    assert(transfer_state_is_final(state));
+    assert(!transfer_state_is_final(transfer->state));
+    transfer->moved = transfer_moved(transfer);
+    transfer->reported = transfer->moved;
+    transfer->state = state;
+    transfer->ended = time_monotonic();
+    transfer->error = error;
+    if (format) {
+        va_start(ap, format);
+        if (vasprintf(&transfer->error_message, format, ap) < 0)
+            transfer->error_message = NULL;
+        va_end(ap);
+    }
+    changed(transfer);
+}
+
+uint64_t transfer_moved(const Transfer *transfer) {
+    return transfer->move ? transfer->move->moved : transfer->moved;
+}
+
+void transfer_cancel(Transfer *transfer) {
+    if (!transfer_state_is_final(transfer->state))
+        transfer->ops->cancel(transfer);
+}

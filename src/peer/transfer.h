@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// A transfer as others see it, upload or download: state, progress, error. Knows no D-Bus: whoever
+// wants to hear of changes sets the hooks of the table.
+//
+//   download:  searching ──► connecting ──► active ──► done
+//                  ▲  │           │ next       │
+//                  │  ▼           ▼ record     ▼
+//                  └─ (record given: begins with connecting)      failed, cancelled: from anywhere
+//   upload:    waiting ──► active ──► done
+//
+// A finished transfer stays for TRANSFER_LINGER_USEC, so that its result can be read.
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "peer/mover.h"
+#include "proto/record.h"
+
+enum {
+    // At once, both directions, the lingering included. Uploads and downloads have limits of their own
+    // below this, so that strangers who fetch cannot keep the user from fetching.
+    TRANSFERS_MAX = 16384,
+};
+#define TRANSFER_LINGER_USEC (10 * USEC_PER_SEC)
+
+typedef enum TransferDirection {
+    TRANSFER_DOWNLOAD,
+    TRANSFER_UPLOAD,
+} TransferDirection;
+
+typedef enum TransferState {
+    TRANSFER_SEARCHING,
+    TRANSFER_WAITING,
+    TRANSFER_CONNECTING,
+    TRANSFER_ACTIVE,
+    TRANSFER_DONE,
+    TRANSFER_FAILED,
+    TRANSFER_CANCELLED,
+} TransferState;
+
+const char *transfer_direction_name(TransferDirection direction);
+const char *transfer_state_name(TransferState state);
+static inline bool transfer_state_is_final(TransferState state) {
+    return state >= TRANSFER_DONE;
+}
+
+typedef struct Transfer Transfer;
+typedef struct TransferTable TransferTable;
+
+typedef struct TransferOps {
+    void (*cancel)(Transfer *transfer); // leads to transfer_finish(), now or soon
+    void (*free)(Transfer *transfer);   // frees all, the Transfer included
+} TransferOps;
+
+// Embed it in the object that does the work.
+struct Transfer {
+    const TransferOps *ops;
+    TransferTable *table;
+    TAILQ_ENTRY(Transfer) link;
+    uint32_t id;
+    TransferDirection direction;
+    TransferState state;
+    RecordText text; // name and type
+    uint64_t size;
+    Endpoint remote;     // family AF_UNSPEC: none yet
+    char *path;          // owned; NULL: the caller's own file
+    Move *move;          // while bytes move
+    uint64_t moved;      // after that
+    uint64_t reported;   // progress that on_progress has told
+    uint64_t started;    // µs since the epoch
+    uint64_t ended;      // CLOCK_MONOTONIC µs
+    const char *error;   // BUS_ERROR_*, static; NULL: none
+    char *error_message; // owned
+    void *hook_data;     // of whoever set the hooks
+};
+
+typedef struct TransferHooks {
+    void (*on_new)(Transfer *transfer, void *userdata);
+    void (*on_changed)(Transfer *transfer, void *userdata);  // state, name, error …
+    void (*on_progress)(Transfer *transfer, void *userdata); // twice a second at most
+    void (*on_removed)(Transfer *transfer, void *userdata);  // while it can still be found
+    void *userdata;
+} TransferHooks;
+
+struct TransferTable {
+    sd_event *event;
+    sd_event_source *tick; // on while there is any transfer
+    TAILQ_HEAD(, Transfer) list;
+    size_t count;
+    uint32_t next_id;
+    TransferHooks hooks;
+};
+
+int transfer_table_init(TransferTable *table, sd_event *event); // 0 or -errno
+void transfer_table_done(TransferTable *table);                 // frees all transfers
+Transfer *transfer_find(TransferTable *table, uint32_t id);
+
+// Enters a transfer whose ops, direction, state and names are set; gives it its ID. 0, or -EMFILE: there
+// are too many.
+int transfer_add(TransferTable *table, Transfer *transfer);
+void transfer_remove(Transfer *transfer); // from the table; does not free
+
+void transfer_set_state(Transfer *transfer, TransferState state);
+
+// Ends it. `error` is a BUS_ERROR_* for TRANSFER_FAILED; the message is a sentence for people, with
+// whatever a stranger wrote in it escaped.
+void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
+                     ...) _printf_(4, 5);
+
+// Bytes of the file so far.
+uint64_t transfer_moved(const Transfer *transfer);
+
+void transfer_cancel(Transfer *transfer);
