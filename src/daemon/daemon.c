@@ -14,10 +14,9 @@
 #include "util/macro.h"
 #include "util/time-util.h"
 
-void daemon_options_done(DaemonOptions *options) {
-    free(options->config_path);
-    *options = (DaemonOptions){};
-}
+enum {
+    EXIT_USAGE = 2,
+};
 
 static int default_config_path(bool user, char **ret) {
     const char *base = user ? getenv("XDG_CONFIG_HOME") : NULL, *home = getenv("HOME");
@@ -32,7 +31,8 @@ static int default_config_path(bool user, char **ret) {
     return *ret ? 0 : -ENOMEM;
 }
 
-int daemon_parse_argv(int argc, char *argv[], const char *name, const char *help,
+// 0 to go on; 1: --help or --version was served; -EINVAL: the usage was wrong.
+static int parse_argv(int argc, char *argv[], const char *name, const char *help,
                       DaemonOptions *options) {
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'}, {"user", no_argument, NULL, 'u'},
@@ -41,7 +41,6 @@ int daemon_parse_argv(int argc, char *argv[], const char *name, const char *help
     };
     int c;
 
-    log_open(name);
     while ((c = getopt_long(argc, argv, "c:vh", long_options, NULL)) >= 0)
         switch (c) {
         case 'c':
@@ -72,6 +71,26 @@ int daemon_parse_argv(int argc, char *argv[], const char *name, const char *help
         return -EINVAL;
     }
     return options->config_path ? 0 : default_config_path(options->user, &options->config_path);
+}
+
+int daemon_main(int argc, char *argv[], const char *name, const char *help,
+                int (*run)(const DaemonOptions *options)) {
+    DaemonOptions options = {};
+    int r;
+
+    log_open(name);
+    r = parse_argv(argc, argv, name, help, &options);
+    if (r == 0)
+        r = run(&options) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    else
+        r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
+    free(options.config_path);
+    return r;
+}
+
+int daemon_fail(int r) {
+    log_error("Cannot start: %s", strerror(-r));
+    return r;
 }
 
 static void raise_fd_limit(void) {

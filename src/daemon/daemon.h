@@ -13,16 +13,10 @@ typedef struct DaemonOptions {
     bool user;         // the session bus, the user's own files
 } DaemonOptions;
 
-void daemon_options_done(DaemonOptions *options);
-
-enum {
-    DAEMON_EXIT_USAGE = 2,
-};
-
-// Reads argv. Returns 0 to go on; 1 if --help or --version was served; -EINVAL if the usage was wrong
-// (and said so). Opens the log as `name`.
-int daemon_parse_argv(int argc, char *argv[], const char *name, const char *help,
-                      DaemonOptions *options);
+// All of main(): reads argv, opens the log as `name`, calls `run`, which logs why it failed. Returns the
+// exit status: 0; 1 if `run` failed; 2 if the usage was wrong (and said so).
+int daemon_main(int argc, char *argv[], const char *name, const char *help,
+                int (*run)(const DaemonOptions *options));
 
 // The default loop with SIGTERM and SIGINT ending it and systemd's watchdog fed. SIGPIPE is ignored and
 // file descriptors are raised to the hard limit. 0 or -errno.
@@ -44,6 +38,9 @@ int daemon_bus_own(sd_bus *bus, const char *name);
 // READY=1, the loop, STOPPING=1. Returns what the loop returns.
 int daemon_run(sd_event *event);
 
-// Logs that `section` of the configuration could not be used and returns the error; a file at the
-// default path that is not there is no error (returns 0).
+// Logs that the daemon cannot start, for what has not said so itself; returns r.
+int daemon_fail(int r);
+
+// Logs why the configuration could not be used and returns the error. That there is no file at the
+// default path is none: returns 0.
 int daemon_config_result(const DaemonOptions *options, int r);

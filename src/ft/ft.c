@@ -49,6 +49,15 @@ static void limit_to_fds(FtConfig *config) {
                config->max_peers, (uint64_t) limit.rlim_cur);
 }
 
+static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                           void *userdata) {
+    const Ft *ft = userdata;
+
+    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records", ft->accepted_count,
+                      index_records(ft->index));
+    return 0;
+}
+
 int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     _cleanup_(ft_freep) Ft *ft = NULL;
     int r;
@@ -67,6 +76,10 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     r = index_new(&ft->index);
     if (r < 0)
         return r;
+    r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,
+                                   ft);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(ft);
     return 0;
 }
@@ -82,6 +95,7 @@ Ft *ft_free(Ft *ft) {
     session_free(session);
     TAILQ_FOREACH_SAFE(session, &ft->accepted, link, next)
     session_free(session);
+    sd_event_source_disable_unref(ft->status_timer);
     sd_bus_flush_close_unref(ft->bus);
     index_free(ft->index);
     poller_free(ft->poller);
@@ -131,9 +145,14 @@ int ft_listen(Ft *ft) {
     return 0;
 }
 
+// Tells systemd what `systemctl status` shows; soon, not at once: a lab that boots is one message.
 static void update_status(Ft *ft) {
-    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records", ft->accepted_count,
-                      index_records(ft->index));
+    int enabled;
+
+    if (sd_event_source_get_enabled(ft->status_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
+        return;
+    (void) sd_event_source_set_time_relative(ft->status_timer, USEC_PER_SEC);
+    (void) sd_event_source_set_enabled(ft->status_timer, SD_EVENT_ONESHOT);
 }
 
 void ft_reconfigure(Ft *ft, const FtConfig *config) {

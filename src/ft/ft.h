@@ -45,6 +45,7 @@ struct Ft {
     uint32_t waiting_count, accepted_count;
     uint64_t searches;
     uint64_t refused[_REFUSED_COUNT];
+    sd_event_source *status_timer;
     sd_bus *bus; // NULL: FT works without one
 };
 

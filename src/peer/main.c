@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include <string.h>
-
 #include "bus/names.h"
 #include "daemon/daemon.h"
 #include "peer/peer-bus.h"
@@ -19,81 +17,81 @@ static const char help[] =
     "See p2p-peer(8), p2pshare.ini(5), p2pctl(1).\n";
 
 typedef struct Program {
-    DaemonOptions options;
-    PeerConfig config; // until the peer has it
+    const DaemonOptions *options;
     Peer *peer;
 } Program;
 
-static int load(Program *program) {
-    return daemon_config_result(
-        &program->options,
-        peer_config_load(program->options.config_path, program->options.user, &program->config));
+static int load(const Program *program, PeerConfig *config) {
+    int r = daemon_config_result(program->options,
+                                 peer_config_load(program->options->config_path,
+                                                  program->options->user, config));
+
+    if (r < 0)
+        peer_config_done(config);
+    return r;
 }
 
 static void reload(void *userdata) {
-    Program *program = userdata;
+    const Program *program = userdata;
+    PeerConfig config = {};
 
-    if (load(program) < 0)
+    if (load(program, &config) < 0)
         log_error("The old configuration stays in force");
     else
-        peer_reconfigure(program->peer, &program->config);
+        peer_reconfigure(program->peer, &config);
 }
 
-static int run(Program *program) {
-    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-    const DaemonReload on_reload = {.handler = reload, .userdata = program};
-    Peer *peer;
+static int offer_on_bus(const Program *program, sd_event *event) {
+    Peer *peer = program->peer;
     int r;
 
-    r = load(program);
-    if (r < 0)
-        return r;
-    r = daemon_event_new(&event);
-    if (r < 0)
-        return r;
-    r = peer_new(event, &program->config, &program->peer);
-    if (r < 0)
-        return r;
-    peer = program->peer;
-    r = peer_listen(peer);
-    if (r < 0)
-        return r;
-    r = daemon_bus_open(event, program->options.user, &peer->bus);
+    r = daemon_bus_open(event, program->options->user, &peer->bus);
     if (r < 0)
         return r;
     // Without its bus nobody can control it: let systemd start it again.
     r = sd_bus_set_exit_on_disconnect(peer->bus, true);
+    if (r >= 0)
+        r = peer_bus_add(peer);
+    return r < 0 ? daemon_fail(r) : daemon_bus_own(peer->bus, BUS_PEER_NAME);
+}
+
+static int start(Program *program, sd_event *event) {
+    PeerConfig config = {};
+    int r;
+
+    r = load(program, &config);
     if (r < 0)
         return r;
-    r = peer_bus_add(peer);
+    r = peer_new(event, &config, &program->peer);
+    if (r < 0)
+        return daemon_fail(r);
+    r = peer_listen(program->peer);
+    if (r >= 0)
+        r = offer_on_bus(program, event);
     if (r < 0)
         return r;
-    r = daemon_bus_own(peer->bus, BUS_PEER_NAME);
+    r = peer_start(program->peer);
+    return r < 0 ? daemon_fail(r) : 0;
+}
+
+static int run(const DaemonOptions *options) {
+    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+    Program program = {.options = options};
+    const DaemonReload on_reload = {.handler = reload, .userdata = &program};
+    int r;
+
+    r = daemon_event_new(&event);
     if (r < 0)
-        return r;
-    r = daemon_on_reload(event, &on_reload);
-    if (r < 0)
-        return r;
-    r = peer_start(peer);
-    if (r < 0)
-        return r;
-    return daemon_run(event);
+        return daemon_fail(r);
+    r = start(&program, event);
+    if (r >= 0) {
+        r = daemon_on_reload(event, &on_reload);
+        r = r < 0 ? daemon_fail(r) : daemon_run(event);
+    }
+    peer_free(program.peer);
+    return r;
 }
 
 int main(int argc, char *argv[]) {
-    Program program = {};
-    int r;
-
-    r = daemon_parse_argv(argc, argv, "p2p-peer", help, &program.options);
-    if (r == 0) {
-        r = run(&program);
-        if (r < 0)
-            log_debug("Ending: %s", strerror(-r));
-        r = r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    } else
-        r = r > 0 ? EXIT_SUCCESS : DAEMON_EXIT_USAGE;
-    peer_free(program.peer);
-    peer_config_done(&program.config);
-    daemon_options_done(&program.options);
-    return r;
+    return daemon_main(argc, argv, "p2p-peer", help, run);
 }

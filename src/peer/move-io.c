@@ -187,7 +187,7 @@ static int begin_receive(Move *move) {
     _cleanup_(buffer_clear) Buffer lead = move->lead;
     size_t header_len = move->header.longest;
 
-    move->lead = (Buffer) {};
+    move->lead = (Buffer){};
     move->received = header_len;
     return take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
 }

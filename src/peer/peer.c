@@ -11,11 +11,14 @@
 
 // Tells systemd what `systemctl status` shows.
 static void update_status(Peer *peer) {
-    const char *reason = ft_client_reason(peer->ft);
+    FtState state = ft_client_state(peer->ft);
+    size_t files = share_table_count(peer->shares);
 
-    (void) sd_notifyf(false, "STATUS=%s%s%s; %zu files shared",
-                      ft_state_name(ft_client_state(peer->ft)), *reason ? ": " : "", reason,
-                      share_table_count(peer->shares));
+    if (state == FT_JOINED)
+        (void) sd_notifyf(false, "STATUS=Joined to %s, %zu files shared", peer->config.ft, files);
+    else
+        (void) sd_notifyf(false, "STATUS=Not joined (%s): %s; %zu files shared",
+                          ft_state_name(state), ft_client_reason(peer->ft), files);
 }
 
 static void on_ft_state(void *userdata) {
@@ -99,6 +102,10 @@ int peer_listen(Peer *peer) {
         return r;
     }
     peer->listener_count = r;
+    for (size_t i = 0; i < peer->listener_count; i++) {
+        endpoint_format(listener_endpoint(peer->listeners[i]), text);
+        log_info("Listening on %s", text);
+    }
     ft_client_set_listen(peer->ft, listener_endpoint(peer->listeners[0]));
     return 0;
 }
