@@ -36,17 +36,13 @@ static void reload(void *userdata) {
         ft_reconfigure(program->ft, &config);
 }
 
-// FT does its work without a bus; only `p2pctl ft` misses it then.
-static int offer_on_bus(const Program *program, sd_event *event) {
-    int r;
+// FT does its work without a bus, or without its name there; only `p2pctl ft` misses it then.
+static void offer_on_bus(const Program *program, sd_event *event) {
+    Ft *ft = program->ft;
 
-    r = daemon_bus_open(event, program->options->user, &program->ft->bus);
-    if (r < 0) {
-        log_warning("No status on D-Bus (p2pctl ft)");
-        return 0;
-    }
-    r = ft_bus_add(program->ft);
-    return r < 0 ? daemon_fail(r) : daemon_bus_own(program->ft->bus, BUS_FT_NAME);
+    if (daemon_bus_open(event, program->options->user, &ft->bus) < 0 || ft_bus_add(ft) < 0 ||
+        daemon_bus_own(ft->bus, BUS_FT_NAME) < 0)
+        log_warning("Going on without status on D-Bus (p2pctl ft)");
 }
 
 static int start(Program *program, sd_event *event) {
@@ -60,7 +56,10 @@ static int start(Program *program, sd_event *event) {
     if (r < 0)
         return daemon_fail(r);
     r = ft_listen(program->ft);
-    return r < 0 ? r : offer_on_bus(program, event);
+    if (r < 0)
+        return r;
+    offer_on_bus(program, event);
+    return 0;
 }
 
 static int run(const DaemonOptions *options) {

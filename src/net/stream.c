@@ -109,8 +109,12 @@ static int deliver(Stream *stream, const char *data, size_t len) {
     int r;
 
     r = stream->ops->on_data(stream, data, len, stream->eof, &consumed);
-    if (r < 0 || stream->fd < 0)
+    if (stream->fd < 0)
         return r;
+    if (r < 0) {
+        (void) send_queued(stream); // the answers to what came before the reason to close
+        return r;
+    }
     assert(consumed <= len);
     if (owned)
         buffer_consume(&stream->in, consumed);

@@ -20,7 +20,6 @@ struct FtSearch {
     void *userdata;
     uint64_t deadline;
     bool sent;
-    char *encoded; // the name as it is written in the message
     char name[];
 };
 
@@ -29,17 +28,12 @@ static void search_detach(FtSearch *search) {
     search->queue->count--;
 }
 
-static void search_destroy(FtSearch *search) {
-    free(search->encoded);
-    free(search);
-}
-
 // The handler may do anything to the queue, so the search is out of it by then.
 static void search_finish(FtSearch *search, int r, const Record records[], size_t n) {
     search_detach(search);
     if (search->handler)
         search->handler(search, r, records, n, search->userdata);
-    search_destroy(search);
+    free(search);
 }
 
 static void arm_timer(FtSearchQueue *queue) {
@@ -87,22 +81,14 @@ void ft_search_queue_done(FtSearchQueue *queue) {
 
 int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
                         void *userdata, FtSearch **ret) {
-    _cleanup_(buffer_clear) Buffer encoded = {};
     FtSearch *search;
 
     if (queue->count >= SEARCHES_MAX)
         return -EBUSY;
-    if (name_encode(&encoded, file_name, NAME_IN_MESSAGE) < 0 || buffer_append(&encoded, "", 1) < 0)
-        return -ENOMEM;
     search = calloc(1, sizeof(*search) + strlen(file_name) + 1);
     if (!search)
         return -ENOMEM;
     strcpy(search->name, file_name);
-    search->encoded = strdup(buffer_data(&encoded));
-    if (!search->encoded) {
-        free(search);
-        return -ENOMEM;
-    }
     search->queue = queue;
     search->handler = handler;
     search->userdata = userdata;
@@ -120,7 +106,7 @@ FtSearch *ft_search_free(FtSearch *search) {
     search->handler = NULL;
     if (!search->sent) {
         search_detach(search);
-        search_destroy(search);
+        free(search);
     }
     return NULL;
 }
@@ -156,7 +142,7 @@ bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
         list = record_list(answer->argument, answer->argument_len);
         while (n < RESULTS_MAX && record_list_next(&list, &text, &len))
             // A record of something else would be downloaded under a name that nobody asked for.
-            if (record_parse_found(text, len, search->encoded, &texts[n], &records[n]) >= 0 &&
+            if (record_parse_found(text, len, search->name, &texts[n], &records[n]) >= 0 &&
                 name_matches(records[n].name, records[n].type, search->name))
                 n++;
     }
@@ -172,7 +158,7 @@ void ft_search_queue_rewind(FtSearchQueue *queue) {
         search->sent = false;
         if (!search->handler) {
             search_detach(search);
-            search_destroy(search);
+            free(search);
         }
     }
     arm_timer(queue);

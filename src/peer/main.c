@@ -22,9 +22,9 @@ typedef struct Program {
 } Program;
 
 static int load(const Program *program, PeerConfig *config) {
-    int r = daemon_config_result(program->options,
-                                 peer_config_load(program->options->config_path,
-                                                  program->options->user, config));
+    int r =
+        daemon_config_result(program->options, peer_config_load(program->options->config_path,
+                                                                program->options->user, config));
 
     if (r < 0)
         peer_config_done(config);

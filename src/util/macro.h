@@ -9,43 +9,43 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-#define _cleanup_(f)      __attribute__((cleanup(f)))
-#define _printf_(a, b)    __attribute__((format(printf, a, b)))
-#define _unused_          __attribute__((unused))
-#define _cleanup_free_    _cleanup_(freep)
-#define _cleanup_close_   _cleanup_(close_fdp)
-#define ELEMENTSOF(a)     (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)         ((a) < (b) ? (a) : (b))
-#define MAX(a, b)         ((a) > (b) ? (a) : (b))
-#define USEC_PER_SEC      UINT64_C(1000000)
-#define USEC_PER_MSEC     UINT64_C(1000)
+#define _cleanup_(f)    __attribute__((cleanup(f)))
+#define _printf_(a, b)  __attribute__((format(printf, a, b)))
+#define _unused_        __attribute__((unused))
+#define _cleanup_free_  _cleanup_(freep)
+#define _cleanup_close_ _cleanup_(close_fdp)
+#define ELEMENTSOF(a)   (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+#define USEC_PER_SEC    UINT64_C(1000000)
+#define USEC_PER_MSEC   UINT64_C(1000)
 
-#define container_of(ptr, type, member)                                                           \
-    ({                                                                                             \
-        const typeof(((type *) 0)->member) *_member = (ptr);                                       \
-        (type *) ((char *) _member - offsetof(type, member));                                      \
+#define container_of(ptr, type, member)                                \
+    ({                                                                 \
+        const typeof(((type *) 0)->member) *_member = (ptr);           \
+        (type *) (void *) ((char *) _member - offsetof(type, member)); \
     })
 
 // Hands the value on and leaves nothing behind, so that a cleanup attribute does not free it.
-#define TAKE_PTR(ptr)                                                                              \
-    ({                                                                                             \
-        typeof(ptr) _taken = (ptr);                                                                \
-        (ptr) = NULL;                                                                              \
-        _taken;                                                                                    \
+#define TAKE_PTR(ptr)               \
+    ({                              \
+        typeof(ptr) _taken = (ptr); \
+        (ptr) = NULL;               \
+        _taken;                     \
     })
 
-#define TAKE_FD(fd)                                                                                \
-    ({                                                                                             \
-        int _taken = (fd);                                                                         \
-        (fd) = -EBADF;                                                                             \
-        _taken;                                                                                    \
+#define TAKE_FD(fd)        \
+    ({                     \
+        int _taken = (fd); \
+        (fd) = -EBADF;     \
+        _taken;            \
     })
 
 // Makes `_cleanup_(x_freep) Type *x` possible for a `Type *x_free(Type *)` that returns NULL.
-#define DEFINE_CLEANUP_FUNC(Type, func)                                                            \
-    static inline void func##p(Type **p) {                                                         \
-        if (*p)                                                                                    \
-            *p = func(*p);                                                                         \
+#define DEFINE_CLEANUP_FUNC(Type, func)    \
+    static inline void func##p(Type **p) { \
+        if (*p)                            \
+            *p = func(*p);                 \
     }
 
 static inline void freep(void *p) {
@@ -68,7 +68,7 @@ static inline void close_fdp(int *fd) {
 }
 
 // sys/queue.h as glibc ships it has no loop that survives the removal of the current element.
-#define TAILQ_FOREACH_SAFE(var, head, field, next)                                                 \
+#define TAILQ_FOREACH_SAFE(var, head, field, next) \
     for ((var) = TAILQ_FIRST(head); (var) && ((next) = TAILQ_NEXT(var, field), 1); (var) = (next))
-#define LIST_FOREACH_SAFE(var, head, field, next)                                                  \
+#define LIST_FOREACH_SAFE(var, head, field, next) \
     for ((var) = LIST_FIRST(head); (var) && ((next) = LIST_NEXT(var, field), 1); (var) = (next))

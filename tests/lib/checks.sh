@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The checks of tests/run that need no program of ours to run. To be sourced at the top of the tree.
+# Each says what is wrong and returns non-zero.
+
+check_format() {
+    find src tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
+}
+
+# Everything with a shell in its first line, and what these source.
+check_scripts() {
+    local scripts
+
+    mapfile -t scripts < <(grep -rIlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' \
+        .ci conf src tests)
+    shellcheck --external-sources --source-path=. "${scripts[@]}"
+}
+
+check_xml() {
+    xmllint --noout --nonet dbus/*.xml dbus/*.conf
+}
+
+# check_units BUILD-DIRECTORY: the units that were made there, with the programs that were made there.
+check_units() {
+    local build dir ok=0
+
+    build=$(realpath "$1")
+    dir=$(mktemp -d) || return 1
+    mkdir "$dir/system" "$dir/user"
+    cp systemd/p2p-ft.socket "$dir/system"
+    for unit in p2p-ft p2p-peer; do
+        sed "s,^ExecStart=.*/,ExecStart=$build/src/," "$build/systemd/$unit.service" \
+            >"$dir/system/$unit.service"
+    done
+    sed "s,^ExecStart=[^ ]*/,ExecStart=$build/src/," "$build/systemd/p2p-peer.user.service" \
+        >"$dir/user/p2p-peer.service"
+
+    systemd-analyze verify --man=no "$dir"/system/* || ok=1
+    XDG_RUNTIME_DIR=$dir systemd-analyze --user verify --man=no "$dir"/user/* || ok=1
+    for unit in p2p-ft p2p-peer; do
+        # At most 1.5 of 10 that the sandbox leaves open.
+        systemd-analyze security --no-pager --offline=yes --threshold=15 \
+            "$dir/system/$unit.service" >"$dir/security" || ok=1
+        tail -n 1 "$dir/security"
+    done
+    rm -rf "$dir"
+    return $ok
+}
+
+# count_meson_tests TESTLOG: prints "PASSED FAILED SKIPPED". No log: there were no tests.
+count_meson_tests() {
+    [ -e "$1" ] || {
+        echo "0 0 0"
+        return
+    }
+    python3 - "$1" <<'PYTHON'
+import json, sys
+
+passed = failed = skipped = 0
+for line in open(sys.argv[1]):
+    result = json.loads(line)["result"]
+    if result in ("OK", "EXPECTEDFAIL"):
+        passed += 1
+    elif result == "SKIP":
+        skipped += 1
+    else:
+        failed += 1
+print(passed, failed, skipped)
+PYTHON
+}

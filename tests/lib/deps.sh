@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What p2pshare needs from Debian 12, and how to get what is missing. To be sourced.
+
+deps_build=(
+    gcc libc6-dev meson ninja-build pkg-config scdoc
+    libsystemd-dev libinih-dev libsodium-dev libunistring-dev libjansson-dev uthash-dev
+)
+# Runs the programs: a bus of its own for each peer.
+deps_demo=("${deps_build[@]}" dbus-daemon)
+# shellcheck disable=SC2034 # for tests/run
+deps_tests=(
+    "${deps_demo[@]}"
+    clang clang-format libclang-rt-14-dev libcmocka-dev
+    python3 python3-pytest
+    procps  # ps, for what a daemon uses
+    systemd # busctl, systemd-analyze
+    libxml2-utils shellcheck
+)
+
+# deps_install PACKAGE...: installs those that are missing; touches nothing where none is. On another
+# system than Debian it says what is needed and goes on.
+deps_install() {
+    local package missing=() root=()
+
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        echo "No apt here. What is needed, by its Debian name: $*" >&2
+        return 0
+    fi
+    for package in "$@"; do
+        # shellcheck disable=SC2016 # dpkg-query's variable, not the shell's
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "Missing, and neither root nor sudo to install them. As root:" >&2
+            echo "    apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+        root=(sudo)
+    fi
+    echo "Installing ${missing[*]}"
+    "${root[@]}" apt-get -qq update || return 1
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 install "${missing[@]}" </dev/null >/dev/null || return 1
+}
+
+# Debian's meson is a script for Debian's python3, and ninja calls it again.
+deps_path() {
+    PATH=/usr/bin:/bin:$PATH
+    export PATH
+}
