@@ -51,17 +51,33 @@ static FrameResult next_line(const Framer *framer, const char *data, size_t len,
     return FRAME_MORE;
 }
 
-// Records end with '>', so that a word right behind them is a message of its own even if both arrive
-// at once. Returns the bytes of the records.
-static size_t raw_records_len(const char *data, size_t len) {
-    for (const char *p = data; (p = memchr(p, '>', data + len - p)); p++) {
-        const char *word = p + 1;
+static bool is_word(const char *data, size_t len) {
+    size_t bye = strlen(WORD_BYE);
 
-        while (word < data + len && is_space(*word))
+    if (starts_with(data, len, WORD_BYE))
+        return len == bye || is_space(data[bye]);
+    return starts_with(data, len, WORD_SEARCH) || starts_with(data, len, WORD_REMOVE);
+}
+
+// Several messages may arrive at once. Two things end one in spite of that: a newline, if a word
+// follows, and the '>' of the last record, which needs no newline. Returns the bytes of the first.
+static size_t raw_message_len(const char *data, size_t len) {
+    bool records = false;
+    size_t i = 0;
+
+    while (i < len && is_space(data[i]))
+        i++;
+    records = i < len && data[i] == '<';
+    for (; i < len; i++) {
+        size_t word = i + 1;
+
+        if (data[i] != '\n' && !(records && data[i] == '>'))
+            continue;
+        while (word < len && is_space(data[word]))
             word++;
-        if (starts_with(word, data + len - word, WORD_SEARCH) ||
-            starts_with(word, data + len - word, WORD_BYE))
-            return p + 1 - data;
+        if (is_word(data + word, len - word))
+            return i + 1;
+        i = word - 1;
     }
     return len;
 }
@@ -74,8 +90,7 @@ static FrameResult next_raw(const Framer *framer, const char *data, size_t len, 
         return FRAME_MORE;
     if (!quiet)
         return FRAME_MORE_OR_QUIET;
-    if (*data == '<')
-        len = raw_records_len(data, len);
+    len = raw_message_len(data, len);
     return message(data, len, len, ret, ret_len, ret_consumed);
 }
 

@@ -26,8 +26,8 @@ typedef struct Framer {
 } Framer;
 
 typedef enum FrameResult {
-    FRAME_MESSAGE,      // a message is there
-    FRAME_MORE,         // not complete; more bytes are needed
+    FRAME_MESSAGE,       // a message is there
+    FRAME_MORE,          // not complete; more bytes are needed
     FRAME_MORE_OR_QUIET, // complete if nothing more arrives for a while: call again with `quiet`
     FRAME_TOO_LONG,      // over the limit: drop the connection
 } FrameResult;

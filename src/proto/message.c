@@ -12,26 +12,32 @@ static const struct {
     const char *word;
     MessageKind kind;
 } words[] = {
-    {WORD_SEARCH, MESSAGE_SEARCH},   {WORD_HELLO, MESSAGE_HELLO},
-    {WORD_HI, MESSAGE_HI},           {WORD_BYE, MESSAGE_BYE},
-    {WORD_FOUND, MESSAGE_FOUND},     {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
-    {WORD_REMOVE, MESSAGE_REMOVE},   {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
+    {WORD_SEARCH, MESSAGE_SEARCH}, {WORD_HELLO, MESSAGE_HELLO},
+    {WORD_HI, MESSAGE_HI},         {WORD_BYE, MESSAGE_BYE},
+    {WORD_FOUND, MESSAGE_FOUND},   {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
+    {WORD_REMOVE, MESSAGE_REMOVE}, {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
 };
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 Message message_parse(const char *data, size_t len) {
+    while (len > 0 && is_space(data[len - 1]))
+        len--;
     if (len == 0)
-        return (Message) {.kind = MESSAGE_EMPTY, .argument = data};
+        return (Message){.kind = MESSAGE_EMPTY, .argument = data};
     for (size_t i = 0; i < ELEMENTSOF(words); i++) {
         size_t n = strlen(words[i].word);
         bool with_argument = words[i].word[n - 1] == ':';
 
         if (len < n || memcmp(data, words[i].word, n) != 0 || (!with_argument && len > n))
             continue;
-        while (n < len && data[n] == ' ')
+        while (n < len && is_space(data[n]))
             n++;
-        return (Message) {.kind = words[i].kind, .argument = data + n, .argument_len = len - n};
+        return (Message){.kind = words[i].kind, .argument = data + n, .argument_len = len - n};
     }
-    return (Message) {.kind = MESSAGE_RECORDS, .argument = data, .argument_len = len};
+    return (Message){.kind = MESSAGE_RECORDS, .argument = data, .argument_len = len};
 }
 
 int message_search_name(const Message *message, char name[static NAME_BYTES_MAX + 1]) {
@@ -123,16 +129,18 @@ FileHeaderResult file_header_parse(const char *data, size_t len, bool last, File
     const size_t word = strlen(WORD_FILE);
     FileHeader header = {.longest = word, .allowed = 1 << 0};
 
-    if (memcmp(data, WORD_FILE, MIN(len, word)) != 0)
+    if (len > 0 && memcmp(data, WORD_FILE, MIN(len, word)) != 0)
         return FILE_HEADER_REFUSED;
     if (len < word)
         return last ? FILE_HEADER_REFUSED : FILE_HEADER_MORE;
 
     if (len > word && (data[word] == ' ' || data[word] == '\n')) {
         header.longest = word + 1;
+        header.white_space[0] = data[word];
         header.allowed |= 1 << 1;
         if (len > word + 1 && data[word] == ' ' && data[word + 1] == '\n') {
             header.longest = word + 2;
+            header.white_space[1] = data[word + 1];
             header.allowed |= 1 << 2;
         }
     }

@@ -16,13 +16,13 @@ typedef enum MessageKind {
     MESSAGE_EMPTY,
     MESSAGE_HELLO,
     MESSAGE_HI,
-    MESSAGE_SEARCH,    // argument: the name as it was written, see message_search_name()
-    MESSAGE_FOUND,     // argument: the list of records
+    MESSAGE_SEARCH, // argument: the name as it was written, see message_search_name()
+    MESSAGE_FOUND,  // argument: the list of records
     MESSAGE_NOT_FOUND,
-    MESSAGE_REMOVE,    // argument: name, type, size
-    MESSAGE_DOWNLOAD,  // argument: name, type, size
+    MESSAGE_REMOVE,   // argument: name, type, size
+    MESSAGE_DOWNLOAD, // argument: name, type, size
     MESSAGE_BYE,
-    MESSAGE_RECORDS,   // anything else; argument: the whole of it
+    MESSAGE_RECORDS, // anything else; argument: the whole of it
 } MessageKind;
 
 typedef struct Message {
@@ -55,6 +55,7 @@ int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax
 typedef struct FileHeader {
     size_t longest;      // bytes of the longest header that fits what arrived
     unsigned allowed;    // bit n: a header of strlen("FILE:") + n bytes is possible, n = 0..2
+    char white_space[2]; // the longest header's, behind the colon
 } FileHeader;
 
 typedef enum FileHeaderResult {

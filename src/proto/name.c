@@ -19,7 +19,7 @@ bool name_is_valid(const char *name, size_t len) {
 }
 
 bool type_is_valid(const char *type, size_t len) {
-    if (len == 0 || len > TYPE_BYTES_MAX)
+    if (len == 0 || len > TYPE_BYTES_MAX || type[0] == '.')
         return false;
     for (size_t i = 0; i < len; i++)
         if (type[i] <= ' ' || type[i] > '~' || strchr("/,;|<>%", type[i]))
@@ -30,13 +30,15 @@ bool type_is_valid(const char *type, size_t len) {
 NameParts name_split(const char *file_name, size_t len) {
     const char *dot = memrchr(file_name, '.', len);
 
-    if (dot && dot > file_name && type_is_valid(dot + 1, file_name + len - dot - 1))
-        return (NameParts) {
+    // "..txt" has no extension: what is left of it, ".", is no name.
+    if (dot && dot > file_name && name_is_valid(file_name, dot - file_name) &&
+        type_is_valid(dot + 1, file_name + len - dot - 1))
+        return (NameParts){
             .name_len = dot - file_name,
             .type = dot + 1,
             .type_len = file_name + len - dot - 1,
         };
-    return (NameParts) {.name_len = len, .type = TYPE_NONE, .type_len = strlen(TYPE_NONE)};
+    return (NameParts){.name_len = len, .type = TYPE_NONE, .type_len = strlen(TYPE_NONE)};
 }
 
 bool name_matches(const char *name, const char *type, const char *file_name) {
@@ -61,9 +63,9 @@ static bool must_encode(const char *name, size_t i, size_t len, NameContext cont
         return true;
     if (c == '%')
         return isxdigit((unsigned char) name[i + 1]) && isxdigit((unsigned char) name[i + 2]);
-    if (context == NAME_IN_MESSAGE)
-        return false;
-    return strchr("<>;|", c) || (c == ' ' && (i == 0 || i == len - 1));
+    if (c == ' ')
+        return i == 0 || i == len - 1;
+    return context == NAME_IN_RECORD && strchr("<>;|", c);
 }
 
 int name_encode(Buffer *out, const char *name, NameContext context) {

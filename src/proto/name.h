@@ -15,8 +15,8 @@
 // received, so that nothing behind the parsers has to ask again.
 bool name_is_valid(const char *name, size_t len);
 
-// An extension: 1..TYPE_BYTES_MAX printable ASCII characters other than space, '/' and those that
-// separate fields and records.
+// An extension without its dot: 1..TYPE_BYTES_MAX printable ASCII characters other than space, '/', '%'
+// and those that separate fields and records.
 bool type_is_valid(const char *type, size_t len);
 
 typedef struct NameParts {
@@ -25,7 +25,7 @@ typedef struct NameParts {
     size_t type_len;
 } NameParts;
 
-// "report.tar.gz" = "report.tar" + "gz"; ".profile", "README" and "end." have no extension.
+// "report.tar.gz" = "report.tar" + "gz"; ".profile", "README", "end." and "..txt" have no extension.
 NameParts name_split(const char *file_name, size_t len);
 
 // Whether a file of that name and type is called `file_name`: "name.type", or the bare name.
@@ -41,8 +41,8 @@ void name_join(const char *name, const char *type, char text[static FILE_NAME_BY
 // Percent-encoding (RFC 3986 section 2.1) of as little as possible. Programs of others do not decode:
 // a '%' stays as it is unless two hex digits follow it.
 typedef enum NameContext {
-    NAME_IN_MESSAGE, // SEARCH, DOWNLOAD: only what would end a line
-    NAME_IN_RECORD,  // and what would end a record, and spaces at the ends
+    NAME_IN_MESSAGE, // SEARCH, DOWNLOAD: what would end a line, and spaces at the ends
+    NAME_IN_RECORD,  // and what would end a record
 } NameContext;
 int name_encode(Buffer *out, const char *name, NameContext context); // 0 or -ENOMEM
 

@@ -2,16 +2,20 @@
 
 // Splitting a message into records, and what the way they are joined says of their writer.
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/record.h"
+#include "util/macro.h"
 
 static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 RecordList record_list(const char *data, size_t len) {
-    return (RecordList) {
+    if (len == 0)
+        data = ""; // NULL, where a Buffer is empty
+    return (RecordList){
         .next = data,
         .end = data + len,
         .brackets = memchr(data, '<', len),
@@ -26,16 +30,21 @@ static const char *find_any(const char *p, const char *end, const char *set) {
     return NULL;
 }
 
-// Remembers what stood between two records: the character, and whether a space follows it.
+// Remembers what stood between two records: the character, and whether a space follows it. It is
+// echoed in answers, so anything but the usual ones is as good as none.
 static void note_separator(RecordList *list, const char *begin, const char *end) {
-    size_t n = 0;
+    const char *mark = find_any(begin, end, ",;|\n");
 
-    if (list->separator[0] || begin == end)
+    if (list->separator[0] || list->adjacent)
         return;
-    for (const char *p = begin; p < end && n < sizeof(list->separator) - 1; p++)
-        if (n == 0 || *p == ' ')
-            list->separator[n++] = *p;
-    list->separator[n] = '\0';
+    list->adjacent = begin == end;
+    if (!mark)
+        mark = find_any(begin, end, " ");
+    if (!mark)
+        return;
+    list->separator[0] = *mark;
+    if (*mark != ' ' && mark + 1 < end && mark[1] == ' ')
+        list->separator[1] = ' ';
 }
 
 static bool next_bracketed(RecordList *list, const char **ret_begin, const char **ret_end) {
@@ -59,7 +68,7 @@ static bool next_bracketed(RecordList *list, const char **ret_begin, const char 
     list->next = stop + 1;
     if (*stop == ';') {
         list->one_pair = true;
-        note_separator(list, stop, stop + 1);
+        note_separator(list, stop, MIN(stop + 2, list->end));
     } else {
         const char *open = memchr(list->next, '<', list->end - list->next);
 
@@ -80,7 +89,7 @@ static bool next_bare(RecordList *list, const char **ret_begin, const char **ret
     *ret_end = stop;
     list->next = stop < list->end ? stop + 1 : stop;
     if (list->next < list->end)
-        note_separator(list, stop, stop + 1);
+        note_separator(list, stop, MIN(stop + 2, list->end));
     return true;
 }
 
@@ -103,13 +112,13 @@ bool record_list_next(RecordList *list, const char **ret, size_t *ret_len) {
 
 void record_list_learn(const RecordList *list, RecordSyntax *syntax) {
     const char *separator = list->separator;
+    bool adjacent = list->adjacent && !separator[0];
 
     // A single record shows no separator: tight writers are taken to join with ';', others with ", ".
     // A newline between records is how a registration is written; an answer is one line.
-    if (!separator[0] || separator[0] == '\n' || separator[0] == '\r')
+    if (!adjacent && (!separator[0] || separator[0] == '\n'))
         separator = syntax->spaced && list->brackets ? ", " : ";";
     syntax->brackets = list->brackets;
     syntax->one_pair = list->brackets && (list->one_pair || separator[0] == ';');
-    strncpy(syntax->list_separator, separator, sizeof(syntax->list_separator) - 1);
-    syntax->list_separator[sizeof(syntax->list_separator) - 1] = '\0';
+    snprintf(syntax->list_separator, sizeof(syntax->list_separator), "%s", separator);
 }

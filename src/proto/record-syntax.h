@@ -23,6 +23,7 @@ typedef struct RecordSyntax {
     bool full_name;              // the name is written with its extension
     bool spaced;                 // fields are separated by ", " and not by ","
     bool dotted;                 // the type is written with its dot
+    bool empty_type;             // a file without extension has an empty type and not TYPE_NONE
     bool long_year;              // 2026 and not 26
     bool dashed;                 // 23-11-26 and not 23/11/26
     bool brackets;               // records stand in < >

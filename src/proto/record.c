@@ -44,7 +44,7 @@ static Token token_trim(const char *begin, const char *end) {
         begin++;
     while (end > begin && is_space(end[-1]))
         end--;
-    return (Token) {.data = begin, .len = end - begin};
+    return (Token){.data = begin, .len = end - begin};
 }
 
 // The last field of [begin, *end); *end moves to the comma before it, or to `begin` (*ret_first).
@@ -100,7 +100,7 @@ int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, boo
     if (value[1] < 1 || value[1] > 12 || value[0] < 1 ||
         value[0] > (uint64_t) days_in_month((int) value[1], year))
         return -EINVAL;
-    *ret = (Date) {.year = year, .month = value[1], .day = value[0]};
+    *ret = (Date){.year = year, .month = value[1], .day = value[0]};
     *ret_long_year = digits[2] == 4;
     *ret_dashed = separator == '-';
     return 0;
@@ -112,10 +112,10 @@ Date date_from_time(int64_t unix_seconds) {
 
     // Two digits of a year reach from 2000 to 2099, and gmtime_r() fails far outside of that.
     if (!gmtime_r(&t, &tm) || tm.tm_year + 1900 < 2000)
-        return (Date) {.year = 2000, .month = 1, .day = 1};
+        return (Date){.year = 2000, .month = 1, .day = 1};
     if (tm.tm_year + 1900 > 2099)
-        return (Date) {.year = 2099, .month = 12, .day = 31};
-    return (Date) {.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday};
+        return (Date){.year = 2099, .month = 12, .day = 31};
+    return (Date){.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday};
 }
 
 // A number, perhaps with its unit: "3000", "3000 bytes". False if it is something else.
@@ -139,7 +139,8 @@ static bool number_shape(Token token, uint64_t *ret, bool *ret_possible) {
 
 // What has been read of a record so far, from its end.
 typedef struct Fields {
-    unsigned seen; // bit per RecordField
+    unsigned wanted; // bit per RecordField that this kind of record has
+    unsigned seen;   // the same, found so far
     uint8_t order_reversed[_FIELD_COUNT];
     unsigned count;
     uint64_t size;
@@ -148,7 +149,7 @@ typedef struct Fields {
     IpAddress address;
     Token type;
     Token name; // len == 0: none
-    bool dotted, long_year, dashed, spaced;
+    bool dotted, empty_type, long_year, dashed, spaced;
 } Fields;
 
 enum FieldResult {
@@ -156,8 +157,19 @@ enum FieldResult {
     FIELD_IS_NAME, // this one and all before it are the name
 };
 
+enum {
+    FIELDS_OF_RECORD = (1u << _FIELD_COUNT) - 1,
+    FIELDS_OF_FILE = 1u << FIELD_TYPE | 1u << FIELD_SIZE, // behind the name in DOWNLOAD and REMOVE
+};
+
 static bool field_seen(const Fields *f, RecordField field) {
     return f->seen & (1u << field);
+}
+
+// Whether a field of that kind may stand here. What looks like a second one of its kind is something
+// else: "bash.1" has the type "1", and a name may end in ", 7".
+static bool field_wanted(const Fields *f, RecordField field) {
+    return (f->wanted & (1u << field)) && !field_seen(f, field);
 }
 
 static int field_take(Fields *f, RecordField field) {
@@ -173,31 +185,35 @@ static int field_read(Fields *f, Token token, bool after_address) {
     size_t date_digits[3];
     bool possible, dotted;
     char separator;
+    RecordField field = after_address ? FIELD_PORT : FIELD_SIZE;
 
-    if (number_shape(token, &number, &possible)) {
-        RecordField field = after_address ? FIELD_PORT : FIELD_SIZE;
-
-        if (field_seen(f, field))
-            return FIELD_IS_NAME;
+    if (field_wanted(f, field) && number_shape(token, &number, &possible)) {
         if (!possible || (field == FIELD_PORT && (number < 1 || number > UINT16_MAX)))
             return -EBADMSG;
         *(field == FIELD_PORT ? &f->port : &f->size) = number;
         return field_take(f, field);
     }
-    if (date_shape(token.data, token.len, date_value, date_digits, &separator)) {
-        if (field_seen(f, FIELD_DATE))
-            return FIELD_IS_NAME;
+    if (field_wanted(f, FIELD_DATE) &&
+        date_shape(token.data, token.len, date_value, date_digits, &separator)) {
         if (date_parse(token.data, token.len, &f->date, &f->long_year, &f->dashed) < 0)
             return -EBADMSG;
         return field_take(f, FIELD_DATE);
     }
-    if (!field_seen(f, FIELD_ADDRESS) && address_parse(token.data, token.len, &f->address) >= 0)
+    if (field_wanted(f, FIELD_ADDRESS) && address_parse(token.data, token.len, &f->address) >= 0)
         return field_take(f, FIELD_ADDRESS);
 
-    dotted = token.len > 1 && token.data[0] == '.';
-    if (field_seen(f, FIELD_TYPE) || !type_is_valid(token.data + dotted, token.len - dotted))
+    if (!field_wanted(f, FIELD_TYPE))
         return FIELD_IS_NAME;
-    f->type = (Token) {.data = token.data + dotted, .len = token.len - dotted};
+    if (token.len == 0) {
+        // Who splits off extensions with their dot has "" for none. That is known of the dot, too.
+        f->type = (Token){.data = TYPE_NONE, .len = strlen(TYPE_NONE)};
+        f->empty_type = f->dotted = true;
+        return field_take(f, FIELD_TYPE);
+    }
+    dotted = token.len > 1 && token.data[0] == '.';
+    if (!type_is_valid(token.data + dotted, token.len - dotted))
+        return FIELD_IS_NAME;
+    f->type = (Token){.data = token.data + dotted, .len = token.len - dotted};
     f->dotted = dotted;
     return field_take(f, FIELD_TYPE);
 }
@@ -211,18 +227,25 @@ static bool ends_with_address(const char *begin, const char *end, bool nameless)
 }
 
 // `nameless`: even the first field may be one of the fixed ones.
-static int fields_read(const char *data, size_t len, bool nameless, Fields *ret) {
-    const char *end = data + len;
+static int fields_read(const char *data, size_t len, unsigned wanted, bool nameless, Fields *ret) {
+    Fields f = {.wanted = wanted};
     bool first = false;
-    Fields f = {};
+    const char *end;
 
+    if (len == 0)
+        return -EBADMSG;
+    end = data + len;
     while (!first) {
         const char *field_end = end;
         Token token = token_take_last(data, &end, &first);
         int r = FIELD_IS_NAME;
 
+        if (token.len == 0 && f.count == 0 && !first)
+            continue; // a comma behind the last field
         if (!first || nameless)
-            r = field_read(&f, token, !first && ends_with_address(data, end, nameless));
+            r = field_read(&f, token,
+                           field_wanted(&f, FIELD_ADDRESS) && !first &&
+                               ends_with_address(data, end, nameless));
         if (r < 0)
             return r;
         if (r == FIELD_IS_NAME) {
@@ -236,38 +259,60 @@ static int fields_read(const char *data, size_t len, bool nameless, Fields *ret)
     return 0;
 }
 
-static bool type_equal(const char *a, size_t a_len, const char *b, size_t b_len) {
-    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
+// Bytes before the ".type" that the text ends in, or 0: it does not end so. A type such as "tar.gz" is
+// left alone, because name_split() never finds one.
+static size_t stem_len(const char *text, size_t len, const char *type) {
+    size_t type_len = strlen(type), stem;
+
+    if (len < type_len + 2 || strchr(type, '.'))
+        return 0;
+    stem = len - type_len - 1;
+    return text[stem] == '.' && strncasecmp(text + stem + 1, type, type_len) == 0 ? stem : 0;
+}
+
+static int text_copy(const char *text, char *out, size_t size) {
+    size_t len = strlen(text);
+
+    if (len >= size)
+        return -ENAMETOOLONG;
+    memcpy(out, text, len + 1);
+    return (int) len;
 }
 
 // Validates what fields_read() found and brings it into the one form that we keep: the name without
 // its extension, the type without its dot.
-static int fields_to_record(const Fields *f, const char *default_name, RecordText *text, Record *ret,
-                            bool *ret_full_name) {
-    NameParts parts;
+static int fields_to_record(const Fields *f, const char *default_name, RecordText *text,
+                            Record *ret, bool *ret_full_name) {
+    Token type = f->type;
+    size_t stem = 0;
     int n;
 
     if (f->name.len > 0)
         n = name_decode(f->name.data, f->name.len, text->name, sizeof(text->name));
     else
-        n = name_decode(default_name, strlen(default_name), text->name, sizeof(text->name));
+        n = text_copy(default_name, text->name, sizeof(text->name));
     if (n < 0 || !name_is_valid(text->name, n))
         return -EBADMSG;
 
-    parts = name_split(text->name, n);
     if (!field_seen(f, FIELD_TYPE)) {
-        memcpy(text->type, parts.type, parts.type_len);
-        text->type[parts.type_len] = '\0';
-    } else {
-        memcpy(text->type, f->type.data, f->type.len);
-        text->type[f->type.len] = '\0';
-    }
-    *ret_full_name = parts.name_len < (size_t) n &&
-                     type_equal(parts.type, parts.type_len, text->type, strlen(text->type));
-    if (*ret_full_name)
-        text->name[parts.name_len] = '\0';
+        NameParts parts = name_split(text->name, n);
 
-    *ret = (Record) {
+        type = (Token){.data = parts.type, .len = parts.type_len};
+    }
+    memcpy(text->type, type.data, type.len);
+    text->type[type.len] = '\0';
+
+    // name_format() hides a dot that belongs to the name, so look at what was written.
+    if (f->name.len == 0 || !field_seen(f, FIELD_TYPE) ||
+        stem_len(f->name.data, f->name.len, text->type) > 0)
+        stem = stem_len(text->name, n, text->type);
+    if (stem > 0 && !name_is_valid(text->name, stem))
+        stem = 0; // "..txt"
+    *ret_full_name = stem > 0;
+    if (stem > 0)
+        text->name[stem] = '\0';
+
+    *ret = (Record){
         .name = text->name,
         .type = text->type,
         .size = f->size,
@@ -289,6 +334,7 @@ static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
         .full_name = full_name,
         .spaced = f->spaced,
         .dotted = f->dotted,
+        .empty_type = f->empty_type,
         .long_year = f->long_year,
         .dashed = f->dashed,
     };
@@ -296,9 +342,12 @@ static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
 
     for (unsigned i = f->count; i > 0; i--)
         syntax.order[n++] = f->order_reversed[i - 1];
-    // A writer without types gets them all the same, last: a record without one says too little.
-    if (!field_seen(f, FIELD_TYPE))
+    // A writer without types gets them all the same, last: a record without one says too little. With
+    // its dot, it cannot be taken for another field.
+    if (!field_seen(f, FIELD_TYPE)) {
         syntax.order[n++] = FIELD_TYPE;
+        syntax.dotted = true;
+    }
     syntax.named = memcmp(syntax.order, record_syntax_own.order, sizeof(syntax.order)) != 0;
     return syntax;
 }
@@ -309,7 +358,7 @@ int record_parse(const char *data, size_t len, RecordText *text, Record *ret,
     Fields f;
     int r;
 
-    r = fields_read(data, len, false, &f);
+    r = fields_read(data, len, FIELDS_OF_RECORD, false, &f);
     if (r < 0)
         return r;
     if (!fields_complete(&f) || f.name.len == 0)
@@ -328,7 +377,7 @@ int record_parse_found(const char *data, size_t len, const char *searched, Recor
     Fields f;
     int r;
 
-    r = fields_read(data, len, true, &f);
+    r = fields_read(data, len, FIELDS_OF_RECORD, true, &f);
     if (r < 0)
         return r;
     if (!fields_complete(&f))
@@ -337,14 +386,17 @@ int record_parse_found(const char *data, size_t len, const char *searched, Recor
 }
 
 int record_parse_file(const char *data, size_t len, RecordText *text, Record *ret) {
-    Token token = token_trim(data, data + len);
     bool full_name;
+    Token token;
     Fields f;
     int r;
 
+    if (len == 0)
+        return -EBADMSG;
+    token = token_trim(data, data + len);
     if (token.len >= 2 && token.data[0] == '<' && token.data[token.len - 1] == '>')
         token = token_trim(token.data + 1, token.data + token.len - 1);
-    r = fields_read(token.data, token.len, false, &f);
+    r = fields_read(token.data, token.len, FIELDS_OF_FILE, false, &f);
     if (r < 0)
         return r;
     if (!field_seen(&f, FIELD_SIZE) || f.name.len == 0)
@@ -366,6 +418,8 @@ static int field_format(Buffer *out, RecordField field, const Record *record,
 
     switch (field) {
     case FIELD_TYPE:
+        if (syntax->empty_type && strcasecmp(record->type, TYPE_NONE) == 0)
+            return 0;
         if (syntax->dotted && append_text(out, ".") < 0)
             return -ENOMEM;
         return append_text(out, record->type);
@@ -394,13 +448,25 @@ static int field_format(Buffer *out, RecordField field, const Record *record,
 
 static int name_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
                        NameContext context) {
+    bool with_type = syntax->full_name && strcasecmp(record->type, TYPE_NONE) != 0;
+    size_t stem = with_type ? 0 : stem_len(record->name, strlen(record->name), record->type);
+    char head[NAME_BYTES_MAX + 1];
     int r;
 
+    if (stem > 0 && name_is_valid(record->name, stem)) {
+        // "a.txt.txt" is the name "a.txt" of type "txt". Written plainly it reads as the full name of
+        // "a.txt".
+        memcpy(head, record->name, stem);
+        head[stem] = '\0';
+        r = name_encode(out, head, context);
+        if (r >= 0)
+            r = append_text(out, "%2E");
+        return r < 0 ? r : name_encode(out, record->name + stem + 1, context);
+    }
     r = name_encode(out, record->name, context);
-    if (r < 0 || !syntax->full_name || strcasecmp(record->type, TYPE_NONE) == 0)
-        return r;
-    r = append_text(out, ".");
-    return r < 0 ? r : append_text(out, record->type);
+    if (r >= 0 && with_type)
+        r = append_text(out, ".");
+    return r < 0 || !with_type ? r : append_text(out, record->type);
 }
 
 int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax, bool named) {

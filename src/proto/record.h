@@ -35,8 +35,9 @@ typedef struct RecordText {
 
 // Parses one record without its brackets, as a peer registers it: the first field is the name. All of
 // name, size, date, address and port must be there and possible; a missing type is the name's
-// extension. *ret points into *text. *ret_syntax (may be NULL) gets what one record shows of its
-// writer's syntax: order, named, full_name, spaced, dotted, long_year, dashed.
+// extension, an empty one means that there is none. *ret points into *text. *ret_syntax (may be NULL) gets what one record shows of its
+// writer's syntax: order, named, full_name, spaced, dotted, empty_type, long_year,
+// dashed.
 // 0, or -EBADMSG: not a record.
 int record_parse(const char *data, size_t len, RecordText *text, Record *ret,
                  RecordSyntax *ret_syntax);
@@ -53,9 +54,10 @@ int record_parse_file(const char *data, size_t len, RecordText *text, Record *re
 typedef struct RecordList {
     const char *next; // what is still to be split
     const char *end;
-    bool brackets;  // the message has some
-    bool in_pair;   // `next` is inside < >
-    bool one_pair;  // one pair held several records
+    bool brackets;     // the message has some
+    bool in_pair;      // `next` is inside < >
+    bool one_pair;     // one pair held several records
+    bool adjacent;     // nothing stands between two pairs: <r1><r2>
     char separator[3]; // between the first two records, or ""
 } RecordList;
 

@@ -29,7 +29,7 @@ int address_parse(const char *text, size_t len, IpAddress *ret) {
     IpAddress address = {};
     struct in6_addr v6;
 
-    if (len == 0 || len >= sizeof(copy))
+    if (len == 0 || len >= sizeof(copy) || memchr(text, '\0', len))
         return -EINVAL;
     memcpy(copy, text, len);
     copy[len] = '\0';
@@ -127,6 +127,8 @@ int endpoint_parse(const char *text, Endpoint *ret) {
     r = host_port_split(text, 0, &host, &endpoint.port);
     if (r < 0)
         return r;
+    if (endpoint.port == 0)
+        return -EINVAL;
     r = address_parse(host, strlen(host), &endpoint.address);
     if (r < 0)
         return r;
@@ -139,7 +141,7 @@ bool endpoint_equal(const Endpoint *a, const Endpoint *b) {
 }
 
 socklen_t endpoint_to_sockaddr(const Endpoint *endpoint, SocketAddress *ret) {
-    *ret = (SocketAddress) {};
+    *ret = (SocketAddress){};
     if (endpoint->address.family == AF_INET) {
         ret->in.sin_family = AF_INET;
         ret->in.sin_addr = endpoint->address.v4;

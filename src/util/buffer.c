@@ -13,7 +13,7 @@ enum {
 
 void buffer_clear(Buffer *buffer) {
     free(buffer->data);
-    *buffer = (Buffer) {};
+    *buffer = (Buffer){};
 }
 
 char *buffer_reserve(Buffer *buffer, size_t n) {
@@ -50,12 +50,14 @@ void buffer_commit(Buffer *buffer, size_t n) {
 }
 
 int buffer_append(Buffer *buffer, const void *data, size_t n) {
-    char *tail = buffer_reserve(buffer, n);
+    char *tail;
 
+    if (n == 0)
+        return 0; // an empty buffer stays without memory
+    tail = buffer_reserve(buffer, n);
     if (!tail)
         return -ENOMEM;
-    if (n > 0)
-        memcpy(tail, data, n);
+    memcpy(tail, data, n);
     buffer_commit(buffer, n);
     return 0;
 }

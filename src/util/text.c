@@ -9,7 +9,7 @@
 #include <uniwidth.h>
 
 bool text_is_utf8(const char *text, size_t len) {
-    return !memchr(text, '\0', len) && !u8_check((const uint8_t *) text, len);
+    return len == 0 || (!memchr(text, '\0', len) && !u8_check((const uint8_t *) text, len));
 }
 
 static bool is_control(ucs4_t c) {
@@ -22,7 +22,7 @@ static bool is_bidi_override(ucs4_t c) {
 }
 
 bool text_has_control(const char *text, size_t len) {
-    const uint8_t *p = (const uint8_t *) text, *end = p + len;
+    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
 
     while (p < end) {
         ucs4_t c;
@@ -37,7 +37,7 @@ bool text_has_control(const char *text, size_t len) {
 
 char *text_escape(const char *text, size_t len) {
     static const char digits[] = "0123456789abcdef";
-    const uint8_t *p = (const uint8_t *) text, *end = p + len;
+    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
     char *escaped, *out;
 
     escaped = out = malloc(len * 4 + 1);

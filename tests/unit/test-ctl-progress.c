@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+
+// The line of a download, at every width.
+
+#include <stdlib.h>
+
+#include "test.h"
+
+#include "ctl/progress.h"
+#include "util/text.h"
+
+static const ProgressView half = {
+    .name = "debian.iso",
+    .size = UINT64_C(4) << 30,
+    .transferred = UINT64_C(2) << 30,
+    .rate = 412e6,
+    .sources = 7,
+};
+
+static void test_plain(void **state _unused_) {
+    const ProgressView searching = {.name = "a\033b", .note = "searching"};
+    _cleanup_free_ char *line = progress_plain_line(&half), *note = progress_plain_line(&searching);
+
+    assert_string_equal(line, "debian.iso: 50%, 2.0/4.0 GiB, 412 MB/s, 6 s left, 7 sources");
+    assert_string_equal(note, "a\\x1bb: searching");
+}
+
+static void test_bar(void **state _unused_) {
+    _cleanup_free_ char *line = progress_bar_line(&half, 78, true, false);
+    _cleanup_free_ char *ascii = progress_bar_line(&half, 78, false, false);
+    _cleanup_free_ char *narrow = progress_bar_line(&half, 58, true, false);
+
+    assert_string_equal(
+        line, "debian.iso  ━━━━━━━╸───────   50%  2.0/4.0 GiB   412 MB/s       6 s  7 sources");
+    assert_string_equal(
+        ascii, "debian.iso  #######--------   50%  2.0/4.0 GiB   412 MB/s       6 s  7 sources");
+    assert_string_equal(narrow, "debian.iso   50%  2.0/4.0 GiB   412 MB/s       6 s");
+}
+
+static void test_never_wider(void **state _unused_) {
+    const ProgressView views[] = {
+        half,
+        {.name = "", .note = "searching"},
+        {.name = "日本語日本語日本語日本語日本語日本語", .size = 1, .transferred = 2, .sources = 1},
+        {.name = TEXT_255, .size = UINT64_MAX, .transferred = UINT64_MAX - 1, .rate = 0.001},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(views); i++)
+        for (size_t width = 1; width < 500; width++) {
+            _cleanup_free_ char *line = progress_bar_line(&views[i], width, true, false);
+            _cleanup_free_ char *coloured = progress_bar_line(&views[i], width, true, true);
+
+            assert_non_null(line);
+            assert_non_null(coloured);
+            assert_in_range(text_width(line), 0, width);
+        }
+}
+
+static void test_rate(void **state _unused_) {
+    Progress progress = {};
+
+    assert_true(progress_sample(&progress, 1000000, 0) == 0);
+    assert_true(progress_sample(&progress, 2000000, 1000) == 1000);
+    // Only the last samples count.
+    for (unsigned i = 3; i < 40; i++)
+        assert_true(progress_sample(&progress, i * UINT64_C(1000000), 1000) <= 1000);
+    assert_true(progress_sample(&progress, UINT64_C(40000000), 1000) == 0);
+    // The next source begins from the start.
+    assert_true(progress_sample(&progress, UINT64_C(41000000), 0) == 0);
+    assert_true(progress_sample(&progress, UINT64_C(42000000), 500) == 500);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_bar),
+        cmocka_unit_test(test_never_wider),
+        cmocka_unit_test(test_rate),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

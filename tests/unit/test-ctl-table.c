@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+// Tables: alignment, what is cut first, and that nothing reaches a terminal raw.
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "test.h"
+
+#include "ctl/table.h"
+#include "util/text.h"
+
+static const Column columns[] = {
+    {"NAME", false, 1, 6},
+    {"SIZE", true, 0, 0},
+    {"WHY", false, 2, 5},
+};
+
+static char *print(Table *table, size_t width, bool legend) {
+    const TableStyle style = {
+        .width = width,
+        .legend = legend,
+        .utf8 = true,
+        .title_begin = "",
+        .title_end = "",
+    };
+    char *text = NULL;
+    size_t size;
+    FILE *file = open_memstream(&text, &size);
+
+    assert_non_null(file);
+    assert_int_equal(table_print(table, &style, file), 0);
+    fclose(file);
+    return text;
+}
+
+static Table *example(void) {
+    Table *table = table_new(columns, ELEMENTSOF(columns));
+
+    assert_non_null(table);
+    table_add(table, "image-of-a-disk");
+    table_add_size(table, UINT64_C(4) << 30);
+    table_add(table, "none of yours");
+    table_add(table, "a");
+    table_add_size(table, 11);
+    table_add(table, "");
+    assert_int_equal(table_rows(table), 2);
+    return table;
+}
+
+static void test_any_width(void **state _unused_) {
+    _cleanup_(table_freep) Table *table = example();
+    _cleanup_free_ char *text = print(table, 0, true);
+
+    assert_string_equal(text, "NAME                SIZE  WHY\n"
+                              "image-of-a-disk  4.0 GiB  none of yours\n"
+                              "a                 11 B    \n");
+}
+
+// First the reason goes, then the name, and the size never.
+static void test_cut(void **state _unused_) {
+    _cleanup_(table_freep) Table *table = example();
+    _cleanup_free_ char *text = print(table, 36, false), *narrow = print(table, 22, false);
+
+    assert_string_equal(text, "image-of-a-disk  4.0 GiB  none of y…\n"
+                              "a                 11 B    \n");
+    assert_string_equal(narrow, "image…  4.0 GiB  none…\n"
+                                "a        11 B    \n");
+}
+
+// However narrow, a row is never wider than its columns' least widths.
+static void test_every_width(void **state _unused_) {
+    for (size_t width = 1; width < 60; width++) {
+        _cleanup_(table_freep) Table *table = example();
+        _cleanup_free_ char *text = print(table, width, true);
+
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            assert_in_range(text_width(line), 0, MAX(width, (size_t) 22));
+    }
+}
+
+static void test_strangers(void **state _unused_) {
+    _cleanup_(table_freep) Table *table = table_new(columns, 1);
+    _cleanup_free_ char *text = NULL;
+
+    assert_non_null(table);
+    table_add(table, "a\033[2Jb\nc");
+    table_add(table, "日本語の名前"); // two columns a character, so that one column stays free
+    text = print(table, 8, false);
+    assert_string_equal(text, "a\\x1b[2…\n日本語…\n");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_width),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_every_width),
+        cmocka_unit_test(test_strangers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "test.h"
+#include "util/fs-util.h"
+
+// root/ holds shared/ (what may be opened) and secret (what may not).
+static char root[] = "/tmp/p2pshare-fs-XXXXXX";
+static int root_fd = -EBADF, shared_fd = -EBADF;
+
+static void make_file(const char *path) {
+    int fd = openat(root_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static int setup(void **state _unused_) {
+    char secret[64];
+
+    assert_non_null(mkdtemp(root));
+    root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(root_fd >= 0);
+    snprintf(secret, sizeof(secret), "%s/secret", root);
+    assert_int_equal(mkdirat(root_fd, "shared", 0700), 0);
+    assert_int_equal(mkdirat(root_fd, "shared/sub", 0700), 0);
+    make_file("secret");
+    make_file("shared/a.txt");
+    make_file("shared/sub/b.txt");
+    assert_int_equal(symlinkat("a.txt", root_fd, "shared/inside"), 0);
+    assert_int_equal(symlinkat("../secret", root_fd, "shared/outside"), 0);
+    assert_int_equal(symlinkat(secret, root_fd, "shared/absolute"), 0);
+    assert_int_equal(symlinkat("..", root_fd, "shared/up"), 0);
+    assert_int_equal(symlinkat("loop", root_fd, "shared/loop"), 0);
+    shared_fd = openat(root_fd, "shared", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return shared_fd >= 0 ? 0 : -1;
+}
+
+static int teardown(void **state _unused_) {
+    static const char *const files[] = {"secret",        "shared/a.txt",   "shared/sub/b.txt",
+                                        "shared/inside", "shared/outside", "shared/absolute",
+                                        "shared/up",     "shared/loop",    "shared/new"};
+
+    for (size_t i = 0; i < ELEMENTSOF(files); i++)
+        unlinkat(root_fd, files[i], 0);
+    unlinkat(root_fd, "shared/sub", AT_REMOVEDIR);
+    unlinkat(root_fd, "shared", AT_REMOVEDIR);
+    close(shared_fd);
+    close(root_fd);
+    return rmdir(root);
+}
+
+static const struct Row {
+    const char *proves, *path;
+    int result; // 0: opens
+} rows[] = {
+    {"a file", "a.txt", 0},
+    {"a file in a folder", "sub/b.txt", 0},
+    {".. that stays inside", "sub/../a.txt", 0},
+    {"a symlink that stays inside", "inside", 0},
+    {"..", "..", -EXDEV},
+    {".. to a file", "../secret", -EXDEV},
+    {"out and in again", "../shared/a.txt", -EXDEV},
+    {"a symlink to outside", "outside", -EXDEV},
+    {"an absolute symlink", "absolute", -EXDEV},
+    {"a folder that is a symlink to outside", "up/secret", -EXDEV},
+    {"an absolute path", "/etc/passwd", -EXDEV},
+    {"a symlink to itself", "loop", -ELOOP},
+    {"what is not there", "missing", -ENOENT},
+    {"nothing", "", -ENOENT},
+};
+
+static void test_open_beneath(void **state _unused_) {
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        int fd = open_beneath(shared_fd, rows[i].path, O_RDONLY, 0);
+
+        ROW(&rows[i]);
+        if (rows[i].result < 0)
+            assert_int_equal(fd, rows[i].result);
+        else {
+            assert_true(fd >= 0);
+            assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+            close(fd);
+        }
+    }
+}
+
+// /proc/self/fd/N is no symlink that a path look-up could check: a magic link jumps.
+static void test_magic_link(void **state _unused_) {
+    char name[32];
+    int proc, fd;
+
+    proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(proc >= 0);
+    snprintf(name, sizeof(name), "%d", root_fd);
+    fd = open_beneath(proc, name, O_RDONLY, 0);
+    assert_true(fd == -ELOOP || fd == -EXDEV);
+    close(proc);
+}
+
+static void test_create(void **state _unused_) {
+    int fd;
+
+    fd = open_beneath(shared_fd, "new", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(open_beneath(shared_fd, "new", O_WRONLY | O_CREAT | O_EXCL, 0600), -EEXIST);
+    assert_int_equal(open_beneath(shared_fd, "../new", O_WRONLY | O_CREAT, 0600), -EXDEV);
+}
+
+static void test_free_space(void **state _unused_) {
+    uint64_t available = 0;
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_int_equal(check_free_space(fd, 0, &available), 0);
+    assert_true(available > 0);
+    assert_int_equal(check_free_space(fd, UINT64_MAX, &available), -ENOSPC);
+    close(fd);
+    assert_int_equal(check_free_space(-1, 0, &available), -EBADF);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_beneath),
+        cmocka_unit_test(test_magic_link),
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_free_space),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

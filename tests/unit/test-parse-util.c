@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+
+#include "test.h"
+#include "util/parse-util.h"
+
+static const struct Row {
+    const char *proves, *text;
+    int result;
+    uint64_t value;
+} rows[] = {
+    {"zero", "0", 0, 0},
+    {"leading zeros are decimal", "010", 0, 10},
+    {"the largest", "18446744073709551615", 0, UINT64_MAX},
+    {"one more overflows in the sum", "18446744073709551616", -ERANGE, 0},
+    {"ten times more overflows in the product", "184467440737095516150", -ERANGE, 0},
+    {"nothing", "", -EINVAL, 0},
+    {"no sign", "+1", -EINVAL, 0},
+    {"no minus", "-1", -EINVAL, 0},
+    {"no space before", " 1", -EINVAL, 0},
+    {"no space behind", "1 ", -EINVAL, 0},
+    {"no base prefix", "0x10", -EINVAL, 0},
+    {"nothing behind", "12a", -EINVAL, 0},
+};
+
+static void test_parse_u64(void **state _unused_) {
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        uint64_t value = 77;
+
+        ROW(&rows[i]);
+        assert_int_equal(parse_u64(rows[i].text, &value), rows[i].result);
+        assert_int_equal(value, rows[i].result < 0 ? 77 : rows[i].value);
+    }
+}
+
+static void test_parse_u64_n(void **state _unused_) {
+    uint64_t value = 77;
+
+    assert_int_equal(parse_u64_n("1234", 2, &value), 0);
+    assert_int_equal(value, 12); // and what follows is not looked at
+    assert_int_equal(parse_u64_n("1\0002", 3, &value), -EINVAL);
+}
+
+static void test_parse_u64_range(void **state _unused_) {
+    uint64_t value = 77;
+
+    assert_int_equal(parse_u64_range("1", 1, 65535, &value), 0);
+    assert_int_equal(value, 1);
+    assert_int_equal(parse_u64_range("65535", 1, 65535, &value), 0);
+    assert_int_equal(value, 65535);
+    assert_int_equal(parse_u64_range("0", 1, 65535, &value), -ERANGE);
+    assert_int_equal(parse_u64_range("65536", 1, 65535, &value), -ERANGE);
+    assert_int_equal(parse_u64_range("x", 1, 65535, &value), -EINVAL);
+    assert_int_equal(value, 65535);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse_u64),
+        cmocka_unit_test(test_parse_u64_n),
+        cmocka_unit_test(test_parse_u64_range),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

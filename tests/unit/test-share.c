@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+
+// The table of shares, on real files in a temporary directory.
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "peer/share.h"
+
+static char dir[] = "/tmp/test-share.XXXXXX";
+
+static const char *path(const char *relative) {
+    static char text[512];
+
+    snprintf(text, sizeof(text), "%s/%s", dir, relative);
+    return text;
+}
+
+static void make_file(const char *relative, const char *content) {
+    FILE *f = fopen(path(relative), "w");
+
+    assert_non_null(f);
+    fputs(content, f);
+    fclose(f);
+}
+
+static int set_up(void **state _unused_) {
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_one(const char *name, const struct stat *st _unused_, int flag _unused_,
+                      struct FTW *ftw _unused_) {
+    return remove(name);
+}
+
+static int tear_down(void **state _unused_) {
+    return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static ShareTable *scan(const char *relative, const char *exclude, size_t limit) {
+    StringList paths = {}, excludes = {};
+    ShareTable *table;
+
+    assert_int_equal(config_parse_list(NULL, path(relative), &paths), 0);
+    if (exclude)
+        assert_int_equal(config_parse_list(NULL, exclude, &excludes), 0);
+    assert_int_equal(share_table_scan(&paths, &excludes, limit, &table), 0);
+    string_list_clear(&paths);
+    string_list_clear(&excludes);
+    return table;
+}
+
+// The share whose path ends so, or NULL.
+static const Share *share_named(const ShareTable *table, const char *relative) {
+    for (size_t i = 0; i < share_table_count(table); i++)
+        if (strcmp(share_path(share_table_at(table, i)), path(relative)) == 0)
+            return share_table_at(table, i);
+    return NULL;
+}
+
+static void test_walk(void **state _unused_) {
+    _cleanup_(share_table_freep) ShareTable *table = NULL;
+    const Share *share;
+
+    mkdir(path("walk"), 0755);
+    mkdir(path("walk/deep"), 0755);
+    make_file("walk/Report.TXT", "eleven byte");
+    make_file("walk/README", "");
+    make_file("walk/deep/a,b <c>.tar.gz", "x");
+    symlink("/etc/passwd", path("walk/link.txt"));
+    symlink("/etc", path("walk/linked-dir"));
+    mkfifo(path("walk/fifo"), 0644);
+    table = scan("walk", NULL, 100);
+
+    assert_int_equal(share_table_count(table), 3);
+    share = share_table_find(table, "Report", "txt", 11);
+    assert_non_null(share);
+    assert_string_equal(share_record(share).name, "Report");
+    assert_string_equal(share_record(share).type, "txt");
+    assert_ptr_equal(share_table_find(table, "Report", "TXT", 11), share);
+    assert_ptr_equal(share_table_find(table, "Report.txt", "file", 11), share);
+    assert_null(share_table_find(table, "report", "txt", 11));
+    assert_null(share_table_find(table, "Report", "txt", 12));
+    assert_null(share_table_find(table, "passwd", "file", 11));
+    assert_non_null(share_table_find(table, "README", "file", 0));
+    assert_non_null(share_table_find(table, "a,b <c>.tar", "gz", 1));
+}
+
+static void test_exclude(void **state _unused_) {
+    _cleanup_(share_table_freep) ShareTable *by_name = NULL, *by_path = NULL;
+
+    mkdir(path("ex"), 0755);
+    mkdir(path("ex/private"), 0755);
+    make_file("ex/a.part", "1");
+    make_file("ex/b.txt", "1");
+    make_file("ex/private/c.txt", "12");
+    by_name = scan("ex", "*.part", 100);
+    assert_int_equal(share_table_count(by_name), 2);
+    assert_null(share_named(by_name, "ex/a.part"));
+    by_path = scan("ex", "private/*", 100);
+    assert_int_equal(share_table_count(by_path), 2);
+    assert_null(share_named(by_path, "ex/private/c.txt"));
+}
+
+static void test_why_not(void **state _unused_) {
+    _cleanup_(share_table_freep) ShareTable *table = NULL, *gone = NULL;
+
+    mkdir(path("why"), 0755);
+    mkdir(path("why/2"), 0755);
+    make_file("why/1.txt", "same");
+    make_file("why/2/1.txt", "size");
+    make_file("why/bad\nname", "");
+    make_file("why/bad\xff", "");
+    make_file("why/z.txt", "over the limit");
+    table = scan("why", NULL, 1);
+    assert_int_equal(share_state(share_named(table, "why/1.txt")), SHARE_OFFERED);
+    assert_int_equal(share_state(share_named(table, "why/2/1.txt")), SHARE_DUPLICATE);
+    assert_int_equal(share_state(share_named(table, "why/bad\nname")), SHARE_UNNAMEABLE);
+    assert_int_equal(share_state(share_named(table, "why/bad\xff")), SHARE_UNNAMEABLE);
+    assert_int_equal(share_state(share_named(table, "why/z.txt")), SHARE_LIMIT);
+
+    gone = scan("no/such.iso", NULL, 1);
+    assert_int_equal(share_state(share_table_at(gone, 0)), SHARE_VANISHED);
+    assert_int_equal(share_error(share_table_at(gone, 0)), ENOENT);
+}
+
+// What has changed since the scan is not served as if it had not.
+static void test_open(void **state _unused_) {
+    _cleanup_(share_table_freep) ShareTable *table = NULL;
+    const Share *share;
+    char content[8];
+    int fd;
+
+    mkdir(path("open"), 0755);
+    mkdir(path("open/sub"), 0755);
+    make_file("open/sub/a.txt", "four");
+    table = scan("open", NULL, 100);
+    share = share_table_find(table, "a", "txt", 4);
+    assert_non_null(share);
+
+    fd = share_open(share);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, content, sizeof(content)), 4);
+    close(fd);
+
+    make_file("open/sub/a.txt", "longer");
+    assert_int_equal(share_open(share), -ESTALE);
+    unlink(path("open/sub/a.txt"));
+    assert_int_equal(share_open(share), -ENOENT);
+    mkfifo(path("open/sub/a.txt"), 0644);
+    assert_int_equal(share_open(share), -ESTALE);
+    unlink(path("open/sub/a.txt"));
+
+    // The directory is swapped for a link that leads out of the share.
+    rmdir(path("open/sub"));
+    mkdir(path("outside"), 0755);
+    make_file("outside/a.txt", "four");
+    symlink("../outside", path("open/sub"));
+    assert_int_equal(share_open(share), -EXDEV);
+}
+
+static void test_single_file(void **state _unused_) {
+    _cleanup_(share_table_freep) ShareTable *table = NULL;
+    int fd;
+
+    make_file("single.iso", "1");
+    table = scan("single.iso", NULL, 100);
+    assert_int_equal(share_table_count(table), 1);
+    fd = share_open(share_table_find(table, "single", "iso", 1));
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_walk),        cmocka_unit_test(test_exclude),
+        cmocka_unit_test(test_why_not),     cmocka_unit_test(test_open),
+        cmocka_unit_test(test_single_file),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
