@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# bash completion for p2pctl(1)
+
+_p2pctl() {
+    local cur prev words cword split
+    local global='--user --host= -H --json --no-legend --help -h --version'
+    local download='--output= -o --force --type= --size= --address= --port='
+    local verbs='status search download transfers cancel shares rescan leave join monitor ft help'
+    local verb='' i where=()
+
+    # "=" is part of the word for us, as for getopt_long.
+    _init_completion -s -n : || return
+    for ((i = 1; i < cword; i++)); do
+        case ${words[i]} in
+        -H | --host | -o | --output | --type | --size | --address | --port)
+            # The value of an option is no verb.
+            case ${words[i]} in -H | --host) where+=(-H "${words[i + 1]}") ;; esac
+            ((i++))
+            ;;
+        --user | --host=*) where+=("${words[i]}") ;;
+        -*) ;;
+        *) [[ $verb ]] || verb=${words[i]} ;;
+        esac
+    done
+
+    case $prev in
+    -o | --output)
+        _filedir
+        return
+        ;;
+    -H | --host)
+        _known_hosts_real -- "$cur"
+        return
+        ;;
+    --type | --size | --address | --port) return ;;
+    esac
+    $split && return
+
+    if [[ $cur == -* ]]; then
+        [[ $verb == download || ! $verb ]] && global+=" $download"
+        mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
+        [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
+        return
+    fi
+    case $verb in
+    '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "${verbs% help}" -- "$cur") ;;
+    cancel)
+        mapfile -t COMPREPLY < <(p2pctl "${where[@]}" transfers --no-legend 2>/dev/null |
+            awk -v cur="$cur" 'index($1, cur) == 1 { print $1 }')
+        ;;
+    esac
+} &&
+    complete -F _p2pctl p2pctl

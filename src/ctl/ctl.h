@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What every verb gets: the options of the command line, what the terminal can show, and the bus.
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+// The exit status of p2pctl (p2pctl.1). A signal that ends a download gives 128 + its number.
+typedef enum ExitStatus {
+    STATUS_DONE = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+    STATUS_NOTHING = 3,     // nothing found
+    STATUS_UNAVAILABLE = 4, // not joined, or no daemon
+} ExitStatus;
+
+// What `download` takes besides a name; NULL, 0 and false where not given.
+typedef struct DownloadOptions {
+    const char *output;
+    const char *type;
+    const char *address;
+    uint64_t size; // bytes; counts only if size_set, for a file may be empty
+    uint16_t port;
+    bool size_set;
+    bool force;
+} DownloadOptions;
+
+typedef struct Ctl {
+    const char *verb; // as typed
+    const char *host; // -H, NULL = this host
+    bool user;        // the session bus
+    bool json;
+    bool legend;
+    bool colour;       // stdout takes escape sequences, and a bullet
+    bool colour_error; // the same of stderr
+    bool utf8;         // the terminal shows more than ASCII
+    DownloadOptions download;
+    sd_bus *bus; // owned; NULL until ctl_connect()
+} Ctl;
+
+// One of the two daemons.
+typedef struct Service {
+    const char *program; // and the name of its unit
+    const char *bus_name;
+} Service;
+
+extern const Service SERVICE_PEER;
+extern const Service SERVICE_FT;

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+
+// p2pctl: the command line, and which function does what it says.
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/output.h"
+#include "ctl/verbs.h"
+#include "util/address.h"
+#include "util/parse-util.h"
+
+enum {
+    ANY = 1000, // arguments
+};
+
+typedef struct Verb {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int min_args, max_args;
+    bool is_download; // takes the options of download
+    ExitStatus (*run)(Ctl *ctl, int argc, char **argv);
+} Verb;
+
+static const Verb verbs[] = {
+    {"status", "", "Whether this peer is joined, and what it does (the default)", 0, 0, false,
+     verb_status},
+    {"search", "NAME", "Who shares a file of that name", 1, 1, false, verb_search},
+    {"download", "NAME", "Fetch a file into the current directory", 1, 1, true, verb_download},
+    {"transfers", "", "What is being downloaded and uploaded", 0, 0, false, verb_transfers},
+    {"cancel", "ID...", "End transfers", 1, ANY, false, verb_cancel},
+    {"shares", "", "What this peer shares, and what not, and why", 0, 0, false, verb_shares},
+    {"rescan", "", "Look again at what is shared", 0, 0, false, verb_rescan},
+    {"leave", "", "Leave the FileTracker, until join", 0, 0, false, verb_leave},
+    {"join", "", "Join the FileTracker again", 0, 0, false, verb_join},
+    {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, false, verb_monitor},
+    {"ft", "", "State of the FileTracker that runs on this host", 0, 0, false, verb_ft},
+};
+
+static const char global_help[] =
+    "Options:\n"
+    "      --user           Talk to the p2p-peer of this user, on the session bus\n"
+    "  -H, --host=[USER@]HOST\n"
+    "                       Talk to the p2p-peer of another host, by ssh\n"
+    "      --json           Print one JSON document, for programs\n"
+    "      --no-legend      Print tables without titles and totals\n"
+    "  -h, --help           Print this\n"
+    "      --version        Print the version\n";
+
+static const char download_help[] =
+    "Options of download:\n"
+    "  -o, --output=PATH    Call the file PATH, or put it into the directory PATH\n"
+    "      --force          Replace a file of that name\n"
+    "      --type=TYPE      Only a file of that type: \"pdf\"\n"
+    "      --size=BYTES     Only a file of exactly that size\n"
+    "      --address=IP     Only from the peer at that address\n"
+    "      --port=PORT      Only from the peer at that port\n";
+
+static const Verb *find_verb(const char *name) {
+    for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static void print_help(const Verb *verb) {
+    if (verb) {
+        printf("p2pctl [OPTIONS...] %s%s%s\n\n%s.\n\n", verb->name, *verb->arguments ? " " : "",
+               verb->arguments, verb->help);
+        if (verb->is_download)
+            printf("%s\n", download_help);
+        printf("%s\nSee p2pctl(1).\n", global_help);
+        return;
+    }
+    printf("p2pctl [OPTIONS...] [VERB] ...\n\nShare files with other peers, and fetch theirs.\n\n"
+           "Verbs:\n");
+    for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+        char left[32];
+
+        snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
+        printf("  %-20s %s\n", left, verbs[i].help);
+    }
+    printf("  %-20s %s\n\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]", "Print this, or more of a verb",
+           global_help, download_help);
+}
+
+static ExitStatus usage(const char *verb) {
+    if (verb)
+        ctl_hint("Try: p2pctl help %s", verb);
+    else
+        ctl_hint("Try: p2pctl --help");
+    return STATUS_USAGE;
+}
+
+static ExitStatus bad_value(const char *option, const char *value, const char *expected) {
+    ctl_error("--%s takes %s, not \"%s\".", option, expected, value);
+    return usage(NULL);
+}
+
+typedef enum Option {
+    OPTION_USER = 256,
+    OPTION_JSON,
+    OPTION_NO_LEGEND,
+    OPTION_VERSION,
+    // From here on: of download.
+    OPTION_FORCE,
+    OPTION_TYPE,
+    OPTION_SIZE,
+    OPTION_ADDRESS,
+    OPTION_PORT,
+} Option;
+
+static const struct option options[] = {
+    {"user", no_argument, NULL, OPTION_USER},
+    {"host", required_argument, NULL, 'H'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"no-legend", no_argument, NULL, OPTION_NO_LEGEND},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"output", required_argument, NULL, 'o'},
+    {"force", no_argument, NULL, OPTION_FORCE},
+    {"type", required_argument, NULL, OPTION_TYPE},
+    {"size", required_argument, NULL, OPTION_SIZE},
+    {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"port", required_argument, NULL, OPTION_PORT},
+    {},
+};
+
+// What is asked for besides a verb.
+typedef struct Request {
+    bool help, version;
+    const char *download_option; // the first one of download's, as it is spelled; or NULL
+} Request;
+
+static ExitStatus take_download_option(DownloadOptions *download, int c, const char *value) {
+    IpAddress address;
+    uint64_t number;
+
+    switch (c) {
+    case 'o':
+        download->output = value;
+        return STATUS_DONE;
+    case OPTION_FORCE:
+        download->force = true;
+        return STATUS_DONE;
+    case OPTION_TYPE:
+        download->type = *value == '.' ? value + 1 : value;
+        return *download->type ? STATUS_DONE : bad_value("type", value, "an extension");
+    case OPTION_SIZE:
+        if (parse_u64(value, &download->size) < 0)
+            return bad_value("size", value, "a number of bytes");
+        download->size_set = true;
+        return STATUS_DONE;
+    case OPTION_ADDRESS:
+        if (address_parse(value, strlen(value), &address) < 0)
+            return bad_value("address", value, "an IP address");
+        download->address = value;
+        return STATUS_DONE;
+    default:
+        if (parse_u64_range(value, 1, UINT16_MAX, &number) < 0)
+            return bad_value("port", value, "a number from 1 to 65535");
+        download->port = (uint16_t) number;
+        return STATUS_DONE;
+    }
+}
+
+static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *value) {
+    switch (c) {
+    case OPTION_USER:
+        ctl->user = true;
+        return STATUS_DONE;
+    case 'H':
+        ctl->host = value;
+        return *value ? STATUS_DONE : bad_value("host", value, "the name of a host");
+    case OPTION_JSON:
+        ctl->json = true;
+        return STATUS_DONE;
+    case OPTION_NO_LEGEND:
+        ctl->legend = false;
+        return STATUS_DONE;
+    case OPTION_VERSION:
+        request->version = true;
+        return STATUS_DONE;
+    case 'h':
+        request->help = true;
+        return STATUS_DONE;
+    default:
+        for (const struct option *o = options; o->name; o++)
+            if (o->val == c && !request->download_option)
+                request->download_option = o->name;
+        return take_download_option(&ctl->download, c, value);
+    }
+}
+
+static ExitStatus parse_options(Ctl *ctl, Request *request, int argc, char **argv) {
+    int c;
+
+    opterr = 0; // ours are in the same words as all others
+    while ((c = getopt_long(argc, argv, ":hH:o:", options, NULL)) >= 0) {
+        ExitStatus status;
+
+        if (c == ':') {
+            ctl_error("%s needs a value.", argv[optind - 1]);
+            return usage(NULL);
+        }
+        if (c == '?') {
+            if (optopt > 0 && optopt < 256)
+                ctl_error("there is no option -%c.", optopt);
+            else if (optopt > 0)
+                ctl_error("%s takes no value.", argv[optind - 1]);
+            else
+                ctl_error("there is no option %s.", argv[optind - 1]);
+            return usage(NULL);
+        }
+        status = take_option(ctl, request, c, optarg);
+        if (status != STATUS_DONE)
+            return status;
+    }
+    if (ctl->user && ctl->host) {
+        ctl_error("--user and -H do not go together: ssh reaches the system bus of a host.");
+        return usage(NULL);
+    }
+    return STATUS_DONE;
+}
+
+static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const Request *request) {
+    if (request->download_option && !verb->is_download) {
+        ctl_error("--%s does not go with %s.", request->download_option, verb->name);
+        return usage(verb->name);
+    }
+    if (argc < verb->min_args) {
+        ctl_error("%s needs %s.", verb->name,
+                  strcmp(verb->arguments, "NAME") == 0 ? "the name of a file"
+                                                       : "the ID of a transfer");
+        return usage(verb->name);
+    }
+    if (argc > verb->max_args) {
+        ctl_error("%s takes no argument \"%s\".", verb->name, argv[verb->max_args]);
+        return usage(verb->name);
+    }
+    return STATUS_DONE;
+}
+
+static ExitStatus help(int argc, char **argv) {
+    const Verb *verb = argc > 0 ? find_verb(argv[0]) : NULL;
+
+    if (argc > 0 && !verb) {
+        ctl_error("there is no verb \"%s\".", argv[0]);
+        return usage(NULL);
+    }
+    print_help(verb);
+    return STATUS_DONE;
+}
+
+static ExitStatus run(Ctl *ctl, int argc, char **argv) {
+    Request request = {};
+    ExitStatus status = parse_options(ctl, &request, argc, argv);
+    const char *name;
+    const Verb *verb;
+
+    if (status != STATUS_DONE)
+        return status;
+    argc -= optind;
+    argv += optind;
+    if (request.version) {
+        printf("p2pctl %s\n", VERSION);
+        return STATUS_DONE;
+    }
+    name = argc > 0 ? argv[0] : "status";
+    argc -= argc > 0;
+    argv++;
+    if (strcmp(name, "help") == 0)
+        return help(argc, argv);
+    verb = find_verb(name);
+    if (request.help && (verb || argv[-1] == NULL)) {
+        print_help(argv[-1] ? verb : NULL);
+        return STATUS_DONE;
+    }
+    if (!verb) {
+        ctl_error("there is no verb \"%s\".", name);
+        return usage(NULL);
+    }
+    status = check_arguments(verb, argc, argv, &request);
+    if (status != STATUS_DONE)
+        return status;
+    ctl->verb = verb->name;
+    return verb->run(ctl, argc, argv);
+}
+
+int main(int argc, char **argv) {
+    Ctl ctl = {.legend = true};
+    ExitStatus status;
+
+    output_open(&ctl);
+    status = run(&ctl, argc, argv);
+    sd_bus_flush_close_unref(ctl.bus);
+    // A full disk must not look like success.
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        ctl_error("cannot write to standard output.");
+        if (status == STATUS_DONE)
+            status = STATUS_FAILED;
+    }
+    return (int) status;
+}

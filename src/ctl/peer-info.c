@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+
+#include "ctl/peer-info.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "ctl/properties.h"
+
+static void share_list_clear(ShareList *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->shares[i].path);
+        free(list->shares[i].state);
+        free(list->shares[i].explanation);
+    }
+    free(list->shares);
+    *list = (ShareList){};
+}
+
+static int share_list_add(ShareList *list, const char *path, uint64_t size, const char *state,
+                          const char *explanation) {
+    Share *shares = reallocarray(list->shares, list->n + 1, sizeof(*shares)), *share;
+
+    if (!shares)
+        return -ENOMEM;
+    list->shares = shares;
+    share = &shares[list->n++];
+    *share = (Share){
+        .path = strdup(path),
+        .size = size,
+        .state = strdup(state),
+        .explanation = strdup(explanation),
+    };
+    return share->path && share->state && share->explanation ? 0 : -ENOMEM;
+}
+
+static int read_shares(sd_bus_message *message, void *field) {
+    const char *path, *state, *explanation;
+    ShareList *list = field;
+    uint64_t size;
+    int r;
+
+    share_list_clear(list);
+    r = sd_bus_message_enter_container(message, 'a', "(stss)");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_read(message, "(stss)", &path, &size, &state, &explanation)) > 0) {
+        r = share_list_add(list, path, size, state, explanation);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static const Property properties[] = {
+    {"Version", "s", offsetof(PeerInfo, version), NULL},
+    {"State", "s", offsetof(PeerInfo, state), NULL},
+    {"Reason", "s", offsetof(PeerInfo, reason), NULL},
+    {"Since", "t", offsetof(PeerInfo, since), NULL},
+    {"FileTracker", "s", offsetof(PeerInfo, file_tracker), NULL},
+    {"Address", "s", offsetof(PeerInfo, address), NULL},
+    {"DownloadDirectory", "s", offsetof(PeerInfo, download_directory), NULL},
+    {"Shares", "a(stss)", offsetof(PeerInfo, shares), read_shares},
+};
+
+int peer_info_read(sd_bus_message *message, PeerInfo *peer) {
+    return properties_read(message, properties, ELEMENTSOF(properties), peer);
+}
+
+void peer_info_clear(PeerInfo *peer) {
+    properties_free(properties, ELEMENTSOF(properties), peer);
+    share_list_clear(&peer->shares);
+}
+
+int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(peer_info_clear) PeerInfo peer = {};
+    int r;
+
+    r = get_all(bus, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, error, &reply);
+    if (r < 0)
+        return r;
+    r = peer_info_read(reply, &peer);
+    if (r < 0)
+        return r;
+    *ret = peer;
+    peer = (PeerInfo){};
+    return 0;
+}
+
+bool share_is_published(const Share *share) {
+    return strcmp(share->state, "published") == 0;
+}
+
+size_t peer_info_published(const PeerInfo *peer) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < peer->shares.n; i++)
+        n += share_is_published(&peer->shares.shares[i]);
+    return n;
+}
+
+char *peer_info_describe(const PeerInfo *peer) {
+    const char *ft = *peer->file_tracker ? peer->file_tracker : "FT", *state = peer->state;
+    const char *colon = *peer->reason ? ": " : "";
+    char since[FORMAT_MAX], *text;
+    int r;
+
+    format_time(peer->since, (uint64_t) time(NULL) * USEC_PER_SEC, since);
+    if (strcmp(state, "joined") == 0 && *peer->address)
+        r = asprintf(&text, "p2p-peer is joined to %s since %s, reachable at %s", ft, since,
+                     peer->address);
+    else if (strcmp(state, "joined") == 0)
+        r = asprintf(&text, "p2p-peer is joined to %s since %s", ft, since);
+    else if (strcmp(state, "left") == 0)
+        r = asprintf(&text, "p2p-peer has left %s at %s", ft, since);
+    else if (strcmp(state, "connecting") == 0)
+        r = asprintf(&text, "p2p-peer is connecting to %s since %s%s%s", ft, since, colon,
+                     peer->reason);
+    else if (strcmp(state, "waiting") == 0)
+        r = asprintf(&text, "p2p-peer is not joined to %s since %s, and will try again%s%s", ft,
+                     since, colon, peer->reason);
+    else
+        r = asprintf(&text, "p2p-peer is %s since %s%s%s", state, since, colon, peer->reason);
+    return r < 0 ? NULL : text;
+}
+
+json_t *peer_info_json(const PeerInfo *peer) {
+    return json_pack("{so so so so so so so}", "state", json_text(peer->state), "reason",
+                     json_text(peer->reason), "since", json_time(peer->since), "file_tracker",
+                     json_text(peer->file_tracker), "address", json_text(peer->address),
+                     "download_directory", json_text(peer->download_directory), "daemon_version",
+                     json_text(peer->version));
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What org.p2pshare.Peer1 says of the peer.
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+
+typedef struct Share {
+    char *path;
+    uint64_t size; // bytes
+    char *state;
+    char *explanation;
+} Share;
+
+typedef struct ShareList {
+    Share *shares;
+    size_t n;
+} ShareList;
+
+typedef struct PeerInfo {
+    char *version;
+    char *state;
+    char *reason;
+    uint64_t since; // µs since the epoch
+    char *file_tracker;
+    char *address;
+    char *download_directory;
+    ShareList shares;
+} PeerInfo;
+
+// Reads an a{sv} of properties over what is known already. 0 or -errno.
+int peer_info_read(sd_bus_message *message, PeerInfo *peer);
+void peer_info_clear(PeerInfo *peer);
+
+// Asks the daemon. 0, or -errno with *error set.
+int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error);
+
+bool share_is_published(const Share *share);
+size_t peer_info_published(const PeerInfo *peer);
+
+// "p2p-peer is joined to …": what its state means, in one line. Caller frees; NULL = no memory.
+char *peer_info_describe(const PeerInfo *peer);
+
+// All but the shares. NULL = no memory.
+json_t *peer_info_json(const PeerInfo *peer);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+
+#include "ctl/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/output.h"
+#include "util/macro.h"
+#include "util/text.h"
+
+bool target_name_is_safe(const char *name) {
+    size_t len = strlen(name);
+
+    return len > 0 && len <= NAME_MAX && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0 && text_is_utf8(name, len) && !text_has_control(name, len);
+}
+
+int target_check_name(const char *name) {
+    size_t len = strlen(name);
+    const char *cause;
+
+    if (target_name_is_safe(name))
+        return 0;
+    if (len == 0)
+        cause = "it is empty";
+    else if (len > NAME_MAX)
+        cause = "it is longer than 255 bytes";
+    else if (strchr(name, '/'))
+        cause = "it holds a \"/\", and files are found by their name alone";
+    else if (!text_is_utf8(name, len))
+        cause = "it is not UTF-8";
+    else if (text_has_control(name, len))
+        cause = "it holds control characters";
+    else
+        cause = "that is a directory";
+    ctl_error("\"%s\" cannot be the name of a shared file: %s.", name, cause);
+    return -EINVAL;
+}
+
+char *target_file_name(const char *typed, const char *name, const char *type) {
+    char *full;
+
+    // Only an extension is ever added to what the user has typed: the rest of the record does not
+    // decide where a file goes.
+    if (strcmp(typed, name) != 0 || !*type || strcasecmp(type, "file") == 0)
+        return strdup(typed);
+    if (asprintf(&full, "%s.%s", name, type) < 0)
+        return NULL;
+    if (!target_name_is_safe(full)) {
+        free(full);
+        return strdup(typed);
+    }
+    return full;
+}
+
+char *target_path(const Target *target) {
+    char *path;
+
+    return asprintf(&path, "%s%s", target->directory, target->name) < 0 ? NULL : path;
+}
+
+static void print_exists(const Target *target, const char *path) {
+    _cleanup_free_ char *word = shell_word(target->typed);
+
+    ctl_error("%s is there already.", path);
+    if (word)
+        ctl_hint("Try: p2pctl download %s --force to replace it, or -o PATH to save it elsewhere",
+                 word);
+}
+
+// Whether the target may be made: 0, or -errno with the reason printed.
+static int check_existing(const Target *target) {
+    _cleanup_free_ char *path = target_path(target);
+    struct stat st;
+
+    if (!path) {
+        fail_memory();
+        return -ENOMEM;
+    }
+    if (lstat(path, &st) < 0) {
+        if (errno == ENOENT)
+            return 0;
+        fail_errno(errno, "cannot write %s", path);
+        return -errno;
+    }
+    if (!target->replace) {
+        print_exists(target, path);
+        return -EEXIST;
+    }
+    // A link is replaced by the file, not followed.
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
+        ctl_error("cannot replace %s: it is not a regular file.", path);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+// Splits -o PATH, which may name a file or a directory.
+static int set_output(Target *target, const char *name, const char *output) {
+    size_t len = strlen(output);
+    const char *slash = strrchr(output, '/');
+    struct stat st;
+
+    if (len == 0) {
+        ctl_error("-o needs the path of a file or a directory.");
+        return -EINVAL;
+    }
+    if (output[len - 1] == '/' || (stat(output, &st) == 0 && S_ISDIR(st.st_mode))) {
+        if (asprintf(&target->directory, "%s%s", output, output[len - 1] == '/' ? "" : "/") < 0)
+            target->directory = NULL;
+        target->name = strdup(name);
+        target->typed = strdup(name);
+        return 0;
+    }
+    target->directory = slash ? strndup(output, slash - output + 1) : strdup("");
+    target->name = strdup(slash ? slash + 1 : output);
+    target->replace = true;
+    return 0;
+}
+
+int target_init(Target *target, const char *name, const DownloadOptions *options) {
+    *target = (Target){.fd = -EBADF, .replace = options->force};
+    if (options->output) {
+        int r = set_output(target, name, options->output);
+
+        if (r < 0)
+            return r;
+    } else {
+        target->directory = strdup("");
+        target->name = strdup(name);
+        target->typed = strdup(name);
+    }
+    if (!target->directory || !target->name || (!options->output && !target->typed)) {
+        fail_memory();
+        return -ENOMEM;
+    }
+    // A name without a dot most likely gets an extension yet: target_set_record() looks again.
+    return target->typed && !strchr(name, '.') ? 0 : check_existing(target);
+}
+
+// Whether `path` still names the open file: another p2pctl may have renamed or removed it between
+// our open and our lock.
+static bool is_still(const char *path, int fd) {
+    struct stat by_path, by_fd;
+
+    return lstat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
+           by_path.st_ino == by_fd.st_ino;
+}
+
+// 0, -errno; -EAGAIN if another download holds the lock (*ret_busy), or has just moved the file
+// away.
+static int open_part(const char *path, int *ret_fd, bool *ret_busy) {
+    // O_NONBLOCK: a FIFO of that name must not hang us; it means nothing for a regular file.
+    _cleanup_close_ int fd =
+        open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
+    struct stat st;
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        *ret_busy = errno == EWOULDBLOCK;
+        return -errno;
+    }
+    if (!is_still(path, fd))
+        return -EAGAIN;
+    if (ftruncate(fd, 0) < 0)
+        return -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int target_open(Target *target) {
+    _cleanup_free_ char *part = NULL;
+    bool busy = false;
+    int r;
+
+    if (asprintf(&part, "%s%s.part", target->directory, target->name) < 0) {
+        part = NULL;
+        fail_memory();
+        return -ENOMEM;
+    }
+    do
+        r = open_part(part, &target->fd, &busy);
+    while (r == -EAGAIN && !busy);
+    if (r >= 0) {
+        target->part = TAKE_PTR(part);
+        return 0;
+    }
+    if (busy) {
+        ctl_error("%s is being written by another download.", part);
+        ctl_hint("See: p2pctl transfers");
+    } else if (r == -ELOOP)
+        ctl_error("cannot write %s: it is a symbolic link.", part);
+    else if (r == -EINVAL || r == -ENXIO)
+        ctl_error("cannot write %s: it is not a regular file.", part);
+    else {
+        fail_errno(r, "cannot write %s", part);
+        if (r == -ENAMETOOLONG || r == -EACCES || r == -EROFS)
+            ctl_hint("Try another place: -o PATH");
+    }
+    return r;
+}
+
+int target_set_record(Target *target, const char *name, const char *type) {
+    char *full;
+
+    if (!target->typed)
+        return 0;
+    full = target_file_name(target->typed, name, type);
+    if (!full) {
+        fail_memory();
+        return -ENOMEM;
+    }
+    if (target->checked && strcmp(full, target->name) == 0) {
+        free(full);
+        return 0;
+    }
+    free(target->name);
+    target->name = full;
+    target->checked = true;
+    return check_existing(target);
+}
+
+int target_commit(Target *target, uint64_t size) {
+    _cleanup_free_ char *path = target_path(target);
+    struct stat st;
+    int r;
+
+    if (!path) {
+        fail_memory();
+        return -ENOMEM;
+    }
+    if (fstat(target->fd, &st) < 0 || (uint64_t) st.st_size != size) {
+        ctl_error("%s: the daemon says that it is complete, but %llu of %llu bytes are there.",
+                  path, (unsigned long long) st.st_size, (unsigned long long) size);
+        return -EIO;
+    }
+    r = renameat2(AT_FDCWD, target->part, AT_FDCWD, path, target->replace ? 0 : RENAME_NOREPLACE);
+    // Not every file system knows the flag; then the check before has to do.
+    if (r < 0 && (errno == EINVAL || errno == ENOSYS) && !target->replace) {
+        if (check_existing(target) < 0)
+            r = -1, errno = EEXIST;
+        else
+            r = rename(target->part, path);
+    }
+    if (r < 0) {
+        r = -errno;
+        // The bytes have been fetched: whoever put something in their place decides what becomes of
+        // them.
+        target->keep_part = true;
+        fail_errno(r, "cannot rename %s to %s", target->part, path);
+        ctl_hint("The file is complete as %s", target->part);
+        return r;
+    }
+    free(target->part);
+    target->part = NULL;
+    return 0;
+}
+
+void target_clear(Target *target) {
+    if (target->part && !target->keep_part)
+        (void) unlink(target->part);
+    target->fd = close_fd(target->fd);
+    free(target->directory);
+    free(target->name);
+    free(target->typed);
+    free(target->part);
+    *target = (Target){.fd = -EBADF};
+}

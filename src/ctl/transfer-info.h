@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What org.p2pshare.Transfer1 says of a transfer, and the list of all of them.
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+#include "util/macro.h"
+
+typedef struct TransferInfo {
+    uint32_t id;
+    char *direction;
+    char *name;
+    char *type;
+    uint64_t size;        // bytes, 0 until a record has been chosen
+    uint64_t transferred; // bytes
+    char *state;
+    char **sources; // ended by NULL
+    char *path;
+    uint64_t started; // µs since the epoch
+    char *error;
+    char *error_message;
+} TransferInfo;
+
+typedef struct TransferList {
+    TransferInfo *transfers; // by id
+    size_t n;
+} TransferList;
+
+// Reads an a{sv} of properties over what is known already. 0 or -errno.
+int transfer_info_read(sd_bus_message *message, TransferInfo *transfer);
+void transfer_info_clear(TransferInfo *transfer);
+
+// Whether a record has been chosen, so that name, type and size are those of the file.
+bool transfer_info_is_known(const TransferInfo *transfer);
+bool transfer_info_is_over(const TransferInfo *transfer);
+bool transfer_info_is_upload(const TransferInfo *transfer);
+
+// Bytes per second since it began; 0 where nothing moves now.
+double transfer_info_rate(const TransferInfo *transfer, uint64_t now);
+
+// "name.type", or "name" if it has no extension. Caller frees; NULL = no memory.
+char *transfer_info_file_name(const TransferInfo *transfer);
+
+// The other sides in one line, or why it failed. Caller frees; NULL = no memory.
+char *transfer_info_details(const TransferInfo *transfer);
+
+json_t *transfer_info_json(const TransferInfo *transfer); // NULL = no memory
+
+// Asks the daemon for all of them. 0, or -errno with *error set.
+int transfer_list_get(sd_bus *bus, TransferList *ret, sd_bus_error *error);
+void transfer_list_clear(TransferList *list);

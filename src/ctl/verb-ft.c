@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "ctl/properties.h"
+#include "ctl/table.h"
+#include "ctl/verbs.h"
+
+typedef struct Cause {
+    char *name;
+    uint64_t count;
+} Cause;
+
+typedef struct CauseList {
+    Cause *causes;
+    size_t n;
+} CauseList;
+
+typedef struct FtInfo {
+    char *version;
+    char **listen;
+    uint32_t peers;
+    uint64_t files, records, searches;
+    CauseList refused;
+} FtInfo;
+
+static void cause_list_clear(CauseList *list) {
+    for (size_t i = 0; i < list->n; i++)
+        free(list->causes[i].name);
+    free(list->causes);
+    *list = (CauseList){};
+}
+
+static int read_causes(sd_bus_message *message, void *field) {
+    CauseList *list = field;
+    const char *name;
+    uint64_t count;
+    int r;
+
+    cause_list_clear(list);
+    r = sd_bus_message_enter_container(message, 'a', "{st}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_read(message, "{st}", &name, &count)) > 0) {
+        Cause *causes = reallocarray(list->causes, list->n + 1, sizeof(*causes));
+
+        if (!causes)
+            return -ENOMEM;
+        list->causes = causes;
+        causes[list->n] = (Cause){.name = strdup(name), .count = count};
+        if (!causes[list->n].name)
+            return -ENOMEM;
+        list->n++;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static const Property properties[] = {
+    {"Version", "s", offsetof(FtInfo, version), NULL},
+    {"Listen", "as", offsetof(FtInfo, listen), NULL},
+    {"Peers", "u", offsetof(FtInfo, peers), NULL},
+    {"Files", "t", offsetof(FtInfo, files), NULL},
+    {"Records", "t", offsetof(FtInfo, records), NULL},
+    {"Searches", "t", offsetof(FtInfo, searches), NULL},
+    {"Refused", "a{st}", offsetof(FtInfo, refused), read_causes},
+};
+
+static void ft_info_clear(FtInfo *ft) {
+    properties_free(properties, ELEMENTSOF(properties), ft);
+    cause_list_clear(&ft->refused);
+}
+
+static void print_head(const Ctl *ctl, const FtInfo *ft) {
+    bool any = false;
+
+    print_bullet(ctl, COLOUR_GREEN);
+    print_escaped(stdout, "p2p-ft %s listens on ", ft->version);
+    for (char **s = ft->listen; *s; s++)
+        print_escaped(stdout, "%s%s", s == ft->listen ? "" : ", ", *s);
+    printf("%s\n      peers: %u\n", *ft->listen ? "" : "nothing", ft->peers);
+    printf("      files: %llu, in %llu record%s\n", (unsigned long long) ft->files,
+           (unsigned long long) ft->records, ft->records == 1 ? "" : "s");
+    printf("   searches: %llu answered\n    refused: ", (unsigned long long) ft->searches);
+    for (size_t i = 0; i < ft->refused.n; i++)
+        if (ft->refused.causes[i].count > 0) {
+            print_escaped(stdout, "%s%llu %s", any ? ", " : "",
+                          (unsigned long long) ft->refused.causes[i].count,
+                          ft->refused.causes[i].name);
+            any = true;
+        }
+    printf("%s\n", any ? "" : "nothing");
+}
+
+typedef struct FtPeer {
+    const char *address, *framing;
+    uint16_t port;
+    uint32_t records;
+    uint64_t since; // µs since the epoch
+} FtPeer;
+
+static int read_peer(sd_bus_message *reply, FtPeer *ret) {
+    return sd_bus_message_read(reply, "(sqsut)", &ret->address, &ret->port, &ret->framing,
+                               &ret->records, &ret->since);
+}
+
+static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
+    static const Column columns[] = {
+        {"PEER", false, 1, 20},
+        {"FRAMING", false, 0, 0},
+        {"RECORDS", true, 0, 0},
+        {"SINCE", false, 0, 0},
+    };
+    _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
+    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    TableStyle style = output_table_style(ctl);
+    FtPeer peer;
+    int r;
+
+    if (!table)
+        return -ENOMEM;
+    r = sd_bus_message_enter_container(reply, 'a', "(sqsut)");
+    if (r < 0)
+        return r;
+    while ((r = read_peer(reply, &peer)) > 0) {
+        bool v6 = strchr(peer.address, ':');
+        char since[FORMAT_MAX];
+
+        format_time(peer.since, now, since);
+        table_addf(table, "%s%s%s:%u", v6 ? "[" : "", peer.address, v6 ? "]" : "", peer.port);
+        table_add(table, peer.framing);
+        table_addf(table, "%u", peer.records);
+        table_add(table, since);
+    }
+    if (r < 0)
+        return r;
+    if (table_rows(table) == 0)
+        return 0;
+    putchar('\n');
+    return table_print(table, &style, stdout);
+}
+
+static json_t *peers_json(sd_bus_message *reply) {
+    json_t *peers = json_array();
+    FtPeer peer;
+
+    if (sd_bus_message_enter_container(reply, 'a', "(sqsut)") < 0)
+        return peers;
+    while (read_peer(reply, &peer) > 0)
+        json_array_append_new(peers,
+                              json_pack("{ss si ss sI so}", "address", peer.address, "port",
+                                        (int) peer.port, "framing", peer.framing, "records",
+                                        (json_int_t) peer.records, "since", json_time(peer.since)));
+    return peers;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *peers) {
+    json_t *document = document_new(), *listen = json_array(), *refused = json_object(), *object;
+
+    for (char **s = ft->listen; *s; s++)
+        json_array_append_new(listen, json_text(*s));
+    for (size_t i = 0; i < ft->refused.n; i++)
+        json_object_set_new(refused, ft->refused.causes[i].name,
+                            json_integer((json_int_t) ft->refused.causes[i].count));
+    object = json_pack("{so so sI sI sI so so}", "daemon_version", json_text(ft->version), "listen",
+                       listen, "files", (json_int_t) ft->files, "records", (json_int_t) ft->records,
+                       "searches", (json_int_t) ft->searches, "refused", refused, "peers",
+                       peers_json(peers));
+    json_object_set_new(document, "ft", object);
+    return document_print(ctl, document);
+}
+
+ExitStatus verb_ft(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL, *peers = NULL;
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(ft_info_clear) FtInfo ft = {};
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = get_all(ctl->bus, &SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, &error, &reply);
+    if (r >= 0)
+        r = properties_read(reply, properties, ELEMENTSOF(properties), &ft);
+    if (r >= 0)
+        r = sd_bus_call_method(ctl->bus, BUS_FT_NAME, BUS_FT_PATH, BUS_FT_INTERFACE, "ListPeers",
+                               &error, &peers, NULL);
+    if (r >= 0 && ctl->json)
+        return print_json(ctl, &ft, peers);
+    if (r >= 0) {
+        print_head(ctl, &ft);
+        r = print_peers(ctl, peers);
+    }
+    return r < 0 ? bus_failed(ctl, &SERVICE_FT, &error, r) : STATUS_DONE;
+}

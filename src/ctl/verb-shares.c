@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/output.h"
+#include "ctl/peer-info.h"
+#include "ctl/table.h"
+#include "ctl/verbs.h"
+
+// Of what was not readable, the daemon does not know a size.
+static bool has_size(const Share *share) {
+    return share->size > 0 ||
+           (strcmp(share->state, "unreadable") != 0 && strcmp(share->state, "vanished") != 0);
+}
+
+static void add_state(Table *table, const Share *share) {
+    const char *why = *share->explanation ? share->explanation : share->state;
+
+    if (share_is_published(share))
+        table_add(table, "published");
+    else if (strcmp(share->state, "pending") != 0)
+        table_addf(table, "not published: %s", why);
+    else if (*share->explanation)
+        table_addf(table, "pending: %s", why);
+    else
+        table_add(table, "pending");
+}
+
+static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
+    static const Column columns[] = {
+        {"FILE", false, 1, 20},
+        {"SIZE", true, 0, 0},
+        {"STATE", false, 2, 24},
+    };
+    _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
+    TableStyle style = output_table_style(ctl);
+    size_t published = peer_info_published(peer);
+
+    if (!table)
+        return fail_memory();
+    for (size_t i = 0; i < peer->shares.n; i++) {
+        const Share *share = &peer->shares.shares[i];
+
+        table_add(table, share->path);
+        if (has_size(share))
+            table_add_size(table, share->size);
+        else
+            table_add(table, "?  ");
+        add_state(table, share);
+    }
+    if (peer->shares.n > 0 && table_print(table, &style, stdout) < 0)
+        return fail_memory();
+    if (!ctl->legend)
+        return STATUS_DONE;
+    if (peer->shares.n == 0)
+        print_escaped(stdout, "Nothing is shared. Name files under [share] in %s",
+                      config_hint(ctl));
+    else
+        printf("%zu published, %zu not", published, peer->shares.n - published);
+    putchar('\n');
+    return STATUS_DONE;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer) {
+    json_t *document = document_new(), *shares = json_array();
+
+    for (size_t i = 0; i < peer->shares.n; i++) {
+        const Share *share = &peer->shares.shares[i];
+        json_t *size = has_size(share) ? json_integer((json_int_t) share->size) : json_null();
+
+        json_array_append_new(shares, json_pack("{so so so so}", "path", json_text(share->path),
+                                                "size", size, "state", json_text(share->state),
+                                                "explanation", json_text(share->explanation)));
+    }
+    json_object_set_new(document, "shares", shares);
+    return document_print(ctl, document);
+}
+
+ExitStatus verb_shares(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(peer_info_clear) PeerInfo peer = {};
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = peer_info_get(ctl->bus, &peer, &error);
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    return ctl->json ? print_json(ctl, &peer) : print_text(ctl, &peer);
+}
+
+ExitStatus verb_rescan(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = sd_bus_message_new_method_call(ctl->bus, &message, BUS_PEER_NAME, BUS_PEER_PATH,
+                                       BUS_PEER_INTERFACE, "Rescan");
+    // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
+    if (r >= 0)
+        r = sd_bus_call(ctl->bus, message, UINT64_MAX, &error, NULL);
+    return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &error, r) : STATUS_DONE;
+}

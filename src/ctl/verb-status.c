@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+
+#include <string.h>
+#include <time.h>
+
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "ctl/peer-info.h"
+#include "ctl/transfer-info.h"
+#include "ctl/verbs.h"
+
+typedef struct Totals {
+    size_t down, up;
+    uint64_t down_size, down_transferred;
+    double down_rate, up_rate;
+} Totals;
+
+static Totals totals_of(const TransferList *list) {
+    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    Totals totals = {};
+
+    for (size_t i = 0; i < list->n; i++) {
+        const TransferInfo *transfer = &list->transfers[i];
+
+        if (transfer_info_is_over(transfer))
+            continue;
+        if (transfer_info_is_upload(transfer)) {
+            totals.up++;
+            totals.up_rate += transfer_info_rate(transfer, now);
+        } else {
+            totals.down++;
+            totals.down_rate += transfer_info_rate(transfer, now);
+            totals.down_size += transfer->size;
+            totals.down_transferred += transfer->transferred;
+        }
+    }
+    return totals;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
+    json_t *document = document_new(), *object = peer_info_json(peer), *shares, *transfers;
+    size_t published = peer_info_published(peer);
+
+    shares = json_pack("{sI sI}", "published", (json_int_t) published, "not_published",
+                       (json_int_t) (peer->shares.n - published));
+    transfers =
+        json_pack("{sI sI sI sI}", "down", (json_int_t) totals->down, "up", (json_int_t) totals->up,
+                  "down_bytes_per_second", (json_int_t) totals->down_rate, "up_bytes_per_second",
+                  (json_int_t) totals->up_rate);
+    if (json_object_set_new(object, "shares", shares) < 0 ||
+        json_object_set_new(object, "transfers", transfers) < 0 ||
+        json_object_set_new(document, "peer", object) < 0) {
+        json_decref(document);
+        return fail_memory();
+    }
+    return document_print(ctl, document);
+}
+
+static Colour state_colour(const char *state) {
+    if (strcmp(state, "joined") == 0)
+        return COLOUR_GREEN;
+    if (strcmp(state, "connecting") == 0 || strcmp(state, "waiting") == 0)
+        return COLOUR_YELLOW;
+    return COLOUR_DIM;
+}
+
+static void print_shares(const PeerInfo *peer) {
+    size_t published = peer_info_published(peer), others = peer->shares.n - published;
+
+    printf("     shares: ");
+    if (peer->shares.n == 0)
+        printf("none\n");
+    else if (others == 0)
+        printf("%zu published\n", published);
+    else
+        printf("%zu published, %zu not (p2pctl shares says why)\n", published, others);
+}
+
+static void print_transfers(const Totals *totals) {
+    char rate[FORMAT_MAX];
+
+    printf("  transfers: ");
+    if (totals->down + totals->up == 0)
+        printf("none");
+    if (totals->down > 0) {
+        printf("%zu down", totals->down);
+        if (totals->down_size > 0)
+            printf(" (%u%%)", percent_of(totals->down_transferred, totals->down_size));
+    }
+    if (totals->up > 0)
+        printf("%s%zu up", totals->down > 0 ? ", " : "", totals->up);
+    if (totals->down_rate > 0) {
+        format_rate(totals->down_rate, rate);
+        printf(", %s in", rate);
+    }
+    if (totals->up_rate > 0) {
+        format_rate(totals->up_rate, rate);
+        printf(", %s out", rate);
+    }
+    putchar('\n');
+}
+
+static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
+    _cleanup_free_ char *line = peer_info_describe(peer);
+
+    if (!line)
+        return fail_memory();
+    print_bullet(ctl, state_colour(peer->state));
+    print_escaped(stdout, "%s", line);
+    putchar('\n');
+    if (strcmp(peer->state, "left") == 0)
+        printf("       join: p2pctl join\n");
+    print_shares(peer);
+    print_transfers(totals);
+    return STATUS_DONE;
+}
+
+ExitStatus verb_status(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(transfer_list_clear) TransferList transfers = {};
+    _cleanup_(peer_info_clear) PeerInfo peer = {};
+    ExitStatus status;
+    Totals totals;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = peer_info_get(ctl->bus, &peer, &error);
+    if (r >= 0)
+        r = transfer_list_get(ctl->bus, &transfers, &error);
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    totals = totals_of(&transfers);
+    status = ctl->json ? print_json(ctl, &peer, &totals) : print_text(ctl, &peer, &totals);
+    if (status != STATUS_DONE)
+        return status;
+    // As with `systemctl status`, scripts can ask by the exit status alone.
+    return strcmp(peer.state, "joined") == 0 ? STATUS_DONE : STATUS_UNAVAILABLE;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "ctl/table.h"
+#include "ctl/transfer-info.h"
+#include "ctl/verbs.h"
+#include "util/parse-util.h"
+
+static int add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
+    _cleanup_free_ char *name = transfer_info_file_name(transfer);
+    _cleanup_free_ char *details = transfer_info_details(transfer);
+    double rate = transfer_info_rate(transfer, now);
+    char text[FORMAT_MAX];
+
+    if (!name || !details)
+        return -ENOMEM;
+    table_addf(table, "%u", transfer->id);
+    table_add(table, transfer->direction);
+    table_add(table, name);
+    table_add(table, transfer->state);
+    if (transfer->size > 0) {
+        table_addf(table, "%u%%", percent_of(transfer->transferred, transfer->size));
+        table_add_size(table, transfer->size);
+    } else {
+        table_add(table, "-");
+        table_add(table, "-  ");
+    }
+    if (rate > 0)
+        format_rate(rate, text);
+    table_add(table, rate > 0 ? text : "-");
+    table_add(table, details);
+    return 0;
+}
+
+static ExitStatus print_text(const Ctl *ctl, const TransferList *list) {
+    static const Column columns[] = {
+        {"ID", true, 0, 0},     {"DIRECTION", false, 0, 0}, {"NAME", false, 1, 12},
+        {"STATE", false, 0, 0}, {"DONE", true, 0, 0},       {"SIZE", true, 0, 0},
+        {"RATE", true, 0, 0},   {"DETAILS", false, 2, 10},
+    };
+    _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
+    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    TableStyle style = output_table_style(ctl);
+
+    if (!table)
+        return fail_memory();
+    for (size_t i = 0; i < list->n; i++)
+        if (add_row(table, &list->transfers[i], now) < 0)
+            return fail_memory();
+    if (list->n > 0 && table_print(table, &style, stdout) < 0)
+        return fail_memory();
+    if (ctl->legend)
+        printf(list->n == 0 ? "No transfers.\n" : "%zu transfer%s\n", list->n,
+               list->n == 1 ? "" : "s");
+    return STATUS_DONE;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const TransferList *list) {
+    json_t *document = document_new(), *transfers = json_array();
+
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(transfers, transfer_info_json(&list->transfers[i]));
+    json_object_set_new(document, "transfers", transfers);
+    return document_print(ctl, document);
+}
+
+ExitStatus verb_transfers(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(transfer_list_clear) TransferList list = {};
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = transfer_list_get(ctl->bus, &list, &error);
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    return ctl->json ? print_json(ctl, &list) : print_text(ctl, &list);
+}
+
+static ExitStatus cancel_one(Ctl *ctl, uint32_t id) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    char path[sizeof(BUS_TRANSFER_PREFIX) + 12];
+    int r;
+
+    snprintf(path, sizeof(path), BUS_TRANSFER_PREFIX "/%u", id);
+    r = sd_bus_call_method(ctl->bus, BUS_PEER_NAME, path, BUS_TRANSFER_INTERFACE, "Cancel", &error,
+                           NULL, NULL);
+    if (r >= 0)
+        return STATUS_DONE;
+    if (sd_bus_error_has_names(&error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_METHOD,
+                               SD_BUS_ERROR_UNKNOWN_INTERFACE, BUS_ERROR_NO_SUCH_TRANSFER)) {
+        ctl_error("there is no transfer %u, or it has ended.", id);
+        ctl_hint("See: p2pctl transfers");
+        return STATUS_NOTHING;
+    }
+    return bus_failed(ctl, &SERVICE_PEER, &error, r);
+}
+
+ExitStatus verb_cancel(Ctl *ctl, int argc, char **argv) {
+    ExitStatus first = STATUS_DONE;
+    uint64_t id;
+
+    // All of them are looked at before any is cancelled.
+    for (int i = 0; i < argc; i++)
+        if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0) {
+            ctl_error("\"%s\" is not the number of a transfer.", argv[i]);
+            ctl_hint("See: p2pctl transfers");
+            return STATUS_USAGE;
+        }
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    for (int i = 0; i < argc; i++) {
+        ExitStatus status;
+
+        if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0)
+            continue;
+        status = cancel_one(ctl, (uint32_t) id);
+        if (status == STATUS_UNAVAILABLE)
+            return status;
+        if (first == STATUS_DONE)
+            first = status;
+    }
+    return first;
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// One function per verb. `argv` holds the verb's arguments only, as many as the table of verbs in
+// main.c allows. Whatever goes wrong has been printed when they return.
+
+#include "ctl/ctl.h"
+
+ExitStatus verb_status(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_search(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_download(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_transfers(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_cancel(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_shares(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_rescan(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_leave(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_join(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_monitor(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_ft(Ctl *ctl, int argc, char **argv);
