@@ -14,6 +14,9 @@
 enum {
     // A reader that lets this much queue up does not read.
     OUT_BYTES_MAX = 256 * 1024,
+    // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
+    // before they are all answered.
+    OUT_BYTES_AT_ONCE = 64 * 1024,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
@@ -45,7 +48,7 @@ static IpAddress published_address(const Session *session, const IpAddress *clai
 
 static int add_records(Session *session, const Message *message) {
     RecordList list = record_list(message->argument, message->argument_len);
-    bool learnt = session->owner.count > 0;
+    bool learnt = session->state == SESSION_ACCEPTED; // even if it has taken all of them back
     const char *text;
     size_t len;
 
@@ -208,6 +211,8 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
             break;
         }
         r = handle_message(session, message, message_len);
+        if (r >= 0 && stream_out(stream)->size >= OUT_BYTES_AT_ONCE)
+            r = stream_flush(stream);
         if (r < 0)
             return r;
         done += consumed;
@@ -220,7 +225,8 @@ static int on_timeout(Stream *stream) {
     Session *session = container_of(stream, Session, stream);
     int r;
 
-    session->quiet = true;
+    // Silence ends no line: at most the time to be accepted is over.
+    session->quiet = session->framer.framing != FRAMING_LINE;
     r = stream_reconsider(stream);
     session->quiet = false;
     return r;

@@ -60,6 +60,11 @@ static void log_accept_error(Listener *listener, int error) {
                     strerror(error), suppressed);
 }
 
+static void hold_reserve(Listener *listener) {
+    if (listener->reserve_fd < 0)
+        listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 // A connection that cannot be accepted stays in the queue and would wake the loop for ever: take it
 // with the descriptor held in reserve, and close it.
 static void shed_connection(Listener *listener) {
@@ -68,13 +73,14 @@ static void shed_connection(Listener *listener) {
     listener->reserve_fd = close_fd(listener->reserve_fd);
     fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
     close_fd(fd);
-    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    hold_reserve(listener);
 }
 
 static int on_connection(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
                          void *userdata) {
     Listener *listener = userdata;
 
+    hold_reserve(listener); // it was lost if another thread was faster
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         SocketAddress sockaddr = {};
         socklen_t len = sizeof(sockaddr);
@@ -114,7 +120,8 @@ int listener_new(sd_event *event, int fd, AcceptHandler handler, void *userdata,
     listener->fd = fd;
     listener->handler = handler;
     listener->userdata = userdata;
-    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->reserve_fd = -EBADF;
+    hold_reserve(listener);
     if (getsockname(fd, &sockaddr.sa, &len) < 0)
         return -errno;
     listener->endpoint = endpoint_from_sockaddr(&sockaddr);

@@ -9,6 +9,11 @@
 
 #include "util/macro.h"
 
+enum {
+    // Memory that a connection may keep for input although it holds little.
+    IN_SPARE_BYTES = 8192,
+};
+
 static void handle_events(PollWatch *watch, uint32_t events);
 
 // The last thing that happens to a stream by itself: the owner may free it in on_closed.
@@ -102,6 +107,23 @@ int stream_flush(Stream *stream) {
     return update_events(stream);
 }
 
+// What is left of a burst is less than a message: let it not hold the memory of the burst, for as long
+// as the other side likes to be silent.
+static int keep_rest(Buffer *in, size_t consumed) {
+    Buffer rest = {};
+    int r;
+
+    buffer_consume(in, consumed);
+    if (in->size == 0 || in->capacity <= IN_SPARE_BYTES || in->size > in->capacity / 4)
+        return 0;
+    r = buffer_append(&rest, buffer_data(in), in->size);
+    if (r < 0)
+        return r;
+    buffer_clear(in);
+    *in = rest;
+    return 0;
+}
+
 // Shows the owner what is there. `data` is scratch memory, or stream->in's own.
 static int deliver(Stream *stream, const char *data, size_t len) {
     bool owned = data == buffer_data(&stream->in) && data;
@@ -117,7 +139,7 @@ static int deliver(Stream *stream, const char *data, size_t len) {
     }
     assert(consumed <= len);
     if (owned)
-        buffer_consume(&stream->in, consumed);
+        r = keep_rest(&stream->in, consumed);
     else if (consumed < len)
         r = buffer_append(&stream->in, data + consumed, len - consumed);
     return r < 0 ? r : stream_flush(stream);

@@ -29,7 +29,7 @@ static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
 static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
 static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
 // FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
-static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC / 4;
+static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
 
 typedef struct Download {
     Transfer transfer;

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@ enum {
     SEND_BYTES = 512 * 1024,
     // One step of a RECEIVE, and the size of the buffer that all moves of a mover share.
     RECEIVE_BYTES = 1024 * 1024,
+    // A RECEIVE is woken when this much has come, or the rest, or the end: fewer, larger writes.
+    RECEIVE_WAKE_BYTES = 256 * 1024,
 };
 
 struct MoveBuffer {
@@ -27,11 +30,10 @@ void move_buffer_free(MoveBuffer *buffer) {
     free(buffer);
 }
 
-// MSG_MORE: the header and the first bytes of the file leave in one segment.
 static int send_lead(Move *move) {
     while (move->lead.size > 0) {
         ssize_t n = send(move->socket_fd, buffer_data(&move->lead), move->lead.size,
-                         MSG_NOSIGNAL | MSG_DONTWAIT | (move->size > 0 ? MSG_MORE : 0));
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0)
             return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
@@ -45,8 +47,10 @@ static int send_lead(Move *move) {
 static int send_end(Move *move) {
     char ignored[512];
 
-    while (recv(move->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) > 0)
-        ;
+    // Not for ever: who sends without end would have this thread to himself.
+    for (int i = 0; i < 128; i++)
+        if (recv(move->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
+            break;
     (void) shutdown(move->socket_fd, SHUT_WR);
     return MOVE_IO_DONE;
 }
@@ -171,16 +175,31 @@ static int take_bytes(Move *move, const char *data, size_t len) {
     return move_io_end(move);
 }
 
+// Sets what the socket wakes us for, once at the beginning and once near the end.
+static void set_wake(Move *move) {
+    uint64_t rest = move->header.longest + move->size - move->received;
+    int bytes = rest > 2 * RECEIVE_WAKE_BYTES ? RECEIVE_WAKE_BYTES : 1;
+
+    if (bytes == move->wake)
+        return;
+    move->wake = bytes;
+    (void) setsockopt(move->socket_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+}
+
 static int receive_step(Move *move, MoveBuffer *buffer) {
     uint64_t rest = move->header.longest + move->size - move->received;
     ssize_t n;
+    int r;
 
     n = recv(move->socket_fd, buffer->data, MIN(rest + 1, (uint64_t) RECEIVE_BYTES), MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
     if (n == 0)
         return move_io_end(move);
-    return take_bytes(move, buffer->data, n);
+    r = take_bytes(move, buffer->data, n);
+    if (r == MOVE_IO_MORE)
+        set_wake(move);
+    return r;
 }
 
 static int begin_receive(Move *move) {
@@ -192,8 +211,17 @@ static int begin_receive(Move *move) {
     return take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
 }
 
+// Full segments only, until the shutdown at the end: the header leaves together with the first bytes of
+// the file, and sendfile() does not cut a segment at each of its rounds.
+static int begin_send(Move *move) {
+    const int on = 1;
+
+    (void) setsockopt(move->socket_fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+    return MOVE_IO_MORE;
+}
+
 int move_io_begin(Move *move) {
-    return move->kind == MOVE_SEND ? MOVE_IO_MORE : begin_receive(move);
+    return move->kind == MOVE_SEND ? begin_send(move) : begin_receive(move);
 }
 
 int move_io_step(Move *move, MoveBuffer *buffer) {

@@ -36,8 +36,11 @@ struct Mover {
 };
 
 enum {
-    // How often stalls and silences are looked for; a silence is one tick without a byte.
+    // How often stalls and silences are looked for.
     TICK_USEC = 250 * 1000,
+    // A sender that says nothing for this long and has sent what may be all has sent all. Longer than a
+    // lost segment takes to come again.
+    QUIET_USEC = 5 * 1000 * 1000,
     // A side that moves nothing for this long is gone.
     STALL_USEC = 60 * 1000 * 1000,
 };
@@ -96,6 +99,10 @@ static void on_socket(PollWatch *watch, uint32_t events _unused_) {
 static void move_start(Mover *mover, Move *move) {
     int r;
 
+    if (TAILQ_EMPTY(&mover->active)) {
+        (void) sd_event_source_set_time_relative(mover->tick_source, TICK_USEC);
+        (void) sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ONESHOT);
+    }
     move->mover = mover;
     move->progress = time_monotonic();
     TAILQ_INSERT_TAIL(&mover->active, move, link);
@@ -126,22 +133,30 @@ static int on_submitted(sd_event_source *source _unused_, int fd, uint32_t reven
     return stop ? sd_event_exit(mover->event, 0) : 0;
 }
 
+static void move_tick(Move *move, uint64_t now) {
+    uint64_t idle = now > move->progress ? now - move->progress : 0;
+
+    if (move->cancelled)
+        move_finish(move, -ECANCELED);
+    else if (idle >= STALL_USEC)
+        move_finish(move, -ETIMEDOUT);
+    else if (idle >= QUIET_USEC && move_io_complete_if_quiet(move))
+        move_finish(move, move_io_end(move));
+    else if (idle >= TICK_USEC)
+        move_step(move); // less has come than the socket would wake us for
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Mover *mover = userdata;
     uint64_t now = time_monotonic();
     Move *move, *next;
 
-    TAILQ_FOREACH_SAFE(move, &mover->active, link, next) {
-        uint64_t idle = now > move->progress ? now - move->progress : 0;
-
-        if (move->cancelled)
-            move_finish(move, -ECANCELED);
-        else if (idle >= STALL_USEC)
-            move_finish(move, -ETIMEDOUT);
-        else if (idle >= TICK_USEC && move_io_complete_if_quiet(move))
-            move_finish(move, move_io_end(move));
+    TAILQ_FOREACH_SAFE(move, &mover->active, link, next)
+    move_tick(move, now);
+    if (!TAILQ_EMPTY(&mover->active)) {
+        (void) sd_event_source_set_time_relative(source, TICK_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     }
-    (void) sd_event_source_set_time_relative(source, TICK_USEC);
     return 0;
 }
 
@@ -186,7 +201,7 @@ static int mover_set_up_thread(Mover *mover) {
         return r;
     r = sd_event_add_time_relative(mover->event, &mover->tick_source, CLOCK_MONOTONIC, TICK_USEC,
                                    TICK_USEC / 10, on_tick, mover);
-    return r < 0 ? r : sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ON);
+    return r < 0 ? r : sd_event_source_set_enabled(mover->tick_source, SD_EVENT_OFF);
 }
 
 int mover_new(sd_event *event, const char *name, Mover **ret) {

@@ -47,6 +47,7 @@ struct Move {
     Mover *mover;
     PollWatch watch;
     uint64_t received; // RECEIVE: bytes, header included
+    int wake;          // RECEIVE: SO_RCVLOWAT, 0: not set
     uint64_t progress; // when bytes moved last, CLOCK_MONOTONIC µs
 };
 
