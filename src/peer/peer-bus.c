@@ -188,8 +188,14 @@ static int method_download(sd_bus_message *call, void *userdata, sd_bus_error *e
     r = start_download(peer, name, &options, &transfer, error);
     if (r < 0)
         return r;
-    r = transfer_bus_path(transfer, &path);
-    return r < 0 ? r : sd_bus_reply_method_return(call, "o", path);
+    r = options.destination >= 0 ? transfer_bus_follow_caller(transfer, call) : 0;
+    if (r >= 0)
+        r = transfer_bus_path(transfer, &path);
+    if (r < 0) {
+        transfer_cancel(transfer);
+        return r;
+    }
+    return sd_bus_reply_method_return(call, "o", path);
 }
 
 static int method_leave(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {

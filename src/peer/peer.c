@@ -77,7 +77,6 @@ Peer *peer_free(Peer *peer) {
     // The movers first: what they still move belongs to transfers.
     mover_free(peer->senders);
     mover_free(peer->receivers);
-    peer->transfers.hooks = (TransferHooks){};
     transfer_table_done(&peer->transfers);
     peer_bus_done(peer);
     sd_bus_flush_close_unref(peer->bus);

@@ -159,14 +159,38 @@ static void on_progress(Transfer *transfer, void *userdata) {
 }
 
 static void on_removed(Transfer *transfer, void *userdata) {
+    // One that has not ended goes with the daemon.
+    TransferState result =
+        transfer_state_is_final(transfer->state) ? transfer->state : TRANSFER_CANCELLED;
     _cleanup_free_ char *path = NULL;
     Peer *peer = userdata;
+
+    transfer->hook_data = sd_bus_track_unref(transfer->hook_data);
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
     (void) sd_bus_emit_object_removed(peer->bus, path);
     (void) sd_bus_emit_signal(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved",
-                              "uos", transfer->id, path, transfer_state_name(transfer->state));
+                              "uos", transfer->id, path, transfer_state_name(result));
+}
+
+static int on_caller_gone(sd_bus_track *track _unused_, void *userdata) {
+    transfer_cancel(userdata);
+    return 0;
+}
+
+int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
+    _cleanup_(sd_bus_track_unrefp) sd_bus_track *track = NULL;
+    int r;
+
+    r = sd_bus_track_new(sd_bus_message_get_bus(call), &track, on_caller_gone, transfer);
+    if (r < 0)
+        return r;
+    r = sd_bus_track_add_sender(track, call);
+    if (r < 0)
+        return r;
+    transfer->hook_data = TAKE_PTR(track);
+    return 0;
 }
 
 int transfer_bus_add(Peer *peer) {

@@ -74,7 +74,7 @@ struct Transfer {
     uint64_t ended;      // CLOCK_MONOTONIC µs
     const char *error;   // BUS_ERROR_*, static; NULL: none
     char *error_message; // owned
-    void *hook_data;     // of whoever set the hooks
+    void *hook_data;     // of whoever set the hooks, who frees it in on_removed
 };
 
 typedef struct TransferHooks {

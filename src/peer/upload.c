@@ -209,7 +209,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
             return -ETIMEDOUT;
         return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
     case FRAME_MORE:
-        return eof ? -EPROTO : 0;
+        return eof || upload->quiet ? -EPROTO : 0;
     case FRAME_TOO_LONG:
         break;
     }

@@ -101,6 +101,11 @@ static bool raw_hello(const char *data, size_t len) {
     return starts_with(data, len, WORD_HELLO) && len > n && !is_space(data[n]);
 }
 
+// A part of HELLO: the rest of it is on its way, however long that takes.
+static bool hello_begins(const char *data, size_t len) {
+    return len > 0 && len < strlen(WORD_HELLO) && memcmp(data, WORD_HELLO, len) == 0;
+}
+
 FrameResult frame_next(Framer *framer, const char *data, size_t len, bool quiet, const char **ret,
                        size_t *ret_len, size_t *ret_consumed) {
     if (framer->framing == FRAMING_UNKNOWN) {
@@ -111,6 +116,8 @@ FrameResult frame_next(Framer *framer, const char *data, size_t len, bool quiet,
         }
         if ((len > 0 && memchr(data, '\n', len)) || len >= line_max(framer))
             framer->framing = FRAMING_LINE;
+        else if (hello_begins(data, len))
+            return FRAME_MORE;
         else if (quiet && len > 0)
             framer->framing = FRAMING_RAW;
         else

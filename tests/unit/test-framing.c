@@ -49,6 +49,7 @@ static const struct Row {
      {"HEL", "LO", "\nSEA", "RCH: a", " b\n"},
      "|HELLO|SEARCH: a b",
      FRAMING_LINE},
+    {"a pause inside HELLO", {"HEL", "~", "LO\n"}, "|HELLO", FRAMING_LINE},
     {"CRLF in two segments", {"HELLO\r", "\n"}, "|HELLO", FRAMING_LINE},
     {"silence inside a line of a LINE session ends nothing that was not begun",
      {"HELLO\n", "~", "BYE\n"},
