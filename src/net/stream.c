@@ -126,7 +126,7 @@ static int keep_rest(Buffer *in, size_t consumed) {
 
 // Shows the owner what is there. `data` is scratch memory, or stream->in's own.
 static int deliver(Stream *stream, const char *data, size_t len) {
-    bool owned = data == buffer_data(&stream->in) && data;
+    bool owned = data == buffer_data(&stream->in);
     size_t consumed = 0;
     int r;
 
@@ -146,7 +146,8 @@ static int deliver(Stream *stream, const char *data, size_t len) {
 }
 
 int stream_reconsider(Stream *stream) {
-    return deliver(stream, buffer_data(&stream->in), stream->in.size);
+    // Owners add to the pointer, which NULL does not bear.
+    return deliver(stream, buffer_data(&stream->in) ?: "", stream->in.size);
 }
 
 static int receive(Stream *stream) {

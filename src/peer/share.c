@@ -17,9 +17,11 @@
 
 struct Share {
     UT_hash_handle hh;
-    char *key;       // "name/type/size", owned; NULL where the name is not valid
-    char *path;      // absolute, owned
-    size_t root_len; // path[0 .. root_len) is the directory that must not be left
+    char *key;  // "name/type/size", owned; NULL where the name is not valid
+    char *path; // absolute, owned
+    size_t
+        root_len; // path[0 .. root_len) is the directory that must not be left; 0: path was configured
+    char *target; // where a link that was configured itself leads, owned; NULL: it is none
     ShareState state;
     int error;
     uint64_t size;
@@ -50,6 +52,7 @@ static Share *share_free(Share *share) {
         return NULL;
     free(share->key);
     free(share->path);
+    free(share->target);
     free(share->name);
     free(share);
     return NULL;
@@ -219,16 +222,15 @@ static int scan_directory(ShareTable *table, const char *root, const StringList 
 
 static int scan_path(ShareTable *table, const char *path, const StringList *excludes,
                      size_t limit) {
-    size_t root_len = strrchr(path, '/') - path;
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return add_entry(table, path, root_len, NULL, errno, limit);
+        return add_entry(table, path, 0, NULL, errno, limit);
     if (S_ISDIR(st.st_mode))
         return scan_directory(table, path, excludes, limit);
     if (!S_ISREG(st.st_mode))
-        return add_entry(table, path, root_len, NULL, EINVAL, limit);
-    return add_entry(table, path, root_len, &st, readable_error(path), limit);
+        return add_entry(table, path, 0, NULL, EINVAL, limit);
+    return add_entry(table, path, 0, &st, readable_error(path), limit);
 }
 
 int share_table_scan(const StringList *paths, const StringList *excludes, size_t limit,
@@ -304,22 +306,35 @@ Record share_record(const Share *share) {
     };
 }
 
-int share_open(const Share *share) {
-    _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
-    _cleanup_free_ char *root = NULL;
-    const char *relative = share->path + share->root_len;
-    struct stat st;
+// O_NONBLOCK: should a FIFO have taken the file's place, do not wait for its writer.
+enum {
+    OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+};
 
-    root = share->root_len > 0 ? strndup(share->path, share->root_len) : strdup("/");
+static int open_below_root(const Share *share) {
+    _cleanup_free_ char *root = strndup(share->path, share->root_len);
+    const char *relative = share->path + share->root_len;
+    _cleanup_close_ int dir_fd = -EBADF;
+
     if (!root)
         return -ENOMEM;
     while (*relative == '/')
         relative++;
     dir_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return -errno;
-    // O_NONBLOCK: should a FIFO have taken the file's place, do not wait for its writer.
-    fd = open_beneath(dir_fd, relative, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    return dir_fd < 0 ? -errno : open_beneath(dir_fd, relative, OPEN_FLAGS, 0);
+}
+
+// A file that the administrator has named may be a link to wherever.
+static int open_configured(const Share *share) {
+    int fd = open(share->path, OPEN_FLAGS);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int share_open(const Share *share) {
+    _cleanup_close_ int fd = share->root_len > 0 ? open_below_root(share) : open_configured(share);
+    struct stat st;
+
     if (fd < 0)
         return fd;
     if (fstat(fd, &st) < 0)

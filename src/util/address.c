@@ -71,19 +71,36 @@ bool address_is_any(const IpAddress *address) {
     return address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6);
 }
 
-bool address_is_local(const IpAddress *address) {
-    const Endpoint endpoint = {.address = *address};
-    _cleanup_close_ int fd = -EBADF;
-    SocketAddress sockaddr;
-    socklen_t len;
+static bool interface_address(const struct ifaddrs *i, IpAddress *ret) {
+    SocketAddress sockaddr = {};
 
-    if (address->family == AF_UNSPEC || address_is_any(address))
+    if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
         return false;
-    fd = socket(address->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    memcpy(&sockaddr, i->ifa_addr,
+           i->ifa_addr->sa_family == AF_INET ? sizeof(sockaddr.in) : sizeof(sockaddr.in6));
+    *ret = endpoint_from_sockaddr(&sockaddr).address;
+    return true;
+}
+
+bool address_is_local(const IpAddress *address) {
+    struct ifaddrs *list;
+    IpAddress own;
+    bool found = false;
+
+    if (address_is_loopback(address))
+        return true; // all of 127.0.0.0/8, of which the interface has one
+    if (getifaddrs(&list) < 0)
         return false;
-    len = endpoint_to_sockaddr(&endpoint, &sockaddr);
-    return bind(fd, &sockaddr.sa, len) >= 0;
+    for (struct ifaddrs *i = list; i && !found; i = i->ifa_next)
+        found = interface_address(i, &own) && address_equal(&own, address);
+    freeifaddrs(list);
+    return found;
+}
+
+// A link-local address means nothing without an interface: useless in a record.
+static bool is_reachable_from_outside(const struct ifaddrs *i, const IpAddress *address) {
+    return (i->ifa_flags & IFF_UP) && !(i->ifa_flags & IFF_LOOPBACK) &&
+           !(address->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->v6));
 }
 
 int address_of_host(sa_family_t family, IpAddress *ret) {
@@ -93,17 +110,12 @@ int address_of_host(sa_family_t family, IpAddress *ret) {
     if (getifaddrs(&list) < 0)
         return -errno;
     for (struct ifaddrs *i = list; i && r < 0; i = i->ifa_next) {
-        SocketAddress sockaddr = {};
+        IpAddress address;
 
-        if (!i->ifa_addr || i->ifa_addr->sa_family != family || !(i->ifa_flags & IFF_UP) ||
-            (i->ifa_flags & IFF_LOOPBACK))
+        if (!interface_address(i, &address) || address.family != family ||
+            !is_reachable_from_outside(i, &address))
             continue;
-        memcpy(&sockaddr, i->ifa_addr,
-               family == AF_INET ? sizeof(sockaddr.in) : sizeof(sockaddr.in6));
-        // A link-local address means nothing without an interface: useless in a record.
-        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&sockaddr.in6.sin6_addr))
-            continue;
-        *ret = endpoint_from_sockaddr(&sockaddr).address;
+        *ret = address;
         r = 0;
     }
     freeifaddrs(list);

@@ -42,7 +42,7 @@ bool address_equal(const IpAddress *a, const IpAddress *b);
 bool address_is_loopback(const IpAddress *address);
 bool address_is_any(const IpAddress *address);
 
-// Whether the address is configured on this machine: asks the kernel by binding to it.
+// Whether the address is one of this machine's.
 bool address_is_local(const IpAddress *address);
 
 // A non-loopback address of this machine by which others may reach it; 0 or -ENOENT, -errno.
