@@ -73,21 +73,6 @@ static int parse_argv(int argc, char *argv[], const char *name, const char *help
     return options->config_path ? 0 : default_config_path(options->user, &options->config_path);
 }
 
-int daemon_main(int argc, char *argv[], const char *name, const char *help,
-                int (*run)(const DaemonOptions *options)) {
-    DaemonOptions options = {};
-    int r;
-
-    log_open(name);
-    r = parse_argv(argc, argv, name, help, &options);
-    if (r == 0)
-        r = run(&options) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    else
-        r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
-    free(options.config_path);
-    return r;
-}
-
 int daemon_fail(int r) {
     log_error("Cannot start: %s", strerror(-r));
     return r;
@@ -102,7 +87,7 @@ static void raise_fd_limit(void) {
     (void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int daemon_event_new(sd_event **ret) {
+static int event_new(sd_event **ret) {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     sigset_t mask;
     int r;
@@ -115,7 +100,6 @@ int daemon_event_new(sd_event **ret) {
     if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
-    raise_fd_limit();
 
     r = sd_event_default(&event);
     if (r < 0)
@@ -133,19 +117,57 @@ int daemon_event_new(sd_event **ret) {
     return 0;
 }
 
+// A daemon while it runs.
+typedef struct Running {
+    const DaemonOps *ops;
+    DaemonOptions options;
+    void *daemon;
+} Running;
+
 static int on_sighup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_,
                      void *userdata) {
-    const DaemonReload *reload = userdata;
+    const Running *running = userdata;
 
     // Type=notify-reload (systemd >= 253) waits for READY=1 with a newer time stamp than this one.
     (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
-    reload->handler(reload->userdata);
+    running->ops->reload(&running->options, running->daemon);
     (void) sd_notify(false, "READY=1");
     return 0;
 }
 
-int daemon_on_reload(sd_event *event, const DaemonReload *reload) {
-    return sd_event_add_signal(event, NULL, SIGHUP, on_sighup, (void *) reload);
+static int run(Running *running) {
+    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+    int r;
+
+    raise_fd_limit();
+    r = event_new(&event);
+    if (r >= 0)
+        r = sd_event_add_signal(event, NULL, SIGHUP, on_sighup, running);
+    if (r < 0)
+        return daemon_fail(r);
+    r = running->ops->start(&running->options, event, &running->daemon);
+    if (r >= 0) {
+        (void) sd_notify(false, "READY=1");
+        r = sd_event_loop(event);
+        (void) sd_notify(false, "STOPPING=1");
+    }
+    if (running->daemon)
+        running->ops->free(running->daemon);
+    return r;
+}
+
+int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
+    Running running = {.ops = ops};
+    int r;
+
+    log_open(ops->name);
+    r = parse_argv(argc, argv, ops->name, ops->help, &running.options);
+    if (r == 0)
+        r = run(&running) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    else
+        r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
+    free(running.options.config_path);
+    return r;
 }
 
 int daemon_bus_open(sd_event *event, bool user, sd_bus **ret) {
@@ -174,15 +196,6 @@ int daemon_bus_own(sd_bus *bus, const char *name) {
                   name);
     else if (r < 0)
         log_error("Cannot take the bus name %s: %s", name, strerror(-r));
-    return r;
-}
-
-int daemon_run(sd_event *event) {
-    int r;
-
-    (void) sd_notify(false, "READY=1");
-    r = sd_event_loop(event);
-    (void) sd_notify(false, "STOPPING=1");
     return r;
 }
 

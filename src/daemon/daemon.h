@@ -13,30 +13,26 @@ typedef struct DaemonOptions {
     bool user;         // the session bus, the user's own files
 } DaemonOptions;
 
-// All of main(): reads argv, opens the log as `name`, calls `run`, which logs why it failed. Returns the
-// exit status: 0; 1 if `run` failed; 2 if the usage was wrong (and said so).
-int daemon_main(int argc, char *argv[], const char *name, const char *help,
-                int (*run)(const DaemonOptions *options));
+// One of the daemons. What its functions get as `daemon` is what `start` has made.
+typedef struct DaemonOps {
+    const char *name;
+    const char *help;
+    // 0, or a negative errno that has been logged. *ret may be set either way; `free` gets it.
+    int (*start)(const DaemonOptions *options, sd_event *event, void **ret);
+    // SIGHUP. Logs what is wrong.
+    void (*reload)(const DaemonOptions *options, void *daemon);
+    void (*free)(void *daemon);
+} DaemonOps;
 
-// The default loop with SIGTERM and SIGINT ending it and systemd's watchdog fed. SIGPIPE is ignored and
-// file descriptors are raised to the hard limit. 0 or -errno.
-int daemon_event_new(sd_event **ret);
-
-// Calls the handler on SIGHUP, between RELOADING=1 and READY=1. 0 or -errno.
-typedef void (*ReloadHandler)(void *userdata);
-typedef struct DaemonReload {
-    ReloadHandler handler;
-    void *userdata;
-} DaemonReload;
-int daemon_on_reload(sd_event *event, const DaemonReload *reload); // borrowed while the loop lives
+// All of main(): reads argv, opens the log, makes the loop (SIGTERM and SIGINT end it, SIGPIPE is ignored,
+// systemd's watchdog is fed, file descriptors are raised to the hard limit), starts the daemon, tells
+// systemd, runs the loop. Returns the exit status: 0; 1 if something failed; 2 if the usage was wrong.
+int daemon_main(int argc, char *argv[], const DaemonOps *ops);
 
 // The system bus or the user's. Logs why not. 0 or -errno.
 int daemon_bus_open(sd_event *event, bool user, sd_bus **ret);
 // Takes the name after all vtables are there. Logs why not; -EEXIST: another one has it.
 int daemon_bus_own(sd_bus *bus, const char *name);
-
-// READY=1, the loop, STOPPING=1. Returns what the loop returns.
-int daemon_run(sd_event *event);
 
 // Logs that the daemon cannot start, for what has not said so itself; returns r.
 int daemon_fail(int r);

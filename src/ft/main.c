@@ -16,70 +16,57 @@ static const char help[] =
     "     --version      show the version\n\n"
     "See p2p-ft(8), p2pshare.ini(5).\n";
 
-typedef struct Program {
-    const DaemonOptions *options;
-    Ft *ft;
-} Program;
-
-static int load(const Program *program, FtConfig *config) {
-    return daemon_config_result(program->options,
-                                ft_config_load(program->options->config_path, config));
+static int load(const DaemonOptions *options, FtConfig *config) {
+    return daemon_config_result(options, ft_config_load(options->config_path, config));
 }
 
-static void reload(void *userdata) {
-    const Program *program = userdata;
+static void reload(const DaemonOptions *options, void *daemon) {
     FtConfig config;
 
-    if (load(program, &config) < 0)
+    if (load(options, &config) < 0)
         log_error("The old configuration stays in force");
     else
-        ft_reconfigure(program->ft, &config);
+        ft_reconfigure(daemon, &config);
 }
 
 // FT does its work without a bus, or without its name there; only `p2pctl ft` misses it then.
-static void offer_on_bus(const Program *program, sd_event *event) {
-    Ft *ft = program->ft;
-
-    if (daemon_bus_open(event, program->options->user, &ft->bus) < 0 || ft_bus_add(ft) < 0 ||
+static void offer_on_bus(const DaemonOptions *options, Ft *ft) {
+    if (daemon_bus_open(ft->event, options->user, &ft->bus) < 0 || ft_bus_add(ft) < 0 ||
         daemon_bus_own(ft->bus, BUS_FT_NAME) < 0)
         log_warning("Going on without status on D-Bus (p2pctl ft)");
 }
 
-static int start(Program *program, sd_event *event) {
+static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     FtConfig config;
+    Ft *ft;
     int r;
 
-    r = load(program, &config);
+    r = load(options, &config);
     if (r < 0)
         return r;
-    r = ft_new(event, &config, &program->ft);
+    r = ft_new(event, &config, &ft);
     if (r < 0)
         return daemon_fail(r);
-    r = ft_listen(program->ft);
+    *ret = ft;
+    r = ft_listen(ft);
     if (r < 0)
         return r;
-    offer_on_bus(program, event);
+    offer_on_bus(options, ft);
     return 0;
 }
 
-static int run(const DaemonOptions *options) {
-    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-    Program program = {.options = options};
-    const DaemonReload on_reload = {.handler = reload, .userdata = &program};
-    int r;
-
-    r = daemon_event_new(&event);
-    if (r < 0)
-        return daemon_fail(r);
-    r = start(&program, event);
-    if (r >= 0) {
-        r = daemon_on_reload(event, &on_reload);
-        r = r < 0 ? daemon_fail(r) : daemon_run(event);
-    }
-    ft_free(program.ft);
-    return r;
+static void stop(void *daemon) {
+    ft_free(daemon);
 }
 
 int main(int argc, char *argv[]) {
-    return daemon_main(argc, argv, "p2p-ft", help, run);
+    static const DaemonOps ops = {
+        .name = "p2p-ft",
+        .help = help,
+        .start = start,
+        .reload = reload,
+        .free = stop,
+    };
+
+    return daemon_main(argc, argv, &ops);
 }

@@ -16,36 +16,28 @@ static const char help[] =
     "     --version      show the version\n\n"
     "See p2p-peer(8), p2pshare.ini(5), p2pctl(1).\n";
 
-typedef struct Program {
-    const DaemonOptions *options;
-    Peer *peer;
-} Program;
-
-static int load(const Program *program, PeerConfig *config) {
-    int r =
-        daemon_config_result(program->options, peer_config_load(program->options->config_path,
-                                                                program->options->user, config));
+static int load(const DaemonOptions *options, PeerConfig *config) {
+    int r = daemon_config_result(options,
+                                 peer_config_load(options->config_path, options->user, config));
 
     if (r < 0)
         peer_config_done(config);
     return r;
 }
 
-static void reload(void *userdata) {
-    const Program *program = userdata;
+static void reload(const DaemonOptions *options, void *daemon) {
     PeerConfig config = {};
 
-    if (load(program, &config) < 0)
+    if (load(options, &config) < 0)
         log_error("The old configuration stays in force");
     else
-        peer_reconfigure(program->peer, &config);
+        peer_reconfigure(daemon, &config);
 }
 
-static int offer_on_bus(const Program *program, sd_event *event) {
-    Peer *peer = program->peer;
+static int offer_on_bus(const DaemonOptions *options, Peer *peer) {
     int r;
 
-    r = daemon_bus_open(event, program->options->user, &peer->bus);
+    r = daemon_bus_open(peer->event, options->user, &peer->bus);
     if (r < 0)
         return r;
     // Without its bus nobody can control it: let systemd start it again.
@@ -55,43 +47,39 @@ static int offer_on_bus(const Program *program, sd_event *event) {
     return r < 0 ? daemon_fail(r) : daemon_bus_own(peer->bus, BUS_PEER_NAME);
 }
 
-static int start(Program *program, sd_event *event) {
+static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     PeerConfig config = {};
+    Peer *peer;
     int r;
 
-    r = load(program, &config);
+    r = load(options, &config);
     if (r < 0)
         return r;
-    r = peer_new(event, &config, &program->peer);
+    r = peer_new(event, &config, &peer);
     if (r < 0)
         return daemon_fail(r);
-    r = peer_listen(program->peer);
+    *ret = peer;
+    r = peer_listen(peer);
     if (r >= 0)
-        r = offer_on_bus(program, event);
+        r = offer_on_bus(options, peer);
     if (r < 0)
         return r;
-    r = peer_start(program->peer);
+    r = peer_start(peer);
     return r < 0 ? daemon_fail(r) : 0;
 }
 
-static int run(const DaemonOptions *options) {
-    _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-    Program program = {.options = options};
-    const DaemonReload on_reload = {.handler = reload, .userdata = &program};
-    int r;
-
-    r = daemon_event_new(&event);
-    if (r < 0)
-        return daemon_fail(r);
-    r = start(&program, event);
-    if (r >= 0) {
-        r = daemon_on_reload(event, &on_reload);
-        r = r < 0 ? daemon_fail(r) : daemon_run(event);
-    }
-    peer_free(program.peer);
-    return r;
+static void stop(void *daemon) {
+    peer_free(daemon);
 }
 
 int main(int argc, char *argv[]) {
-    return daemon_main(argc, argv, "p2p-peer", help, run);
+    static const DaemonOps ops = {
+        .name = "p2p-peer",
+        .help = help,
+        .start = start,
+        .reload = reload,
+        .free = stop,
+    };
+
+    return daemon_main(argc, argv, &ops);
 }
