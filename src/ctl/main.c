@@ -25,7 +25,7 @@ typedef struct Verb {
 } Verb;
 
 static const Verb verbs[] = {
-    {"status", "", "Whether this peer is joined, and what it does (the default)", 0, 0, false,
+    {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, false,
      verb_status},
     {"search", "NAME", "Who shares a file of that name", 1, 1, false, verb_search},
     {"download", "NAME", "Fetch a file into the current directory", 1, 1, true, verb_download},

@@ -33,7 +33,7 @@ static void reload(const DaemonOptions *options, void *daemon) {
 static void offer_on_bus(const DaemonOptions *options, Ft *ft) {
     if (daemon_bus_open(ft->event, options->user, &ft->bus) < 0 || ft_bus_add(ft) < 0 ||
         daemon_bus_own(ft->bus, BUS_FT_NAME) < 0)
-        log_warning("Going on without status on D-Bus (p2pctl ft)");
+        log_warning("No status on D-Bus (p2pctl ft); going on without");
 }
 
 static int start(const DaemonOptions *options, sd_event *event, void **ret) {

@@ -176,7 +176,7 @@ static void on_removed(Transfer *transfer, void *userdata) {
 
 static int on_caller_gone(sd_bus_track *track _unused_, void *userdata) {
     transfer_cancel(userdata);
-    return 0;
+    return 1; // 0 would queue the track again, and sd-bus does nothing else while its queue holds one
 }
 
 int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
