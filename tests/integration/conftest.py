@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures: whatever a test starts ends with it, and its logs are shown if it fails."""
+
+import shutil
+
+import pytest
+
+from harness import World
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    world = item.funcargs.get("world") if hasattr(item, "funcargs") else None
+    if report.failed and world:
+        for name, text in world.logs():
+            report.sections.append((f"log of {name}", text[-20000:]))
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    yield world
+    try:
+        world.close()
+    finally:
+        shutil.rmtree(tmp_path, ignore_errors=True)  # the logs are in the report, the rest is large
+
+
+@pytest.fixture
+def bus(world):
+    """A bus for the FT and the peer of this machine."""
+    return world.bus()
+
+
+@pytest.fixture
+def ft(world, bus):
+    """A running FT."""
+    return world.ft(bus)
+
+
+@pytest.fixture
+def peer(world, bus, ft):
+    """A joined peer that shares one small file, on the same bus as `ft`."""
+    return world.peer(ft, bus=bus).joined()

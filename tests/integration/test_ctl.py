@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: MIT
+"""p2pctl: exit statuses, JSON, tables, and that nothing of a stranger reaches the terminal raw."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, content, ctl, ctl_argv, fake_source,
+                     found, record, silent, wait_for)
+
+TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
+
+
+@pytest.fixture
+def other(world, ft, peer):
+    """A second peer, which shares report.txt."""
+    peer = world.peer(ft, [world.file("report.txt", mtime=1583407800)]).joined()
+    ft.wait_lookup("report.txt")
+    return peer
+
+
+@pytest.fixture
+def fake(world, bus):
+    """A peer that is joined to a fake FT; its answers are in .answers."""
+    answers = {}
+    ft = world.server(FakeFt(answers))
+    peer = world.peer(ft, bus=bus).joined()
+    peer.answers = answers
+    return peer
+
+
+@pytest.fixture
+def out(world):
+    return world.directory("out")
+
+
+def check(result, status):
+    assert result.returncode == status, result
+    # Whatever failed is said, and by name.
+    assert (status == 0) == (not result.stderr.startswith("p2pctl: ")), result
+    return result
+
+
+def document(result):
+    data = json.loads(result.stdout)
+    assert data["version"] == 1
+    return data
+
+
+# ----------------------------------------------------------------------------------------- exit statuses
+
+
+def test_status(ft, peer):
+    out = check(peer.ctl(), 0).stdout
+    assert out == peer.ctl("status").stdout
+    assert f"joined to {ft.address}" in out and peer.address in out
+    assert "1 published" in out
+
+
+def test_found_and_not_found(other, peer):
+    out = check(peer.ctl("search", "report.txt"), 0).stdout
+    lines = out.splitlines()
+    assert lines[0].split()[:4] == ["NAME", "TYPE", "SIZE", "MODIFIED"]
+    assert lines[1].split()[:6] == ["report", "txt", "11", "B", "2020-03-05", "1"]
+    result = check(peer.ctl("search", "nothing.txt"), 3)
+    assert '"nothing.txt"' in result.stderr and result.stdout == ""
+
+
+def test_download_of_nothing(ft, peer, out):
+    result = check(peer.ctl("download", "nothing.txt", cwd=out), 3)
+    assert 'shares "nothing.txt"' in result.stderr
+    assert os.listdir(out) == []
+
+
+@pytest.mark.parametrize("args", [["frobnicate"], ["search"], ["search", "a", "b"], ["download"], ["cancel"],
+                                  ["cancel", "x"], ["status", "x"], ["search", "--force", "x"],
+                                  ["download", "x", "--size", "many"], ["download", "x", "--port", "0"],
+                                  ["download", "x", "--address", "example.org"], ["--no-such-option"], ["-o"],
+                                  ["--user", "-H", "host", "status"], ["search", "a/b"], ["search", ""],
+                                  ["download", "../x"], ["search", "x" * 256], ["search", "bell\a"]])
+def test_wrong_usage(peer, out, args):
+    result = check(peer.ctl(*args, cwd=out), 2)
+    assert result.stdout == ""
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", result.stderr)
+    assert os.listdir(out) == []
+
+
+@pytest.mark.parametrize("args", [["status"], ["search", "x"], ["download", "x"], ["transfers"], ["cancel", "1"],
+                                  ["shares"], ["leave"], ["join"], ["rescan"], ["ft"]])
+def test_no_daemon_and_no_bus(bus, out, args):
+    program = "p2p-ft" if args == ["ft"] else "p2p-peer"
+    result = check(ctl(bus, *args, cwd=out), 4)
+    assert program in result.stderr
+    result = check(ctl(None, *args, cwd=out), 4)
+    assert "bus" in result.stderr
+    assert os.listdir(out) == []
+
+
+def test_left(ft, peer, out):
+    check(peer.ctl("leave"), 0)
+    result = check(peer.ctl("search", "x"), 4)
+    assert "has left" in result.stderr and "p2pctl join" in result.stderr
+    check(peer.ctl("download", "x", cwd=out), 4)
+    assert os.listdir(out) == []
+    assert "left" in peer.ctl("status").stdout
+    check(peer.ctl("join"), 0)
+    peer.joined()
+    check(peer.ctl("search", "filler-of-peer.txt"), 0)
+
+
+def test_waiting_for_ft(world, bus, out):
+    peer = world.peer("127.0.0.1:1", bus=bus).wait_state("waiting")
+    result = check(peer.ctl("search", "x"), 4)
+    assert "127.0.0.1" in result.stderr
+    check(peer.ctl("download", "x", cwd=out), 4)
+    assert os.listdir(out) == []
+
+
+def test_cancel(world, ft, peer):
+    source = world.server(ScriptedServer(silent))
+    wire = ft.join(record("slow", "bin", 1000, source.port))
+    transfer = peer.download("slow.bin")
+    transfer.wait("connecting")
+    check(peer.ctl("cancel", transfer.get("Id")), 0)
+    assert transfer.get("State") == "cancelled"
+    check(peer.ctl("cancel", 4711), 3)
+    wire.close()
+
+
+def test_not_everyone_may(peer, out):
+    for args in (["leave"], ["join"], ["rescan"], ["download", "x", "-o", "/tmp/p2pshare-none"], ["cancel", "1"]):
+        result = peer.ctl(*args, uid=NOBODY, cwd="/tmp")
+        assert result.returncode in (1, 3), result
+        assert result.stderr.startswith("p2pctl: ")
+    assert peer.state == "joined"
+    assert not os.path.exists("/tmp/p2pshare-none") and not os.path.exists("/tmp/p2pshare-none.part")
+
+
+def test_no_answer_from_ft(world, bus):
+    peer = world.peer(world.server(FakeFt(lambda name: None)), bus=bus).joined()
+    result = check(peer.ctl("search", "x"), 1)
+    assert "not answer" in result.stderr
+
+
+# ------------------------------------------------------------------------------------------------- JSON
+
+
+@pytest.mark.parametrize("args", TABLES, ids=lambda args: args[0])
+def test_json_of_tables(other, peer, args):
+    peer.download("report.txt").wait("done")
+    result = check(peer.ctl(*args, "--json"), 0)
+    assert args[0] in ("status",) or args[0] in document(result) or args[0] == "search"
+    document(result)
+
+
+def test_json_says_the_same(world, ft, other, peer):
+    assert document(peer.ctl("search", "report.txt", "--json"))["files"] == [{
+        "name": "report", "type": "txt", "size": 11, "modified": "2020-03-05",
+        "sources": [{"address": "127.0.0.1", "port": other.port}]}]
+    shares = document(peer.ctl("shares", "--json"))["shares"]
+    assert [(s["path"], s["size"], s["state"]) for s in shares] == [
+        (peer.sections["share"]["path"][0], 7, "published")]
+    status = document(peer.ctl("status", "--json"))["peer"]
+    assert (status["state"], status["file_tracker"], status["address"]) == ("joined", ft.address, peer.address)
+    assert isinstance(status["since"], int) and 1_600_000_000 < status["since"] < 10_000_000_000
+    tracker = document(peer.ctl("ft", "--json"))["ft"]
+    assert tracker["listen"] == [ft.address] and tracker["records"] == 2
+    assert {p["port"] for p in tracker["peers"]} == {p[1] for p in ft.peers()}
+
+
+def test_json_of_nothing(peer):
+    result = peer.ctl("search", "nothing", "--json")
+    assert (result.returncode, document(result)["files"]) == (3, [])
+    assert document(peer.ctl("transfers", "--json"))["transfers"] == []
+
+
+def test_json_of_a_download(other, peer, out):
+    result = check(peer.ctl("download", "report.txt", "--json", cwd=out), 0)
+    data = document(result)
+    assert data["saved"] == "report.txt" and data["transfer"]["state"] == "done"
+    assert data["transfer"]["transferred"] == 11
+    assert (out / "report.txt").read_bytes() == b"hello body\n"
+
+
+# ----------------------------------------------------------------------------------------------- output
+
+
+@pytest.mark.parametrize("args", TABLES, ids=lambda args: args[0])
+def test_plain_when_piped(other, peer, args):
+    """No colour, no cursor movement, no cut columns; even where the terminal could."""
+    peer.download("report.txt").wait("done")
+    result = check(peer.ctl(*args, env={"TERM": "xterm-256color", "COLUMNS": "20"}), 0)
+    assert "\033" not in result.stdout + result.stderr
+    assert "…" not in result.stdout
+
+
+@pytest.mark.parametrize("args", [["search", "report"], ["transfers"], ["shares"]], ids=lambda args: args[0])
+def test_no_legend(other, peer, args):
+    peer.download("report.txt").wait("done")
+    plain = check(peer.ctl(*args), 0).stdout.splitlines()
+    bare = check(peer.ctl(*args, "--no-legend"), 0).stdout.splitlines()
+    assert plain[0].isupper() and not bare[0].isupper()
+    assert len(bare) == 1
+    # The columns may be narrower without the titles.
+    assert bare[0].split() in [line.split() for line in plain]
+
+
+def on_terminal(argv, env):
+    """Runs it on a terminal of its own; returns exit status and all that it wrote there."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(argv[0], argv, env)
+        finally:
+            os._exit(127)
+    output = b""
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not data:
+            break
+        output += data
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+
+
+def test_on_a_terminal(world, ft, bus, other, peer, out):
+    """Colours, and tables that fit."""
+    long = world.file("a-rather-long-name-" * 8 + ".txt", directory="long")
+    peer.reload(share=[long.parent])
+    peer.wait_share(long, "published")
+    env = clean_env(TERM="xterm-256color", COLUMNS="60", **bus.env)
+    status, shown = on_terminal(ctl_argv("shares"), env)
+    assert status == 0 and "\033[" in shown
+    bare = re.sub(r"\033\[[0-9;]*[A-Za-z]", "", shown)
+    assert max(map(len, bare.splitlines())) <= 60
+    status, shown = on_terminal(ctl_argv("shares"), env | {"NO_COLOR": "1"})
+    assert status == 0 and "\033[" not in shown
+    status, shown = on_terminal(ctl_argv("shares"), env | {"TERM": "dumb"})
+    assert status == 0 and "\033[" not in shown
+    status, shown = on_terminal(ctl_argv("download", "report.txt", "-o", out), env)
+    assert status == 0 and "Saved" in shown
+    assert (out / "report.txt").exists()
+
+
+HOSTILE = [
+    "FOUND: <t\033[31mt, 11, 23/11/26, 127.0.0.1, 7100>",
+    "FOUND: <report,127.0.0.1,7100,.t\033]0;title\at,05/03/2020,11>",
+    "FOUND: <rep\033[2Jort,127.0.0.1,7100,.txt,05/03/2020,11>",
+    "FOUND: <report%1B[31m,127.0.0.1,7100,.txt,05/03/2020,11>",
+    "FOUND: <report, tx\u202et, 11, 23/11/26, 127.0.0.1, 7100>",
+    b"FOUND: <t\xff\xfet, 11, 23/11/26, 127.0.0.1, 7100>",
+    b"FOUND: <txt\x9b31m, 11, 23/11/26, 127.0.0.1, 7100>",
+    b"FOUND: <t\x00xt, 11, 23/11/26, 127.0.0.1, 7100>",
+]
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("args", [["search", "report"], ["search", "report", "--json"], ["download", "report"],
+                                  ["transfers"], ["transfers", "--json"]], ids=" ".join)
+def test_a_hostile_ft(fake, out, answer, args):
+    """Whatever it says, no control character comes through, and nothing is written anywhere else."""
+    fake.answers["report"] = answer
+    if args[0] == "transfers":
+        fake.download("report").wait()
+    result = fake.ctl(*args, cwd=out, text=False)
+    shown = result.stdout + result.stderr
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", shown), shown
+    text = shown.decode()  # and it is UTF-8
+    assert not re.search("[\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text), text
+    assert os.listdir(out) == []
+    assert fake.state == "joined"
+
+
+@pytest.mark.parametrize("name", ["bidi \u202egnp.exe", "c1 \u009b31m", "zero \u200b width"])
+def test_a_hostile_name_of_a_share(world, ft, peer, name):
+    """It may be a name; it is not shown raw."""
+    path = world.file(name + ".txt")
+    world.peer(ft, [path.parent]).joined()
+    for args in (["search", name], ["shares"]):
+        result = peer.ctl(*args)
+        assert not re.search("[\u0080-\u009f\u202a-\u202e\u2066-\u2069]", result.stdout + result.stderr), result
+
+
+def test_a_full_stdout(peer):
+    """A table that could not be written is no success."""
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(ctl_argv("shares"), stdout=full, stderr=subprocess.PIPE, text=True,
+                                env=clean_env(**peer.bus.env), timeout=DEADLINE, check=False)
+    assert result.returncode == 1
+    assert "standard output" in result.stderr
+
+
+# --------------------------------------------------------------------------------------------- download
+
+
+def test_where_a_download_goes(other, peer, out):
+    check(peer.ctl("download", "report.txt", cwd=out), 0)
+    check(peer.ctl("download", "report.txt", "-o", "mine.txt", cwd=out), 0)
+    (out / "sub").mkdir()
+    check(peer.ctl("download", "report.txt", "-o", "sub", cwd=out), 0)
+    check(peer.ctl("download", "report.txt", "-o", out / "sub" / "again.txt"), 0)
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert files == ["mine.txt", "report.txt", "sub/again.txt", "sub/report.txt"]
+    assert {path.read_bytes() for path in out.rglob("*.txt")} == {b"hello body\n"}
+    assert os.listdir(peer.downloads) == []
+
+
+def test_a_name_without_extension(other, peer, out):
+    check(peer.ctl("download", "report", cwd=out), 0)
+    assert os.listdir(out) == ["report.txt"]
+
+
+def test_an_existing_target(other, peer, out):
+    (out / "report.txt").write_bytes(b"mine")
+    for name in ("report.txt", "report"):
+        result = check(peer.ctl("download", name, cwd=out), 1)
+        assert "report.txt" in result.stderr and "--force" in result.stderr
+        assert os.listdir(out) == ["report.txt"]
+        assert (out / "report.txt").read_bytes() == b"mine"
+    check(peer.ctl("download", "report.txt", "--force", cwd=out), 0)
+    assert (out / "report.txt").read_bytes() == b"hello body\n"
+
+
+@pytest.mark.parametrize("target", ["/nonexistent/x", "/proc/x", "/dev/null/x"])
+def test_an_unwritable_place(other, peer, target):
+    result = check(peer.ctl("download", "report.txt", "-o", target), 1)
+    assert target in result.stderr
+    assert peer.transfers() == {}  # nothing was begun
+
+
+def test_a_failed_download_leaves_nothing(world, fake, out):
+    source = world.server(fake_source(b"FILE: short"))
+    fake.answers["f.bin"] = found(("bin", 1000, source.port))
+    result = check(fake.ctl("download", "f.bin", cwd=out), 1)
+    assert "f.bin" in result.stderr
+    assert os.listdir(out) == []
+    # What was there before is untouched by one that failed.
+    (out / "f.bin").write_bytes(b"mine")
+    check(fake.ctl("download", "f.bin", "--force", cwd=out), 1)
+    assert os.listdir(out) == ["f.bin"] and (out / "f.bin").read_bytes() == b"mine"
+
+
+def start_download(peer, out, *args):
+    return Process(ctl_argv("download", *args), out.parent / "ctl.log", clean_env(**peer.bus.env), cwd=out)
+
+
+@pytest.fixture
+def stuck(world, fake):
+    """slow.bin: half of it comes, and then nothing."""
+    data = content(100_000)
+    source = world.server(fake_source(b"FILE: " + data[:50_000], after=silent))
+    fake.answers["slow.bin"] = found(("bin", len(data), source.port))
+    return fake
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_cancels(stuck, out, number):
+    process = start_download(stuck, out, "slow.bin")
+    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
+    assert os.listdir(out) == ["slow.bin.part"]
+    process.signal(number)
+    assert process.wait() == 128 + number
+    assert os.listdir(out) == []
+    assert [t["State"] for t in stuck.transfers().values()] == ["cancelled"]
+    assert "cancelled" in process.log
+
+
+def test_the_daemon_dies_under_a_download(stuck, out):
+    process = start_download(stuck, out, "slow.bin")
+    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
+    stuck.kill()
+    assert process.wait() in (1, 4)
+    assert "p2p-peer" in process.log
+    assert os.listdir(out) == []
+
+
+def test_p2pctl_dies_under_a_download(stuck, out):
+    """kill -9: the name is not there; what remains is a .part, which the next one takes over."""
+    process = start_download(stuck, out, "slow.bin")
+    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
+    process.kill()
+    assert os.listdir(out) == ["slow.bin.part"]
+
+
+def test_two_downloads_to_one_place(stuck, out):
+    process = start_download(stuck, out, "slow.bin")
+    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
+    result = check(stuck.ctl("download", "slow.bin", cwd=out), 1)
+    assert "slow.bin.part" in result.stderr and "another download" in result.stderr
+    assert process.running()
+    process.signal(signal.SIGINT)
+    process.wait()
+
+
+def test_cancelled_by_somebody_else(stuck, out):
+    process = start_download(stuck, out, "slow.bin")
+    path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
+    shown = stuck.ctl("transfers").stdout
+    assert "slow" in shown
+    check(stuck.ctl("cancel", path.rsplit("/")[-1].lstrip("_")), 0)
+    assert process.wait() == 1
+    assert "cancelled" in process.log
+    assert os.listdir(out) == []
+
+
+def test_choosing_a_record(world, fake, out):
+    small = world.server(fake_source(b"FILE: small"))
+    large = world.server(fake_source(b"FILE: large file"))
+    fake.answers["f.bin"] = fake.answers["f"] = found(("bin", 5, small.port), ("bin", 10, large.port))
+    check(fake.ctl("download", "f.bin", "--size", 10, cwd=out), 0)
+    assert (out / "f.bin").read_bytes() == b"large file"
+    check(fake.ctl("download", "f", "--port", small.port, "--force", cwd=out), 0)
+    assert (out / "f.bin").read_bytes() == b"small"
+    check(fake.ctl("download", "f.bin", "--type", "txt", "-o", "other", cwd=out), 3)
+    assert os.listdir(out) == ["f.bin"]
+    shown = fake.ctl("search", "f").stdout.splitlines()
+    assert len([line for line in shown if line.startswith("f ")]) == 2
+
+
+def test_monitor(world, ft, other, peer):
+    process = Process(ctl_argv("monitor"), world.tmp / "monitor.log", clean_env(**peer.bus.env))
+    process.wait_log("joined")
+    peer.download("report.txt").wait("done")
+    process.wait_log("report")
+    peer.call("Leave")
+    process.wait_log("left")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 0
+    process.check_log()
+
+
+def test_monitor_json(world, ft, other, peer):
+    process = Process(ctl_argv("monitor", "--json"), world.tmp / "monitor.log", clean_env(**peer.bus.env))
+    process.wait_log('"joined"')
+    peer.download("report.txt").wait("done")
+    process.wait_log('"done"')
+    peer.stop()
+    process.wait_log('"gone"')
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    for line in process.log.splitlines():
+        assert json.loads(line)["version"] == 1
+
+
+def test_ft_shows_its_peers(ft, peer):
+    shown = check(peer.ctl("ft"), 0).stdout
+    assert ft.address in shown
+    assert str(ft.peers()[0][1]) in shown
