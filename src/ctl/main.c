@@ -37,6 +37,8 @@ static const Verb verbs[] = {
     {"join", "", "Join the FileTracker again", 0, 0, false, verb_join},
     {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, false, verb_monitor},
     {"ft", "", "State of the FileTracker that runs on this host", 0, 0, false, verb_ft},
+    {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, false,
+     verb_hash},
 };
 
 static const char global_help[] =

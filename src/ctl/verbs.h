@@ -17,3 +17,4 @@ ExitStatus verb_leave(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_join(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_monitor(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_ft(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_hash(Ctl *ctl, int argc, char **argv);

@@ -306,7 +306,7 @@ def test_an_ft_without_bus_works(world):
     ft = world.ft(bus, start=False)
     ft.env = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
     ft.start()
-    assert "without status on D-Bus" in ft.log
+    assert "No status on D-Bus" in ft.log
     peer = world.peer(ft, bus=bus).joined()
     assert len(peer.search("filler-of-peer.txt")) == 1
 

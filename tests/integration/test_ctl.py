@@ -454,3 +454,16 @@ def test_ft_shows_its_peers(ft, peer):
     shown = check(peer.ctl("ft"), 0).stdout
     assert ft.address in shown
     assert str(ft.peers()[0][1]) in shown
+
+
+def test_hash_needs_no_daemon(tmp_path):
+    # The root that libtorrent 2.0.8 gives a file of 1048577 zero bytes.
+    root = "7b2f6d495450f7f843041552fc4d6c8e51cf50760d206333b906ce066dc9073a"
+    zeros = tmp_path / "zeros"
+    zeros.write_bytes(bytes(1048577))
+    done = ctl(None, "hash", zeros)
+    assert (done.returncode, done.stdout) == (0, f"{root}  {zeros}\n")
+    some = ctl(None, "--json", "hash", tmp_path / "missing", zeros)
+    assert some.returncode == 1 and "missing" in some.stderr
+    assert json.loads(some.stdout) == {"version": 1, "files": [
+        {"path": str(zeros), "size": 1048577, "root": root}]}

@@ -5,7 +5,7 @@ _p2pctl() {
     local cur prev words cword split
     local global='--user --host= -H --json --no-legend --help -h --version'
     local download='--output= -o --force --type= --size= --address= --port='
-    local verbs='status search download transfers cancel shares rescan leave join monitor ft help'
+    local verbs='status search download transfers cancel shares rescan leave join monitor ft hash help'
     local verb='' i where=()
 
     # "=" is part of the word for us, as for getopt_long.
@@ -45,6 +45,7 @@ _p2pctl() {
     case $verb in
     '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "${verbs% help}" -- "$cur") ;;
+    hash) _filedir ;;
     cancel)
         mapfile -t COMPREPLY < <(p2pctl "${where[@]}" transfers --no-legend 2>/dev/null |
             awk -v cur="$cur" 'index($1, cur) == 1 { print $1 }')
