@@ -41,8 +41,9 @@ enum {
     // A sender that says nothing for this long and has sent what may be all has sent all. Longer than a
     // lost segment takes to come again.
     QUIET_USEC = 5 * 1000 * 1000,
-    // A side that moves nothing for this long is gone.
+    // A side that moves less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
     STALL_USEC = 60 * 1000 * 1000,
+    STALL_BYTES = 16 * 1024,
 };
 
 Move *move_new(MoveKind kind) {
@@ -81,13 +82,21 @@ static void move_finish(Move *move, int result) {
     (void) eventfd_write(mover->finished_fd, 1);
 }
 
+static void note_progress(Move *move) {
+    move->progress = time_monotonic();
+    if (move->moved - move->stall_moved < STALL_BYTES)
+        return;
+    move->stall_moved = move->moved;
+    move->stall_since = move->progress;
+}
+
 static void move_step(Move *move) {
     Mover *mover = move->mover;
     int r;
 
     r = move->cancelled ? -ECANCELED : move_io_step(move, mover->buffer);
     if (r == MOVE_IO_MORE)
-        move->progress = time_monotonic();
+        note_progress(move);
     else if (r != MOVE_IO_BLOCKED)
         move_finish(move, r);
 }
@@ -104,7 +113,7 @@ static void move_start(Mover *mover, Move *move) {
         (void) sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ONESHOT);
     }
     move->mover = mover;
-    move->progress = time_monotonic();
+    move->progress = move->stall_since = time_monotonic();
     TAILQ_INSERT_TAIL(&mover->active, move, link);
     r = poller_add(mover->poller, &move->watch, move->socket_fd,
                    move->kind == MOVE_SEND ? EPOLLOUT : EPOLLIN, on_socket);
@@ -138,7 +147,7 @@ static void move_tick(Move *move, uint64_t now) {
 
     if (move->cancelled)
         move_finish(move, -ECANCELED);
-    else if (idle >= STALL_USEC)
+    else if (now > move->stall_since && now - move->stall_since >= STALL_USEC)
         move_finish(move, -ETIMEDOUT);
     else if (idle >= QUIET_USEC && move_io_complete_if_quiet(move))
         move_finish(move, move_io_end(move));

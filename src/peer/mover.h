@@ -38,7 +38,8 @@ struct Move {
     _Atomic bool cancelled;
 
     // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less, -EMSGSIZE: or
-    // more than `size`; -ESTALE: our file has shrunk; -ETIMEDOUT: no progress; -errno.
+    // more than `size`; -ESTALE: our file has shrunk; -ETIMEDOUT: too little progress;
+    // -errno.
     int result;
     bool file_failed; // the result is about our file, not about the other side
 
@@ -46,9 +47,11 @@ struct Move {
     TAILQ_ENTRY(Move) link;
     Mover *mover;
     PollWatch watch;
-    uint64_t received; // RECEIVE: bytes, header included
-    int wake;          // RECEIVE: SO_RCVLOWAT, 0: not set
-    uint64_t progress; // when bytes moved last, CLOCK_MONOTONIC µs
+    uint64_t received;    // RECEIVE: bytes, header included
+    int wake;             // RECEIVE: SO_RCVLOWAT, 0: not set
+    uint64_t progress;    // when bytes moved last, CLOCK_MONOTONIC µs
+    uint64_t stall_since; // when enough had moved to call it progress, the same
+    uint64_t stall_moved; // `moved` then
 };
 
 // Starts the thread; moves come back on `event`. 0 or -errno.

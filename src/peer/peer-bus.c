@@ -59,8 +59,13 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
                                           strerror(-r));
         return;
     }
-    if (sd_bus_message_new_method_return(call, &reply) >= 0 && append_found(reply, records, n) >= 0)
-        (void) sd_bus_message_send(reply);
+    r = sd_bus_message_new_method_return(call, &reply);
+    if (r >= 0)
+        r = append_found(reply, records, n);
+    if (r >= 0)
+        r = sd_bus_message_send(reply);
+    if (r < 0)
+        (void) sd_bus_reply_method_errno(call, r, NULL);
 }
 
 static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {

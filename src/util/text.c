@@ -8,8 +8,30 @@
 #include <unistr.h>
 #include <uniwidth.h>
 
+#include "util/macro.h"
+
+// The character at p: its bytes, or 0 where there is none that D-Bus would take: not UTF-8, or one of the
+// noncharacters that Unicode keeps for programs (U+FDD0..FDEF and the last two of each plane).
+static size_t next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
+    int n = u8_mbtoucr(ret, p, end - p);
+
+    if (n <= 0 || (*ret >= 0xfdd0 && *ret <= 0xfdef) || (*ret & 0xfffe) == 0xfffe)
+        return 0;
+    return n;
+}
+
 bool text_is_utf8(const char *text, size_t len) {
-    return len == 0 || (!memchr(text, '\0', len) && !u8_check((const uint8_t *) text, len));
+    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
+
+    while (p < end) {
+        ucs4_t c;
+        size_t n = next_char(p, end, &c);
+
+        if (n == 0 || c == 0)
+            return false;
+        p += n;
+    }
+    return true;
 }
 
 static bool is_control(ucs4_t c) {
@@ -26,7 +48,7 @@ bool text_has_control(const char *text, size_t len) {
 
     while (p < end) {
         ucs4_t c;
-        int n = u8_mbtoucr(&c, p, end - p);
+        size_t n = next_char(p, end, &c);
 
         if (is_control(n > 0 ? c : *p))
             return true;
@@ -45,7 +67,7 @@ char *text_escape(const char *text, size_t len) {
         return NULL;
     while (p < end) {
         ucs4_t c;
-        int n = u8_mbtoucr(&c, p, end - p);
+        size_t n = next_char(p, end, &c);
 
         if (n > 0 && !is_control(c) && !is_bidi_override(c) && c != '\\') {
             memcpy(out, p, n);
@@ -53,7 +75,7 @@ char *text_escape(const char *text, size_t len) {
             p += n;
             continue;
         }
-        for (int i = 0; i < (n > 0 ? n : 1); i++, p++) {
+        for (size_t i = 0; i < MAX(n, (size_t) 1); i++, p++) {
             *out++ = '\\';
             *out++ = 'x';
             *out++ = digits[*p >> 4];

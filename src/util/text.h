@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Valid UTF-8 without NUL. D-Bus demands no less.
+// Valid UTF-8 without NUL and noncharacters. D-Bus demands no less.
 bool text_is_utf8(const char *text, size_t len);
 
 // C0, DEL or C1: what a terminal may act on.

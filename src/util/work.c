@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -13,7 +14,8 @@ struct Work {
     void *userdata;
     sd_event_source *source;
     int event_fd;
-    atomic_int refs; // the thread's and the loop's
+    atomic_int refs;      // the thread's and the loop's
+    atomic_bool finished; // hands the job from the thread to the loop
 };
 
 static void work_unref(Work *work) {
@@ -28,6 +30,7 @@ static void *thread_main(void *arg) {
     Work *work = arg;
 
     work->ops->run(work->job);
+    atomic_store(&work->finished, true);
     (void) eventfd_write(work->event_fd, 1);
     work_unref(work);
     return NULL;
@@ -37,6 +40,8 @@ static int on_done(sd_event_source *source _unused_, int fd _unused_, uint32_t r
                    void *userdata) {
     Work *work = userdata;
 
+    if (!atomic_load(&work->finished))
+        return 0;
     (void) sd_event_source_set_enabled(work->source, SD_EVENT_OFF);
     atomic_fetch_add(&work->refs, 1); // `done` may free it
     work->ops->done(work->job, work->userdata);

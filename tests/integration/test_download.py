@@ -346,7 +346,8 @@ def test_a_file_that_vanishes(world, ft, pair):
     path.unlink()
     check_failed(peer.download("gone.txt"), "NoSource")
     assert "Refused" in owner.log
-    path.symlink_to("/etc/passwd")
+    # A link out of the share in its place, to a file of the same size.
+    path.symlink_to(world.file("secret.txt", b"my secret.\n", "elsewhere"))
     check_failed(peer.download("gone.txt"), "NoSource")
 
 

@@ -198,7 +198,6 @@ def test_endless_line(b, byte):
     assert download(b, "DOWNLOAD: report, txt, 11") == b"FILE: hello body\n"
 
 
-@pytest.mark.xfail(reason="text_is_utf8() takes noncharacters, which sd-bus refuses: Shares fails")
 def test_noncharacter_in_a_file_name(world, bus):
     """One file with such a name must not hide the others on D-Bus."""
     path = world.file("a\ufffeb.txt", BODY)
