@@ -33,8 +33,11 @@ int config_parse_number(const ConfigKey *key, const char *value, void *field) {
 
 int config_parse_string(const ConfigKey *key _unused_, const char *value, void *field) {
     char **string = field;
-    char *copy = strdup(value);
+    char *copy;
 
+    if (!text_is_utf8(value, strlen(value)))
+        return -EINVAL; // it is shown on D-Bus
+    copy = strdup(value);
     if (!copy)
         return -ENOMEM;
     free(*string);

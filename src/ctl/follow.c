@@ -127,10 +127,22 @@ static int ask_for_all(Follow *follow) {
                                     follow, "s", BUS_TRANSFER_INTERFACE);
 }
 
+// Anybody on the bus may send us a signal, and a match by name does not keep it out. Replies cannot be
+// forged: who answered Download is the daemon.
+static bool is_from(const char *who, sd_bus_message *message) {
+    const char *sender = sd_bus_message_get_sender(message);
+
+    // A connection without a bus (-H to a bridge that is none) has no senders.
+    return !sender || (who && strcmp(sender, who) == 0);
+}
+
 static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
     Follow *follow = userdata;
     const char *interface;
     int r;
+
+    if (!is_from(follow->daemon, message))
+        return 0;
 
     // What comes before the first GetAll has been answered is in that answer.
     if (!follow->path || !follow->transfer.state ||
@@ -158,8 +170,8 @@ static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret
     const char *path;
     uint32_t id;
 
-    if (sd_bus_message_read(message, "uo", &id, &path) < 0 || !follow->path ||
-        strcmp(path, follow->path) != 0)
+    if (!is_from(follow->daemon, message) || sd_bus_message_read(message, "uo", &id, &path) < 0 ||
+        !follow->path || strcmp(path, follow->path) != 0)
         return 0;
     follow->lost = true;
     return finish(follow);
@@ -170,7 +182,8 @@ static int on_owner_changed(sd_bus_message *message, void *userdata,
     Follow *follow = userdata;
     const char *name, *old_owner, *new_owner;
 
-    if (sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0 || !*old_owner)
+    if (!is_from("org.freedesktop.DBus", message) ||
+        sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0 || !*old_owner)
         return 0;
     follow->lost = true;
     return finish(follow);
@@ -214,6 +227,8 @@ static int on_download_reply(sd_bus_message *reply, void *userdata,
     r = sd_bus_message_read_basic(reply, 'o', &path);
     if (r >= 0)
         r = (follow->path = strdup(path)) ? 0 : -ENOMEM;
+    if (r >= 0 && sd_bus_message_get_sender(reply))
+        r = (follow->daemon = strdup(sd_bus_message_get_sender(reply))) ? 0 : -ENOMEM;
     if (r >= 0 && follow->signal > 0) {
         cancel_after_signal(follow);
         return finish(follow);
@@ -399,4 +414,5 @@ void follow_clear(Follow *follow) {
     transfer_info_clear(&follow->transfer);
     sd_bus_error_free(&follow->error);
     free(follow->path);
+    free(follow->daemon);
 }

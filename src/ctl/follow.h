@@ -29,7 +29,8 @@ typedef struct Follow {
     sd_bus_slot *changed, *removed, *owner, *disconnected; // matches
     sd_bus_slot *call, *get_all;                           // pending calls
     sd_event_source *ticker, *deadline, *signals[3];
-    char *path; // of the transfer; NULL until Download has been answered
+    char *path;   // of the transfer; NULL until Download has been answered
+    char *daemon; // who answered: its unique name on the bus
     Progress progress;
 } Follow;
 

@@ -167,7 +167,8 @@ static int open_part(const char *path, int *ret_fd, bool *ret_busy) {
         return -errno;
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (!S_ISREG(st.st_mode))
+    // Of somebody else's, or with a second name: not what an earlier download has left.
+    if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
         return -EINVAL;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         *ret_busy = errno == EWOULDBLOCK;
@@ -181,19 +182,25 @@ static int open_part(const char *path, int *ret_fd, bool *ret_busy) {
     return 0;
 }
 
+enum {
+    OPEN_TRIES = 10, // others may rename the file at any moment, but not for ever
+};
+
 int target_open(Target *target) {
     _cleanup_free_ char *part = NULL;
     bool busy = false;
-    int r;
+    int r = -EAGAIN;
 
     if (asprintf(&part, "%s%s.part", target->directory, target->name) < 0) {
         part = NULL;
         fail_memory();
         return -ENOMEM;
     }
-    do
+    for (int i = 0; i < OPEN_TRIES; i++) {
         r = open_part(part, &target->fd, &busy);
-    while (r == -EAGAIN && !busy);
+        if (r != -EAGAIN || busy)
+            break;
+    }
     if (r >= 0) {
         target->part = TAKE_PTR(part);
         return 0;
@@ -204,7 +211,7 @@ int target_open(Target *target) {
     } else if (r == -ELOOP)
         ctl_error("cannot write %s: it is a symbolic link.", part);
     else if (r == -EINVAL || r == -ENXIO)
-        ctl_error("cannot write %s: it is not a regular file.", part);
+        ctl_error("cannot write %s: it is not a regular file of your own.", part);
     else {
         fail_errno(r, "cannot write %s", part);
         if (r == -ENAMETOOLONG || r == -EACCES || r == -EROFS)
@@ -246,6 +253,11 @@ int target_commit(Target *target, uint64_t size) {
         ctl_error("%s: the daemon says that it is complete, but %llu of %llu bytes are there.",
                   path, (unsigned long long) st.st_size, (unsigned long long) size);
         return -EIO;
+    }
+    if (!is_still(target->part, target->fd)) {
+        ctl_error("%s has been replaced or removed meanwhile.", target->part);
+        target->keep_part = true;
+        return -ESTALE;
     }
     r = renameat2(AT_FDCWD, target->part, AT_FDCWD, path, target->replace ? 0 : RENAME_NOREPLACE);
     // Not every file system knows the flag; then the check before has to do.

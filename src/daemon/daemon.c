@@ -100,6 +100,7 @@ static int event_new(sd_event **ret) {
     if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that grows too large is an error of that download
 
     r = sd_event_default(&event);
     if (r < 0)

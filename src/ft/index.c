@@ -2,36 +2,39 @@
 
 #include "ft/index.h"
 
+#include <ctype.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "proto/name.h"
+#include "util/hash.h"
 
-// Out of memory is an error to handle here, not a reason to exit.
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->added = false)
-#include <uthash.h>
-
+// The records of one name, in the order in which they came; never empty.
 typedef struct IndexName {
     UT_hash_handle hh;
-    TAILQ_HEAD(, IndexRecord) records; // never empty, in the order in which they came
-    bool added;
+    bool hashed;
+    TAILQ_HEAD(, IndexRecord) records;
     char name[];
 } IndexName;
 
 struct IndexRecord {
     TAILQ_ENTRY(IndexRecord) by_name;
+    TAILQ_ENTRY(IndexRecord) by_full_name;
     LIST_ENTRY(IndexRecord) by_owner;
-    IndexName *name;
+    IndexName *name;      // "report"
+    IndexName *full_name; // "report.txt", the type in lower case
     uint64_t size;
     Endpoint endpoint;
     Date modified;
     char type[];
 };
 
+// A record is found by its name and by its name with the type; each is one step, however many records of
+// other types have the same name.
 struct Index {
-    IndexName *names; // uthash
+    IndexName *names;      // uthash
+    IndexName *full_names; // uthash
     uint64_t record_count;
     uint8_t key[crypto_shorthash_KEYBYTES];
 };
@@ -63,37 +66,50 @@ static unsigned hash_name(const Index *index, const char *name, size_t len) {
     return value;
 }
 
-static IndexName *name_find(const Index *index, const char *name, size_t len) {
+static IndexName *name_find(const Index *index, IndexName *table, const char *name) {
+    size_t len = strlen(name);
     IndexName *found;
 
-    HASH_FIND_BYHASHVALUE(hh, index->names, name, len, hash_name(index, name, len), found);
+    HASH_FIND_BYHASHVALUE(hh, table, name, len, hash_name(index, name, len), found);
     return found;
 }
 
-static IndexName *name_add(Index *index, const char *name) {
+static IndexName *name_get(const Index *index, IndexName **table, const char *name) {
     size_t len = strlen(name);
     IndexName *entry;
 
+    entry = name_find(index, *table, name);
+    if (entry)
+        return entry;
     entry = calloc(1, sizeof(*entry) + len + 1);
     if (!entry)
         return NULL;
     memcpy(entry->name, name, len + 1);
     TAILQ_INIT(&entry->records);
-    entry->added = true;
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, index->names, entry->name, len, hash_name(index, name, len),
-                                entry);
-    if (!entry->added) {
+    entry->hashed = true;
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, entry->name, len, hash_name(index, name, len), entry);
+    if (!entry->hashed) {
         free(entry);
         return NULL;
     }
     return entry;
 }
 
-static void name_drop_if_empty(Index *index, IndexName *entry) {
-    if (!TAILQ_EMPTY(&entry->records))
+static void name_drop_if_empty(IndexName **table, IndexName *entry) {
+    if (!entry || !TAILQ_EMPTY(&entry->records))
         return;
-    HASH_DEL(index->names, entry);
+    HASH_DEL(*table, entry);
     free(entry);
+}
+
+// "name.type" with the type in lower case. TYPE_NONE is a type like any other here.
+static void full_name(const char *name, const char *type,
+                      char text[static FILE_NAME_BYTES_MAX + 1]) {
+    int len = snprintf(text, FILE_NAME_BYTES_MAX + 1, "%s.", name);
+
+    for (; *type; type++)
+        text[len++] = (char) tolower((unsigned char) *type);
+    text[len] = '\0';
 }
 
 static Record record_view(const IndexRecord *r) {
@@ -124,6 +140,7 @@ bool index_has(const IndexOwner *owner, const Record *record) {
 
 int index_add(Index *index, IndexOwner *owner, const Record *record) {
     size_t type_len = strlen(record->type);
+    char full[FILE_NAME_BYTES_MAX + 1];
     IndexRecord *r;
 
     r = owner_find(owner, record);
@@ -135,8 +152,12 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
     r = calloc(1, sizeof(*r) + type_len + 1);
     if (!r)
         return -ENOMEM;
-    r->name = name_find(index, record->name, strlen(record->name)) ?: name_add(index, record->name);
-    if (!r->name) {
+    full_name(record->name, record->type, full);
+    r->name = name_get(index, &index->names, record->name);
+    r->full_name = name_get(index, &index->full_names, full);
+    if (!r->name || !r->full_name) {
+        name_drop_if_empty(&index->names, r->name);
+        name_drop_if_empty(&index->full_names, r->full_name);
         free(r);
         return -ENOMEM;
     }
@@ -145,6 +166,7 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
     r->modified = record->modified;
     memcpy(r->type, record->type, type_len + 1);
     TAILQ_INSERT_TAIL(&r->name->records, r, by_name);
+    TAILQ_INSERT_TAIL(&r->full_name->records, r, by_full_name);
     LIST_INSERT_HEAD(&owner->records, r, by_owner);
     owner->count++;
     index->record_count++;
@@ -153,8 +175,10 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
 
 static void record_drop(Index *index, IndexOwner *owner, IndexRecord *r) {
     TAILQ_REMOVE(&r->name->records, r, by_name);
+    TAILQ_REMOVE(&r->full_name->records, r, by_full_name);
     LIST_REMOVE(r, by_owner);
-    name_drop_if_empty(index, r->name);
+    name_drop_if_empty(&index->names, r->name);
+    name_drop_if_empty(&index->full_names, r->full_name);
     free(r);
     owner->count--;
     index->record_count--;
@@ -176,30 +200,30 @@ void index_remove_all(Index *index, IndexOwner *owner) {
     record_drop(index, owner, r);
 }
 
-// Appends the records of that name, of that type only if there is one.
-static size_t collect(const Index *index, const char *name, size_t len, const char *type,
-                      Record results[], size_t n, size_t max) {
-    const IndexName *entry = name_find(index, name, len);
-    const IndexRecord *r;
-
-    if (!entry)
-        return n;
-    TAILQ_FOREACH (r, &entry->records, by_name) {
-        if (n >= max)
-            break;
-        if (!type || strcasecmp(r->type, type) == 0)
-            results[n++] = record_view(r);
-    }
-    return n;
-}
-
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
-    size_t len = strlen(file_name), n = 0;
-    NameParts parts = name_split(file_name, len);
+    NameParts parts = name_split(file_name, strlen(file_name));
+    char stem[NAME_BYTES_MAX + 1], full[FILE_NAME_BYTES_MAX + 1];
+    const IndexName *by_name, *by_full_name;
+    const IndexRecord *r;
+    size_t n = 0;
 
-    if (parts.name_len < len)
-        n = collect(index, file_name, parts.name_len, parts.type, results, n, max);
-    return collect(index, file_name, len, NULL, results, n, max);
+    snprintf(stem, sizeof(stem), "%.*s", (int) parts.name_len, file_name);
+    full_name(stem, parts.type, full);
+    by_full_name = file_name[parts.name_len] ? name_find(index, index->full_names, full) : NULL;
+    by_name = name_find(index, index->names, file_name);
+    if (by_full_name)
+        TAILQ_FOREACH (r, &by_full_name->records, by_full_name) {
+            if (n == max)
+                return n;
+            results[n++] = record_view(r);
+        }
+    if (by_name)
+        TAILQ_FOREACH (r, &by_name->records, by_name) {
+            if (n == max)
+                return n;
+            results[n++] = record_view(r);
+        }
+    return n;
 }
 
 uint64_t index_names(const Index *index) {

@@ -14,6 +14,7 @@ static const char part_suffix[] = ".part";
 
 int download_target_open(DownloadTarget *target, const char *directory, const char *name) {
     _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+    struct stat st;
 
     if (strlen(name) > NAME_BYTES_MAX)
         return -ENAMETOOLONG;
@@ -30,6 +31,9 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -errno;
+    // A FIFO, or a hard link to something that is not ours to empty.
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return -EINVAL;
     if (ftruncate(fd, 0) < 0)
         return -errno;
     snprintf(target->name, sizeof(target->name), "%s", name);
@@ -38,11 +42,23 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
     return 0;
 }
 
+static int rename_new(int dir_fd, const char *from, const char *to) {
+    if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) >= 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    // Not every file system knows the flag; then a look beforehand has to do.
+    if (faccessat(dir_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+        return -EEXIST;
+    return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
+}
+
 int download_target_commit(DownloadTarget *target) {
     if (target->dir_fd >= 0) {
-        if (renameat2(target->dir_fd, target->part, target->dir_fd, target->name,
-                      RENAME_NOREPLACE) < 0)
-            return -errno;
+        int r = rename_new(target->dir_fd, target->part, target->name);
+
+        if (r < 0)
+            return r;
         target->dir_fd = close_fd(target->dir_fd);
     }
     target->fd = close_fd(target->fd);

@@ -83,16 +83,15 @@ static void finish(Download *download, TransferState state, const char *error,
 
 // The destination is at fault: no other source would help.
 static void finish_local(Download *download, int error) {
-    char message[256];
+    const char *name = error == -ENOSPC || error == -EDQUOT ? BUS_ERROR_NO_SPACE
+                       : error == -EEXIST                   ? BUS_ERROR_EXISTS
+                                                            : BUS_ERROR_DESTINATION;
+    _cleanup_free_ char *message = NULL;
 
-    snprintf(message, sizeof(message), "cannot write %s: %s",
-             download->transfer.path ?: "the destination", strerror(-error));
-    if (error == -ENOSPC || error == -EDQUOT)
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SPACE, message);
-    else if (error == -EEXIST)
-        finish(download, TRANSFER_FAILED, BUS_ERROR_EXISTS, message);
-    else
-        finish(download, TRANSFER_FAILED, BUS_ERROR_DESTINATION, message);
+    if (asprintf(&message, "cannot write %s: %s", download->transfer.path ?: "the destination",
+                 strerror(-error)) < 0)
+        message = NULL;
+    finish(download, TRANSFER_FAILED, name, message ?: strerror(-error));
 }
 
 // Notes why this source did not deliver, for the log and for the user if none does.
@@ -129,6 +128,9 @@ static void on_moved(Move *move) {
     int r = move->result;
     bool file_failed = move->file_failed;
 
+    // A cancel may have come when the move was over, and on its way back.
+    if (r < 0 && move->cancelled)
+        r = -ECANCELED;
     transfer->moved = move->moved;
     transfer->move = move_free(move);
     if (r == -ECANCELED) {
@@ -138,6 +140,7 @@ static void on_moved(Move *move) {
     } else if (r < 0) {
         note_failure(download, source_error(r == -EPROTO ? -ENODATA : r));
         transfer->moved = 0;
+        download->raw = false;
         try_next(download);
     } else {
         r = download_target_commit(&download->target);

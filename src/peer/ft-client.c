@@ -56,12 +56,13 @@ struct FtClient {
     size_t endpoint_count, endpoint_next;
     Stream stream;
     Framer framer;
-    bool try_raw;       // LINE got no answer
-    bool quiet;         // RAW: the silence that ends a message has passed
-    bool settled;       // RAW: the silence that ends our records has passed
-    bool served;        // FT has answered a search in this session
-    uint64_t joined_at; // CLOCK_MONOTONIC µs
-    Endpoint address;   // of this peer, in its records
+    bool try_raw;            // LINE got no answer
+    bool quiet;              // RAW: the silence that ends a message has passed
+    bool settled;            // RAW: the silence that ends our records has passed
+    bool served;             // FT has answered a search in this session
+    uint64_t joined_at;      // CLOCK_MONOTONIC µs
+    uint64_t greet_deadline; // HI must have come by then, the same
+    Endpoint address;        // of this peer, in its records
     sd_event_source *retry;
     unsigned failures;
     FtSearchQueue searches;
@@ -268,7 +269,6 @@ static int handle_hi(FtClient *client) {
     endpoint_format(&client->address, text);
     log_info("Joined %s:%u with %zu files, reachable at %s", client->host, client->port,
              client->told.count, text);
-    client->failures = 0;
     set_state(client, FT_JOINED, "%s", "");
     return send_searches(client);
 }
@@ -294,6 +294,7 @@ static int on_connected(Stream *stream) {
     if (r < 0)
         return r;
     stream_keep_alive(stream);
+    client->greet_deadline = time_monotonic() + GREET_USEC;
     set_state(client, FT_GREETING, "FT has not answered yet");
     return stream_set_timeout(stream, line && client->dialect == DIALECT_AUTO ? SILENCE_HELLO_USEC
                                                                               : GREET_USEC);
@@ -332,8 +333,12 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     *ret_consumed = done;
     if (eof)
         return -ESHUTDOWN;
+    if (client->state == FT_GREETING && time_monotonic() >= client->greet_deadline)
+        return -ETIMEDOUT; // bytes, and none of them HI
     if (result == FRAME_MORE_OR_QUIET)
         return stream_set_timeout(stream, SILENCE_RAW_USEC);
+    if (client->state == FT_GREETING && client->quiet)
+        return stream_set_timeout(stream, client->greet_deadline - time_monotonic());
     return 0;
 }
 

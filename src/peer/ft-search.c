@@ -19,6 +19,7 @@ struct FtSearch {
     FtSearchHandler handler; // NULL: nobody waits, but FT's answer has to be taken all the same
     void *userdata;
     uint64_t deadline;
+    uint64_t sent_at; // CLOCK_MONOTONIC µs
     bool sent;
     char name[];
 };
@@ -54,7 +55,8 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     FtSearch *search;
 
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
-        unanswered |= search->sent;
+        // In RAW each waits for the one before: FT is at fault only if it had some time for this one.
+        unanswered |= search->sent && now - search->sent_at >= SEARCH_USEC / 2;
         search_finish(search, -ETIMEDOUT, NULL, 0);
     }
     arm_timer(queue);
@@ -121,6 +123,7 @@ int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing) {
             if (r < 0)
                 return r;
             search->sent = true;
+            search->sent_at = time_monotonic();
         }
         if (framing == FRAMING_RAW)
             break;

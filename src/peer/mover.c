@@ -90,7 +90,8 @@ static void note_progress(Move *move) {
     move->stall_since = move->progress;
 }
 
-static void move_step(Move *move) {
+// Returns what move_io_step() did; the move is over if that is neither MOVE_IO_MORE nor _BLOCKED.
+static int move_step(Move *move) {
     Mover *mover = move->mover;
     int r;
 
@@ -99,10 +100,11 @@ static void move_step(Move *move) {
         note_progress(move);
     else if (r != MOVE_IO_BLOCKED)
         move_finish(move, r);
+    return r;
 }
 
 static void on_socket(PollWatch *watch, uint32_t events _unused_) {
-    move_step(container_of(watch, Move, watch));
+    (void) move_step(container_of(watch, Move, watch));
 }
 
 static void move_start(Mover *mover, Move *move) {
@@ -142,17 +144,21 @@ static int on_submitted(sd_event_source *source _unused_, int fd, uint32_t reven
     return stop ? sd_event_exit(mover->event, 0) : 0;
 }
 
+// Looks at what is there before it judges: the thread itself may have been busy, with a disk for instance.
 static void move_tick(Move *move, uint64_t now) {
-    uint64_t idle = now > move->progress ? now - move->progress : 0;
-
-    if (move->cancelled)
+    if (move->cancelled) {
         move_finish(move, -ECANCELED);
-    else if (now > move->stall_since && now - move->stall_since >= STALL_USEC)
+        return;
+    }
+    if (now - move->progress < TICK_USEC)
+        return;
+    // Less may have come than the socket would wake us for.
+    if (move_step(move) != MOVE_IO_BLOCKED)
+        return;
+    if (now - move->stall_since >= STALL_USEC)
         move_finish(move, -ETIMEDOUT);
-    else if (idle >= QUIET_USEC && move_io_complete_if_quiet(move))
+    else if (now - move->progress >= QUIET_USEC && move_io_complete_if_quiet(move))
         move_finish(move, move_io_end(move));
-    else if (idle >= TICK_USEC)
-        move_step(move); // less has come than the socket would wake us for
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {

@@ -278,21 +278,23 @@ static void explain(const Share *share, bool joined, char *text, size_t size) {
     }
 }
 
+enum {
+    // A message of more than 32 MiB would end the connection with the bus. p2pctl says what is left out.
+    SHARES_BYTES_MAX = 8 * 1024 * 1024,
+};
+
 static int append_share(sd_bus_message *reply, const Share *share, bool joined) {
-    _cleanup_free_ char *escaped = NULL;
-    const char *path = share_path(share), *state = share_state_name(share_state(share));
+    const char *state = share_state_name(share_state(share));
+    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
+    _cleanup_free_ char *path = text_valid(share_path(share));
     char explanation[128];
 
+    if (!path)
+        return -ENOMEM;
     explain(share, joined, explanation, sizeof(explanation));
     if (share_state(share) == SHARE_OFFERED && !joined)
         state = "pending";
-    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
-    if (!text_is_utf8(path, strlen(path))) {
-        escaped = text_escape(path, strlen(path));
-        if (!escaped)
-            return -ENOMEM;
-    }
-    return sd_bus_message_append(reply, "(stss)", escaped ?: path, share_record(share).size, state,
+    return sd_bus_message_append(reply, "(stss)", path, share_record(share).size, state,
                                  explanation);
 }
 
@@ -301,11 +303,22 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
                       sd_bus_error *error _unused_) {
     const Peer *peer = userdata;
     bool joined = ft_client_state(peer->ft) == FT_JOINED;
+    size_t count = share_table_count(peer->shares), bytes = 0;
+    char rest[80];
     int r;
 
     r = sd_bus_message_open_container(reply, 'a', "(stss)");
-    for (size_t i = 0; i < share_table_count(peer->shares) && r >= 0; i++)
-        r = append_share(reply, share_table_at(peer->shares, i), joined);
+    for (size_t i = 0; i < count && r >= 0; i++) {
+        const Share *share = share_table_at(peer->shares, i);
+
+        bytes += strlen(share_path(share)) + 64; // and the rest of the entry
+        if (bytes > SHARES_BYTES_MAX) {
+            snprintf(rest, sizeof(rest), "%zu more files are shared; this list is full", count - i);
+            r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
+            break;
+        }
+        r = append_share(reply, share, joined);
+    }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -10,18 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 #include "proto/name.h"
 #include "util/fs-util.h"
+#include "util/hash.h"
 
 struct Share {
     UT_hash_handle hh;
-    char *key;  // "name/type/size", owned; NULL where the name is not valid
-    char *path; // absolute, owned
-    size_t
-        root_len; // path[0 .. root_len) is the directory that must not be left; 0: path was configured
-    char *target; // where a link that was configured itself leads, owned; NULL: it is none
+    bool hashed;     // in by_key
+    char *key;       // "name/type/size", owned; NULL where the name is not valid
+    char *path;      // absolute, owned
+    size_t root_len; // path[0 .. root_len) is the directory that must not be left
+    char *
+        target; // of a file that was configured itself: its real path, owned; NULL: below a directory
     ShareState state;
     int error;
     uint64_t size;
@@ -116,11 +117,13 @@ static int add_key(ShareTable *table, Share *share) {
     if (!share->key)
         return -ENOMEM;
     HASH_FIND_STR(table->by_key, share->key, other);
-    if (other)
+    if (other) {
         share->state = SHARE_DUPLICATE;
-    else
-        HASH_ADD_KEYPTR(hh, table->by_key, share->key, strlen(share->key), share);
-    return 0;
+        return 0;
+    }
+    share->hashed = true;
+    HASH_ADD_KEYPTR(hh, table->by_key, share->key, strlen(share->key), share);
+    return share->hashed ? 0 : -ENOMEM;
 }
 
 // One file, or what stands where one was configured (`error` says why it is none).
@@ -157,7 +160,7 @@ static int add_entry(ShareTable *table, const char *path, size_t root_len, const
         table->offered++;
     r = table_append(table, share);
     if (r < 0) {
-        if (share->key && share->state != SHARE_DUPLICATE)
+        if (share->hashed)
             HASH_DEL(table->by_key, share);
         return r;
     }
@@ -220,9 +223,17 @@ static int scan_directory(ShareTable *table, const char *root, const StringList 
     return r;
 }
 
+// A link that was configured itself may lead anywhere: to where it leads now, not to where somebody may
+// point it later.
+static int pin_target(Share *share) {
+    share->target = realpath(share->path, NULL);
+    return share->target ? 0 : -errno;
+}
+
 static int scan_path(ShareTable *table, const char *path, const StringList *excludes,
                      size_t limit) {
     struct stat st;
+    int r;
 
     if (stat(path, &st) < 0)
         return add_entry(table, path, 0, NULL, errno, limit);
@@ -230,7 +241,8 @@ static int scan_path(ShareTable *table, const char *path, const StringList *excl
         return scan_directory(table, path, excludes, limit);
     if (!S_ISREG(st.st_mode))
         return add_entry(table, path, 0, NULL, EINVAL, limit);
-    return add_entry(table, path, 0, &st, readable_error(path), limit);
+    r = add_entry(table, path, 0, &st, readable_error(path), limit);
+    return r < 0 ? r : pin_target(table->items[table->count - 1]);
 }
 
 int share_table_scan(const StringList *paths, const StringList *excludes, size_t limit,
@@ -311,9 +323,11 @@ enum {
     OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 };
 
-static int open_below_root(const Share *share) {
-    _cleanup_free_ char *root = strndup(share->path, share->root_len);
-    const char *relative = share->path + share->root_len;
+// path[0 .. root_len) is the directory that must not be left. No link is followed below it: the walk
+// has followed none.
+static int open_below(const char *path, size_t root_len) {
+    _cleanup_free_ char *root = strndup(path, MAX(root_len, (size_t) 1));
+    const char *relative = path + root_len;
     _cleanup_close_ int dir_fd = -EBADF;
 
     if (!root)
@@ -324,15 +338,14 @@ static int open_below_root(const Share *share) {
     return dir_fd < 0 ? -errno : open_beneath(dir_fd, relative, OPEN_FLAGS, 0);
 }
 
-// A file that the administrator has named may be a link to wherever.
-static int open_configured(const Share *share) {
-    int fd = open(share->path, OPEN_FLAGS);
-
-    return fd < 0 ? -errno : fd;
+static int open_share(const Share *share) {
+    if (share->target)
+        return open_below(share->target, strrchr(share->target, '/') - share->target);
+    return open_below(share->path, share->root_len);
 }
 
 int share_open(const Share *share) {
-    _cleanup_close_ int fd = share->root_len > 0 ? open_below_root(share) : open_configured(share);
+    _cleanup_close_ int fd = open_share(share);
     struct stat st;
 
     if (fd < 0)

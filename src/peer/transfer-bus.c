@@ -165,7 +165,7 @@ static void on_removed(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     Peer *peer = userdata;
 
-    transfer->hook_data = sd_bus_track_unref(transfer->hook_data);
+    transfer->hook_data = sd_bus_slot_unref(transfer->hook_data);
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
@@ -174,22 +174,38 @@ static void on_removed(Transfer *transfer, void *userdata) {
                               "uos", transfer->id, path, transfer_state_name(result));
 }
 
-static int on_caller_gone(sd_bus_track *track _unused_, void *userdata) {
-    transfer_cancel(userdata);
-    return 1; // 0 would queue the track again, and sd-bus does nothing else while its queue holds one
+// Anybody on the bus may send a signal of this name to us; only the bus sends it as itself. (sd_bus_track
+// does not look.)
+static int on_caller_gone(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
+    const char *sender = sd_bus_message_get_sender(message);
+
+    if (sender && strcmp(sender, "org.freedesktop.DBus") == 0)
+        transfer_cancel(userdata);
+    return 0;
 }
 
 int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
-    _cleanup_(sd_bus_track_unrefp) sd_bus_track *track = NULL;
+    sd_bus *bus = sd_bus_message_get_bus(call);
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+    const char *caller = sd_bus_message_get_sender(call);
+    char match[256];
     int r;
 
-    r = sd_bus_track_new(sd_bus_message_get_bus(call), &track, on_caller_gone, transfer);
+    if (!caller)
+        return 0; // a direct connection: there are no names
+    snprintf(match, sizeof(match),
+             "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+             "member='NameOwnerChanged',arg0='%s'",
+             caller);
+    r = sd_bus_add_match(bus, &slot, match, on_caller_gone, transfer);
     if (r < 0)
         return r;
-    r = sd_bus_track_add_sender(track, call);
+    // It may have gone before the match was there.
+    r = sd_bus_get_name_creds(bus, caller, 0, &creds);
     if (r < 0)
         return r;
-    transfer->hook_data = TAKE_PTR(track);
+    transfer->hook_data = TAKE_PTR(slot);
     return 0;
 }
 

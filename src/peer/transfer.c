@@ -93,29 +93,34 @@ Transfer *transfer_find(TransferTable *table, uint32_t id) {
     return NULL;
 }
 
-// Makes room by letting go of the one that ended first.
-static bool make_room(TransferTable *table) {
+static void let_go(Transfer *transfer) {
+    transfer_remove(transfer);
+    transfer->ops->free(transfer);
+}
+
+// Lets go of the one that ended first. False: none has ended.
+static bool let_go_oldest(TransferTable *table) {
     Transfer *transfer, *oldest = NULL;
 
-    if (table->count < TRANSFERS_MAX)
-        return true;
     TAILQ_FOREACH (transfer, &table->list, link)
         if (transfer_state_is_final(transfer->state) &&
             (!oldest || transfer->ended < oldest->ended))
             oldest = transfer;
     if (!oldest)
         return false;
-    transfer_remove(oldest);
-    oldest->ops->free(oldest);
+    let_go(oldest);
     return true;
 }
 
 int transfer_add(TransferTable *table, Transfer *transfer) {
-    if (!make_room(table))
+    if (table->lingering > LINGERING_MAX)
+        let_go_oldest(table);
+    if (table->count >= TRANSFERS_MAX && !let_go_oldest(table))
         return -EMFILE;
     transfer->table = table;
     transfer->id = table->next_id++;
     transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
+    table->lingering += transfer_state_is_final(transfer->state);
     TAILQ_INSERT_TAIL(&table->list, transfer, link);
     if (table->count++ == 0) {
         (void) sd_event_source_set_time_relative(table->tick, TICK_USEC);
@@ -135,6 +140,7 @@ void transfer_remove(Transfer *transfer) {
         table->hooks.on_removed(transfer, table->hooks.userdata);
     TAILQ_REMOVE(&table->list, transfer, link);
     table->count--;
+    table->lingering -= transfer_state_is_final(transfer->state);
     transfer->table = NULL;
 }
 
@@ -161,6 +167,8 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     transfer->reported = transfer->moved;
     transfer->state = state;
     transfer->ended = time_monotonic();
+    if (transfer->table)
+        transfer->table->lingering++;
     transfer->error = error;
     if (format) {
         va_start(ap, format);

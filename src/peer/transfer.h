@@ -23,6 +23,8 @@ enum {
     // At once, both directions, the lingering included. Uploads and downloads have limits of their own
     // below this, so that strangers who fetch cannot keep the user from fetching.
     TRANSFERS_MAX = 16384,
+    // Of those, that have ended: what strangers fetch in a second must not fill a reply on D-Bus.
+    LINGERING_MAX = 256,
 };
 #define TRANSFER_LINGER_USEC (10 * USEC_PER_SEC)
 
@@ -90,6 +92,7 @@ struct TransferTable {
     sd_event_source *tick; // on while there is any transfer
     TAILQ_HEAD(, Transfer) list;
     size_t count;
+    size_t lingering; // of these, ended
     uint32_t next_id;
     TransferHooks hooks;
 };

@@ -122,6 +122,15 @@ static void free_transfer(Transfer *transfer) {
 
 static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer};
 
+static bool queue_is_full(const UploadServer *server, const IpAddress *address) {
+    const Upload *upload;
+    size_t n = 0;
+
+    TAILQ_FOREACH (upload, &server->waiting, link)
+        n += address_equal(&upload->transfer.remote.address, address);
+    return server->waiting_count >= UPLOADS_WAITING_MAX || n >= UPLOADS_WAITING_PER_ADDRESS_MAX;
+}
+
 // The request was for something that is shared: from here on it is a transfer.
 static int enter_transfer(Upload *upload, const Share *share, int file_fd) {
     const Record record = share_record(share);
@@ -130,14 +139,14 @@ static int enter_transfer(Upload *upload, const Share *share, int file_fd) {
     int r;
 
     upload->file_fd = file_fd;
-    if (server->waiting_count >= UPLOADS_WAITING_MAX)
+    if (queue_is_full(server, &upload->stream.remote.address))
         return -EBUSY;
     transfer->ops = &transfer_ops;
     transfer->direction = TRANSFER_UPLOAD;
     transfer->state = TRANSFER_WAITING;
     transfer->size = record.size;
     transfer->remote = upload->stream.remote;
-    transfer->path = strdup(share_path(share));
+    transfer->path = text_valid(share_path(share));
     if (!transfer->path)
         return -ENOMEM;
     snprintf(transfer->text.name, sizeof(transfer->text.name), "%s", record.name);

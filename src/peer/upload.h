@@ -15,7 +15,8 @@
 
 enum {
     REQUESTS_MAX = 4096, // connections that have not said what they want; the oldest make room
-    UPLOADS_WAITING_MAX = 1024, // for a slot
+    UPLOADS_WAITING_MAX = 1024,                                // for a slot
+    UPLOADS_WAITING_PER_ADDRESS_MAX = UPLOADS_WAITING_MAX / 2, // one host leaves room for others
 };
 
 TAILQ_HEAD(UploadList, Upload);

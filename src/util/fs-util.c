@@ -13,7 +13,7 @@ int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
     const struct open_how how = {
         .flags = (unsigned) flags | O_CLOEXEC,
         .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
     };
     long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Opens `path` below dir_fd without ever leaving that directory: no "..", no symlink out of it, no
-// magic link (openat2(2), RESOLVE_BENEATH). Returns an fd or -errno.
+// Opens `path` below dir_fd without ever leaving that directory: no "..", no symlink at all
+// (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). Returns an fd or -errno.
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
 
 // Whether `bytes` more fit the file system of fd: 0, -ENOSPC, or -errno. *ret_free = what is free.

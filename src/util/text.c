@@ -86,6 +86,12 @@ char *text_escape(const char *text, size_t len) {
     return escaped;
 }
 
+char *text_valid(const char *text) {
+    size_t len = strlen(text);
+
+    return text_is_utf8(text, len) ? strdup(text) : text_escape(text, len);
+}
+
 // uc_width() is -1 for controls, which nothing that is shown still holds.
 static size_t char_width(ucs4_t c) {
     int width = uc_width(c, "UTF-8");

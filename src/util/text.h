@@ -17,6 +17,9 @@ bool text_has_control(const char *text, size_t len);
 // overrides, backslashes and bytes that are not UTF-8 become \xNN. Caller frees; NULL = no memory.
 char *text_escape(const char *text, size_t len);
 
+// A copy that is valid UTF-8: the text itself, or text_escape() of it. Caller frees; NULL = no memory.
+char *text_valid(const char *text);
+
 // Terminal columns of valid UTF-8.
 size_t text_width(const char *text);
 

@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+import pytest
+
 DEADLINE = 30  # seconds; a test that is right never gets near it
 STEP = 0.02  # between two looks at something that cannot be waited for
 
@@ -283,8 +285,10 @@ def error_name(bus, name, path, interface, method, *args):
 
 def as_user(uid):
     """What to put before a command to run it as somebody else."""
-    if uid is None or uid == os.geteuid():
+    if uid is None:
         return []
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
     return ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
 
 

@@ -382,12 +382,18 @@ def test_the_daemon_dies_under_a_download(stuck, out):
     assert os.listdir(out) == []
 
 
-def test_p2pctl_dies_under_a_download(stuck, out):
-    """kill -9: the name is not there; what remains is a .part, which the next one takes over."""
+def test_p2pctl_dies_under_a_download(world, stuck, out):
+    """kill -9: the transfer ends, and the name is not there; what remains is a .part, which the next one
+    takes over."""
     process = start_download(stuck, out, "slow.bin")
     wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
     process.kill()
+    wait_for(lambda: [t["State"] for t in stuck.transfers().values()] == ["cancelled"], "the transfer to end")
     assert os.listdir(out) == ["slow.bin.part"]
+    source = world.server(fake_source(b"FILE: whole"))
+    stuck.answers["slow.bin"] = found(("bin", 5, source.port))
+    check(stuck.ctl("download", "slow.bin", cwd=out), 0)
+    assert os.listdir(out) == ["slow.bin"] and (out / "slow.bin").read_bytes() == b"whole"
 
 
 def test_two_downloads_to_one_place(stuck, out):

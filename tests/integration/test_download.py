@@ -341,7 +341,8 @@ def test_a_stale_size(world, ft, pair):
 
 def test_a_file_that_vanishes(world, ft, pair):
     path = world.file("gone.txt")
-    owner, peer = pair(path, world.file("other.txt"))
+    world.file("other.txt")
+    owner, peer = pair(path.parent)
     ft.wait_lookup("gone.txt")
     path.unlink()
     check_failed(peer.download("gone.txt"), "NoSource")
@@ -477,17 +478,20 @@ def test_cancel_while_bytes_come(world, fake):
     transfer.cancel()
     assert transfer.wait()["State"] == "cancelled"
     nothing_left(fake)
-    wait_for(lambda: fake.fds() == before, "the descriptors to be closed")
+    wait_for(lambda: fake.fds() == before, "the descriptors to be closed", deadline=5)
 
 
 def test_cancel_while_connecting(world, fake):
     source = world.server(ScriptedServer(silent))
     fake.answers["f.bin"] = found(("bin", 10, source.port))
+    before = fake.fds()
     transfer = fake.download("f.bin")
     transfer.wait("connecting")
     transfer.cancel()
     assert transfer.wait()["State"] == "cancelled"
     nothing_left(fake)
+    # At once, not when the transfer is forgotten.
+    wait_for(lambda: fake.fds() == before, "the descriptors to be closed", deadline=5)
 
 
 def test_cancel_while_searching(world, fake):

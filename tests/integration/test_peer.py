@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The peer: joining and coming back, what it shares, reloads, and FileTrackers of others."""
 
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -560,6 +561,18 @@ def test_an_ft_that_closes_after_each_answer(world, bus):
         assert peer.search("none") == []
     peer.joined()
     assert ft.connections >= 8
+
+
+@pytest.mark.parametrize("framing", ["line", "raw"])
+def test_searches_that_a_session_did_not_answer(world, bus, framing):
+    """Several were asked at once, FT answers one and closes: the others are asked again."""
+    answers = {f"f{i}": found(("txt", 11, 7100 + i)) if framing == "line" else
+               f"FOUND: <f{i},127.0.0.1,{7100 + i},.txt,05/03/2020,11>" for i in range(4)}
+    ft = world.server(FakeFt(answers, framing=framing, once=True))
+    peer = world.peer(ft, bus=bus, dialect=framing).joined()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        replies = list(pool.map(peer.search, answers))
+    assert [[r[5] for r in reply] for reply in replies] == [[7100 + i] for i in range(4)]
 
 
 def test_a_raw_ft_that_closes_after_each_answer(world, bus):
