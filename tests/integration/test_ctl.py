@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, content, ctl, ctl_argv, fake_source,
+from harness import (PEER, TRANSFER, DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, content, ctl, ctl_argv, fake_source,
                      found, record, silent, wait_for)
 
 TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
@@ -394,6 +394,24 @@ def test_p2pctl_dies_under_a_download(world, stuck, out):
     stuck.answers["slow.bin"] = found(("bin", 5, source.port))
     check(stuck.ctl("download", "slow.bin", cwd=out), 0)
     assert os.listdir(out) == ["slow.bin"] and (out / "slow.bin").read_bytes() == b"whole"
+
+
+def test_forged_signals(stuck, out):
+    """Any user may send signals to anybody: none of them ends a download, or makes half a file a whole one."""
+    process = start_download(stuck, out, "slow.bin")
+    path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
+    names = stuck.bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
+    for name in [name for name in names if name.startswith(":")]:
+        stuck.bus.busctl("emit", f"--destination={name}", path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                         "sa{sv}as", TRANSFER, 2, "State", "s", "done", "Size", "t", 50_000, 0, uid=NOBODY)
+        stuck.bus.busctl("emit", f"--destination={PEER}", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                         "NameOwnerChanged", "sss", name, name, "", uid=NOBODY)
+    assert stuck.transfers()[path]["State"] == "active"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.popen.wait(0.5)
+    assert os.listdir(out) == ["slow.bin.part"]
+    process.signal(signal.SIGINT)
+    process.wait()
 
 
 def test_two_downloads_to_one_place(stuck, out):
