@@ -333,3 +333,18 @@ def test_callers_that_vanish(world):
         caller.kill()
         caller.wait()
     assert slow.state == "joined"
+
+
+def test_more_shares_than_a_message_holds(world, ft, tmp_path):
+    """The bus would end the connection of a daemon whose reply is too long."""
+    deep = tmp_path / "share" / "/".join(["d" * 200] * 15)
+    deep.mkdir(parents=True)
+    for number in range(3000):
+        (deep / f"{number:04}").touch()
+    peer = world.peer(ft, [tmp_path / "share"])
+    shares = peer.wait_share("…", "omitted") or peer.get("Shares")
+    assert 1000 < len(shares) < 3000
+    assert shares[0][0] == str(deep / "0000")
+    omitted = 3000 - (len(shares) - 1)
+    assert shares[-1][3] == f"{omitted} more files are shared; this list is full"
+    assert "more files are shared" in peer.ctl("shares").stdout
