@@ -191,7 +191,9 @@ int target_open(Target *target) {
     bool busy = false;
     int r = -EAGAIN;
 
-    if (asprintf(&part, "%s%s.part", target->directory, target->name) < 0) {
+    // A name that fills NAME_MAX leaves no room for the suffix: its end gives way.
+    if (asprintf(&part, "%s%.*s.part", target->directory, (int) (NAME_MAX - strlen(".part")),
+                 target->name) < 0) {
         part = NULL;
         fail_memory();
         return -ENOMEM;

@@ -41,6 +41,7 @@ static int parse_argv(int argc, char *argv[], const char *name, const char *help
     };
     int c;
 
+    argv[0] = (char *) name; // getopt_long() begins its messages with it
     while ((c = getopt_long(argc, argv, "c:vh", long_options, NULL)) >= 0)
         switch (c) {
         case 'c':

@@ -28,6 +28,8 @@ static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
 // the last.
 static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
 static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
+// In RAW, where LINE has just been refused: a program that answers at all answers soon.
+static const uint64_t RAW_ANSWER_USEC = 5 * USEC_PER_SEC;
 // FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
 static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
 
@@ -48,7 +50,8 @@ typedef struct Download {
     size_t source_count, source_next;
     Record record; // the file, with strings in transfer.text
     Stream stream;
-    bool raw; // this source is being asked in the seed authors' way
+    bool raw;     // this source is being asked in the seed authors' way
+    bool refused; // because it has refused the other one
     bool quiet;
     char *last_error; // of the last source that failed; owned
     DownloadTarget target;
@@ -140,7 +143,7 @@ static void on_moved(Move *move) {
     } else if (r < 0) {
         note_failure(download, source_error(r == -EPROTO ? -ENODATA : r));
         transfer->moved = 0;
-        download->raw = false;
+        download->raw = download->refused = false;
         try_next(download);
     } else {
         r = download_target_commit(&download->target);
@@ -187,7 +190,9 @@ static int on_connected(Stream *stream) {
                          download->raw ? &record_syntax_authors : &record_syntax_own);
     if (r < 0)
         return r;
-    return stream_set_timeout(stream, last ? LAST_ANSWER_USEC : ANSWER_USEC);
+    return stream_set_timeout(stream, download->refused ? RAW_ANSWER_USEC
+                                      : last            ? LAST_ANSWER_USEC
+                                                        : ANSWER_USEC);
 }
 
 static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
@@ -222,11 +227,9 @@ static void on_closed(Stream *stream, int error) {
 
     note_failure(download, source_error(error == 0 ? -EPROTO : error));
     // It may be a program that knows only its own way of writing a request.
-    if (refused && !download->raw) {
-        download->raw = true;
+    download->raw = download->refused = refused && !download->raw;
+    if (download->refused)
         download->source_next--;
-    } else
-        download->raw = false;
     try_next(download);
 }
 

@@ -137,7 +137,7 @@ FileHeaderResult file_header_parse(const char *data, size_t len, bool last, File
     if (len > word && (data[word] == ' ' || data[word] == '\n')) {
         header.longest = word + 1;
         header.white_space[0] = data[word];
-        header.allowed |= 1 << 1;
+        header.allowed = 1 << 1;
         if (len > word + 1 && data[word] == ' ' && data[word + 1] == '\n') {
             header.longest = word + 2;
             header.white_space[1] = data[word + 1];

@@ -51,7 +51,9 @@ int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax
 
 // B's answer: "FILE: " and then exactly `size` bytes. Programs disagree about white space behind the
 // colon, and a file may itself begin with white space: which of it is header can be known only when
-// the bytes are counted. These are the lengths that the header may have.
+// the bytes are counted. These are the lengths that the header may have. White space right behind the colon
+// is always the header's: a "FILE:" before a file that begins with a space is rarer than an answer that was
+// cut off one byte early, and must not make that one look whole.
 typedef struct FileHeader {
     size_t longest;      // bytes of the longest header that fits what arrived
     unsigned allowed;    // bit n: a header of strlen("FILE:") + n bytes is possible, n = 0..2

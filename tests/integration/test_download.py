@@ -603,3 +603,13 @@ def test_a_record_of_our_ft(world, ft, peer):
     with ft.join(record("f", "bin", len(data), source.port)):
         check_done(peer.download("f.bin"), "f.bin", data)
     assert source.requests == [b"DOWNLOAD: f, bin, 1234\n"]
+
+
+def test_one_byte_short(world, fake):
+    """An answer that ends one byte early is no file behind a shorter header."""
+    data = content(1000)
+    source = world.server(fake_source(b"FILE: " + data[:-1]))
+    fake.answers["f.bin"] = found(("bin", len(data), source.port))
+    ended = fake.download("f.bin").wait("failed")
+    assert ended["Error"] == ERROR + "NoSource" and "sent less" in ended["ErrorMessage"]
+    assert os.listdir(fake.downloads) == []
