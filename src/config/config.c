@@ -18,15 +18,6 @@ void string_list_clear(StringList *list) {
     *list = (StringList){};
 }
 
-bool string_list_equal(const StringList *a, const StringList *b) {
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
-}
-
 int config_parse_number(const ConfigKey *key, const char *value, void *field) {
     return parse_u64_range(value, key->min, key->max, field);
 }

@@ -31,7 +31,6 @@ typedef struct StringList {
     size_t count;
 } StringList;
 void string_list_clear(StringList *list);
-bool string_list_equal(const StringList *a, const StringList *b);
 
 int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
 int config_parse_string(const ConfigKey *key, const char *value, void *field); // char *, owned

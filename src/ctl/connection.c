@@ -56,8 +56,6 @@ int ctl_connect(Ctl *ctl) {
         connection_failed(ctl, r);
         return r;
     }
-    // Where a polkit agent runs, it may ask for a password instead of a plain refusal.
-    (void) sd_bus_set_allow_interactive_authorization(ctl->bus, true);
     return 0;
 }
 

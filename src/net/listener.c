@@ -56,7 +56,7 @@ static void log_accept_error(Listener *listener, int error) {
     uint64_t suppressed;
 
     if (log_limit_pass(&listener->limit, &suppressed))
-        log_warning("Cannot accept a connection: %s (%" PRIu64 " more such messages held back)",
+        log_warning("Cannot accept a connection: %s (%" PRIu64 " such messages were not logged)",
                     strerror(error), suppressed);
 }
 

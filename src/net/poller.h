@@ -3,7 +3,7 @@
 
 // One inner epoll for the busy sockets, a single source of the sd-event loop. sd-event dispatches one
 // source per epoll_wait(); with many ready sockets that costs several times the work itself
-// (shared measurements: a third of the throughput at 256 downloads). Here each wake-up drains a batch.
+// (in a prototype, two and a half times the CPU at 256 downloads). Here each wake-up drains a batch.
 
 #include <stdint.h>
 #include <systemd/sd-event.h>

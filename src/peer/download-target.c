@@ -14,7 +14,7 @@ static const char part_suffix[] = ".part";
 
 int download_target_open(DownloadTarget *target, const char *directory, const char *name) {
     _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
-    struct stat st;
+    struct stat st, now;
 
     if (strlen(name) > NAME_BYTES_MAX)
         return -ENAMETOOLONG;
@@ -34,6 +34,10 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
     // A FIFO, or a hard link to something that is not ours to empty.
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
+    // Between our open and our lock another download may have given it its name.
+    if (fstatat(dir_fd, target->part, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != st.st_ino ||
+        now.st_dev != st.st_dev)
+        return -EWOULDBLOCK;
     if (ftruncate(fd, 0) < 0)
         return -errno;
     snprintf(target->name, sizeof(target->name), "%s", name);

@@ -92,7 +92,7 @@ static void finish_local(Download *download, int error) {
     _cleanup_free_ char *message = NULL;
 
     if (asprintf(&message, "cannot write %s: %s", download->transfer.path ?: "the destination",
-                 strerror(-error)) < 0)
+                 error == -EWOULDBLOCK ? "another download is writing it" : strerror(-error)) < 0)
         message = NULL;
     finish(download, TRANSFER_FAILED, name, message ?: strerror(-error));
 }
@@ -190,6 +190,7 @@ static int on_connected(Stream *stream) {
                          download->raw ? &record_syntax_authors : &record_syntax_own);
     if (r < 0)
         return r;
+    transfer_set_state(&download->transfer, TRANSFER_WAITING); // for a slot there, perhaps
     return stream_set_timeout(stream, download->refused ? RAW_ANSWER_USEC
                                       : last            ? LAST_ANSWER_USEC
                                                         : ANSWER_USEC);
@@ -273,6 +274,10 @@ static void try_next(Download *download) {
     fail_without_source(download);
 }
 
+static bool has_filter(const Download *download) {
+    return download->has_type || download->has_size || download->has_address || download->has_port;
+}
+
 static bool matches(const Download *download, const Record *record) {
     return (!download->has_type || strcasecmp(download->type, record->type) == 0) &&
            (!download->has_size || download->size == record->size) &&
@@ -337,7 +342,7 @@ static void begin(Download *download) {
 static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
     Download *download = userdata;
-    char message[NAME_BYTES_MAX + 64];
+    char message[NAME_BYTES_MAX + 128];
 
     download->search = NULL;
     if (r >= 0)
@@ -349,8 +354,12 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
     } else if (r < 0) {
         finish(download, TRANSFER_FAILED, BUS_ERROR_NO_ANSWER, strerror(-r));
     } else if (download->source_count == 0) {
-        snprintf(message, sizeof(message), "nobody%s shares \"%s\"%s", n > 0 ? " else" : "",
-                 download->file_name, n > 0 ? " as asked for" : "");
+        snprintf(message, sizeof(message),
+                 n == 0 ? "nobody shares \"%s\""
+                 : has_filter(download)
+                     ? "nobody shares \"%s\" with that type, size, address or port"
+                     : "only this peer shares \"%s\"",
+                 download->file_name);
         finish(download, TRANSFER_FAILED, BUS_ERROR_NOT_FOUND, message);
     } else
         begin(download);
@@ -392,7 +401,7 @@ bool download_destination_ok(int fd) {
     if (flags < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     // O_APPEND would ignore the offsets that we write at.
-    return (flags & O_ACCMODE) != O_RDONLY && !(flags & (O_APPEND | O_PATH));
+    return (flags & O_ACCMODE) == O_RDWR && !(flags & (O_APPEND | O_PATH));
 }
 
 static size_t count_downloads(const TransferTable *table) {

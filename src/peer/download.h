@@ -14,7 +14,7 @@ typedef struct DownloadFilter {
     const uint16_t *port;
 } DownloadFilter;
 
-// Whether a caller's descriptor will do as a destination: a regular file, open for writing.
+// Whether a caller's descriptor will do as a destination: a regular file, open for reading and writing.
 bool download_destination_ok(int fd);
 
 // Starts a download of `file_name` (valid). `destination` >= 0: the caller's own file

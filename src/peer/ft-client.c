@@ -87,14 +87,21 @@ const char *ft_state_name(FtState state) {
 
 static void set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
 
+static bool is_trying(FtState state) {
+    return state == FT_WAITING || state == FT_RESOLVING || state == FT_CONNECTING ||
+           state == FT_GREETING;
+}
+
 static void set_state(FtClient *client, FtState state, const char *format, ...) {
+    bool still_trying = is_trying(client->state) && is_trying(state);
     va_list ap;
 
     va_start(ap, format);
     vsnprintf(client->reason, sizeof(client->reason), format, ap);
     va_end(ap);
     client->state = state;
-    client->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+    if (!still_trying)
+        client->since = (uint64_t) time(NULL) * USEC_PER_SEC;
     if (client->hooks.on_state)
         client->hooks.on_state(client->hooks.userdata);
 }

@@ -162,7 +162,8 @@ static int start_download(Peer *peer, const char *name, const DownloadOptions *o
             return -errno;
         if (!download_destination_ok(destination))
             return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
-                                    "destination: not a regular file that is open for writing");
+                                    "destination: not a regular file that is open for reading and "
+                                    "writing");
     }
     r = download_start(peer, name, &options->filter, destination, ret);
     if (r == -ENOTCONN)
@@ -268,7 +269,10 @@ static void explain(const Share *share, bool joined, char *text, size_t size) {
         break;
     case SHARE_UNREADABLE:
     case SHARE_VANISHED:
-        snprintf(text, size, "%s", strerror(share_error(share)));
+        snprintf(text, size, "%s",
+                 share_error(share) == EACCES   ? "the user of p2p-peer may not read it"
+                 : share_error(share) == EINVAL ? "neither a file nor a directory"
+                                                : strerror(share_error(share)));
         break;
     case SHARE_DUPLICATE:
         snprintf(text, size, "another shared file has the same name and size");

@@ -149,7 +149,7 @@ static void publish(Peer *peer) {
 }
 
 static void log_shares(const Peer *peer) {
-    size_t counts[_SHARE_STATE_COUNT] = {};
+    size_t counts[_SHARE_STATE_COUNT] = {}, impossible;
 
     for (size_t i = 0; i < share_table_count(peer->shares); i++) {
         const Share *share = share_table_at(peer->shares, i);
@@ -158,11 +158,10 @@ static void log_shares(const Peer *peer) {
         if (share_state(share) == SHARE_UNREADABLE || share_state(share) == SHARE_VANISHED)
             log_debug("Not shared: %s: %s", share_path(share), strerror(share_error(share)));
     }
-    log_info("%zu files are shared: %zu to be published, %zu more than FT keeps of a peer, %zu "
-             "cannot be (p2pctl shares says why)",
-             counts[SHARE_OFFERED] + counts[SHARE_LIMIT], counts[SHARE_OFFERED],
-             counts[SHARE_LIMIT],
-             share_table_count(peer->shares) - counts[SHARE_OFFERED] - counts[SHARE_LIMIT]);
+    impossible = share_table_count(peer->shares) - counts[SHARE_OFFERED] - counts[SHARE_LIMIT];
+    log_info("Shares: %zu to publish, %zu over the limit of FT, %zu not possible%s",
+             counts[SHARE_OFFERED], counts[SHARE_LIMIT], impossible,
+             counts[SHARE_LIMIT] + impossible > 0 ? " (p2pctl shares says why)" : "");
 }
 
 static void scan_done(void *job, void *userdata) {
@@ -177,6 +176,8 @@ static void scan_done(void *job, void *userdata) {
         peer->shares = TAKE_PTR(scan->table);
         log_shares(peer);
         publish(peer);
+        if (ft_client_state(peer->ft) == FT_IDLE)
+            log_notice("Not joined: %s", ft_client_reason(peer->ft));
     }
     if (peer->scan_again) {
         peer->scan_again = false;

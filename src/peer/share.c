@@ -168,7 +168,10 @@ static int add_entry(ShareTable *table, const char *path, size_t root_len, const
     return 0;
 }
 
+// Below a directory that is shared, what is hidden is not, and nothing that is still being downloaded.
 static bool excluded(const StringList *excludes, const char *name, const char *relative) {
+    if (name[0] == '.' || fnmatch("*.part", name, 0) == 0)
+        return true;
     for (size_t i = 0; i < excludes->count; i++)
         if (fnmatch(excludes->items[i], name, 0) == 0 ||
             fnmatch(excludes->items[i], relative, 0) == 0)

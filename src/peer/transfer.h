@@ -4,10 +4,10 @@
 // A transfer as others see it, upload or download: state, progress, error. Knows no D-Bus: whoever
 // wants to hear of changes sets the hooks of the table.
 //
-//   download:  searching ──► connecting ──► active ──► done
-//                  ▲  │           │ next       │
-//                  │  ▼           ▼ record     ▼
-//                  └─ (record given: begins with connecting)      failed, cancelled: from anywhere
+//   download:  searching ──► connecting ──► waiting ──► active ──► done
+//                                 ▲            │           │
+//                                 └────────────┴───────────┘ the next source
+//                                                              failed, cancelled: from anywhere
 //   upload:    waiting ──► active ──► done
 //
 // A finished transfer stays for TRANSFER_LINGER_USEC, so that its result can be read.

@@ -170,8 +170,9 @@ static void log_refusal(Upload *upload, const char *what, size_t len, const char
     if (!log_limit_pass(&upload->server->limit, &suppressed))
         return;
     endpoint_format(&upload->stream.remote, remote);
-    log_info("Refused %s the request \"%s\": %s (%" PRIu64 " more refusals held back)", remote,
-             shown ?: "", why, suppressed);
+    log_info("Refused %s the request \"%s\": %s", remote, shown ?: "", why);
+    if (suppressed > 0)
+        log_info("(%" PRIu64 " refusals before this one were not logged)", suppressed);
 }
 
 static int handle_request(Upload *upload, const char *data, size_t len) {

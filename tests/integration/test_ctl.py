@@ -125,7 +125,7 @@ def test_cancel(world, ft, peer):
     source = world.server(ScriptedServer(silent))
     wire = ft.join(record("slow", "bin", 1000, source.port))
     transfer = peer.download("slow.bin")
-    transfer.wait("connecting")
+    transfer.wait("waiting")
     check(peer.ctl("cancel", transfer.get("Id")), 0)
     assert transfer.get("State") == "cancelled"
     check(peer.ctl("cancel", 4711), 3)

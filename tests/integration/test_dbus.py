@@ -112,10 +112,10 @@ def test_not_everyone_may_cancel(world, ft, peer):
     stuck = world.server(ScriptedServer(silent))
     wire = ft.join(record("slow", "bin", 1000, stuck.port))
     transfer = peer.download("slow.bin")
-    transfer.wait("connecting", "active")
+    transfer.wait("waiting", "active")
     with pytest.raises(BusError, match="[Aa]ccess denied|[Pp]ermission denied"):
         peer.bus.call(PEER, transfer.path, TRANSFER, "Cancel", uid=NOBODY)
-    assert transfer.get("State") == "connecting"
+    assert transfer.get("State") == "waiting"
     transfer.cancel()
     assert transfer.wait()["State"] == "cancelled"
     wire.close()
@@ -317,7 +317,7 @@ def test_download_takes_what_was_asked_for(world, bus):
     for options in ({"size": 13}, {"type": "pdf"}, {"port": 9}, {"address": "192.0.2.1"}):
         end = peer.download("f", **options).wait()
         assert (end["State"], end["Error"]) == ("failed", ERROR + "NotFound")
-        assert "as asked for" in end["ErrorMessage"]
+        assert "with that type" in end["ErrorMessage"]
 
 
 def test_callers_that_vanish(world):

@@ -266,9 +266,9 @@ def test_unreadable_shares(world, ft):
             path.chmod(path.stat().st_mode | stat.S_IXOTH)
     peer.start().joined()
     shares = peer.shares()
-    assert shares[str(public / "secret.txt")][1:] == ("unreadable", "Permission denied")
-    assert shares[str(public / "locked")][1:] == ("unreadable", "Permission denied")
-    assert shares[str(public / "locked" / "inside.txt")][1:] == ("unreadable", "Permission denied")
+    assert shares[str(public / "secret.txt")][1:] == ("unreadable", "the user of p2p-peer may not read it")
+    assert shares[str(public / "locked")][1:] == ("unreadable", "the user of p2p-peer may not read it")
+    assert shares[str(public / "locked" / "inside.txt")][1:] == ("unreadable", "the user of p2p-peer may not read it")
     assert shares[str(public / "open.txt")][1] == "published"
     (public / "secret.txt").chmod(0o644)
     peer.call("Rescan", uid=uid)

@@ -70,6 +70,10 @@ static void test_walk(void **state _unused_) {
     mkdir(path("walk/deep"), 0755);
     make_file("walk/Report.TXT", "eleven byte");
     make_file("walk/README", "");
+    make_file("walk/.hidden.txt", "");
+    make_file("walk/film.mkv.part", "");
+    mkdir(path("walk/.secret"), 0755);
+    make_file("walk/.secret/key", "");
     make_file("walk/deep/a,b <c>.tar.gz", "x");
     symlink("/etc/passwd", path("walk/link.txt"));
     symlink("/etc", path("walk/linked-dir"));
@@ -95,12 +99,12 @@ static void test_exclude(void **state _unused_) {
 
     mkdir(path("ex"), 0755);
     mkdir(path("ex/private"), 0755);
-    make_file("ex/a.part", "1");
+    make_file("ex/a.draft", "1");
     make_file("ex/b.txt", "1");
     make_file("ex/private/c.txt", "12");
-    by_name = scan("ex", "*.part", 100);
+    by_name = scan("ex", "*.draft", 100);
     assert_int_equal(share_table_count(by_name), 2);
-    assert_null(share_named(by_name, "ex/a.part"));
+    assert_null(share_named(by_name, "ex/a.draft"));
     by_path = scan("ex", "private/*", 100);
     assert_int_equal(share_table_count(by_path), 2);
     assert_null(share_named(by_path, "ex/private/c.txt"));
