@@ -13,6 +13,7 @@ deps_tests=(
     "${deps_demo[@]}"
     clang clang-format libclang-rt-14-dev libcmocka-dev
     python3 python3-pytest
+    libglib2.0-bin # gdbus, which names errors
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
     libxml2-utils shellcheck
