@@ -317,6 +317,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     FtClient *client = container_of(stream, FtClient, stream);
     FrameResult result = FRAME_MESSAGE;
     size_t done = 0;
+    uint64_t now;
 
     while (result == FRAME_MESSAGE) {
         const char *text = data + done;
@@ -340,12 +341,13 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     *ret_consumed = done;
     if (eof)
         return -ESHUTDOWN;
-    if (client->state == FT_GREETING && time_monotonic() >= client->greet_deadline)
+    now = time_monotonic();
+    if (client->state == FT_GREETING && now >= client->greet_deadline)
         return -ETIMEDOUT; // bytes, and none of them HI
     if (result == FRAME_MORE_OR_QUIET)
         return stream_set_timeout(stream, SILENCE_RAW_USEC);
     if (client->state == FT_GREETING && client->quiet)
-        return stream_set_timeout(stream, client->greet_deadline - time_monotonic());
+        return stream_set_timeout(stream, client->greet_deadline - now);
     return 0;
 }
 

@@ -414,6 +414,16 @@ def test_forged_signals(stuck, out):
     process.wait()
 
 
+def test_a_part_with_another_name_is_not_emptied(other, peer, out):
+    """Somebody may have put a link there to a file that is to be lost."""
+    precious = out.parent / "precious"
+    precious.write_bytes(b"precious")
+    os.link(precious, out / "report.txt.part")
+    result = check(peer.ctl("download", "report.txt", cwd=out), 1)
+    assert "not a regular file of your own" in result.stderr
+    assert precious.read_bytes() == b"precious"
+
+
 def test_two_downloads_to_one_place(stuck, out):
     process = start_download(stuck, out, "slow.bin")
     wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")

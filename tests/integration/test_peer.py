@@ -750,3 +750,18 @@ def test_user_daemons(world):
     assert (home / "Downloads" / "report.txt").read_bytes() == b"hello body\n"
     assert bus.owner(PEER) and bus.owner(FT)
     del other
+
+
+def test_an_ft_that_says_anything_but_hi(world):
+    """Blank lines to HELLO, for ever: given up after the ten seconds that HI has, and tried again."""
+
+    def script(wire, _):
+        wire.deadline = 3600
+        wire.recv_some()
+        wire.send("\r\n")
+        wire.recv_all()
+
+    server = world.server(ScriptedServer(script))
+    peer = world.peer(server, dialect="raw")
+    server.wait_connections(2)
+    assert "FT does not answer" in peer.log
