@@ -81,6 +81,8 @@ static void finish(Download *download, TransferState state, const char *error,
     download_target_done(&download->target);
     if (state == TRANSFER_FAILED)
         log_warning("Download of %s failed: %s", download->file_name, message);
+    else if (state == TRANSFER_DONE)
+        log_info("Downloaded %s", download->file_name);
     transfer_finish(&download->transfer, state, error, message ? "%s" : NULL, message);
 }
 
