@@ -61,7 +61,7 @@ static ExitStatus hash_all(const Ctl *ctl, Merkle *merkle, char *buffer, int arg
             status = fail_errno(r, "cannot read %s", argv[i]);
             continue;
         }
-        merkle_format(&root, text);
+        merkle_hash_format(&root, text);
         if (!ctl->json) {
             print_escaped(stdout, "%s  %s", text, argv[i]);
             putchar('\n');

@@ -2,36 +2,22 @@
 
 #include "peer/mover.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "peer/move-io.h"
 #include "util/time-util.h"
 
 TAILQ_HEAD(MoveList, Move);
-typedef struct MoveList MoveList;
 
 struct Mover {
-    pthread_t thread;
-    bool running;
-    sd_event *control;
-    sd_event_source *finished_source;
-    int submitted_fd; // eventfd: control → mover
-    int finished_fd;  // eventfd: mover → control
-
-    pthread_mutex_t mutex; // guards what follows; taken twice in the life of a move
-    MoveList submitted;
-    MoveList finished;
-    bool stop;
+    LoopThread *thread;
+    struct MoveList moves; // the control loop's: all that are under way
 
     // The thread's own.
-    sd_event *event;
-    Poller *poller;
-    sd_event_source *submitted_source;
     sd_event_source *tick_source;
-    MoveList active;
+    struct MoveList active;
     MoveBuffer *buffer;
 };
 
@@ -67,19 +53,23 @@ Move *move_free(Move *move) {
     return NULL;
 }
 
+static void on_finished(LoopCall *call) {
+    Move *move = container_of(call, Move, call);
+
+    TAILQ_REMOVE(&move->mover->moves, move, link);
+    move->on_done(move);
+}
+
 static void move_finish(Move *move, int result) {
     Mover *mover = move->mover;
 
-    poller_remove(mover->poller, &move->watch);
-    TAILQ_REMOVE(&mover->active, move, link);
+    poller_remove(loop_thread_poller(mover->thread), &move->watch);
+    TAILQ_REMOVE(&mover->active, move, active);
     if (result >= 0 || move->cancelled)
         move->file_failed = false;
     move->result = result < 0 && move->cancelled ? -ECANCELED : MIN(result, 0);
-
-    pthread_mutex_lock(&mover->mutex);
-    TAILQ_INSERT_TAIL(&mover->finished, move, link);
-    pthread_mutex_unlock(&mover->mutex);
-    (void) eventfd_write(mover->finished_fd, 1);
+    move->call.run = on_finished;
+    loop_thread_reply(mover->thread, &move->call);
 }
 
 static void note_progress(Move *move) {
@@ -107,41 +97,23 @@ static void on_socket(PollWatch *watch, uint32_t events _unused_) {
     (void) move_step(container_of(watch, Move, watch));
 }
 
-static void move_start(Mover *mover, Move *move) {
+static void on_submitted(LoopCall *call) {
+    Move *move = container_of(call, Move, call);
+    Mover *mover = move->mover;
     int r;
 
     if (TAILQ_EMPTY(&mover->active)) {
         (void) sd_event_source_set_time_relative(mover->tick_source, TICK_USEC);
         (void) sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ONESHOT);
     }
-    move->mover = mover;
     move->progress = move->stall_since = time_monotonic();
-    TAILQ_INSERT_TAIL(&mover->active, move, link);
-    r = poller_add(mover->poller, &move->watch, move->socket_fd,
+    TAILQ_INSERT_TAIL(&mover->active, move, active);
+    r = poller_add(loop_thread_poller(mover->thread), &move->watch, move->socket_fd,
                    move->kind == MOVE_SEND ? EPOLLOUT : EPOLLIN, on_socket);
     if (r >= 0)
         r = move_io_begin(move);
     if (r != MOVE_IO_MORE)
         move_finish(move, r);
-}
-
-static int on_submitted(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                        void *userdata) {
-    Mover *mover = userdata;
-    MoveList list = TAILQ_HEAD_INITIALIZER(list);
-    Move *move, *next;
-    eventfd_t count;
-    bool stop;
-
-    (void) eventfd_read(fd, &count);
-    pthread_mutex_lock(&mover->mutex);
-    TAILQ_CONCAT(&list, &mover->submitted, link);
-    stop = mover->stop;
-    pthread_mutex_unlock(&mover->mutex);
-
-    TAILQ_FOREACH_SAFE(move, &list, link, next)
-    move_start(mover, move);
-    return stop ? sd_event_exit(mover->event, 0) : 0;
 }
 
 // Looks at what is there before it judges: the thread itself may have been busy, with a disk for instance.
@@ -166,7 +138,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     uint64_t now = time_monotonic();
     Move *move, *next;
 
-    TAILQ_FOREACH_SAFE(move, &mover->active, link, next)
+    TAILQ_FOREACH_SAFE(move, &mover->active, active, next)
     move_tick(move, now);
     if (!TAILQ_EMPTY(&mover->active)) {
         (void) sd_event_source_set_time_relative(source, TICK_USEC);
@@ -175,125 +147,49 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     return 0;
 }
 
-static void *thread_main(void *arg) {
-    Mover *mover = arg;
-
-    (void) sd_event_loop(mover->event);
-    return NULL;
-}
-
-static int on_finished(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                       void *userdata) {
-    Mover *mover = userdata;
-    MoveList list = TAILQ_HEAD_INITIALIZER(list);
-    Move *move, *next;
-    eventfd_t count;
-
-    (void) eventfd_read(fd, &count);
-    pthread_mutex_lock(&mover->mutex);
-    TAILQ_CONCAT(&list, &mover->finished, link);
-    pthread_mutex_unlock(&mover->mutex);
-    TAILQ_FOREACH_SAFE(move, &list, link, next)
-    move->on_done(move);
-    return 0;
-}
-
-static int mover_set_up_thread(Mover *mover) {
-    int r;
-
-    mover->buffer = move_buffer_new();
-    if (!mover->buffer)
-        return -ENOMEM;
-    r = sd_event_new(&mover->event);
-    if (r < 0)
-        return r;
-    r = poller_new(mover->event, &mover->poller);
-    if (r < 0)
-        return r;
-    r = sd_event_add_io(mover->event, &mover->submitted_source, mover->submitted_fd, EPOLLIN,
-                        on_submitted, mover);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time_relative(mover->event, &mover->tick_source, CLOCK_MONOTONIC, TICK_USEC,
-                                   TICK_USEC / 10, on_tick, mover);
-    return r < 0 ? r : sd_event_source_set_enabled(mover->tick_source, SD_EVENT_OFF);
-}
-
-int mover_new(sd_event *event, const char *name, Mover **ret) {
+int mover_new(LoopThread *thread, Mover **ret) {
     _cleanup_(mover_freep) Mover *mover = NULL;
     int r;
 
     mover = calloc(1, sizeof(*mover));
     if (!mover)
         return -ENOMEM;
-    TAILQ_INIT(&mover->submitted);
-    TAILQ_INIT(&mover->finished);
+    TAILQ_INIT(&mover->moves);
     TAILQ_INIT(&mover->active);
-    pthread_mutex_init(&mover->mutex, NULL);
-    mover->control = sd_event_ref(event);
-    mover->submitted_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    mover->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (mover->submitted_fd < 0 || mover->finished_fd < 0)
-        return -errno;
-    r = sd_event_add_io(event, &mover->finished_source, mover->finished_fd, EPOLLIN, on_finished,
-                        mover);
+    mover->thread = thread;
+    mover->buffer = move_buffer_new();
+    if (!mover->buffer)
+        return -ENOMEM;
+    r = sd_event_add_time_relative(loop_thread_event(thread), &mover->tick_source, CLOCK_MONOTONIC,
+                                   TICK_USEC, TICK_USEC / 10, on_tick, mover);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(mover->tick_source, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    r = mover_set_up_thread(mover);
-    if (r < 0)
-        return r;
-    r = -pthread_create(&mover->thread, NULL, thread_main, mover);
-    if (r < 0)
-        return r;
-    mover->running = true;
-    (void) pthread_setname_np(mover->thread, name);
     *ret = TAKE_PTR(mover);
     return 0;
 }
 
-static void list_free(MoveList *list) {
-    Move *move, *next;
-
-    TAILQ_FOREACH_SAFE(move, list, link, next)
-    move_free(move);
-}
-
 Mover *mover_free(Mover *mover) {
-    Move *move;
+    Move *move, *next;
 
     if (!mover)
         return NULL;
-    if (mover->running) {
-        pthread_mutex_lock(&mover->mutex);
-        mover->stop = true;
-        pthread_mutex_unlock(&mover->mutex);
-        (void) eventfd_write(mover->submitted_fd, 1);
-        pthread_join(mover->thread, NULL);
-    }
-    TAILQ_FOREACH (move, &mover->active, link)
-        poller_remove(mover->poller, &move->watch);
-    list_free(&mover->active);
-    list_free(&mover->submitted);
-    list_free(&mover->finished);
+    TAILQ_FOREACH (move, &mover->active, active)
+        poller_remove(loop_thread_poller(mover->thread), &move->watch);
+    TAILQ_FOREACH_SAFE(move, &mover->moves, link, next)
+    move_free(move);
     sd_event_source_disable_unref(mover->tick_source);
-    sd_event_source_disable_unref(mover->submitted_source);
-    poller_free(mover->poller);
-    sd_event_unref(mover->event);
-    sd_event_source_disable_unref(mover->finished_source);
-    sd_event_unref(mover->control);
-    close_fd(mover->submitted_fd);
-    close_fd(mover->finished_fd);
-    pthread_mutex_destroy(&mover->mutex);
     move_buffer_free(mover->buffer);
     free(mover);
     return NULL;
 }
 
 void mover_submit(Mover *mover, Move *move) {
-    pthread_mutex_lock(&mover->mutex);
-    TAILQ_INSERT_TAIL(&mover->submitted, move, link);
-    pthread_mutex_unlock(&mover->mutex);
-    (void) eventfd_write(mover->submitted_fd, 1);
+    move->mover = mover;
+    move->call.run = on_submitted;
+    TAILQ_INSERT_TAIL(&mover->moves, move, link);
+    loop_thread_call(mover->thread, &move->call);
 }
 
 // The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until

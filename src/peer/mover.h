@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Moves file contents between disks and sockets in a thread of its own, so that neither a slow disk nor
-// hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its sockets
-// and files ready; it comes back when it is over. Progress is read from an atomic.
+// Moves file contents between disks and sockets in a LoopThread, so that neither a slow disk nor hundreds of
+// transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its sockets and files ready;
+// it comes back when it is over. Progress is read from an atomic.
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "net/loop-thread.h"
 #include "net/poller.h"
 #include "proto/message.h"
 #include "util/macro.h"
@@ -44,8 +45,10 @@ struct Move {
     bool file_failed; // the result is about our file, not about the other side
 
     // The mover's own.
-    TAILQ_ENTRY(Move) link;
     Mover *mover;
+    LoopCall call;
+    TAILQ_ENTRY(Move) link;   // the control loop's: all that are under way
+    TAILQ_ENTRY(Move) active; // the thread's
     PollWatch watch;
     uint64_t received;    // RECEIVE: bytes, header included
     int wake;             // RECEIVE: SO_RCVLOWAT, 0: not set
@@ -54,9 +57,9 @@ struct Move {
     uint64_t stall_moved; // `moved` then
 };
 
-// Starts the thread; moves come back on `event`. 0 or -errno.
-int mover_new(sd_event *event, const char *name, Mover **ret);
-// Stops the thread and frees the moves that are under way, without on_done.
+// Before the thread is started. 0 or -errno.
+int mover_new(LoopThread *thread, Mover **ret);
+// After the thread has been stopped. Frees the moves that are under way, without on_done.
 Mover *mover_free(Mover *mover);
 DEFINE_CLEANUP_FUNC(Mover, mover_free)
 

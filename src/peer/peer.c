@@ -34,6 +34,21 @@ static void on_connection(int fd, const Endpoint *remote, void *userdata) {
     upload_accept(&peer->uploads, fd, remote);
 }
 
+static int start_threads(Peer *peer) {
+    int r;
+
+    r = loop_thread_new(peer->event, "uploads", &peer->upload_thread);
+    if (r >= 0)
+        r = loop_thread_new(peer->event, "downloads", &peer->download_thread);
+    if (r >= 0)
+        r = mover_new(peer->upload_thread, &peer->senders);
+    if (r >= 0)
+        r = mover_new(peer->download_thread, &peer->receivers);
+    if (r >= 0)
+        r = loop_thread_start(peer->upload_thread);
+    return r < 0 ? r : loop_thread_start(peer->download_thread);
+}
+
 int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     _cleanup_(peer_freep) Peer *peer = NULL;
     int r;
@@ -50,10 +65,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = transfer_table_init(&peer->transfers, event);
     if (r < 0)
         return r;
-    r = mover_new(event, "uploads", &peer->senders);
-    if (r < 0)
-        return r;
-    r = mover_new(event, "downloads", &peer->receivers);
+    r = start_threads(peer);
     if (r < 0)
         return r;
     upload_server_init(&peer->uploads, peer->poller, peer->senders, &peer->transfers, &peer->shares,
@@ -74,9 +86,13 @@ Peer *peer_free(Peer *peer) {
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
     upload_server_done(&peer->uploads);
-    // The movers first: what they still move belongs to transfers.
+    // The threads first: what they still move belongs to transfers.
+    loop_thread_stop(peer->upload_thread);
+    loop_thread_stop(peer->download_thread);
     mover_free(peer->senders);
     mover_free(peer->receivers);
+    loop_thread_free(peer->upload_thread);
+    loop_thread_free(peer->download_thread);
     transfer_table_done(&peer->transfers);
     peer_bus_done(peer);
     sd_bus_flush_close_unref(peer->bus);

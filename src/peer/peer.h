@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "net/listener.h"
+#include "net/loop-thread.h"
 #include "net/poller.h"
 #include "peer/ft-client.h"
 #include "peer/mover.h"
@@ -32,8 +33,9 @@ typedef struct Peer {
     FtClient *ft;
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
-    Mover *senders;   // uploads
-    Mover *receivers; // downloads
+    LoopThread *upload_thread, *download_thread;
+    Mover *senders;   // in upload_thread
+    Mover *receivers; // in download_thread
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;

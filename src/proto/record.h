@@ -12,6 +12,7 @@
 #include "proto/record-syntax.h"
 #include "util/address.h"
 #include "util/buffer.h"
+#include "util/merkle-hash.h"
 
 typedef struct Date {
     uint16_t year; // 2026
@@ -25,6 +26,8 @@ typedef struct Record {
     uint64_t size;    // bytes
     Date modified;
     Endpoint endpoint;
+    bool has_root;
+    MerkleHash root; // what the file is (util/merkle.h); zero if not has_root
 } Record;
 
 // Where a parsed record's strings live.

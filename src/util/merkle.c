@@ -4,7 +4,6 @@
 
 #include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 enum {
     // Leaves of a file of 2^63 bytes: 2^49.
@@ -72,22 +71,30 @@ Merkle *merkle_free(Merkle *merkle) {
     return NULL;
 }
 
-// A complete leaf joins its neighbour, that pair the pair next to it, and so on: a binary counter.
-static int end_leaf(Merkle *merkle) {
-    MerkleHash hash;
-    size_t level = 0;
+// A complete subtree of 2^level leaves joins its neighbour, that pair the pair next to it, and so on: a
+// binary counter.
+static int join_subtree(Merkle *merkle, MerkleHash hash, size_t level) {
+    uint64_t leaves = UINT64_C(1) << level;
     int r;
 
-    if (!EVP_DigestFinal_ex(merkle->leaf, hash.bytes, NULL))
-        return -EIO;
     for (; merkle->leaves & (UINT64_C(1) << level); level++) {
         r = hash_nodes(merkle, &merkle->pending[level], &hash, &hash);
         if (r < 0)
             return r;
     }
     merkle->pending[level] = hash;
-    merkle->leaves++;
-    return begin_leaf(merkle);
+    merkle->leaves += leaves;
+    return 0;
+}
+
+static int end_leaf(Merkle *merkle) {
+    MerkleHash hash;
+    int r;
+
+    if (!EVP_DigestFinal_ex(merkle->leaf, hash.bytes, NULL))
+        return -EIO;
+    r = join_subtree(merkle, hash, 0);
+    return r < 0 ? r : begin_leaf(merkle);
 }
 
 int merkle_update(Merkle *merkle, const void *data, size_t len) {
@@ -111,8 +118,9 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
     return 0;
 }
 
-// Joins the subtrees that wait for a neighbour, zeros where there is none, up to one tree.
-static int join_pending(Merkle *merkle, MerkleHash *ret) {
+// Joins the subtrees that wait for a neighbour, zeros where there is none, up to one tree of at least
+// 2^min_level leaves.
+static int join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     bool carried = false;
     MerkleHash hash;
     int r;
@@ -121,7 +129,7 @@ static int join_pending(Merkle *merkle, MerkleHash *ret) {
         uint64_t above = merkle->leaves >> level;
         bool here = above & 1;
 
-        if (above == (carried ? 0 : 1)) {
+        if (level >= min_level && above == (carried ? 0 : 1)) {
             *ret = carried ? hash : merkle->pending[level];
             return 0;
         }
@@ -139,20 +147,68 @@ static int join_pending(Merkle *merkle, MerkleHash *ret) {
     }
 }
 
-int merkle_finish(Merkle *merkle, MerkleHash *ret) {
+static int finish(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     int r = 0;
 
     if (merkle->leaf_len > 0 || merkle->leaves == 0)
         r = end_leaf(merkle);
     if (r >= 0)
-        r = join_pending(merkle, ret);
+        r = join_pending(merkle, min_level, ret);
     merkle->leaves = 0;
     if (begin_leaf(merkle) < 0)
         return -EIO;
     return r;
 }
 
-void merkle_format(const MerkleHash *hash, char text[static MERKLE_TEXT_BYTES + 1]) {
-    for (size_t i = 0; i < sizeof(hash->bytes); i++)
-        snprintf(text + 2 * i, 3, "%02x", hash->bytes[i]);
+int merkle_finish(Merkle *merkle, MerkleHash *ret) {
+    return finish(merkle, 0, ret);
+}
+
+uint64_t piece_bytes(uint64_t size) {
+    uint64_t bytes = PIECE_BYTES_MIN;
+
+    while (size / PIECES_MAX > bytes || (size / PIECES_MAX == bytes && size % PIECES_MAX > 0))
+        bytes *= 2;
+    return bytes;
+}
+
+uint64_t piece_count(uint64_t size) {
+    uint64_t bytes = piece_bytes(size);
+
+    return size == 0 ? 1 : size / bytes + (size % bytes > 0);
+}
+
+uint64_t piece_len(uint64_t size, uint64_t piece) {
+    uint64_t bytes = piece_bytes(size);
+
+    return MIN(bytes, size - piece * bytes);
+}
+
+// The level of the tree where the pieces of a file of `size` bytes are; 0: there is only one.
+static size_t piece_level(uint64_t size) {
+    return piece_count(size) == 1 ? 0 : __builtin_ctzll(piece_bytes(size) / MERKLE_LEAF_BYTES);
+}
+
+int merkle_finish_piece(Merkle *merkle, uint64_t size, MerkleHash *ret) {
+    return finish(merkle, piece_level(size), ret);
+}
+
+int merkle_root_of_pieces(Merkle *merkle, const MerkleHash pieces[], uint64_t size,
+                          MerkleHash *ret) {
+    uint64_t count = piece_count(size);
+    size_t level = piece_level(size);
+    int r = 0;
+
+    if (count == 1) {
+        *ret = pieces[0];
+        return 0;
+    }
+    // As if the leaves below each piece had been counted.
+    merkle->leaves = 0;
+    for (uint64_t i = 0; i < count && r >= 0; i++)
+        r = join_subtree(merkle, pieces[i], level);
+    if (r >= 0)
+        r = join_pending(merkle, level, ret);
+    merkle->leaves = 0;
+    return r;
 }

@@ -4,7 +4,8 @@
 
 deps_build=(
     gcc libc6-dev meson ninja-build pkg-config scdoc
-    libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libjansson-dev uthash-dev
+    libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libsqlite3-dev
+    libjansson-dev uthash-dev
 )
 # Runs the programs: a bus of its own for each peer.
 deps_demo=("${deps_build[@]}" dbus-daemon)

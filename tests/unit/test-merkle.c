@@ -38,7 +38,7 @@ static void check_roots(size_t step) {
         for (size_t at = 0; at < roots[i].size; at += MIN(step, roots[i].size - at))
             assert_int_equal(merkle_update(merkle, content + at, MIN(step, roots[i].size - at)), 0);
         assert_int_equal(merkle_finish(merkle, &root), 0);
-        merkle_format(&root, text);
+        merkle_hash_format(&root, text);
         assert_string_equal(text, roots[i].root);
     }
 }
@@ -53,10 +53,88 @@ static void test_in_pieces(void **state _unused_) {
     check_roots(MERKLE_LEAF_BYTES + 1);
 }
 
+// The pieces of a file lead to the root that the file has as a whole.
+static void check_pieces(uint64_t size) {
+    _cleanup_(merkle_freep) Merkle *merkle = NULL;
+    MerkleHash pieces[8], root, whole;
+
+    assert_int_equal(merkle_new(&merkle), 0);
+    assert_in_range(piece_count(size), 1, ELEMENTSOF(pieces));
+    for (uint64_t i = 0; i < piece_count(size); i++) {
+        for (uint64_t at = 0; at < piece_len(size, i); at += 4096) {
+            uint8_t block[4096];
+
+            memset(block, (int) (i * 31 + at / 4096), sizeof(block));
+            assert_int_equal(
+                merkle_update(merkle, block, MIN(sizeof(block), piece_len(size, i) - at)), 0);
+        }
+        assert_int_equal(merkle_finish_piece(merkle, size, &pieces[i]), 0);
+    }
+    assert_int_equal(merkle_root_of_pieces(merkle, pieces, size, &root), 0);
+    for (uint64_t i = 0; i < piece_count(size); i++)
+        for (uint64_t at = 0; at < piece_len(size, i); at += 4096) {
+            uint8_t block[4096];
+
+            memset(block, (int) (i * 31 + at / 4096), sizeof(block));
+            assert_int_equal(
+                merkle_update(merkle, block, MIN(sizeof(block), piece_len(size, i) - at)), 0);
+        }
+    assert_int_equal(merkle_finish(merkle, &whole), 0);
+    assert_memory_equal(&root, &whole, sizeof(root));
+}
+
+static void test_pieces(void **state _unused_) {
+    static const uint64_t sizes[] = {
+        0,
+        1,
+        MERKLE_LEAF_BYTES + 1,
+        PIECE_BYTES_MIN - 1,
+        PIECE_BYTES_MIN,
+        PIECE_BYTES_MIN + 1,
+        2 * PIECE_BYTES_MIN,
+        2 * PIECE_BYTES_MIN + MERKLE_LEAF_BYTES,
+        5 * PIECE_BYTES_MIN + 3 * MERKLE_LEAF_BYTES + 7,
+        8 * PIECE_BYTES_MIN,
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
+        check_pieces(sizes[i]);
+}
+
+static void test_piece_sizes(void **state _unused_) {
+    const uint64_t limit = (uint64_t) PIECES_MAX * PIECE_BYTES_MIN;
+
+    assert_int_equal(piece_bytes(0), PIECE_BYTES_MIN);
+    assert_int_equal(piece_count(0), 1);
+    assert_int_equal(piece_len(0, 0), 0);
+    assert_int_equal(piece_bytes(limit), PIECE_BYTES_MIN);
+    assert_int_equal(piece_count(limit), PIECES_MAX);
+    assert_int_equal(piece_bytes(limit + 1), 2 * PIECE_BYTES_MIN);
+    assert_int_equal(piece_count(limit + 1), PIECES_MAX / 2 + 1);
+    assert_int_equal(piece_len(limit + 1, PIECES_MAX / 2), 1);
+    assert_true(piece_count(INT64_MAX) <= PIECES_MAX);
+}
+
+static void test_text(void **state _unused_) {
+    char text[MERKLE_TEXT_BYTES + 1];
+    MerkleHash hash;
+
+    assert_int_equal(merkle_hash_parse(roots[1].root, MERKLE_TEXT_BYTES, &hash), 0);
+    merkle_hash_format(&hash, text);
+    assert_string_equal(text, roots[1].root);
+    for (size_t i = 0; i < MERKLE_TEXT_BYTES; i++)
+        text[i] = (char) (text[i] >= 'a' ? text[i] - 'a' + 'A' : text[i]);
+    assert_int_equal(merkle_hash_parse(text, MERKLE_TEXT_BYTES, &hash), 0);
+    assert_int_equal(merkle_hash_parse(text, MERKLE_TEXT_BYTES - 1, &hash), -EINVAL);
+    text[63] = 'g';
+    assert_int_equal(merkle_hash_parse(text, MERKLE_TEXT_BYTES, &hash), -EINVAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_in_pieces),
+        cmocka_unit_test(test_whole),  cmocka_unit_test(test_in_pieces),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_piece_sizes),
+        cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

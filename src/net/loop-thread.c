@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/loop-thread.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+TAILQ_HEAD(CallList, LoopCall);
+
+// Calls in one direction.
+typedef struct CallQueue {
+    pthread_mutex_t mutex; // guards the list; taken when a call is made and when a batch is run
+    struct CallList list;
+    int event_fd;
+    sd_event_source *source; // of the loop that runs the calls
+} CallQueue;
+
+struct LoopThread {
+    pthread_t thread;
+    bool running;
+    char name[16]; // as the kernel shows it
+    sd_event *event;
+    Poller *poller;
+    CallQueue calls, replies;
+    LoopCall stop;
+};
+
+static void queue_put(CallQueue *queue, LoopCall *call) {
+    bool first;
+
+    pthread_mutex_lock(&queue->mutex);
+    first = TAILQ_EMPTY(&queue->list);
+    TAILQ_INSERT_TAIL(&queue->list, call, link);
+    pthread_mutex_unlock(&queue->mutex);
+    if (first)
+        (void) eventfd_write(queue->event_fd, 1);
+}
+
+static int on_queued(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+                     void *userdata) {
+    struct CallList list = TAILQ_HEAD_INITIALIZER(list);
+    CallQueue *queue = userdata;
+    LoopCall *call;
+    eventfd_t count;
+
+    (void) eventfd_read(fd, &count);
+    pthread_mutex_lock(&queue->mutex);
+    TAILQ_CONCAT(&list, &queue->list, link);
+    pthread_mutex_unlock(&queue->mutex);
+    while ((call = TAILQ_FIRST(&list))) {
+        TAILQ_REMOVE(&list, call, link);
+        call->run(call);
+    }
+    return 0;
+}
+
+static int queue_init(CallQueue *queue, sd_event *event) {
+    queue->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (queue->event_fd < 0)
+        return -errno;
+    return sd_event_add_io(event, &queue->source, queue->event_fd, EPOLLIN, on_queued, queue);
+}
+
+static void queue_done(CallQueue *queue) {
+    sd_event_source_disable_unref(queue->source);
+    close_fd(queue->event_fd);
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+int loop_thread_new(sd_event *control, const char *name, LoopThread **ret) {
+    _cleanup_(loop_thread_freep) LoopThread *thread = NULL;
+    int r;
+
+    thread = calloc(1, sizeof(*thread));
+    if (!thread)
+        return -ENOMEM;
+    thread->calls.event_fd = thread->replies.event_fd = -EBADF;
+    pthread_mutex_init(&thread->calls.mutex, NULL);
+    pthread_mutex_init(&thread->replies.mutex, NULL);
+    TAILQ_INIT(&thread->calls.list);
+    TAILQ_INIT(&thread->replies.list);
+    snprintf(thread->name, sizeof(thread->name), "%s", name);
+    r = sd_event_new(&thread->event);
+    if (r >= 0)
+        r = poller_new(thread->event, &thread->poller);
+    if (r >= 0)
+        r = queue_init(&thread->calls, thread->event);
+    if (r >= 0)
+        r = queue_init(&thread->replies, control);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(thread);
+    return 0;
+}
+
+static void *thread_main(void *arg) {
+    LoopThread *thread = arg;
+
+    (void) sd_event_loop(thread->event);
+    return NULL;
+}
+
+int loop_thread_start(LoopThread *thread) {
+    int r = -pthread_create(&thread->thread, NULL, thread_main, thread);
+
+    if (r < 0)
+        return r;
+    thread->running = true;
+    (void) pthread_setname_np(thread->thread, thread->name);
+    return 0;
+}
+
+static void run_stop(LoopCall *call) {
+    (void) sd_event_exit(container_of(call, LoopThread, stop)->event, 0);
+}
+
+void loop_thread_stop(LoopThread *thread) {
+    if (!thread || !thread->running)
+        return;
+    thread->stop.run = run_stop;
+    loop_thread_call(thread, &thread->stop);
+    pthread_join(thread->thread, NULL);
+    thread->running = false;
+}
+
+LoopThread *loop_thread_free(LoopThread *thread) {
+    if (!thread)
+        return NULL;
+    loop_thread_stop(thread);
+    queue_done(&thread->calls);
+    queue_done(&thread->replies);
+    poller_free(thread->poller);
+    sd_event_unref(thread->event);
+    free(thread);
+    return NULL;
+}
+
+sd_event *loop_thread_event(LoopThread *thread) {
+    return thread->event;
+}
+
+Poller *loop_thread_poller(LoopThread *thread) {
+    return thread->poller;
+}
+
+void loop_thread_call(LoopThread *thread, LoopCall *call) {
+    queue_put(&thread->calls, call);
+}
+
+void loop_thread_reply(LoopThread *thread, LoopCall *call) {
+    queue_put(&thread->replies, call);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+
+#include "util/rate-limit.h"
+
+#include "util/macro.h"
+
+enum {
+    // Moving less than this at once is not worth a system call, unless the rate allows no more in a burst.
+    GRANT_BYTES_MIN = 16 * 1024,
+};
+
+static uint64_t burst(const RateLimit *limit) {
+    return MAX(limit->rate / (USEC_PER_SEC / RATE_BURST_USEC), UINT64_C(1));
+}
+
+static uint64_t least_grant(const RateLimit *limit) {
+    return MIN(burst(limit), (uint64_t) GRANT_BYTES_MIN);
+}
+
+void rate_limit_set(RateLimit *limit, uint64_t rate, uint64_t now) {
+    if (limit->rate != rate)
+        *limit = (RateLimit){.rate = rate, .filled = now};
+}
+
+uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now) {
+    uint64_t elapsed, added;
+
+    if (limit->rate == 0)
+        return want;
+    // After a pause of any length the bucket is full; this also keeps the product small.
+    elapsed = MIN(now - limit->filled, (uint64_t) RATE_BURST_USEC);
+    added = (uint64_t) ((__uint128_t) limit->rate * elapsed / USEC_PER_SEC);
+    if (elapsed == RATE_BURST_USEC)
+        added = burst(limit);
+    // Not for a fraction of a byte: it would be lost.
+    if (added > 0) {
+        limit->tokens = MIN(limit->tokens + added, burst(limit));
+        limit->filled = now;
+    }
+    return limit->tokens < least_grant(limit) && limit->tokens < want ? 0
+                                                                      : MIN(limit->tokens, want);
+}
+
+void rate_limit_spend(RateLimit *limit, uint64_t bytes) {
+    if (limit->rate > 0)
+        limit->tokens -= MIN(bytes, limit->tokens);
+}
+
+uint64_t rate_limit_wait(const RateLimit *limit) {
+    uint64_t least = least_grant(limit);
+
+    if (limit->rate == 0 || limit->tokens >= least)
+        return 0;
+    return (uint64_t) ((__uint128_t) (least - limit->tokens) * USEC_PER_SEC / limit->rate) + 1;
+}
