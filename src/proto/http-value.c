@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+
+#include "proto/http-value.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/macro.h"
+#include "util/parse-util.h"
+
+static HttpText trim(HttpText text) {
+    while (text.len > 0 && strchr(" \t", text.data[text.len - 1]))
+        text.len--;
+    while (text.len > 0 && strchr(" \t", *text.data)) {
+        text.data++;
+        text.len--;
+    }
+    return text;
+}
+
+// Takes what stands before the first `c` off *rest, and `c`; all of it if there is none.
+static HttpText cut(HttpText *rest, char c) {
+    const char *at = rest->len > 0 ? memchr(rest->data, c, rest->len) : NULL;
+    size_t n = at ? (size_t) (at - rest->data) : rest->len;
+    HttpText before = {rest->data, n};
+
+    n += at != NULL;
+    rest->data += n;
+    rest->len -= n;
+    return before;
+}
+
+static bool cut_prefix(HttpText *text, const char *prefix) {
+    size_t n = strlen(prefix);
+
+    if (text->len < n || !http_text_equal_nocase((HttpText){text->data, n}, prefix))
+        return false;
+    text->data += n;
+    text->len -= n;
+    return true;
+}
+
+bool http_list_next(HttpText *rest, HttpText *ret) {
+    while (rest->len > 0) {
+        HttpText element = trim(cut(rest, ','));
+
+        if (element.len == 0)
+            continue;
+        *ret = element;
+        return true;
+    }
+    return false;
+}
+
+int http_parse_number(HttpText value, uint64_t *ret) {
+    return parse_u64_n(value.data, value.len, ret) < 0 ? -EBADMSG : 0;
+}
+
+// A position in a file may be any number of digits; one that no file reaches is the largest that there is.
+static bool parse_position(HttpText text, uint64_t *ret) {
+    int r = parse_u64_n(text.data, text.len, ret);
+
+    if (r == -ERANGE)
+        *ret = UINT64_MAX;
+    return r >= 0 || r == -ERANGE;
+}
+
+HttpRange http_parse_range(HttpText value, uint64_t size, uint64_t *ret_first, uint64_t *ret_last) {
+    uint64_t first = 0, last = UINT64_MAX;
+    HttpText from;
+
+    if (!cut_prefix(&value, "bytes=") || !memchr(value.data, '-', value.len))
+        return HTTP_RANGE_WHOLE;
+    value = trim(value);
+    from = cut(&value, '-');
+    if ((from.len > 0 && !parse_position(from, &first)) ||
+        (value.len > 0 && !parse_position(value, &last)) || (from.len == 0 && value.len == 0))
+        return HTTP_RANGE_WHOLE; // "bytes=0-1,4-5" too
+    if (from.len == 0) {         // the last `last` bytes
+        first = size - MIN(last, size);
+        last = UINT64_MAX;
+    }
+    if (first > last)
+        return HTTP_RANGE_WHOLE;
+    if (first >= size)
+        return HTTP_RANGE_UNSATISFIABLE;
+    *ret_first = first;
+    *ret_last = MIN(last, size - 1);
+    return HTTP_RANGE_PART;
+}
+
+int http_parse_content_range(HttpText value, uint64_t *ret_first, uint64_t *ret_last,
+                             uint64_t *ret_size) {
+    uint64_t first, last, size;
+    HttpText from, to;
+
+    if (!cut_prefix(&value, "bytes "))
+        return -EBADMSG;
+    from = cut(&value, '-');
+    to = cut(&value, '/');
+    if (http_parse_number(from, &first) < 0 || http_parse_number(to, &last) < 0 ||
+        http_parse_number(value, &size) < 0 || first > last || last >= size)
+        return -EBADMSG;
+    *ret_first = first;
+    *ret_last = last;
+    *ret_size = size;
+    return 0;
+}
+
+bool http_etag_in_list(HttpText value, const char *etag) {
+    HttpText element;
+
+    if (http_text_equal(value, "*"))
+        return true;
+    while (http_list_next(&value, &element)) {
+        (void) cut_prefix(&element, "W/");
+        if (http_text_equal(element, etag))
+            return true;
+    }
+    return false;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static int percent_decode(HttpText text, char out[], size_t size) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+
+        if (c == '%') {
+            int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
+            int low = i + 2 < text.len ? hex_digit(text.data[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return -EBADMSG;
+            c = (char) (high * 16 + low);
+            i += 2;
+        }
+        if (c == '\0')
+            return -EBADMSG;
+        if (n + 1 >= size)
+            return -ENOBUFS;
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return (int) n;
+}
+
+int http_target_path(HttpText target, char path[], size_t size) {
+    if (cut_prefix(&target, "http://")) {
+        const char *slash = memchr(target.data, '/', target.len);
+
+        if (!slash)
+            return -EBADMSG;
+        target.len -= slash - target.data;
+        target.data = slash;
+    }
+    if (target.len == 0 || *target.data != '/')
+        return -EBADMSG;
+    return percent_decode(cut(&target, '?'), path, size);
+}
+
+void http_date_format(time_t time, char text[static HTTP_DATE_BYTES + 1]) {
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm tm;
+
+    // strftime(3) would write names of the locale.
+    if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
+        tm = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
+    (void) snprintf(text, HTTP_DATE_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+                    days[tm.tm_wday], tm.tm_mday % 100u, months[tm.tm_mon],
+                    (tm.tm_year + 1900) % 10000u, tm.tm_hour % 100u, tm.tm_min % 100u,
+                    tm.tm_sec % 100u);
+}
