@@ -20,7 +20,9 @@
 #define BUS_ERROR_INVALID_OPTION   BUS_ERROR_PREFIX "InvalidOption" // unknown, or a bad value
 #define BUS_ERROR_TOO_MANY         BUS_ERROR_PREFIX "TooMany"       // transfers or searches at once
 #define BUS_ERROR_NO_SUCH_TRANSFER BUS_ERROR_PREFIX "NoSuchTransfer" // or it has ended
+#define BUS_ERROR_NOT_SUPPORTED    BUS_ERROR_PREFIX "NotSupported"   // of this kind of transfer
 #define BUS_ERROR_NOT_FOUND        BUS_ERROR_PREFIX "NotFound"       // nobody shares it
+#define BUS_ERROR_AMBIGUOUS        BUS_ERROR_PREFIX "Ambiguous"      // several files of that name
 #define BUS_ERROR_NO_SOURCE        BUS_ERROR_PREFIX "NoSource"    // who shares it did not deliver
 #define BUS_ERROR_NO_SPACE         BUS_ERROR_PREFIX "NoSpace"     // at the destination
 #define BUS_ERROR_DESTINATION      BUS_ERROR_PREFIX "Destination" // cannot be written
