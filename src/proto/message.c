@@ -2,10 +2,13 @@
 
 #include "proto/message.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/name.h"
 #include "util/macro.h"
+#include "util/parse-util.h"
 
 // In the order in which they are tried; a word with an argument ends in ':'.
 static const struct {
@@ -16,6 +19,7 @@ static const struct {
     {WORD_HI, MESSAGE_HI},         {WORD_BYE, MESSAGE_BYE},
     {WORD_FOUND, MESSAGE_FOUND},   {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
     {WORD_REMOVE, MESSAGE_REMOVE}, {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
+    {WORD_KEPT, MESSAGE_KEPT},
 };
 
 static bool is_space(char c) {
@@ -46,6 +50,10 @@ int message_search_name(const Message *message, char name[static NAME_BYTES_MAX 
     return n >= 0 && name_is_valid(name, n) ? 0 : -EBADMSG;
 }
 
+int message_kept(const Message *message, uint64_t *ret) {
+    return parse_u64_n(message->argument, message->argument_len, ret) < 0 ? -EBADMSG : 0;
+}
+
 static int put(Buffer *out, const char *text) {
     return buffer_append(out, text, strlen(text));
 }
@@ -67,6 +75,13 @@ int message_put_search(Buffer *out, Framing framing, const char *name) {
     if (r >= 0)
         r = name_encode(out, name, NAME_IN_MESSAGE);
     return r < 0 ? r : put_end(out, framing);
+}
+
+int message_put_kept(Buffer *out, Framing framing, uint64_t n) {
+    char text[64];
+
+    snprintf(text, sizeof(text), WORD_KEPT " %" PRIu64, n);
+    return message_put_word(out, framing, text);
 }
 
 int message_put_file(Buffer *out, Framing framing, const char *word, const Record *record,

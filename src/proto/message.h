@@ -21,6 +21,7 @@ typedef enum MessageKind {
     MESSAGE_NOT_FOUND,
     MESSAGE_REMOVE,   // argument: name, type, size
     MESSAGE_DOWNLOAD, // argument: name, type, size
+    MESSAGE_KEPT,     // argument: a number, see message_kept()
     MESSAGE_BYE,
     MESSAGE_RECORDS, // anything else; argument: the whole of it
 } MessageKind;
@@ -36,9 +37,13 @@ Message message_parse(const char *data, size_t len);
 // The file name of a SEARCH, decoded and valid; 0 or -EBADMSG.
 int message_search_name(const Message *message, char name[static NAME_BYTES_MAX + 1]);
 
+// How many records FT holds; 0 or -EBADMSG.
+int message_kept(const Message *message, uint64_t *ret);
+
 // Writers. `framing` says whether a newline ends the message. 0 or -ENOMEM.
 int message_put_word(Buffer *out, Framing framing, const char *word);
 int message_put_search(Buffer *out, Framing framing, const char *name);
+int message_put_kept(Buffer *out, Framing framing, uint64_t n);
 // "DOWNLOAD: " or "REMOVE: " (`word`) and the file.
 int message_put_file(Buffer *out, Framing framing, const char *word, const Record *record,
                      const RecordSyntax *syntax);

@@ -13,22 +13,37 @@
 //   FT → A   FOUND: <record>, …                 │ other words      │ SEARCH, BYE           └───┘
 //            or NOT FOUND                       ▼                  ▼                 SEARCH, records,
 //   A → FT   REMOVE: name, type, size         rejected: FT is silent, then closes      REMOVE
+//   FT → A   KEPT: n (with roots only)
 //   A → FT   BYE
 //
 //   A → B    DOWNLOAD: name, type, size
 //   B → A    FILE: + exactly `size` bytes, or a close without a word
 //
-// A record:  <name, type, size, DD/MM/YY, address, port>
+// A record:  <name, type, size, DD/MM/YY, address, port>  or  <…, port, root>
 //   name     the file's name without its extension; NAME_BYTES_MAX bytes, see name_is_valid()
 //   type     the extension without its dot, lower case; TYPE_NONE where there is none
 //   size     bytes, decimal
 //   date     last modified, day first
 //   address  IPv4 or IPv6, written plainly; FT publishes the one that it sees
+//   root     what the file is (util/merkle.h), 64 hex digits; always the last field, if it is there
 // In FOUND the name is left out. Programs of others order, bracket and separate the fields in their
 // own way: record-syntax.h says how FT answers each in its own.
 //
-// REMOVE is our addition (src/ARCHITECTURE.md says why): the peer no longer shares that file. It has
-// no answer, and FT keeps the session.
+// REMOVE is our addition (src/ARCHITECTURE.md says why): the peer no longer shares that file. FT keeps
+// the session.
+//
+// A session any of whose records has carried a root is *rooted*: its FOUND carries the roots of those
+// records that have one, and FT answers `KEPT: n` whenever it has gone through the records and REMOVEs that
+// had arrived together; n = the records of this session that it holds now. So the peer learns how many it
+// may publish. What arrives in several pieces may be answered in several: the last KEPT counts. In RAW,
+// where two answers would run together, a KEPT is left out if another question was there already. Nobody
+// else ever sees a root or KEPT.
+//
+// A record with a root says that B's port also speaks HTTP/1.1; the first bytes of a connection decide
+// (DOWNLOAD or an HTTP method). ROOT is 64 hex digits; NAME is for people, only ROOT counts.
+//   GET, HEAD /file/ROOT/NAME   the bytes; ETag = "ROOT"; Range, If-Range. 200, 206, 304, 404, 416
+//   GET, HEAD /pieces/ROOT      the piece hashes, 32 bytes each, which can be checked against ROOT
+//   503 + Retry-After + Queue-Place: no slot is free; the place is kept for who comes back in time
 //
 // Framing is decided by the side that connects, with its first message (framing.h):
 //   LINE     each message ends in \n (or \r\n). Our own programs speak LINE.
@@ -42,6 +57,7 @@
 #define WORD_FOUND     "FOUND:"
 #define WORD_NOT_FOUND "NOT FOUND"
 #define WORD_REMOVE    "REMOVE:"
+#define WORD_KEPT      "KEPT:"
 #define WORD_BYE       "BYE"
 #define WORD_DOWNLOAD  "DOWNLOAD:"
 #define WORD_FILE      "FILE:"
@@ -55,17 +71,19 @@ enum {
     // "up to 5 files": what FT keeps of a peer where its administrator says nothing else, and what
     // a peer can count on.
     FILES_PER_PEER_DEFAULT = 5,
+    // The most that an administrator may allow, and what a peer tells FT at most.
+    FILES_PER_PEER_MAX = 10000,
 
     NAME_BYTES_MAX = 255, // NAME_MAX of every Linux file system
     TYPE_BYTES_MAX = 32,
 
-    // A record with every character of its name percent-encoded fits four times.
+    // A record with every character of its name percent-encoded, and a root, fits four times.
     LINE_BYTES_MAX = 4096,
     // A RAW message may hold all records of a peer at once.
     RAW_BYTES_MAX = 16384,
     // Records in one FOUND. More sources than that help nobody.
     RESULTS_MAX = 64,
-    // A FOUND of RESULTS_MAX records in the most verbose syntax.
+    // A FOUND of RESULTS_MAX records in the most verbose syntax, with roots.
     ANSWER_BYTES_MAX = 65536,
 };
 

@@ -29,10 +29,14 @@ typedef struct RecordSyntax {
     bool brackets;               // records stand in < >
     bool one_pair;               // several records share one pair of brackets
     char list_separator[3];      // between records
+    bool rooted;                 // a record that has a root ends in it
 } RecordSyntax;
 
 // <name, type, size, DD/MM/YY, address, port>, FOUND without the name, <r1>, <r2>: the seed's own order.
 extern const RecordSyntax record_syntax_own;
+
+// The same with roots: <name, type, size, DD/MM/YY, address, port, root>.
+extern const RecordSyntax record_syntax_rooted;
 
 // <name,address,port,.type,DD/MM/YYYY,size>, FOUND with the name, <r1;r2>: the seed authors' program,
 // and what is spoken towards an FT that only knows RAW.

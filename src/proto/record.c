@@ -19,6 +19,14 @@ const RecordSyntax record_syntax_own = {
     .list_separator = ", ",
 };
 
+const RecordSyntax record_syntax_rooted = {
+    .order = {FIELD_TYPE, FIELD_SIZE, FIELD_DATE, FIELD_ADDRESS, FIELD_PORT},
+    .spaced = true,
+    .brackets = true,
+    .list_separator = ", ",
+    .rooted = true,
+};
+
 const RecordSyntax record_syntax_authors = {
     .order = {FIELD_ADDRESS, FIELD_PORT, FIELD_TYPE, FIELD_DATE, FIELD_SIZE},
     .named = true,
@@ -149,6 +157,8 @@ typedef struct Fields {
     IpAddress address;
     Token type;
     Token name; // len == 0: none
+    MerkleHash root;
+    bool has_root;
     bool dotted, empty_type, long_year, dashed, spaced;
 } Fields;
 
@@ -170,6 +180,15 @@ static bool field_seen(const Fields *f, RecordField field) {
 // else: "bash.1" has the type "1", and a name may end in ", 7".
 static bool field_wanted(const Fields *f, RecordField field) {
     return (f->wanted & (1u << field)) && !field_seen(f, field);
+}
+
+// The last field of a record may be its root. 64 hex digits are nothing else there: no type is that long,
+// and no size or port. Anywhere else they are a name or a part of one.
+static bool root_take(Fields *f, Token token) {
+    if (f->count > 0 || f->has_root || f->wanted != FIELDS_OF_RECORD)
+        return false;
+    f->has_root = merkle_hash_parse(token.data, token.len, &f->root) >= 0;
+    return f->has_root;
 }
 
 static int field_take(Fields *f, RecordField field) {
@@ -240,9 +259,11 @@ static int fields_read(const char *data, size_t len, unsigned wanted, bool namel
         Token token = token_take_last(data, &end, &first);
         int r = FIELD_IS_NAME;
 
-        if (token.len == 0 && f.count == 0 && !first)
+        if (token.len == 0 && f.count == 0 && !f.has_root && !first)
             continue; // a comma behind the last field
-        if (!first || nameless)
+        if (!first && root_take(&f, token))
+            r = FIELD_TAKEN;
+        else if (!first || nameless)
             r = field_read(&f, token,
                            field_wanted(&f, FIELD_ADDRESS) && !first &&
                                ends_with_address(data, end, nameless));
@@ -318,6 +339,8 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
         .size = f->size,
         .modified = f->date,
         .endpoint = {.address = f->address, .port = (uint16_t) f->port},
+        .has_root = f->has_root,
+        .root = f->root,
     };
     return 0;
 }
@@ -334,9 +357,11 @@ static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
         .full_name = full_name,
         .spaced = f->spaced,
         .dotted = f->dotted,
-        .empty_type = f->empty_type,
+        // An empty last field would be a stray comma, in records that have no root behind it.
+        .empty_type = f->empty_type && f->order_reversed[0] != FIELD_TYPE,
         .long_year = f->long_year,
         .dashed = f->dashed,
+        .rooted = f->has_root,
     };
     unsigned n = 0;
 
@@ -480,6 +505,14 @@ int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
             r = append_text(out, separator);
         if (r >= 0)
             r = field_format(out, syntax->order[i], record, syntax);
+    }
+    if (r >= 0 && syntax->rooted && record->has_root) {
+        char root[MERKLE_TEXT_BYTES + 1];
+
+        merkle_hash_format(&record->root, root);
+        r = append_text(out, separator);
+        if (r >= 0)
+            r = append_text(out, root);
     }
     return r;
 }

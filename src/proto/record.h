@@ -38,9 +38,9 @@ typedef struct RecordText {
 
 // Parses one record without its brackets, as a peer registers it: the first field is the name. All of
 // name, size, date, address and port must be there and possible; a missing type is the name's
-// extension, an empty one means that there is none. *ret points into *text. *ret_syntax (may be NULL) gets what one record shows of its
-// writer's syntax: order, named, full_name, spaced, dotted, empty_type, long_year,
-// dashed.
+// extension, an empty one means that there is none. A last field of 64 hex digits is the root. *ret points
+// into *text. *ret_syntax (may be NULL) gets what one record shows of its writer's syntax: order, named,
+// full_name, spaced, dotted, empty_type, long_year, dashed, rooted.
 // 0, or -EBADMSG: not a record.
 int record_parse(const char *data, size_t len, RecordText *text, Record *ret,
                  RecordSyntax *ret_syntax);
@@ -70,7 +70,8 @@ bool record_list_next(RecordList *list, const char **ret, size_t *ret_len);
 // Completes what record_parse() learnt with what the list shows of its writer.
 void record_list_learn(const RecordList *list, RecordSyntax *syntax);
 
-// Appends one record, without brackets, to `out`; 0 or -ENOMEM.
+// Appends one record, without brackets, to `out`, with its root if it has one and syntax->rooted. 0 or
+// -ENOMEM.
 int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax, bool named);
 
 // Appends "name, type, size" in that syntax; 0 or -ENOMEM.

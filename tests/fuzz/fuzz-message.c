@@ -24,6 +24,19 @@ static void check_search(const Message *message) {
     buffer_clear(&out);
 }
 
+static void check_kept(const Message *message) {
+    uint64_t n, again;
+    Buffer out = {};
+    Message parsed;
+
+    if (message_kept(message, &n) < 0)
+        return;
+    CHECK(message_put_kept(&out, FRAMING_LINE, n) >= 0);
+    parsed = message_parse(buffer_data(&out), out.size);
+    CHECK(parsed.kind == MESSAGE_KEPT && message_kept(&parsed, &again) >= 0 && n == again);
+    buffer_clear(&out);
+}
+
 static void check_file_header(const char *data, size_t size, bool last) {
     FileHeader header;
 
@@ -58,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
           (message.argument >= text && message.argument + message.argument_len <= text + size));
     if (message.kind == MESSAGE_SEARCH)
         check_search(&message);
+    if (message.kind == MESSAGE_KEPT)
+        check_kept(&message);
     check_file_header(text, size, false);
     check_file_header(text, size, true);
     return 0;

@@ -24,6 +24,7 @@ static void check_record(const Record *record) {
           record->endpoint.address.family == AF_INET6);
     CHECK(record->modified.month >= 1 && record->modified.month <= 12);
     CHECK(record->modified.day >= 1 && record->modified.day <= 31);
+    CHECK(record->has_root || merkle_hash_equal(&record->root, &(MerkleHash){}));
 }
 
 static void check_same(const Record *a, const Record *b) {
@@ -31,10 +32,11 @@ static void check_same(const Record *a, const Record *b) {
     CHECK(a->modified.year == b->modified.year && a->modified.month == b->modified.month &&
           a->modified.day == b->modified.day);
     CHECK(endpoint_equal(&a->endpoint, &b->endpoint));
+    CHECK(a->has_root == b->has_root && merkle_hash_equal(&a->root, &b->root));
 }
 
-// As an answer of FT, in the syntax learnt, and read back.
-static void check_found(const Record *record, const RecordSyntax *syntax) {
+// As an answer of FT, in the syntax learnt, and read back as `expected`.
+static void check_found(const Record *record, const RecordSyntax *syntax, const Record *expected) {
     const char *prefix = WORD_FOUND " ", *piece;
     Buffer out = {};
     RecordText text;
@@ -46,11 +48,22 @@ static void check_found(const Record *record, const RecordSyntax *syntax) {
     list = record_list(buffer_data(&out) + strlen(prefix), out.size - strlen(prefix));
     CHECK(record_list_next(&list, &piece, &len));
     CHECK(record_parse_found(piece, len, record->name, &text, &again) >= 0);
+    CHECK(again.has_root == (record->has_root && syntax->rooted));
     // Without its name a record of "a.txt" of type "txt" reads as one of "a".
     if (syntax->named)
-        check_same(record, &again);
+        check_same(expected, &again);
     CHECK(!record_list_next(&list, &piece, &len));
     buffer_clear(&out);
+}
+
+// To a peer that does not know roots.
+static void check_rootless(const Record *record, RecordSyntax syntax) {
+    Record rootless = *record;
+
+    syntax.rooted = false;
+    rootless.has_root = false;
+    rootless.root = (MerkleHash){};
+    check_found(record, &syntax, &rootless);
 }
 
 // As a registration.
@@ -93,9 +106,11 @@ static void fuzz_list(const char *data, size_t len) {
         if (record_parse(piece, piece_len, &text, &record, &syntax) < 0)
             continue;
         check_record(&record);
+        CHECK(syntax.rooted == record.has_root);
         record_list_learn(&list, &syntax);
         check_registered(&record, &syntax);
-        check_found(&record, &syntax);
+        check_found(&record, &syntax, &record);
+        check_rootless(&record, syntax);
         check_download(&record, &syntax);
     }
 }

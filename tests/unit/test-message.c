@@ -21,6 +21,7 @@ static const struct ParseRow {
     {"NOT FOUND", TEXT("NOT FOUND"), MESSAGE_NOT_FOUND, ""},
     {"REMOVE", TEXT("REMOVE: a, txt, 1"), MESSAGE_REMOVE, "a, txt, 1"},
     {"DOWNLOAD", TEXT("DOWNLOAD: a, txt, 1"), MESSAGE_DOWNLOAD, "a, txt, 1"},
+    {"KEPT", TEXT("KEPT: 7"), MESSAGE_KEPT, "7"},
     {"a record", TEXT("<a>"), MESSAGE_RECORDS, "<a>"},
     {"a word without argument stands alone", TEXT("HELLO there"), MESSAGE_RECORDS, "HELLO there"},
     {"a bare record whose name begins like a word", TEXT("HISTORY, txt"), MESSAGE_RECORDS,
@@ -102,6 +103,41 @@ static void test_search_round_trip(void **state _unused_) {
         }
 }
 
+static const struct KeptRow {
+    const char *proves, *text;
+    bool valid;
+    uint64_t n;
+} kept_rows[] = {
+    {"none", "KEPT: 0", true, 0},
+    {"some", "KEPT: 10000", true, 10000},
+    {"without the space", "KEPT:5", true, 5},
+    {"nothing", "KEPT:", false, 0},
+    {"a negative number", "KEPT: -1", false, 0},
+    {"something behind it", "KEPT: 5 files", false, 0},
+    {"more than there can be", "KEPT: 18446744073709551616", false, 0},
+};
+
+static void test_kept(void **state _unused_) {
+    Buffer out = {};
+
+    for (size_t i = 0; i < ELEMENTSOF(kept_rows); i++) {
+        const struct KeptRow *row = &kept_rows[i];
+        Message message = message_parse(row->text, strlen(row->text));
+        uint64_t n = 77;
+
+        ROW(row);
+        assert_int_equal(message.kind, MESSAGE_KEPT);
+        assert_int_equal(message_kept(&message, &n), row->valid ? 0 : -EBADMSG);
+        assert_int_equal(n, row->valid ? row->n : 77);
+    }
+    assert_int_equal(message_put_kept(&out, FRAMING_LINE, 12), 0);
+    assert_memory_equal(buffer_data(&out), "KEPT: 12\n", out.size);
+    buffer_clear(&out);
+    assert_int_equal(message_put_kept(&out, FRAMING_RAW, UINT64_MAX), 0);
+    assert_memory_equal(buffer_data(&out), "KEPT: 18446744073709551615", out.size);
+    buffer_clear(&out);
+}
+
 // The largest answer stays below what the other side takes (ANSWER_BYTES_MAX).
 static void test_largest_answer_fits(void **state _unused_) {
     static Record records[RESULTS_MAX];
@@ -111,7 +147,7 @@ static void test_largest_answer_fits(void **state _unused_) {
 
     memset(name, '<', NAME_BYTES_MAX); // each becomes three bytes
     name[NAME_BYTES_MAX] = '\0';
-    syntax.named = syntax.full_name = syntax.dotted = syntax.long_year = true;
+    syntax.named = syntax.full_name = syntax.dotted = syntax.long_year = syntax.rooted = true;
     for (size_t i = 0; i < RESULTS_MAX; i++) {
         records[i] = (Record){
             .name = name,
@@ -119,11 +155,16 @@ static void test_largest_answer_fits(void **state _unused_) {
             .size = SIZE_BYTES_MAX,
             .modified = {.year = 2026, .month = 11, .day = 23},
             .endpoint = {.address = {.family = AF_INET6}, .port = 65535},
+            .has_root = true,
         };
         memset(&records[i].endpoint.address.v6, 0xff, sizeof(struct in6_addr));
     }
     assert_int_equal(message_put_found(&out, FRAMING_LINE, &syntax, records, RESULTS_MAX), 0);
     assert_in_range(out.size, RESULTS_MAX * 3 * NAME_BYTES_MAX, ANSWER_BYTES_MAX);
+    buffer_clear(&out);
+    // And four such records are a line.
+    assert_int_equal(message_put_records(&out, FRAMING_LINE, &syntax, records, 4), 0);
+    assert_in_range(out.size, 4 * 3 * NAME_BYTES_MAX, LINE_BYTES_MAX);
     buffer_clear(&out);
 }
 
@@ -224,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_search_name),
         cmocka_unit_test(test_search_round_trip),
+        cmocka_unit_test(test_kept),
         cmocka_unit_test(test_largest_answer_fits),
         cmocka_unit_test(test_file_header_parse),
         cmocka_unit_test(test_file_header_fits),

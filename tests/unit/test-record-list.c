@@ -5,6 +5,8 @@
 #include "proto/record.h"
 #include "test.h"
 
+#define ROOT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 static const struct Row {
     const char *proves, *text;
     size_t len;
@@ -40,6 +42,8 @@ static const struct Row {
      " "},
     {"a pair that is never closed", TEXT("<a>,<b"), "|a", false, true, false, ","},
     {"a control character is never echoed", TEXT("<a>\033<b>"), "|a|b", false, true, true, ";"},
+    {"roots", TEXT("<a, 1, " ROOT ">, <b, 2, " ROOT ">"), "|a, 1, " ROOT "|b, 2, " ROOT, true, true,
+     false, ", "},
     {"nothing", TEXT(""), "", false, false, false, ";"},
     {"only separators", TEXT(";;|\n"), "", false, false, false, ";"},
     {"NUL ends nothing", TEXT("<a\0b>,<c>"), "|a\0b|c", false, true, false, ","},
@@ -50,7 +54,7 @@ static void test_split(void **state _unused_) {
         const struct Row *row = &rows[i];
         RecordList list = record_list(row->text, row->len);
         RecordSyntax syntax = {.spaced = row->spaced};
-        char pieces[128] = "";
+        char pieces[256] = "";
         size_t n = 0, len;
         const char *piece;
 

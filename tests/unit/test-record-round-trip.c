@@ -23,15 +23,27 @@ static uint32_t random_below(uint32_t n) {
 static void random_name(char name[static NAME_BYTES_MAX + 1]) {
     // Pieces that mean something to some part of the parsers.
     static const char *const pieces[] = {
-        "a",      "report", ",",        ", ",  " ",    "<",     ">",       ";",   "|",
-        "%",      "%41",    "%2E",      ".",   ".txt", "5",     "11",      "é",   "文",
-        "1-2-26", "::1",    "10.0.0.1", "BYE", "txt",  "bytes", "SEARCH:", ".mp3"};
+        "a",       "report", ",",
+        ", ",      " ",      "<",
+        ">",       ";",      "|",
+        "%",       "%41",    "%2E",
+        ".",       ".txt",   "5",
+        "11",      "é",      "文",
+        "1-2-26",  "::1",    "10.0.0.1",
+        "BYE",     "txt",    "bytes",
+        "SEARCH:", ".mp3",   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"};
     size_t n = 1 + random_below(6);
 
     do {
+        size_t len = 0;
+
         name[0] = '\0';
-        for (size_t i = 0; i < n; i++)
-            strcat(name, pieces[random_below(ELEMENTSOF(pieces))]);
+        for (size_t i = 0; i < n; i++) {
+            const char *piece = pieces[random_below(ELEMENTSOF(pieces))];
+
+            if (len + strlen(piece) <= NAME_BYTES_MAX)
+                len += sprintf(name + len, "%s", piece);
+        }
     } while (strcmp(name, ".") == 0 || strcmp(name, "..") == 0);
 }
 
@@ -53,6 +65,9 @@ static void random_record(Record *record, RecordText *text) {
         .endpoint.port = 1 + random_below(UINT16_MAX),
     };
     assert_int_equal(address_parse(address, strlen(address), &record->endpoint.address), 0);
+    record->has_root = random_below(2);
+    for (size_t i = 0; i < sizeof(record->root.bytes) && record->has_root; i++)
+        record->root.bytes[i] = random_below(256);
 }
 
 // Any order in which the port follows its address.
@@ -82,6 +97,7 @@ static RecordSyntax random_syntax(void) {
         .long_year = random_below(2),
         .dashed = random_below(2),
         .brackets = random_below(4) > 0,
+        .rooted = random_below(2),
     };
 
     random_order(&syntax);
@@ -98,12 +114,16 @@ static RecordSyntax random_syntax(void) {
     return syntax;
 }
 
-static void assert_same(const Record *a, const Record *b) {
+// `b` was written as `a`; a root only if it may be.
+static void assert_same(const Record *a, const Record *b, const RecordSyntax *syntax) {
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->type, b->type);
     assert_int_equal(a->size, b->size);
     assert_memory_equal(&a->modified, &b->modified, sizeof(Date));
     assert_true(endpoint_equal(&a->endpoint, &b->endpoint));
+    assert_int_equal(b->has_root, a->has_root && syntax->rooted);
+    if (b->has_root)
+        assert_true(merkle_hash_equal(&a->root, &b->root));
 }
 
 static void check_answer(const Record *records, size_t n, const RecordSyntax *syntax) {
@@ -123,9 +143,9 @@ static void check_answer(const Record *records, size_t n, const RecordSyntax *sy
 
         assert_true(record_list_next(&list, &piece, &len));
         assert_int_equal(record_parse(piece, len, &text, &record, NULL), 0);
-        assert_same(&records[i], &record);
+        assert_same(&records[i], &record, syntax);
         assert_int_equal(record_parse_found(piece, len, "other", &text, &record), 0);
-        assert_same(&records[i], &record);
+        assert_same(&records[i], &record, syntax);
     }
     assert_false(record_list_next(&list, &piece, &len));
     buffer_clear(&out);

@@ -5,15 +5,20 @@
 #include "proto/record.h"
 #include "test.h"
 
-// A record as "name|type|size|date|endpoint".
+// A record as "name|type|size|date|endpoint", and "|root" if it has one.
 static void describe(const Record *record, char *text, size_t size) {
-    char endpoint[ENDPOINT_TEXT_MAX];
+    char endpoint[ENDPOINT_TEXT_MAX], root[MERKLE_TEXT_BYTES + 1] = "";
 
     endpoint_format(&record->endpoint, endpoint);
-    snprintf(text, size, "%s|%s|%llu|%04u-%02u-%02u|%s", record->name, record->type,
+    if (record->has_root)
+        merkle_hash_format(&record->root, root);
+    snprintf(text, size, "%s|%s|%llu|%04u-%02u-%02u|%s%s%s", record->name, record->type,
              (unsigned long long) record->size, record->modified.year, record->modified.month,
-             record->modified.day, endpoint);
+             record->modified.day, endpoint, record->has_root ? "|" : "", root);
 }
+
+#define ROOT  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define UPPER "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF"
 
 #define NOTES "notes|txt|11|2026-11-23|192.0.2.7:5556"
 
@@ -69,6 +74,26 @@ static const struct DialectRow {
      "a, txt, 9223372036854775807, 23/11/26, 192.0.2.7, 65535", false},
     {"an empty file", "a, txt, 0, 29/02/24, 192.0.2.7, 1", "a|txt|0|2024-02-29|192.0.2.7:1",
      "a, txt, 0, 29/02/24, 192.0.2.7, 1", false},
+    {"a root", "notes, txt, 11, 23/11/26, 192.0.2.7, 5556, " ROOT, NOTES "|" ROOT,
+     "notes, txt, 11, 23/11/26, 192.0.2.7, 5556, " ROOT, false},
+    {"a root in upper case", "notes, txt, 11, 23/11/26, 192.0.2.7, 5556, " UPPER, NOTES "|" ROOT,
+     "notes, txt, 11, 23/11/26, 192.0.2.7, 5556, " ROOT, false},
+    {"a root behind the authors' order", "notes,192.0.2.7,5556,.txt,23/11/2026,11," ROOT,
+     NOTES "|" ROOT, "notes,192.0.2.7,5556,.txt,23/11/2026,11," ROOT, true},
+    {"a root of digits only, behind a size",
+     "notes,192.0.2.7,5556,.txt,23/11/2026,11,0000000000000000000000000000000000000000000000000000"
+     "000000000000",
+     NOTES "|0000000000000000000000000000000000000000000000000000000000000000",
+     "notes,192.0.2.7,5556,.txt,23/11/2026,11,0000000000000000000000000000000000000000000000000000"
+     "000000000000",
+     true},
+    {"a comma behind the root", "notes,txt,11,23/11/26,192.0.2.7,5556," ROOT ",", NOTES "|" ROOT,
+     "notes,txt,11,23/11/26,192.0.2.7,5556," ROOT, false},
+    {"a root and no type", "notes.txt, 11, 23/11/26, 192.0.2.7, 5556, " ROOT, NOTES "|" ROOT,
+     "notes.txt, 11, 23/11/26, 192.0.2.7, 5556, .txt, " ROOT, true},
+    {"an empty type before the root is no stray comma", "read.me,11,23/11/26,192.0.2.7,5556,," ROOT,
+     "read.me|file|11|2026-11-23|192.0.2.7:5556|" ROOT,
+     "read.me,11,23/11/26,192.0.2.7,5556,.file," ROOT, true},
 };
 
 static void test_dialects(void **state _unused_) {
@@ -92,7 +117,8 @@ static void test_dialects(void **state _unused_) {
     }
 }
 
-#define REST "txt, 11, 23/11/26, 192.0.2.7, 5556"
+#define REST    "txt, 11, 23/11/26, 192.0.2.7, 5556"
+#define TEXT_62 "112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 // Names that look like something else. Each is read, and written again byte for byte.
 static const struct NameRow {
@@ -128,6 +154,12 @@ static const struct NameRow {
     {"that extension twice", "a.tar.gz, tar.gz, 11, 23/11/26, 192.0.2.7, 5556", "a.tar.gz",
      "tar.gz"},
     {"no type", "x%2Efile, file, 11, 23/11/26, 192.0.2.7, 5556", "x.file", "file"},
+    {"64 hex digits", ROOT ", " REST, ROOT, "txt"},
+    {"64 hex digits with a root", ROOT ", " REST ", " ROOT, ROOT, "txt"},
+    {"64 hex digits and an extension", ROOT ".txt, " REST, ROOT, "txt"},
+    {"64 hex digits behind a comma", "a, " ROOT ", " REST, "a, " ROOT, "txt"},
+    {"a whole record with a root", "x, bin, 1, 01-01-20, 10.0.0.1, 80, " ROOT ", " REST ", " ROOT,
+     "x, bin, 1, 01-01-20, 10.0.0.1, 80, " ROOT, "txt"},
 };
 
 static void test_names(void **state _unused_) {
@@ -189,6 +221,14 @@ static const struct RefusedRow {
     {"an encoded newline", TEXT("a%0Ab, " REST)},
     {"not UTF-8", TEXT("a\xff, " REST)},
     {"256 bytes", TEXT(TEXT_255 "f, " REST)},
+    {"a root of 63 digits", TEXT("notes, " REST ", 0" TEXT_62)},
+    {"a root of 65 digits", TEXT("notes, " REST ", 012" TEXT_62)},
+    {"a root that is not hex", TEXT("notes, " REST ", 0g" TEXT_62)},
+    {"a root in two pieces", TEXT("notes, " REST ", 0 1" TEXT_62)},
+    {"two roots", TEXT("notes, " REST ", " ROOT ", " ROOT)},
+    {"a root before the port", TEXT("notes, txt, 11, 23/11/26, 192.0.2.7, " ROOT ", 5556")},
+    {"only a root", TEXT(ROOT)},
+    {"only a name and a root", TEXT("notes, " ROOT)},
 };
 
 static void test_refused(void **state _unused_) {
@@ -217,6 +257,14 @@ static const struct FoundRow {
     {"no type: the extension that was searched", "11, 23/11/26, 192.0.2.7, 5556", "notes.txt",
      NOTES},
     {"no port", "txt, 11, 23/11/26, 192.0.2.7", "notes", NULL},
+    {"a root", REST ", " ROOT, "notes", NOTES "|" ROOT},
+    {"a root in the authors' order", "notes,192.0.2.7,5556,.txt,23/11/2026,11," ROOT, "other",
+     NOTES "|" ROOT},
+    {"a file that is called like a root", REST ", " ROOT, ROOT,
+     ROOT "|txt|11|2026-11-23|192.0.2.7:5556|" ROOT},
+    {"the name of 64 hex digits is no root", ROOT ", " REST, "other",
+     ROOT "|txt|11|2026-11-23|192.0.2.7:5556"},
+    {"nothing but a root", ROOT, "notes", NULL},
     {"an FT that sends a path", "../notes, " REST, "notes", NULL},
 };
 
@@ -263,6 +311,9 @@ static const struct FileRow {
     {"an encoded path", "..%2fa, txt, 11", NULL, NULL, 0},
     {"the folder above", ".., txt, 11", NULL, NULL, 0},
     {"size 2^63", "a, txt, 9223372036854775808", NULL, NULL, 0},
+    {"64 hex digits", ROOT ", txt, 11", ROOT, "txt", 11},
+    {"no size, but a root", "report, txt, " ROOT, NULL, NULL, 0},
+    {"a size and a root", "report, txt, 11, " ROOT, NULL, NULL, 0},
     {"nothing", "", NULL, NULL, 0},
 };
 
@@ -294,6 +345,34 @@ static void test_null(void **state _unused_) {
     assert_int_equal(record_parse_file(NULL, 0, &text, &record), -EBADMSG);
 }
 
+// Who has not shown that it knows roots never sees one; and there is none where a record has none.
+static void test_root_only_where_it_is_known(void **state _unused_) {
+    const char *with = "notes, " REST ", " ROOT, *without = "notes, " REST;
+    RecordSyntax rooted, plain;
+    RecordText text;
+    Record record;
+    Buffer out = {};
+
+    assert_int_equal(record_parse(with, strlen(with), &text, &record, &rooted), 0);
+    assert_memory_equal(&rooted.order, record_syntax_rooted.order, sizeof(rooted.order));
+    assert_true(rooted.rooted);
+    assert_true(record.has_root);
+    assert_int_equal(record_format(&out, &record, &record_syntax_own, true), 0);
+    assert_int_equal(out.size, strlen(without));
+    assert_memory_equal(buffer_data(&out), without, out.size);
+    buffer_clear(&out);
+    assert_int_equal(record_format_file(&out, &record, &record_syntax_rooted), 0);
+    assert_memory_equal(buffer_data(&out), "notes, txt, 11", out.size);
+    buffer_clear(&out);
+
+    assert_int_equal(record_parse(without, strlen(without), &text, &record, &plain), 0);
+    assert_false(plain.rooted);
+    assert_false(record.has_root);
+    assert_int_equal(record_format(&out, &record, &record_syntax_rooted, true), 0);
+    assert_int_equal(out.size, strlen(without));
+    buffer_clear(&out);
+}
+
 static void test_same_file(void **state _unused_) {
     const Record a = {.name = "a", .type = "txt", .size = 1};
     const Record others[] = {
@@ -313,7 +392,7 @@ int main(void) {
         cmocka_unit_test(test_dialects), cmocka_unit_test(test_names),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_found),
         cmocka_unit_test(test_file),     cmocka_unit_test(test_same_file),
-        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_null),     cmocka_unit_test(test_root_only_where_it_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,10 @@ static void assert_written(Buffer *out, const char *expected) {
     buffer_clear(out);
 }
 
-// What FT's session does with a registration: the first record shows the syntax, the list completes it.
+#define ROOT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+// What FT's session does with a registration: the first record shows the syntax, the list completes it, and
+// a root in any of them shows that roots are known.
 static RecordSyntax learn(Framer *framer, const char *data, size_t *ret_records) {
     const char *end = data + strlen(data), *text;
     bool raw = framer->framing == FRAMING_RAW;
@@ -53,6 +56,7 @@ static RecordSyntax learn(Framer *framer, const char *data, size_t *ret_records)
             assert_int_equal(record.size, count == 0 ? 11 : 3000);
             if (count++ == 0)
                 syntax = shown;
+            syntax.rooted |= shown.rooted;
         }
         if (count == 1 || raw)
             record_list_learn(&list, &syntax);
@@ -172,12 +176,45 @@ static void test_as_own(void **state _unused_) {
     assert_written(&out, "REMOVE: report, txt, 11\n");
 }
 
+// protocol.md section 4: the same with roots, in either direction.
+static void test_rooted(void **state _unused_) {
+    Record records[] = {report("192.0.2.9", 5556), report("192.0.2.10", 5556)};
+    Framer framer = {.framing = FRAMING_LINE};
+    RecordSyntax syntax;
+    Buffer out = {};
+    size_t count;
+
+    records[0].has_root = true;
+    assert_int_equal(merkle_hash_parse(ROOT, strlen(ROOT), &records[0].root), 0);
+
+    // The second record is the first that has one.
+    syntax = learn(&framer,
+                   "<notes, txt, 11, 23/11/26, 192.0.2.7, 5556>\n"
+                   "<blob, bin, 3000, 23/11/26, 192.0.2.7, 5556, " ROOT ">\n",
+                   &count);
+    assert_int_equal(count, 2);
+    assert_memory_equal(syntax.order, record_syntax_rooted.order, sizeof(syntax.order));
+    assert_int_equal(message_put_found(&out, framer.framing, &syntax, records, 2), 0);
+    assert_written(&out, "FOUND: <txt, 11, 05/03/20, 192.0.2.9, 5556, " ROOT ">, "
+                         "<txt, 11, 05/03/20, 192.0.2.10, 5556>\n");
+
+    // As a peer writes them, and a peer that knows nothing of roots is answered.
+    assert_int_equal(message_put_records(&out, FRAMING_LINE, &record_syntax_rooted, records, 2), 0);
+    assert_written(&out, "<report, txt, 11, 05/03/20, 192.0.2.9, 5556, " ROOT ">\n"
+                         "<report, txt, 11, 05/03/20, 192.0.2.10, 5556>\n");
+    assert_int_equal(message_put_found(&out, FRAMING_RAW, &record_syntax_authors, records, 2), 0);
+    assert_written(&out, "FOUND: <report,192.0.2.9,5556,.txt,05/03/2020,11;"
+                         "report,192.0.2.10,5556,.txt,05/03/2020,11>");
+    assert_int_equal(
+        message_put_file(&out, FRAMING_LINE, WORD_REMOVE, &records[0], &record_syntax_rooted), 0);
+    assert_written(&out, "REMOVE: report, txt, 11\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_authors),
-        cmocka_unit_test(test_as_authors),
-        cmocka_unit_test(test_own),
-        cmocka_unit_test(test_as_own),
+        cmocka_unit_test(test_authors), cmocka_unit_test(test_as_authors),
+        cmocka_unit_test(test_own),     cmocka_unit_test(test_as_own),
+        cmocka_unit_test(test_rooted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
