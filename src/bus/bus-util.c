@@ -8,13 +8,34 @@ void bus_format_date(const Date *date, char text[static BUS_DATE_MAX]) {
     snprintf(text, BUS_DATE_MAX, "%04u-%02u-%02u", date->year, date->month, date->day);
 }
 
-int bus_append_record(sd_bus_message *message, const Record *record) {
-    char date[BUS_DATE_MAX], address[INET6_ADDRSTRLEN];
+static int append_record(sd_bus_message *message, const Record *record) {
+    char date[BUS_DATE_MAX], address[INET6_ADDRSTRLEN], root[MERKLE_TEXT_BYTES + 1];
+    int r;
 
     bus_format_date(&record->modified, date);
     address_format(&record->endpoint.address, address);
-    return sd_bus_message_append(message, "sstssq", record->name, record->type, record->size, date,
-                                 address, record->endpoint.port);
+    r = sd_bus_message_append(message, "sstssq", record->name, record->type, record->size, date,
+                              address, record->endpoint.port);
+    if (r < 0)
+        return r;
+    if (!record->has_root)
+        return sd_bus_message_append(message, "a{sv}", 0);
+    merkle_hash_format(&record->root, root);
+    return sd_bus_message_append(message, "a{sv}", 1, "root", "s", root);
+}
+
+int bus_append_records(sd_bus_message *message, const Record records[], size_t n) {
+    int r;
+
+    r = sd_bus_message_open_container(message, 'a', "(sstssqa{sv})");
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        r = sd_bus_message_open_container(message, 'r', "sstssqa{sv}");
+        if (r >= 0)
+            r = append_record(message, &records[i]);
+        if (r >= 0)
+            r = sd_bus_message_close_container(message);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
 int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint) {

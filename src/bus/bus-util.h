@@ -13,9 +13,10 @@ enum {
 };
 void bus_format_date(const Date *date, char text[static BUS_DATE_MAX]);
 
-// Appends the fields of a record: name, type, size, modified, address, port ("sstssq"), inside a
-// struct that the caller has opened. 0 or -errno.
-int bus_append_record(sd_bus_message *message, const Record *record);
+// Appends records: name, type, size, modified, address, port, and in a dictionary what not every record
+// has: `root` s, 64 hex digits. 0 or -errno.
+#define BUS_RECORDS "a(sstssqa{sv})"
+int bus_append_records(sd_bus_message *message, const Record records[], size_t n);
 
 // Appends an Endpoint as "ADDRESS:PORT".
 int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint);

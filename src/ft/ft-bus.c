@@ -72,16 +72,7 @@ static int method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *err
     r = sd_bus_message_new_method_return(call, &reply);
     if (r < 0)
         return r;
-    r = sd_bus_message_open_container(reply, 'a', "(sstssq)");
-    for (size_t i = 0; i < n && r >= 0; i++) {
-        r = sd_bus_message_open_container(reply, 'r', "sstssq");
-        if (r >= 0)
-            r = bus_append_record(reply, &results[i]);
-        if (r >= 0)
-            r = sd_bus_message_close_container(reply);
-    }
-    if (r >= 0)
-        r = sd_bus_message_close_container(reply);
+    r = bus_append_records(reply, results, n);
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
@@ -112,7 +103,7 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
 
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT("a(sstssq)", records),
+    SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
                             method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsut)", peers),
                             method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -7,8 +7,6 @@
 #include "util/macro.h"
 
 enum {
-    // A new record is compared with all that its peer has (index_add()): more would be felt.
-    MAX_FILES_PER_PEER = 10000,
     MAX_PEERS = 1000000,
     MAX_PEERS_DEFAULT = 16384,
 };
@@ -17,7 +15,7 @@ static const ConfigKey keys[] = {
     {"ft", "listen", config_parse_endpoint, offsetof(FtConfig, listen), 0, 0,
      "ADDRESS:PORT, such as [::]:5555 or 192.0.2.1:5555"},
     {"ft", "max-files-per-peer", config_parse_number, offsetof(FtConfig, max_files_per_peer), 1,
-     MAX_FILES_PER_PEER, "a number from 1 to 10000"},
+     FILES_PER_PEER_MAX, "a number from 1 to 10000"},
     {"ft", "max-peers", config_parse_number, offsetof(FtConfig, max_peers), 1, MAX_PEERS,
      "a number from 1 to 1000000"},
 };

@@ -22,12 +22,14 @@ struct IndexRecord {
     TAILQ_ENTRY(IndexRecord) by_name;
     TAILQ_ENTRY(IndexRecord) by_full_name;
     LIST_ENTRY(IndexRecord) by_owner;
+    const IndexOwner *owner;
     IndexName *name;      // "report"
     IndexName *full_name; // "report.txt", the type in lower case
     uint64_t size;
     Endpoint endpoint;
     Date modified;
-    char type[];
+    bool has_root;
+    char type[]; // and behind its NUL the root, where there is one
 };
 
 // A record is found by its name and by its name with the type; each is one step, however many records of
@@ -112,65 +114,57 @@ static void full_name(const char *name, const char *type,
     text[len] = '\0';
 }
 
+static void *root_of(const IndexRecord *r) {
+    return (char *) r->type + strlen(r->type) + 1;
+}
+
 static Record record_view(const IndexRecord *r) {
-    return (Record){
+    Record view = {
         .name = r->name->name,
         .type = r->type,
         .size = r->size,
         .modified = r->modified,
         .endpoint = r->endpoint,
+        .has_root = r->has_root,
     };
+
+    if (r->has_root)
+        memcpy(&view.root, root_of(r), sizeof(view.root));
+    return view;
 }
 
-static IndexRecord *owner_find(const IndexOwner *owner, const Record *record) {
-    IndexRecord *r;
+// record_same_file(), with the full names compared already: "a.b" of type "c" is not "a" of type "b.c".
+static bool is_file(const IndexRecord *r, const IndexName *full_name, const Record *record) {
+    return r->full_name == full_name && r->size == record->size &&
+           strcmp(r->name->name, record->name) == 0;
+}
 
-    LIST_FOREACH (r, &owner->records, by_owner) {
-        const Record view = record_view(r);
+// A file may be shared by everybody, and a peer may share ten thousand: looks through both lists at
+// once, and is done when the shorter one is.
+static IndexRecord *owner_find(const Index *index, const IndexOwner *owner, const Record *record) {
+    char full[FILE_NAME_BYTES_MAX + 1];
+    const IndexName *name;
+    IndexRecord *theirs, *own;
 
-        if (record_same_file(&view, record))
-            return r;
+    full_name(record->name, record->type, full);
+    name = name_find(index, index->full_names, full);
+    if (!name)
+        return NULL;
+    theirs = TAILQ_FIRST(&name->records);
+    own = LIST_FIRST(&owner->records);
+    while (theirs && own) {
+        if (theirs->owner == owner && is_file(theirs, name, record))
+            return theirs;
+        if (is_file(own, name, record))
+            return own;
+        theirs = TAILQ_NEXT(theirs, by_full_name);
+        own = LIST_NEXT(own, by_owner);
     }
     return NULL;
 }
 
-bool index_has(const IndexOwner *owner, const Record *record) {
-    return owner_find(owner, record);
-}
-
-int index_add(Index *index, IndexOwner *owner, const Record *record) {
-    size_t type_len = strlen(record->type);
-    char full[FILE_NAME_BYTES_MAX + 1];
-    IndexRecord *r;
-
-    r = owner_find(owner, record);
-    if (r) {
-        r->modified = record->modified;
-        r->endpoint = record->endpoint;
-        return 0;
-    }
-    r = calloc(1, sizeof(*r) + type_len + 1);
-    if (!r)
-        return -ENOMEM;
-    full_name(record->name, record->type, full);
-    r->name = name_get(index, &index->names, record->name);
-    r->full_name = name_get(index, &index->full_names, full);
-    if (!r->name || !r->full_name) {
-        name_drop_if_empty(&index->names, r->name);
-        name_drop_if_empty(&index->full_names, r->full_name);
-        free(r);
-        return -ENOMEM;
-    }
-    r->size = record->size;
-    r->endpoint = record->endpoint;
-    r->modified = record->modified;
-    memcpy(r->type, record->type, type_len + 1);
-    TAILQ_INSERT_TAIL(&r->name->records, r, by_name);
-    TAILQ_INSERT_TAIL(&r->full_name->records, r, by_full_name);
-    LIST_INSERT_HEAD(&owner->records, r, by_owner);
-    owner->count++;
-    index->record_count++;
-    return 0;
+bool index_has(const Index *index, const IndexOwner *owner, const Record *record) {
+    return owner_find(index, owner, record);
 }
 
 static void record_drop(Index *index, IndexOwner *owner, IndexRecord *r) {
@@ -184,8 +178,59 @@ static void record_drop(Index *index, IndexOwner *owner, IndexRecord *r) {
     index->record_count--;
 }
 
+static void record_refresh(IndexRecord *r, const Record *record) {
+    r->modified = record->modified;
+    r->endpoint = record->endpoint;
+    r->has_root = record->has_root;
+    if (r->has_root)
+        memcpy(root_of(r), &record->root, sizeof(record->root));
+}
+
+static int record_new(Index *index, IndexOwner *owner, const Record *record) {
+    size_t type_len = strlen(record->type);
+    char full[FILE_NAME_BYTES_MAX + 1];
+    IndexRecord *r;
+
+    r = calloc(1, sizeof(*r) + type_len + 1 + (record->has_root ? sizeof(record->root) : 0));
+    if (!r)
+        return -ENOMEM;
+    full_name(record->name, record->type, full);
+    r->name = name_get(index, &index->names, record->name);
+    r->full_name = name_get(index, &index->full_names, full);
+    if (!r->name || !r->full_name) {
+        name_drop_if_empty(&index->names, r->name);
+        name_drop_if_empty(&index->full_names, r->full_name);
+        free(r);
+        return -ENOMEM;
+    }
+    r->owner = owner;
+    r->size = record->size;
+    memcpy(r->type, record->type, type_len + 1);
+    record_refresh(r, record);
+    TAILQ_INSERT_TAIL(&r->name->records, r, by_name);
+    TAILQ_INSERT_TAIL(&r->full_name->records, r, by_full_name);
+    LIST_INSERT_HEAD(&owner->records, r, by_owner);
+    owner->count++;
+    index->record_count++;
+    return 0;
+}
+
+int index_add(Index *index, IndexOwner *owner, const Record *record) {
+    IndexRecord *old = owner_find(index, owner, record);
+    int r;
+
+    if (old && (old->has_root || !record->has_root)) {
+        record_refresh(old, record);
+        return 0;
+    }
+    r = record_new(index, owner, record);
+    if (r >= 0 && old) // it has no room for a root
+        record_drop(index, owner, old);
+    return r;
+}
+
 int index_remove(Index *index, IndexOwner *owner, const Record *record) {
-    IndexRecord *r = owner_find(owner, record);
+    IndexRecord *r = owner_find(index, owner, record);
 
     if (!r)
         return -ENOENT;

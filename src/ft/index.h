@@ -23,12 +23,12 @@ int index_new(Index **ret);      // 0 or -ENOMEM
 Index *index_free(Index *index); // all owners must have given their records back
 DEFINE_CLEANUP_FUNC(Index, index_free)
 
-// Adds a copy of the record, or refreshes date and endpoint of the one that this owner has of the same
-// file (record_same_file()). 0 or -ENOMEM.
+// Adds a copy of the record, or refreshes date, endpoint and root of the one that this owner has of the
+// same file (record_same_file()). 0 or -ENOMEM.
 int index_add(Index *index, IndexOwner *owner, const Record *record);
 
 // Whether this owner has a record of that file.
-bool index_has(const IndexOwner *owner, const Record *record);
+bool index_has(const Index *index, const IndexOwner *owner, const Record *record);
 
 // Removes that file's record; 0, or -ENOENT.
 int index_remove(Index *index, IndexOwner *owner, const Record *record);

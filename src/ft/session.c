@@ -62,8 +62,10 @@ static int add_records(Session *session, const Message *message) {
             ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
             continue;
         }
+        if (learnt)
+            session->syntax.rooted |= syntax.rooted;
         if (session->owner.count >= session->ft->config.max_files_per_peer &&
-            !index_has(&session->owner, &record)) {
+            !index_has(session->ft->index, &session->owner, &record)) {
             ft_count_refusal(session->ft, REFUSED_OVER_LIMIT);
             continue;
         }
@@ -109,6 +111,18 @@ static int remove_record(Session *session, const Message *message) {
     return 0;
 }
 
+// KEPT, to those who have shown that they know of it. One for all that has been gone through since the
+// last one: a peer that sends a thousand records reads a few numbers.
+static int tell_kept(Session *session) {
+    if (!session->changed)
+        return 0;
+    session->changed = false;
+    if (session->state != SESSION_ACCEPTED || !session->syntax.rooted)
+        return 0;
+    return message_put_kept(stream_out(&session->stream), session->framer.framing,
+                            session->owner.count);
+}
+
 static int handle_connected(Session *session, const Message *message) {
     if (message->kind != MESSAGE_HELLO) {
         reject(session, REFUSED_NO_HELLO);
@@ -121,6 +135,7 @@ static int handle_connected(Session *session, const Message *message) {
 static int handle_greeted(Session *session, const Message *message) {
     switch (message->kind) {
     case MESSAGE_RECORDS:
+        session->changed = true;
         return add_records(session, message);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
@@ -133,12 +148,20 @@ static int handle_greeted(Session *session, const Message *message) {
 }
 
 static int handle_accepted(Session *session, const Message *message) {
+    int r;
+
     switch (message->kind) {
     case MESSAGE_SEARCH:
-        return answer_search(session, message);
+        // Answers keep the order of what they answer. In RAW the two would run together.
+        if (session->framer.framing == FRAMING_RAW)
+            session->changed = false;
+        r = tell_kept(session);
+        return r < 0 ? r : answer_search(session, message);
     case MESSAGE_RECORDS:
+        session->changed = true;
         return add_records(session, message);
     case MESSAGE_REMOVE:
+        session->changed = true;
         return remove_record(session, message);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
@@ -189,12 +212,12 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     Session *session = container_of(stream, Session, stream);
     bool quiet = session->quiet || eof, incomplete = false;
     size_t done = 0;
+    int r;
 
     for (;;) {
         const char *message;
         size_t message_len, consumed;
         FrameResult result;
-        int r;
 
         if (session->state == SESSION_REJECTED) {
             done = len; // whatever it says, nobody listens
@@ -217,6 +240,9 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
             return r;
         done += consumed;
     }
+    r = tell_kept(session);
+    if (r < 0)
+        return r;
     *ret_consumed = done;
     return arm_timeout(session, incomplete);
 }

@@ -30,7 +30,8 @@ typedef struct Session {
     Framer framer;
     SessionState state;
     bool quiet;          // the silence that completes a message has passed
-    RecordSyntax syntax; // as the peer wrote its first records
+    bool changed;        // records or REMOVE have come since the last KEPT
+    RecordSyntax syntax; // as the peer wrote its first records; rooted if any of them was
     uint64_t deadline;   // CLOCK_MONOTONIC µs: to be accepted by then
     uint64_t since;      // accepted at, µs since the epoch
 } Session;

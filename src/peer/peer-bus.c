@@ -28,22 +28,6 @@ static int invalid_name(sd_bus_error *error) {
                             "characters");
 }
 
-static int append_found(sd_bus_message *reply, const Record records[], size_t n) {
-    int r;
-
-    r = sd_bus_message_open_container(reply, 'a', "(sstssqa{sv})");
-    for (size_t i = 0; i < n && r >= 0; i++) {
-        r = sd_bus_message_open_container(reply, 'r', "sstssqa{sv}");
-        if (r >= 0)
-            r = bus_append_record(reply, &records[i]);
-        if (r >= 0)
-            r = sd_bus_message_append(reply, "a{sv}", 0); // extras: none yet
-        if (r >= 0)
-            r = sd_bus_message_close_container(reply);
-    }
-    return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 // FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
 static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
@@ -61,7 +45,7 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
     }
     r = sd_bus_message_new_method_return(call, &reply);
     if (r >= 0)
-        r = append_found(reply, records, n);
+        r = bus_append_records(reply, records, n);
     if (r >= 0)
         r = sd_bus_message_send(reply);
     if (r < 0)
@@ -328,9 +312,8 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
 
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name),
-                            SD_BUS_RESULT("a(sstssqa{sv})", records), method_search,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
+                            method_search, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
                             SD_BUS_RESULT("o", transfer), method_download, 0),
     SD_BUS_METHOD("Leave", "", "", method_leave, 0),

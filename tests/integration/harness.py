@@ -507,7 +507,11 @@ class Ft(Daemon):
 
     def lookup(self, name):
         """What a SEARCH would find: [(name, type, size, date, address, port)]."""
-        return [tuple(record) for record in self.call("Lookup", "s", name)]
+        return [tuple(record[:6]) for record in self.call("Lookup", "s", name)]
+
+    def lookup_roots(self, name):
+        """The roots of what a SEARCH would find; None for a record without one."""
+        return [record_root(record) for record in self.call("Lookup", "s", name)]
 
     def peers(self):
         """[(address, port, framing, records, since)]"""
@@ -584,6 +588,10 @@ class Peer(Daemon):
     def search(self, name, uid=None):
         """[(name, type, size, date, address, port)]"""
         return [tuple(record[:6]) for record in self.call("Search", "s", name, uid=uid)]
+
+    def search_roots(self, name):
+        """The roots of what is found; None for a record without one."""
+        return [record_root(record) for record in self.call("Search", "s", name)]
 
     def download(self, name, **options):
         """Calls Download; returns a Transfer. Options: type, size, address, port; for `destination` there is
@@ -948,9 +956,14 @@ def silent(wire, _=0):
         pass
 
 
-def record(name, mtype, size, port, date="23/11/26", host="127.0.0.1"):
+def record(name, mtype, size, port, date="23/11/26", host="127.0.0.1", root=None):
     """A record in our own syntax."""
-    return f"<{name}, {mtype}, {size}, {date}, {host}, {port}>"
+    return f"<{name}, {mtype}, {size}, {date}, {host}, {port}{f', {root}' if root else ''}>"
+
+
+def record_root(row):
+    """The root of a record as it stands on D-Bus; None: it has none."""
+    return row[6]["root"]["data"] if "root" in row[6] else None
 
 
 def found(*records):

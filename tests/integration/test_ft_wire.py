@@ -627,6 +627,201 @@ def test_registering_again_replaces(ft):
     assert ft.refused()["over-limit"] == 0
 
 
+# ------------------------------------------------------------------------------------------------ roots
+
+R1, R2, R3 = (digit * 64 for digit in "1a0")
+
+
+def kept(wire, n):
+    """The last KEPT of a batch that came in several pieces; those before it count up to it."""
+    seen = []
+    while not seen or seen[-1] != n:
+        line = wire.recv_until().decode()
+        assert line.startswith("KEPT: "), line
+        seen.append(int(line[6:]))
+        assert seen == sorted(seen) and seen[-1] <= n, seen
+
+
+def rooted_session(ft, *records):
+    wire = keep(ft, Wire(ft.port))
+    wire.send("HELLO\n")
+    wire.expect("HI\n")
+    wire.send("".join(r + "\n" for r in records))
+    kept(wire, len(records))
+    return wire
+
+
+def test_rooted_transcript(ft):
+    rooted_session(ft, f"<report, txt, 11, 05/03/20, 127.0.0.1, 7100, {R3}>")
+    with Wire(ft.port) as wire:
+        wire.send("HELLO\n")
+        wire.expect("HI\n")
+        wire.send(f"<notes, txt, 11, 23/11/26, 127.0.0.1, 5556, {R1}>\n<blob, bin, 3000, 23/11/26, 127.0.0.1, 5556, {R2}>\n")
+        kept(wire, 2)
+        ask(wire, "report.txt", f"FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100, {R3}>")
+        ask(wire, "nothing", "NOT FOUND")
+        wire.send("REMOVE: notes, txt, 11\n")
+        wire.expect("KEPT: 1\n")
+        ask(wire, "notes", "NOT FOUND")
+        wire.send(f"<more, txt, 1, 23/11/26, 127.0.0.1, 5556, {R1}>\n")
+        wire.expect("KEPT: 2\n")
+        ask(wire, "more", f"FOUND: <txt, 1, 23/11/26, 127.0.0.1, 5556, {R1}>")
+        leave(wire)
+    ft.wait_lookup("blob", 0)
+
+
+def test_roots_only_for_those_who_use_them(ft):
+    """The same two records, seen by four peers: each gets its own syntax, and two of them roots."""
+    rooted_session(ft, record("report", "txt", 11, 7100, "05/03/20", root=R2))
+    line = line_session(ft, record("report", "pdf", 12, 7200, "06/03/20"))
+    raw = raw_session(ft, "<notes,127.0.0.1,6604,.txt,23/11/2026,11>")
+    tight = rooted_session(ft, f"<a,127.0.0.1,1,.txt,23/11/2026,11,{R1.upper()}>")
+    rooted = rooted_session(ft, record("b", "txt", 1, 1, root=R1))
+    ask(line, "report", "FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100>, <pdf, 12, 06/03/20, 127.0.0.1, 7200>")
+    ask(raw, "report", "FOUND: <report,127.0.0.1,7100,.txt,05/03/2020,11;"
+                       "report,127.0.0.1,7200,.pdf,06/03/2020,12>", "")
+    ask(tight, "report", f"FOUND: <report,127.0.0.1,7100,.txt,05/03/2020,11,{R2};"
+                         "report,127.0.0.1,7200,.pdf,06/03/2020,12>")
+    ask(rooted, "report", f"FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100, {R2}>, "
+                          "<pdf, 12, 06/03/20, 127.0.0.1, 7200>")
+    ask(line, "a", "FOUND: <txt, 11, 23/11/26, 127.0.0.1, 1>")
+    ask(rooted, "a", f"FOUND: <txt, 11, 23/11/26, 127.0.0.1, 1, {R1}>")
+    assert ft.lookup_roots("report") == [R2, None]
+    assert ft.lookup_roots("a") == [R1]
+    # Nor does a word come after a REMOVE to those who do not.
+    line.send("REMOVE: report, pdf, 12\n")
+    ask(line, "report.pdf", "NOT FOUND")
+    leave(line)
+    leave(raw, "")
+
+
+def test_a_root_that_comes_later(ft):
+    """A session is rooted from its first root on, whichever record has it."""
+    rooted_session(ft, record("report", "txt", 11, 7100, "05/03/20", root=R2))
+    plain = "FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100"
+    wire = line_session(ft, record("a", "txt", 1, 1), record("b", "txt", 1, 1))
+    ask(wire, "report", plain + ">")
+    wire.send(record("c", "txt", 1, 1, root=R1) + "\n")
+    wire.expect("KEPT: 3\n")
+    ask(wire, "report", f"{plain}, {R2}>")
+    ask(wire, "a", "FOUND: <txt, 1, 23/11/26, 127.0.0.1, 1>")
+    # What is told without one later changes nothing; REMOVE and words that are none are answered too.
+    wire.send(record("d", "txt", 1, 1) + "\n")
+    wire.expect("KEPT: 4\n")
+    wire.send("REMOVE: c, txt, 1\nREMOVE: nothing, txt, 1\n")
+    wire.expect("KEPT: 3\n")
+    wire.send("<nonsense>\n")
+    wire.expect("KEPT: 3\n")
+    ask(wire, "report", f"{plain}, {R2}>")
+
+    # In one message, too.
+    wire = keep(ft, Wire(ft.port))
+    wire.send("HELLO\n")
+    wire.expect("HI\n")
+    wire.send(f"<x,txt,1,23/11/26,127.0.0.1,1>,<y,txt,1,23/11/26,127.0.0.1,1,{R1}>\nSEARCH: report\n")
+    wire.expect(f"KEPT: 2\nFOUND: <txt,11,05/03/20,127.0.0.1,7100,{R2}>\n")
+
+
+def test_a_file_that_is_another_now(ft):
+    wire = rooted_session(ft, record("a", "txt", 1, 1, root=R1))
+    for root in R2, R2, None, R3, None, R1:
+        wire.send(record("a", "TXT", 1, 1, root=root) + "\n")
+        wire.expect("KEPT: 1\n")
+        assert ft.lookup_roots("a") == [root]
+    other = rooted_session(ft, record("a", "txt", 1, 2, root=R3))
+    assert ft.lookup_roots("a.txt") == [R1, R3]
+    wire.send("REMOVE: a, txt, 1\n")
+    wire.expect("KEPT: 0\n")
+    ask(wire, "a", f"FOUND: <txt, 1, 23/11/26, 127.0.0.1, 2, {R3}>")
+    leave(other)
+
+
+@pytest.mark.parametrize("cut", ["one segment", "lines", "bytes", "halves"])
+def test_kept_however_a_batch_arrives(world, bus, cut):
+    ft = world.ft(bus, max_files_per_peer=100)
+    lines = [record(f"f{i}", "txt", i, 1, root=R1) + "\n" for i in range(20)]
+    batch = "".join(lines)
+    wire = keep(ft, Wire(ft.port))
+    wire.send("HELLO\n")
+    wire.expect("HI\n")
+    if cut == "bytes":
+        wire.send_bytewise(batch)
+    else:
+        for piece in {"one segment": [batch], "lines": lines, "halves": [batch[:777], batch[777:]]}[cut]:
+            wire.send(piece)
+    kept(wire, 20)
+    assert ft.get("Records") == 20
+    # Nothing is left to be said.
+    ask(wire, "nothing", "NOT FOUND")
+
+
+def test_one_kept_for_what_came_together(ft):
+    batch = "".join(record(f"f{i}", "txt", i, 1, root=R1) + "\n" for i in range(3))
+    with Wire(ft.port) as wire:
+        wire.send(f"HELLO\n{batch}SEARCH: f0\nREMOVE: f0, txt, 0\nREMOVE: f1, txt, 1\nSEARCH: f0\n")
+        wire.half_close()
+        assert wire.recv_all().decode() == (
+            f"HI\nKEPT: 3\nFOUND: <txt, 0, 23/11/26, 127.0.0.1, 1, {R1}>\nKEPT: 1\nNOT FOUND\n")
+
+
+def test_kept_says_how_many_ft_takes(ft):
+    wire = keep(ft, Wire(ft.port))
+    wire.send("HELLO\n")
+    wire.expect("HI\n")
+    wire.send("".join(record(f"f{i}", "txt", i, 1, root=R1) + "\n" for i in range(8)))
+    kept(wire, 5)
+    refused(ft, "over-limit", 3)
+    wire.send(record("f7", "txt", 7, 1, root=R1) + "\n")
+    wire.expect("KEPT: 5\n")
+    wire.send("REMOVE: f0, txt, 0\n" + record("f7", "txt", 7, 1, root=R1) + "\n")
+    wire.expect("KEPT: 5\n")
+    assert [len(ft.lookup(f"f{i}")) for i in range(8)] == [0, 1, 1, 1, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("root", ["1" * 63, "1" * 65, "g" * 64, "1" * 32 + " " + "1" * 31, "0x" + "1" * 62,
+                                  "1" * 64 + ", " + "2" * 64])
+def test_what_is_no_root(ft, root):
+    wire = line_session(ft)
+    wire.send(record("a", "txt", 1, 1, root=root) + "\n")
+    ask(wire, "a", "NOT FOUND")  # and no KEPT
+    refused(ft, "bad-record", 1)
+
+
+def test_a_file_named_like_a_root(ft):
+    wire = line_session(ft, record(R1, "txt", 1, 1), record("x, " + R2, "bin", 2, 1))
+    ask(wire, R1, "FOUND: <txt, 1, 23/11/26, 127.0.0.1, 1>")
+    ask(wire, f"x, {R2}.bin", "FOUND: <bin, 2, 23/11/26, 127.0.0.1, 1>")
+    assert ft.lookup_roots(R1) == [None]
+
+
+def test_roots_in_raw(ft):
+    rooted_session(ft, record("report", "txt", 11, 7100, "05/03/20", root=R2))
+    with Wire(ft.port) as wire:
+        wire.send("HELLO")
+        wire.expect("HI")
+        wire.send(f"<a,127.0.0.1,1,.txt,23/11/2026,1,{R1}>;<b,127.0.0.1,1,.txt,23/11/2026,1>")
+        wire.expect("KEPT: 2")
+        ask(wire, "report", f"FOUND: <report,127.0.0.1,7100,.txt,05/03/2020,11,{R2}>", "")
+        # Two answers would run together: the search is what counts.
+        wire.send(f"<c,127.0.0.1,1,.txt,23/11/2026,1,{R1}>SEARCH: c")
+        wire.expect(f"FOUND: <c,127.0.0.1,1,.txt,23/11/2026,1,{R1}>")
+        wire.send("REMOVE: c,.txt,1")
+        wire.expect("KEPT: 2")
+        leave(wire, "")
+
+
+def test_the_longest_answer_with_roots(world, bus):
+    """Names of which every byte is encoded, in the most verbose syntax: still a message that peers take."""
+    ft = world.ft(bus, max_files_per_peer=100)
+    name = "%3C" * 255
+    wire = rooted_session(ft, *(f"<{name}, .{'t' * 32}, {10**18 + i}, 23/11/2026, 127.0.0.1, 65535, {R1}>"
+                                for i in range(70)))
+    wire.send(f"SEARCH: {name}\n")
+    answer = wire.recv_until()
+    assert answer.count(R1.encode()) == 64
+    assert len(answer) < 65536
+
+
 # -------------------------------------------------------------------------------------------- the end
 
 

@@ -103,10 +103,68 @@ static void test_remove_takes_that_file_only(void **state _unused_) {
     add(index, &owner, "a", "txt", 1);
     assert_int_equal(index_remove(index, &owner, &other_size), -ENOENT);
     assert_int_equal(index_remove(index, &other, &same), -ENOENT);
-    assert_true(index_has(&owner, &same));
+    assert_true(index_has(index, &owner, &same));
     assert_int_equal(index_remove(index, &owner, &same), 0);
-    assert_false(index_has(&owner, &same));
+    assert_false(index_has(index, &owner, &same));
     assert_int_equal(index_records(index), 0);
+}
+
+static Record rooted(Record record, uint8_t byte) {
+    record.has_root = true;
+    memset(&record.root, byte, sizeof(record.root));
+    return record;
+}
+
+// The root is a part of the record: whoever registers a file anew says what it is now.
+static void test_root_is_refreshed(void **state _unused_) {
+    _cleanup_(index_freep) Index *index = new_index();
+    const Record plain = file("a", "txt", 1), one = rooted(plain, 1), two = rooted(plain, 2);
+    const Record *const history[] = {&plain, &one, &two, &plain, &two, &one, &one};
+    IndexOwner owner = {}, other = {};
+    Record results[RESULTS_MAX];
+
+    assert_int_equal(index_add(index, &other, &two), 0);
+    for (size_t i = 0; i < ELEMENTSOF(history); i++) {
+        size_t own = 0;
+
+        assert_int_equal(index_add(index, &owner, history[i]), 0);
+        assert_int_equal(owner.count, 1);
+        assert_int_equal(index_records(index), 2);
+        assert_int_equal(index_lookup(index, "a.txt", results, RESULTS_MAX), 2);
+        // The other one has root two, always.
+        if (results[0].has_root && results[0].root.bytes[31] == 2)
+            own = 1;
+        assert_int_equal(results[own].has_root, history[i]->has_root);
+        assert_memory_equal(&results[own].root, &history[i]->root, sizeof(MerkleHash));
+        assert_int_equal(results[1 - own].root.bytes[0], 2);
+        assert_string_equal(results[own].type, "txt");
+    }
+    assert_int_equal(index_remove(index, &owner, &plain), 0); // whatever its root
+    index_remove_all(index, &other);
+    assert_int_equal(index_names(index), 0);
+}
+
+// The same file of many peers, and many files of one: each finds its own.
+static void test_own_record_among_many(void **state _unused_) {
+    _cleanup_(index_freep) Index *index = new_index();
+    IndexOwner owners[50] = {};
+
+    for (size_t i = 0; i < ELEMENTSOF(owners); i++)
+        add(index, &owners[i], "common", "txt", 1);
+    for (uint64_t size = 0; size < 100; size++)
+        add(index, &owners[7], "common", "txt", size);
+    add(index, &owners[7], "common.txt", "c", 1); // has the full name of no other
+    add(index, &owners[7], "common", "txt.c", 1); // but of this one
+    assert_int_equal(owners[7].count, 102);
+    for (size_t i = 0; i < ELEMENTSOF(owners); i++) {
+        const Record record = file("common", "TXT", 1);
+
+        assert_true(index_has(index, &owners[i], &record));
+        assert_int_equal(index_remove(index, &owners[i], &record), 0);
+        assert_false(index_has(index, &owners[i], &record));
+    }
+    assert_int_equal(index_records(index), 101);
+    index_remove_all(index, &owners[7]);
 }
 
 static void test_no_more_results_than_asked_for(void **state _unused_) {
@@ -196,6 +254,8 @@ int main(void) {
         cmocka_unit_test(test_name_with_extension_comes_first),
         cmocka_unit_test(test_same_file_is_refreshed),
         cmocka_unit_test(test_remove_takes_that_file_only),
+        cmocka_unit_test(test_root_is_refreshed),
+        cmocka_unit_test(test_own_record_among_many),
         cmocka_unit_test(test_no_more_results_than_asked_for),
         cmocka_unit_test(test_random_history),
     };
