@@ -22,6 +22,24 @@ int config_parse_number(const ConfigKey *key, const char *value, void *field) {
     return parse_u64_range(value, key->min, key->max, field);
 }
 
+int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *field) {
+    static const char units[] = "KMG";
+    size_t len = strlen(value);
+    const char *unit = len > 0 ? strchr(units, value[len - 1]) : NULL;
+    unsigned shift = unit ? 10 * (unit - units + 1) : 0;
+    uint64_t rate;
+    int r;
+
+    r = parse_u64_n(value, unit ? len - 1 : len, &rate);
+    if (r < 0)
+        return r;
+    // What a file's size may be is more than a second of any network carries.
+    if (rate > (uint64_t) INT64_MAX >> shift)
+        return -ERANGE;
+    *(uint64_t *) field = rate << shift;
+    return 0;
+}
+
 int config_parse_string(const ConfigKey *key _unused_, const char *value, void *field) {
     char **string = field;
     char *copy;
@@ -67,6 +85,27 @@ int config_parse_endpoint(const ConfigKey *key _unused_, const char *value, void
     if (endpoint.port == 0)
         return -EINVAL;
     *(Endpoint *) field = endpoint;
+    return 0;
+}
+
+void prefix_list_clear(PrefixList *list) {
+    free(list->items);
+    *list = (PrefixList){};
+}
+
+int config_parse_prefixes(const ConfigKey *key _unused_, const char *value, void *field) {
+    PrefixList *list = field;
+    AddressPrefix prefix, *items;
+    int r;
+
+    r = address_prefix_parse(value, &prefix);
+    if (r < 0)
+        return r;
+    items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    list->items[list->count++] = prefix;
     return 0;
 }
 

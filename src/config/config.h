@@ -32,13 +32,24 @@ typedef struct StringList {
 } StringList;
 void string_list_clear(StringList *list);
 
+// Networks in the order of the file.
+typedef struct PrefixList {
+    AddressPrefix *items; // owned
+    size_t count;
+} PrefixList;
+void prefix_list_clear(PrefixList *list);
+
 int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
+// Bytes per second: a number, and perhaps K, M or G behind it (powers of 1024); 0 = no limit. uint64_t
+int config_parse_rate(const ConfigKey *key, const char *value, void *field);
 int config_parse_string(const ConfigKey *key, const char *value, void *field); // char *, owned
 int config_parse_list(const ConfigKey *key, const char *value, void *field);   // StringList
 // Absolute path; no ".." needed, none taken. char *, owned.
 int config_parse_path(const ConfigKey *key, const char *value, void *field);
 // ADDRESS:PORT, an address in brackets if it is IPv6. Endpoint.
 int config_parse_endpoint(const ConfigKey *key, const char *value, void *field);
+// ADDRESS/BITS or an ADDRESS. PrefixList
+int config_parse_prefixes(const ConfigKey *key, const char *value, void *field);
 
 // Reads the file into `target`, which holds the defaults. Logs each problem with file and line: an
 // unknown key or section warns; keys of a section that no key of the table names, and that

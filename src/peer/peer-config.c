@@ -55,6 +55,8 @@ static int parse_share(const ConfigKey *key, const char *value, void *field) {
     return copy ? config_parse_list(key, copy, field) : -ENOMEM;
 }
 
+#define RATE "bytes per second, such as 500K or 10M; 0 for no limit"
+
 static const ConfigKey keys[] = {
     {"peer", "ft", parse_ft, offsetof(PeerConfig, ft), 0, 0, "HOST:PORT of the FileTracker"},
     {"peer", "listen", config_parse_endpoint, offsetof(PeerConfig, listen), 0, 0,
@@ -64,6 +66,10 @@ static const ConfigKey keys[] = {
     {"peer", "dialect", parse_dialect, offsetof(PeerConfig, dialect), 0, 0, "auto, line or raw"},
     {"peer", "max-uploads", config_parse_number, offsetof(PeerConfig, max_uploads), 1, MAX_UPLOADS,
      "a number from 1 to 10000"},
+    {"peer", "upload-rate", config_parse_rate, offsetof(PeerConfig, upload_rate), 0, 0, RATE},
+    {"peer", "download-rate", config_parse_rate, offsetof(PeerConfig, download_rate), 0, 0, RATE},
+    {"peer", "rate-exempt", config_parse_prefixes, offsetof(PeerConfig, rate_exempt), 0, 0,
+     "a network such as 192.168.0.0/16 or fd00::/8"},
     {"share", "path", parse_share, offsetof(PeerConfig, paths), 0, 0, "an absolute path"},
     {"share", "exclude", config_parse_list, offsetof(PeerConfig, excludes), 0, 0, "a pattern"},
 };
@@ -106,5 +112,6 @@ void peer_config_done(PeerConfig *config) {
     free(config->download_dir);
     string_list_clear(&config->paths);
     string_list_clear(&config->excludes);
+    prefix_list_clear(&config->rate_exempt);
     *config = (PeerConfig){};
 }

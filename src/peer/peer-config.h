@@ -24,6 +24,8 @@ typedef struct PeerConfig {
     char *download_dir;
     Dialect dialect;
     uint64_t max_uploads;
+    uint64_t upload_rate, download_rate; // bytes per second; 0: no limit
+    PrefixList rate_exempt;
     StringList paths;    // files and directories, absolute
     StringList excludes; // globs
 } PeerConfig;

@@ -71,6 +71,55 @@ bool address_is_any(const IpAddress *address) {
     return address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6);
 }
 
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits) {
+    unsigned bytes = bits / 8, rest = bits % 8;
+
+    return memcmp(a, b, bytes) == 0 && (rest == 0 || ((a[bytes] ^ b[bytes]) >> (8 - rest)) == 0);
+}
+
+bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *address) {
+    return address->family == prefix->address.family &&
+           same_bits(address->v6.s6_addr, prefix->address.v6.s6_addr, prefix->bits);
+}
+
+static bool ends_in_zeros(const IpAddress *address, unsigned bits) {
+    const uint8_t *bytes = address->v6.s6_addr;
+
+    for (unsigned i = bits; i < address_size(address) * 8; i++)
+        if (bytes[i / 8] & (0x80 >> i % 8))
+            return false;
+    return true;
+}
+
+int address_prefix_parse(const char *text, AddressPrefix *ret) {
+    const char *slash = strchrnul(text, '/');
+    AddressPrefix prefix = {};
+    uint64_t bits, max;
+    bool v6;
+    int r;
+
+    r = address_parse(text, slash - text, &prefix.address);
+    if (r < 0)
+        return r;
+    v6 = memchr(text, ':', slash - text);
+    max = bits = v6 ? 128 : 32;
+    if (*slash) {
+        r = parse_u64_range(slash + 1, 0, max, &bits);
+        if (r < 0)
+            return -EINVAL;
+    }
+    if (v6 && prefix.address.family == AF_INET) {
+        if (bits < 96)
+            return -EINVAL; // more than the IPv4-mapped ones
+        bits -= 96;
+    }
+    prefix.bits = bits;
+    if (!ends_in_zeros(&prefix.address, prefix.bits))
+        return -EINVAL;
+    *ret = prefix;
+    return 0;
+}
+
 static bool interface_address(const struct ifaddrs *i, IpAddress *ret) {
     SocketAddress sockaddr = {};
 

@@ -42,6 +42,17 @@ bool address_equal(const IpAddress *a, const IpAddress *b);
 bool address_is_loopback(const IpAddress *address);
 bool address_is_any(const IpAddress *address);
 
+// A network: the addresses that begin with these bits.
+typedef struct AddressPrefix {
+    IpAddress address;
+    unsigned bits;
+} AddressPrefix;
+
+// "192.0.2.0/24", "2001:db8::/32", or one address. A network of IPv4-mapped addresses is one of IPv4. 0;
+// -EINVAL: also for bits behind the prefix, which would be a slip.
+int address_prefix_parse(const char *text, AddressPrefix *ret);
+bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *address);
+
 // Whether the address is one of this machine's.
 bool address_is_local(const IpAddress *address);
 

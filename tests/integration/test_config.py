@@ -88,6 +88,11 @@ def test_wrong_usage(name, args):
     ("p2p-peer", "peer", "dialect", ""),
     ("p2p-peer", "peer", "max-uploads", "0"),
     ("p2p-peer", "peer", "max-uploads", "10001"),
+    ("p2p-peer", "peer", "upload-rate", "10 M"),
+    ("p2p-peer", "peer", "upload-rate", "unlimited"),
+    ("p2p-peer", "peer", "download-rate", "-1"),
+    ("p2p-peer", "peer", "rate-exempt", "192.168.0.1/16"),
+    ("p2p-peer", "peer", "rate-exempt", "localhost"),
     ("p2p-peer", "share", "path", "relative.txt"),
     ("p2p-peer", "share", "path", ""),
 ])

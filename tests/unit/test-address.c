@@ -196,12 +196,75 @@ static void test_host_port_split(void **state _unused_) {
     }
 }
 
+static const struct PrefixRow {
+    const char *text, *address;
+    bool contains;
+} prefix_rows[] = {
+    {"192.168.0.0/16", "192.168.255.1", true},
+    {"192.168.0.0/16", "192.169.0.0", false},
+    {"192.168.0.0/16", "::ffff:192.168.0.1", true},
+    {"192.168.0.0/16", "c0a8::", false}, // the same bits, another family
+    {"::ffff:192.168.0.0/112", "192.168.7.7", true},
+    {"::ffff:192.168.0.0/112", "192.169.7.7", false},
+    {"::ffff:0:0/96", "192.0.2.1", true},
+    {"10.0.0.0/9", "10.127.255.255", true},
+    {"10.0.0.0/9", "10.128.0.0", false},
+    {"10.128.0.0/9", "10.128.0.0", true},
+    {"0.0.0.0/0", "203.0.113.9", true},
+    {"0.0.0.0/0", "2001:db8::1", false},
+    {"192.0.2.7", "192.0.2.7", true},
+    {"192.0.2.7/32", "192.0.2.6", false},
+    {"2001:db8::/32", "2001:db8:ffff::1", true},
+    {"2001:db8::/32", "2001:db9::", false},
+    {"fd00::/8", "fdff::1", true},
+    {"::1", "::1", true},
+    {"::1/128", "::", false},
+    {"::/0", "::1", true},
+    {"::/0", "127.0.0.1", false},
+};
+
+static void test_prefix(void **state _unused_) {
+    static const char *const bad[] = {
+        "",
+        "/8",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.0/8 ",
+        "10.0.0.0/8/8",
+        "10.0.0.1/8",
+        "10.0/16",
+        "2001:db8::/129",
+        "2001:db8::1/64",
+        "host/8",
+        "::ffff:0:0/95",
+        "[::1]/128",
+        "::ffff:10.0.0.1/104",
+    };
+    AddressPrefix prefix;
+    IpAddress address;
+
+    for (size_t i = 0; i < ELEMENTSOF(prefix_rows); i++) {
+        const struct PrefixRow *row = &prefix_rows[i];
+
+        print_message("  %s, %s\n", row->text, row->address);
+        assert_int_equal(address_prefix_parse(row->text, &prefix), 0);
+        assert_int_equal(address_parse(row->address, strlen(row->address), &address), 0);
+        assert_int_equal(address_prefix_contains(&prefix, &address), row->contains);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+        print_message("  %s\n", bad[i]);
+        assert_int_equal(address_prefix_parse(bad[i], &prefix), -EINVAL);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address),       cmocka_unit_test(test_no_address),
         cmocka_unit_test(test_equal),         cmocka_unit_test(test_local),
         cmocka_unit_test(test_of_host),       cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_from_sockaddr), cmocka_unit_test(test_host_port_split),
+        cmocka_unit_test(test_prefix),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
