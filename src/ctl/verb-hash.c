@@ -2,51 +2,66 @@
 
 // The root of files on this machine, without any daemon: what a file is, whatever its name.
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include "ctl/output.h"
 #include "ctl/verbs.h"
-#include "util/merkle.h"
+#include "util/file-hash.h"
 
 enum {
     READ_BYTES = 1024 * 1024,
+    THREADS_MAX = 64,
 };
 
-// 0 or -errno. *ret_size: the bytes that were hashed.
-static int hash_file(Merkle *merkle, char *buffer, const char *path, MerkleHash *ret,
-                     uint64_t *ret_size) {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+// What can only be read in its order: a pipe, a device, a file of /proc.
+static int hash_stream(int fd, MerkleHash *ret, uint64_t *ret_size) {
+    _cleanup_(merkle_freep) Merkle *merkle = NULL;
+    _cleanup_free_ char *buffer = malloc(READ_BYTES);
     uint64_t size = 0;
-    int r = 0;
+    int r;
 
-    if (fd < 0)
-        return -errno;
-    (void) posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    for (;;) {
+    if (!buffer)
+        return -ENOMEM;
+    r = merkle_new(&merkle);
+    while (r >= 0) {
         ssize_t n = read(fd, buffer, READ_BYTES);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            r = -errno;
-        if (n <= 0)
+            return -errno;
+        if (n == 0)
             break;
         r = merkle_update(merkle, buffer, n);
-        if (r < 0)
-            break;
         size += n;
     }
-    // Also after an error: the next file begins anew.
-    if (merkle_finish(merkle, ret) < 0 && r >= 0)
-        r = -EIO;
     *ret_size = size;
+    return r < 0 ? r : merkle_finish(merkle, ret);
+}
+
+// 0 or -errno. *ret_size: the bytes that were hashed.
+static int hash_path(FileHasher *hasher, const char *path, MerkleHash *ret, uint64_t *ret_size) {
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    FileHash hash = {};
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    // Files of /proc have content, and no size.
+    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+        return hash_stream(fd, ret, ret_size);
+    r = file_hash(hasher, fd, NULL, NULL, &hash);
+    *ret = hash.root;
+    *ret_size = hash.identity.size;
+    file_hash_done(&hash);
     return r;
 }
 
-static ExitStatus hash_all(const Ctl *ctl, Merkle *merkle, char *buffer, int argc, char **argv) {
+static ExitStatus hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **argv) {
     json_t *document = document_new(), *files = json_array();
     ExitStatus status = STATUS_DONE;
 
@@ -56,9 +71,13 @@ static ExitStatus hash_all(const Ctl *ctl, Merkle *merkle, char *buffer, int arg
         MerkleHash root;
         int r;
 
-        r = hash_file(merkle, buffer, argv[i], &root, &size);
+        r = hash_path(hasher, argv[i], &root, &size);
         if (r < 0) {
-            status = fail_errno(r, "cannot read %s", argv[i]);
+            if (r == -ESTALE)
+                ctl_error("%s has changed while it was read", argv[i]);
+            else
+                (void) fail_errno(r, "cannot read %s", argv[i]);
+            status = STATUS_FAILED;
             continue;
         }
         merkle_hash_format(&root, text);
@@ -77,14 +96,13 @@ static ExitStatus hash_all(const Ctl *ctl, Merkle *merkle, char *buffer, int arg
 }
 
 ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
-    _cleanup_(merkle_freep) Merkle *merkle = NULL;
-    _cleanup_free_ char *buffer = malloc(READ_BYTES);
+    _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
     int r;
 
-    if (!buffer)
+    r = file_hasher_new(MAX(MIN(get_nprocs(), (int) THREADS_MAX), 1), &hasher);
+    if (r == -ENOMEM)
         return fail_memory();
-    r = merkle_new(&merkle);
     if (r < 0)
         return fail_errno(r, "cannot compute SHA-256");
-    return hash_all(ctl, merkle, buffer, argc, argv);
+    return hash_all(ctl, hasher, argc, argv);
 }
