@@ -38,8 +38,6 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
     if (fstatat(dir_fd, target->part, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != st.st_ino ||
         now.st_dev != st.st_dev)
         return -EWOULDBLOCK;
-    if (ftruncate(fd, 0) < 0)
-        return -errno;
     snprintf(target->name, sizeof(target->name), "%s", name);
     target->dir_fd = TAKE_FD(dir_fd);
     target->fd = TAKE_FD(fd);
@@ -57,21 +55,34 @@ static int rename_new(int dir_fd, const char *from, const char *to) {
     return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
 }
 
+// So that the name survives a loss of power as the contents do. Not every file system can, and a file under
+// its final name is whole with or without it.
+static void sync_directory(int dir_fd) {
+    _cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void) fsync(fd);
+}
+
 int download_target_commit(DownloadTarget *target) {
     if (target->dir_fd >= 0) {
         int r = rename_new(target->dir_fd, target->part, target->name);
 
         if (r < 0)
             return r;
+        sync_directory(target->dir_fd);
         target->dir_fd = close_fd(target->dir_fd);
     }
     target->fd = close_fd(target->fd);
     return 0;
 }
 
-void download_target_done(DownloadTarget *target) {
+void download_target_discard(DownloadTarget *target) {
     if (target->dir_fd >= 0 && target->fd >= 0)
         (void) unlinkat(target->dir_fd, target->part, 0);
+}
+
+void download_target_done(DownloadTarget *target) {
     target->fd = close_fd(target->fd);
     target->dir_fd = close_fd(target->dir_fd);
 }

@@ -18,12 +18,15 @@ typedef struct DownloadTarget {
 #define DOWNLOAD_TARGET_INIT \
     { .fd = -EBADF, .dir_fd = -EBADF }
 
-// Opens directory/name.part. -EEXIST: `name` is there already; -EWOULDBLOCK: another download writes the
-// same file; -errno.
+// Opens directory/name.part, with what an earlier download has left in it. -EEXIST: `name` is there already;
+// -EWOULDBLOCK: another download writes the same file; -errno.
 int download_target_open(DownloadTarget *target, const char *directory, const char *name);
 
-// Gives the file its name; 0, -EEXIST, -errno.
+// Gives the file, whose contents are on disk, its name; 0, -EEXIST, -errno.
 int download_target_commit(DownloadTarget *target);
 
-// Closes; what has not been committed is deleted.
+// Deletes what has not been committed. A caller's own file stays as it is.
+void download_target_discard(DownloadTarget *target);
+
+// Closes; what has not been committed stays for the next download of the file.
 void download_target_done(DownloadTarget *target);

@@ -5,80 +5,84 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "bus/names.h"
-#include "net/stream.h"
 #include "peer/download-target.h"
-#include "proto/message.h"
+#include "peer/seed-fetch.h"
+#include "peer/swarm.h"
+#include "peer/transfer-store.h"
 #include "proto/name.h"
 #include "util/fs-util.h"
 #include "util/log.h"
-#include "util/text.h"
-#include "util/time-util.h"
+#include "util/work.h"
 
 enum {
     DOWNLOADS_MAX = 1024, // at once
-    OUT_BYTES_MAX = 8192, // one request
+    RETRY_DOUBLINGS_MAX = 5,
 };
 
-static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
-// Until FILE. A peer whose slots are taken lets us wait: go to the next one soon, but be patient with
-// the last.
-static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
-static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
-// In RAW, where LINE has just been refused: a program that answers at all answers soon.
-static const uint64_t RAW_ANSWER_USEC = 5 * USEC_PER_SEC;
-// FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
-static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
+// A promised download without a source asks FT again, first after this time, then ever less often.
+static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
+// One that is under way looks for more sources.
+static const uint64_t MORE_SOURCES_USEC = 60 * USEC_PER_SEC;
 
 typedef struct Download {
     Transfer transfer;
     Peer *peer;
+    char *file_name;       // as asked for
+    StoredTransfer stored; // file_name is that one
+    bool own_file;         // a caller's
+    bool promised;         // into download-dir, and its root is known
+    bool cancelling, pausing;
+    unsigned retries;
     FtSearch *search;
-    char *file_name; // as asked for
-
-    // The filter; `has_` what of it is set.
-    bool has_type, has_size, has_address, has_port;
-    char type[TYPE_BYTES_MAX + 1];
-    uint64_t size;
-    IpAddress address;
-    uint16_t port;
-
-    Endpoint *sources; // who has the file; owned
-    size_t source_count, source_next;
-    Record record; // the file, with strings in transfer.text
-    Stream stream;
-    bool raw;     // this source is being asked in the seed authors' way
-    bool refused; // because it has refused the other one
-    bool quiet;
-    char *last_error; // of the last source that failed; owned
+    sd_event_source *timer; // to search again
     DownloadTarget target;
+    // One of these at a time.
+    Swarm *swarm;
+    SeedFetch *seed;
+    Work *sync;
 } Download;
 
-static void try_next(Download *download);
+static void search_again(Download *download);
 
-static Download *download_free(Download *download) {
-    if (!download)
-        return NULL;
+static void download_free(Download *download) {
     ft_search_free(download->search);
-    stream_close(&download->stream);
+    sd_event_source_disable_unref(download->timer);
+    work_free(download->sync);
+    seed_fetch_free(download->seed);
     download_target_done(&download->target);
-    free(download->sources);
     free(download->file_name);
-    free(download->last_error);
     free(download->transfer.path);
     free(download->transfer.error_message);
     free(download);
-    return NULL;
 }
-DEFINE_CLEANUP_FUNC(Download, download_free)
+
+static void stop_timer(Download *download) {
+    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
+}
+
+static void start_timer(Download *download, uint64_t usec) {
+    (void) sd_event_source_set_time_relative(download->timer, usec);
+    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_ONESHOT);
+}
+
+static void store(Download *download) {
+    if (!download->own_file)
+        (void) transfer_store_put(download->peer->store, &download->stored);
+}
 
 static void finish(Download *download, TransferState state, const char *error,
                    const char *message) {
-    stream_close(&download->stream);
+    stop_timer(download);
+    // What was verified is kept for the next attempt, unless nobody wants it.
+    if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
+        download_target_discard(&download->target);
     download_target_done(&download->target);
+    transfer_store_remove(download->peer->store, download->stored.key);
+    download->transfer.source_count = 0;
+    download->transfer.queue_place = 0;
     if (state == TRANSFER_FAILED)
         log_warning("Download of %s failed: %s", download->file_name, message);
     else if (state == TRANSFER_DONE)
@@ -86,231 +90,234 @@ static void finish(Download *download, TransferState state, const char *error,
     transfer_finish(&download->transfer, state, error, message ? "%s" : NULL, message);
 }
 
+static void pause_now(Download *download, const char *error, const char *message) {
+    Transfer *transfer = &download->transfer;
+
+    stop_timer(download);
+    download->pausing = false;
+    download->stored.paused = true;
+    store(download);
+    transfer->source_count = 0;
+    transfer->queue_place = 0;
+    transfer_set_error(transfer, error, message);
+    if (message)
+        log_warning("Download of %s is paused: %s", download->file_name, message);
+    transfer_set_state(transfer, TRANSFER_PAUSED);
+}
+
 // The destination is at fault: no other source would help.
-static void finish_local(Download *download, int error) {
-    const char *name = error == -ENOSPC || error == -EDQUOT ? BUS_ERROR_NO_SPACE
-                       : error == -EEXIST                   ? BUS_ERROR_EXISTS
-                                                            : BUS_ERROR_DESTINATION;
+static void local_error(Download *download, int error) {
+    bool full = error == -ENOSPC || error == -EDQUOT;
     _cleanup_free_ char *message = NULL;
 
     if (asprintf(&message, "cannot write %s: %s", download->transfer.path ?: "the destination",
                  error == -EWOULDBLOCK ? "another download is writing it" : strerror(-error)) < 0)
         message = NULL;
-    finish(download, TRANSFER_FAILED, name, message ?: strerror(-error));
+    if (full && download->transfer.has_root)
+        pause_now(download, BUS_ERROR_NO_SPACE, message ?: strerror(-error));
+    else
+        finish(download, TRANSFER_FAILED,
+               full               ? BUS_ERROR_NO_SPACE
+               : error == -EEXIST ? BUS_ERROR_EXISTS
+                                  : BUS_ERROR_DESTINATION,
+               message ?: strerror(-error));
 }
 
-// Notes why this source did not deliver, for the log and for the user if none does.
-static void note_failure(Download *download, const char *why) {
-    char remote[ENDPOINT_TEXT_MAX], *message;
-
-    endpoint_format(&download->transfer.remote, remote);
-    if (asprintf(&message, "%s %s", remote, why) < 0)
-        return;
-    log_info("Download of %s: %s", download->file_name, message);
-    free(download->last_error);
-    download->last_error = message;
-}
-
-static const char *source_error(int error) {
-    switch (error) {
-    case -EPROTO:
-    case -ESHUTDOWN:
-        return "has refused";
-    case -EMSGSIZE:
-        return "sent more than it had announced";
-    case -ENODATA:
-        return "sent less than it had announced";
-    case -ETIMEDOUT:
-        return "does not answer";
-    default:
-        return strerror(-error);
-    }
-}
-
-static void on_moved(Move *move) {
-    Download *download = move->userdata;
+// No source delivers now. A promise is kept until there is one.
+static void without_source(Download *download, const char *error, const char *why) {
     Transfer *transfer = &download->transfer;
-    int r = move->result;
-    bool file_failed = move->file_failed;
 
-    // A cancel may have come when the move was over, and on its way back.
-    if (r < 0 && move->cancelled)
-        r = -ECANCELED;
-    transfer->moved = move->moved;
-    transfer->move = move_free(move);
-    if (r == -ECANCELED) {
-        finish(download, TRANSFER_CANCELLED, NULL, NULL);
-    } else if (r < 0 && file_failed) {
-        finish_local(download, r);
-    } else if (r < 0) {
-        note_failure(download, source_error(r == -EPROTO ? -ENODATA : r));
-        transfer->moved = 0;
-        download->raw = download->refused = false;
-        try_next(download);
-    } else {
+    if (!download->promised) {
+        finish(download, TRANSFER_FAILED, error, why);
+        return;
+    }
+    log_info("Download of %s waits for a source: %s", download->file_name, why);
+    transfer->source_count = 0;
+    transfer->queue_place = 0;
+    transfer_set_error(transfer, error, why);
+    transfer_set_state(transfer, TRANSFER_WAITING);
+    start_timer(download, RETRY_USEC << MIN(download->retries, (unsigned) RETRY_DOUBLINGS_MAX));
+    download->retries++;
+}
+
+typedef struct SyncJob {
+    int fd;
+    int result;
+} SyncJob;
+
+static void sync_run(void *data) {
+    SyncJob *job = data;
+
+    job->result = fdatasync(job->fd) < 0 ? -errno : 0;
+}
+
+static void sync_free(void *data) {
+    SyncJob *job = data;
+
+    close_fd(job->fd);
+    free(job);
+}
+
+static void sync_done(void *data, void *userdata) {
+    Download *download = userdata;
+    const SyncJob *job = data;
+    int r = job->result;
+
+    download->sync = work_free(download->sync);
+    if (r >= 0)
         r = download_target_commit(&download->target);
-        if (r < 0)
-            finish_local(download, r);
-        else
-            finish(download, TRANSFER_DONE, NULL, NULL);
-    }
+    if (r < 0)
+        local_error(download, r);
+    else
+        finish(download, TRANSFER_DONE, NULL, NULL);
 }
 
-static int start_move(Download *download, const char *data, size_t len, const FileHeader *header) {
-    _cleanup_(move_freep) Move *move = NULL;
+// All pieces are there: on the disk before the file gets its name. It may take long, so not on the loop.
+static int start_sync(Download *download) {
+    static const WorkOps ops = {.run = sync_run, .done = sync_done, .free = sync_free};
+    SyncJob *job;
+
+    stop_timer(download);
+    if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
+        return -errno;
+    job = calloc(1, sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    job->fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
+    if (job->fd < 0) {
+        free(job);
+        return -errno;
+    }
+    return work_start(download->peer->event, &ops, job, download, &download->sync);
+}
+
+static void on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
+    Download *download = userdata;
+
+    download->transfer.moved = swarm_verified(swarm);
+    download->transfer.sources = NULL;
+    download->transfer.source_count = 0;
+    download->swarm = NULL;
+    if (result >= 0) {
+        download->pausing = false;
+        result = start_sync(download);
+        if (result < 0)
+            local_error(download, result);
+    } else if (download->cancelling) {
+        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+    } else if (download->pausing) {
+        pause_now(download, NULL, NULL);
+    } else if (result == -ECANCELED) {
+        search_again(download); // paused and resumed before it had stopped
+    } else if (result == -ENODATA) {
+        without_source(download, BUS_ERROR_NO_SOURCE, why);
+    } else
+        local_error(download, result);
+}
+
+static void on_swarm_changed(Swarm *swarm, void *userdata) {
+    static const TransferState states[] = {
+        [SWARM_CONNECTING] = TRANSFER_CONNECTING,
+        [SWARM_CHECKING] = TRANSFER_CHECKING,
+        [SWARM_WAITING] = TRANSFER_WAITING,
+        [SWARM_ACTIVE] = TRANSFER_ACTIVE,
+    };
+    const SwarmStatus *status = swarm_status(swarm);
+    Download *download = userdata;
+    Transfer *transfer = &download->transfer;
+
+    transfer->sources = status->sources;
+    transfer->source_count = status->source_count;
+    transfer->queue_place = status->queue_place;
+    if (status->state == SWARM_ACTIVE)
+        download->retries = 0;
+    transfer_set_state(transfer, states[status->state]);
+}
+
+static size_t source_infos(const DownloadChoice *choice, SwarmSourceInfo infos[]) {
+    for (size_t i = 0; i < choice->source_count; i++)
+        infos[i] = (SwarmSourceInfo){.endpoint = choice->sources[i]};
+    return choice->source_count;
+}
+
+static int start_swarm(Download *download, const DownloadChoice *choice) {
+    SwarmSourceInfo infos[RESULTS_MAX];
+    SwarmJob job = {
+        .file_name = download->file_name,
+        .root = choice->root,
+        .size = choice->size,
+        .sources = infos,
+        .source_count = source_infos(choice, infos),
+        .on_changed = on_swarm_changed,
+        .on_done = on_swarm_done,
+        .userdata = download,
+    };
     int r;
 
-    move = move_new(MOVE_RECEIVE);
-    if (!move)
-        return -ENOMEM;
-    r = buffer_append(&move->lead, data, len);
-    if (r < 0)
+    job.fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
+    if (job.fd < 0)
+        return -errno;
+    r = swarm_start(download->peer->swarms, &job, &download->swarm);
+    if (r < 0) {
+        close_fd(job.fd);
         return r;
-    move->file_fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
-    if (move->file_fd < 0)
-        return -errno;
-    if (ftruncate(move->file_fd, 0) < 0) // of what an earlier source has sent
-        return -errno;
-    move->socket_fd = stream_take_fd(&download->stream);
-    move->header = *header;
-    move->size = download->record.size;
-    move->on_done = on_moved;
-    move->userdata = download;
-    download->transfer.move = move;
-    mover_submit(download->peer->receivers, TAKE_PTR(move));
-    transfer_set_state(&download->transfer, TRANSFER_ACTIVE);
+    }
+    transfer_set_error(&download->transfer, NULL, NULL);
+    transfer_set_state(&download->transfer, TRANSFER_CONNECTING);
+    start_timer(download, MORE_SOURCES_USEC);
     return 0;
 }
 
-static int on_connected(Stream *stream) {
-    Download *download = container_of(stream, Download, stream);
-    bool last = download->source_next == download->source_count;
-    int r;
+static void on_seed_done(SeedFetch *fetch, int result, const char *why, void *userdata) {
+    Download *download = userdata;
 
-    r = message_put_file(stream_out(stream), download->raw ? FRAMING_RAW : FRAMING_LINE,
-                         WORD_DOWNLOAD, &download->record,
-                         download->raw ? &record_syntax_authors : &record_syntax_own);
-    if (r < 0)
-        return r;
-    transfer_set_state(&download->transfer, TRANSFER_WAITING); // for a slot there, perhaps
-    return stream_set_timeout(stream, download->refused ? RAW_ANSWER_USEC
-                                      : last            ? LAST_ANSWER_USEC
-                                                        : ANSWER_USEC);
+    download->transfer.moved = result >= 0 ? download->transfer.size : seed_fetch_moved(fetch);
+    download->seed = NULL;
+    if (result >= 0)
+        result = download_target_commit(&download->target);
+    if (result >= 0)
+        finish(download, TRANSFER_DONE, NULL, NULL);
+    else if (result == -ECANCELED)
+        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+    else if (result == -ENODATA)
+        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, why);
+    else
+        local_error(download, result);
 }
 
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
-    Download *download = container_of(stream, Download, stream);
-    FileHeader header;
+static void on_seed_changed(SeedFetch *fetch, void *userdata) {
+    static const TransferState states[] = {
+        [SEED_CONNECTING] = TRANSFER_CONNECTING,
+        [SEED_WAITING] = TRANSFER_WAITING,
+        [SEED_ACTIVE] = TRANSFER_ACTIVE,
+    };
+    Download *download = userdata;
 
-    *ret_consumed = 0;
-    switch (file_header_parse(data, len, download->quiet || eof, &header)) {
-    case FILE_HEADER_OK:
-        *ret_consumed = len;
-        return start_move(download, data, len, &header);
-    case FILE_HEADER_MORE:
-        return len >= strlen(WORD_FILE) ? stream_set_timeout(stream, HEADER_QUIET_USEC) : 0;
-    case FILE_HEADER_REFUSED:
-        break;
-    }
-    return -EPROTO;
+    download->transfer.remote = *seed_fetch_source(fetch);
+    transfer_set_state(&download->transfer, states[seed_fetch_state(fetch)]);
 }
 
-static int on_timeout(Stream *stream) {
-    Download *download = container_of(stream, Download, stream);
+static int start_seed(Download *download, const DownloadChoice *choice) {
+    const Record record = {
+        .name = choice->text.name,
+        .type = choice->text.type,
+        .size = choice->size,
+    };
+    const SeedFetchJob job = {
+        .poller = download->peer->poller,
+        .mover = download->peer->receivers,
+        .raw = ft_client_framing(download->peer->ft) == FRAMING_RAW,
+        .log_name = download->file_name,
+        .record = &record,
+        .sources = choice->sources,
+        .source_count = choice->source_count,
+        .fd = download->target.fd,
+        .on_changed = on_seed_changed,
+        .on_done = on_seed_done,
+        .userdata = download,
+    };
 
-    if (stream->in.size < strlen(WORD_FILE))
-        return -ETIMEDOUT;
-    download->quiet = true;
-    return stream_reconsider(stream);
-}
-
-static void on_closed(Stream *stream, int error) {
-    Download *download = container_of(stream, Download, stream);
-    bool refused = error == -EPROTO || error == 0 || error == -ECONNRESET;
-
-    note_failure(download, source_error(error == 0 ? -EPROTO : error));
-    // It may be a program that knows only its own way of writing a request.
-    download->raw = download->refused = refused && !download->raw;
-    if (download->refused)
-        download->source_next--;
-    try_next(download);
-}
-
-static const StreamOps stream_ops = {
-    .on_data = on_data,
-    .on_timeout = on_timeout,
-    .on_connected = on_connected,
-    .on_closed = on_closed,
-};
-
-static void fail_without_source(Download *download) {
-    char message[512];
-
-    snprintf(message, sizeof(message), "none of %zu sources delivered it; the last one: %s",
-             download->source_count, download->last_error ?: "unreachable");
-    finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE,
-           download->source_count == 1 && download->last_error ? download->last_error : message);
-}
-
-static void try_next(Download *download) {
-    Peer *peer = download->peer;
-    int r;
-
-    if (ft_client_framing(peer->ft) == FRAMING_RAW)
-        download->raw = true;
-    download->quiet = false;
-    while (download->source_next < download->source_count) {
-        const Endpoint *source = &download->sources[download->source_next++];
-
-        download->transfer.remote = *source;
-        r = stream_connect(&download->stream, peer->poller, &stream_ops, source, OUT_BYTES_MAX);
-        if (r >= 0)
-            r = stream_set_timeout(&download->stream, CONNECT_USEC);
-        if (r >= 0) {
-            transfer_set_state(&download->transfer, TRANSFER_CONNECTING);
-            return;
-        }
-        stream_close(&download->stream);
-        note_failure(download, strerror(-r));
-    }
-    fail_without_source(download);
-}
-
-static bool has_filter(const Download *download) {
-    return download->has_type || download->has_size || download->has_address || download->has_port;
-}
-
-static bool matches(const Download *download, const Record *record) {
-    return (!download->has_type || strcasecmp(download->type, record->type) == 0) &&
-           (!download->has_size || download->size == record->size) &&
-           (!download->has_address ||
-            address_equal(&download->address, &record->endpoint.address)) &&
-           (!download->has_port || download->port == record->endpoint.port);
-}
-
-// The file is the first one that will do; all who have the same name, type and size have that file.
-static int choose(Download *download, const Record records[], size_t n) {
-    RecordText *text = &download->transfer.text;
-    const Endpoint *self = ft_client_address(download->peer->ft);
-
-    download->sources = calloc(MAX(n, (size_t) 1), sizeof(*download->sources));
-    if (!download->sources)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        if (!matches(download, &records[i]) || (self && endpoint_equal(self, &records[i].endpoint)))
-            continue;
-        if (download->source_count == 0) {
-            snprintf(text->name, sizeof(text->name), "%s", records[i].name);
-            snprintf(text->type, sizeof(text->type), "%s", records[i].type);
-            download->record = records[i];
-            download->record.name = text->name;
-            download->record.type = text->type;
-        }
-        if (record_same_file(&download->record, &records[i]))
-            download->sources[download->source_count++] = records[i].endpoint;
-    }
-    download->transfer.size = download->source_count > 0 ? download->record.size : 0;
-    return 0;
+    return seed_fetch_start(&job, &download->seed);
 }
 
 // download-dir/NAME, unless the caller has brought a file.
@@ -320,7 +327,8 @@ static int open_target(Download *download) {
 
     if (download->target.fd >= 0)
         return 0;
-    name_join(download->record.name, download->record.type, name);
+    name_join(download->transfer.text.name, download->transfer.text.type, name);
+    free(download->transfer.path);
     if (asprintf(&download->transfer.path, "%s/%s", directory, name) < 0) {
         download->transfer.path = NULL;
         return -ENOMEM;
@@ -328,73 +336,178 @@ static int open_target(Download *download) {
     return download_target_open(&download->target, directory, name);
 }
 
-static void begin(Download *download) {
-    uint64_t available;
+// What is in the file already need not fit again.
+static int check_space(Download *download) {
+    uint64_t size = download->transfer.size, held, available;
+    struct stat st;
+
+    if (fstat(download->target.fd, &st) < 0)
+        return -errno;
+    held = (uint64_t) st.st_blocks * 512;
+    return held >= size ? 0 : check_free_space(download->target.fd, size - held, &available);
+}
+
+// It is known what the file is and who has it.
+static void begin(Download *download, const DownloadChoice *choice) {
+    Transfer *transfer = &download->transfer;
     int r;
 
+    transfer->text = choice->text;
+    transfer->size = choice->size;
+    transfer->has_root = choice->has_root;
+    transfer->root = choice->root;
+    if (choice->has_root && !download->stored.filter.has_root) {
+        // From now on it is this file that is wanted, whatever else comes under its name.
+        download->stored.filter = (DownloadFilter){.has_root = true, .root = choice->root};
+        store(download);
+    }
+    download->promised = choice->has_root && !download->own_file;
     r = open_target(download);
     if (r >= 0)
-        r = check_free_space(download->target.fd, download->record.size, &available);
+        r = check_space(download);
+    if (r >= 0)
+        r = choice->has_root ? start_swarm(download, choice) : start_seed(download, choice);
     if (r < 0)
-        finish_local(download, r);
-    else
-        try_next(download);
+        local_error(download, r);
+}
+
+static void not_found(Download *download, size_t n) {
+    char message[NAME_BYTES_MAX + 128];
+
+    snprintf(message, sizeof(message),
+             n == 0 ? "nobody shares \"%s\""
+             : download_filter_is_set(&download->stored.filter)
+                 ? "nobody shares \"%s\" with that type, size, address, port or root"
+                 : "only this peer shares \"%s\"",
+             download->file_name);
+    without_source(download, BUS_ERROR_NOT_FOUND, message);
 }
 
 static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
     Download *download = userdata;
     char message[NAME_BYTES_MAX + 128];
+    DownloadChoice choice;
 
     download->search = NULL;
-    if (r >= 0)
-        r = choose(download, records, n);
-    if (r == -ENOTCONN) {
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NOT_JOINED, "the session with FT has ended");
-    } else if (r == -ETIMEDOUT) {
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_ANSWER, "FT does not answer");
+    download_choose(records, n, &download->stored.filter, ft_client_address(download->peer->ft),
+                    &choice);
+    if (download->swarm) { // has its sources, and looks for more
+        SwarmSourceInfo infos[RESULTS_MAX];
+
+        if (r >= 0)
+            swarm_add_sources(download->swarm, infos, source_infos(&choice, infos));
+        start_timer(download, MORE_SOURCES_USEC);
+    } else if (r == -ENOTCONN) {
+        without_source(download, BUS_ERROR_NOT_JOINED, "the session with FT has ended");
     } else if (r < 0) {
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_ANSWER, strerror(-r));
-    } else if (download->source_count == 0) {
-        snprintf(message, sizeof(message),
-                 n == 0 ? "nobody shares \"%s\""
-                 : has_filter(download)
-                     ? "nobody shares \"%s\" with that type, size, address or port"
-                     : "only this peer shares \"%s\"",
-                 download->file_name);
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NOT_FOUND, message);
+        without_source(download, BUS_ERROR_NO_ANSWER,
+                       r == -ETIMEDOUT ? "FT does not answer" : strerror(-r));
+    } else if (choice.file_count == 0) {
+        not_found(download, n);
+    } else if (choice.file_count > 1) {
+        snprintf(message, sizeof(message), "there are %zu different files called \"%s\"",
+                 choice.file_count, download->file_name);
+        finish(download, TRANSFER_FAILED, BUS_ERROR_AMBIGUOUS, message);
     } else
-        begin(download);
+        begin(download, &choice);
+}
+
+static int start_search(Download *download) {
+    return ft_client_search(download->peer->ft, download->file_name, on_found, download,
+                            &download->search);
+}
+
+static void search_again(Download *download) {
+    int r = start_search(download);
+
+    if (r >= 0)
+        transfer_set_state(&download->transfer, TRANSFER_SEARCHING);
+    else if (r == -ENOTCONN)
+        without_source(download, BUS_ERROR_NOT_JOINED, "not joined to FT");
+    else
+        without_source(download, BUS_ERROR_NO_ANSWER, strerror(-r));
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+    Download *download = userdata;
+
+    if (!download->swarm)
+        search_again(download);
+    else if (!download->search && start_search(download) < 0)
+        start_timer(download, MORE_SOURCES_USEC);
+    return 0;
 }
 
 static void cancel(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
-    if (transfer->move) {
-        move_cancel(transfer->move);
+    download->cancelling = true;
+    download->search = ft_search_free(download->search);
+    if (download->swarm) {
+        swarm_stop(download->swarm);
         return;
     }
-    download->search = ft_search_free(download->search);
+    if (download->seed) {
+        seed_fetch_cancel(download->seed);
+        return;
+    }
+    download->sync = work_free(download->sync);
     finish(download, TRANSFER_CANCELLED, NULL, NULL);
+}
+
+static int pause_transfer(Transfer *transfer) {
+    Download *download = container_of(transfer, Download, transfer);
+
+    if (download->seed)
+        return -EOPNOTSUPP; // it would have to begin anew
+    if (download->sync || transfer->state == TRANSFER_PAUSED)
+        return 0;
+    download->search = ft_search_free(download->search);
+    if (download->swarm) {
+        download->pausing = true;
+        swarm_stop(download->swarm);
+    } else
+        pause_now(download, NULL, NULL);
+    return 0;
+}
+
+static int resume_transfer(Transfer *transfer) {
+    Download *download = container_of(transfer, Download, transfer);
+
+    if (download->pausing) {
+        download->pausing = false; // on_swarm_done() begins again
+        return 0;
+    }
+    if (transfer->state != TRANSFER_PAUSED)
+        return 0;
+    download->stored.paused = false;
+    store(download);
+    transfer_set_error(transfer, NULL, NULL);
+    download->retries = 0;
+    search_again(download);
+    return 0;
+}
+
+static uint64_t moved(const Transfer *transfer) {
+    const Download *download = container_of(transfer, Download, transfer);
+
+    return download->swarm  ? swarm_verified(download->swarm)
+           : download->seed ? seed_fetch_moved(download->seed)
+                            : transfer->moved;
 }
 
 static void free_transfer(Transfer *transfer) {
     download_free(container_of(transfer, Download, transfer));
 }
 
-static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer};
-
-static void set_filter(Download *download, const DownloadFilter *filter) {
-    download->has_type = filter->type;
-    if (filter->type)
-        snprintf(download->type, sizeof(download->type), "%s", filter->type);
-    download->has_size = filter->size;
-    download->size = filter->size ? *filter->size : 0;
-    download->has_address = filter->address;
-    download->address = filter->address ? *filter->address : (IpAddress){};
-    download->has_port = filter->port;
-    download->port = filter->port ? *filter->port : 0;
-}
+static const TransferOps transfer_ops = {
+    .cancel = cancel,
+    .free = free_transfer,
+    .pause = pause_transfer,
+    .resume = resume_transfer,
+    .moved = moved,
+};
 
 bool download_destination_ok(int fd) {
     int flags = fcntl(fd, F_GETFL);
@@ -415,11 +528,11 @@ static size_t count_downloads(const TransferTable *table) {
     return n;
 }
 
-int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
-                   Transfer **ret) {
-    _cleanup_(download_freep) Download *download = NULL;
+static int download_new(Peer *peer, const char *file_name, const DownloadFilter *filter,
+                        Download **ret) {
     NameParts parts = name_split(file_name, strlen(file_name));
     Transfer *transfer;
+    Download *download;
     int r;
 
     if (count_downloads(&peer->transfers) >= DOWNLOADS_MAX)
@@ -428,12 +541,10 @@ int download_start(Peer *peer, const char *file_name, const DownloadFilter *filt
     if (!download)
         return -ENOMEM;
     download->peer = peer;
-    download->stream = (Stream) STREAM_INIT;
     download->target = (DownloadTarget) DOWNLOAD_TARGET_INIT;
-    set_filter(download, filter);
     download->file_name = strdup(file_name);
-    if (!download->file_name)
-        return -ENOMEM;
+    download->stored.file_name = download->file_name;
+    download->stored.filter = *filter;
 
     transfer = &download->transfer;
     transfer->ops = &transfer_ops;
@@ -443,14 +554,72 @@ int download_start(Peer *peer, const char *file_name, const DownloadFilter *filt
              file_name);
     snprintf(transfer->text.type, sizeof(transfer->text.type), "%.*s", (int) parts.type_len,
              parts.type);
-    r = ft_client_search(peer->ft, file_name, on_found, download, &download->search);
-    if (r < 0)
+    r = download->file_name ? sd_event_add_time(peer->event, &download->timer, CLOCK_MONOTONIC, 0,
+                                                USEC_PER_SEC, on_timer, download)
+                            : -ENOMEM;
+    if (r >= 0)
+        r = sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
+    if (r < 0) {
+        download_free(download);
         return r;
-    r = transfer_add(&peer->transfers, transfer);
-    if (r < 0)
-        return r;
-    download->target.fd = destination;
-    *ret = transfer;
-    TAKE_PTR(download);
+    }
+    *ret = download;
     return 0;
+}
+
+int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
+                   Transfer **ret) {
+    Download *download;
+    int r;
+
+    r = download_new(peer, file_name, filter, &download);
+    if (r < 0)
+        return r;
+    r = start_search(download);
+    if (r >= 0)
+        r = transfer_add(&peer->transfers, &download->transfer);
+    if (r < 0) {
+        download_free(download);
+        return r;
+    }
+    download->own_file = destination >= 0;
+    download->target.fd = destination;
+    store(download);
+    *ret = &download->transfer;
+    return 0;
+}
+
+static void restore(const StoredTransfer *stored, void *userdata) {
+    Download *download;
+    Peer *peer = userdata;
+
+    if (download_new(peer, stored->file_name, &stored->filter, &download) < 0)
+        return;
+    if (transfer_add(&peer->transfers, &download->transfer) < 0) {
+        download_free(download);
+        return;
+    }
+    download->stored.key = stored->key;
+    download->stored.paused = stored->paused;
+    download->promised = true;
+    download->transfer.has_root = stored->filter.has_root;
+    download->transfer.root = stored->filter.root;
+    log_info("Taking up the download of %s again", download->file_name);
+    transfer_set_state(&download->transfer, stored->paused ? TRANSFER_PAUSED : TRANSFER_WAITING);
+}
+
+void download_restore_all(Peer *peer) {
+    (void) transfer_store_each(peer->store, restore, peer);
+}
+
+void download_retry_all(Peer *peer) {
+    Transfer *transfer, *next;
+
+    TAILQ_FOREACH_SAFE(transfer, &peer->transfers.list, link, next) {
+        Download *download = container_of(transfer, Download, transfer);
+
+        if (transfer->ops == &transfer_ops && transfer->state == TRANSFER_WAITING &&
+            !download->swarm && !download->seed && !download->search && !download->sync)
+            search_again(download);
+    }
 }

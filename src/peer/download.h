@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A's side of a DOWNLOAD: find who has the file, ask one after the other until one delivers, and put the
-// file under its name only when it is whole.
+// A download from the call to the end: finds who has the file, fetches it from them, verified where they
+// say what it is (swarm.h), as the seed has it where they do not (seed-fetch.h), and puts it under its name
+// only when it is whole. One into download-dir is a promise: it is kept across restarts of the daemon, and
+// waits for sources as long as it takes.
 
+#include "peer/download-choice.h"
 #include "peer/peer.h"
-
-// Which of the found records will do; what is not set does not matter.
-typedef struct DownloadFilter {
-    const char *type;
-    const uint64_t *size;
-    const IpAddress *address;
-    const uint16_t *port;
-} DownloadFilter;
 
 // Whether a caller's descriptor will do as a destination: a regular file, open for reading and writing.
 bool download_destination_ok(int fd);
 
 // Starts a download of `file_name` (valid). `destination` >= 0: the caller's own file
-// (download_destination_ok()), taken over on success; the destination is download-dir otherwise. Search and transfer go on by
+// (download_destination_ok()), taken over on success; download-dir otherwise. Search and transfer go on by
 // themselves. 0; -ENOTCONN: not joined; -EMFILE, -EBUSY: too many transfers, searches; -errno.
 int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
                    Transfer **ret);
+
+// Takes up what was promised before a restart.
+void download_restore_all(Peer *peer);
+// FT has been joined: those that wait search again.
+void download_retry_all(Peer *peer);

@@ -76,41 +76,63 @@ static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *err
 
 // What a caller of Download has asked for.
 typedef struct DownloadOptions {
-    const char *type;
-    uint64_t size;
-    IpAddress address;
-    uint16_t port;
-    DownloadFilter filter; // points into the above
-    int destination;       // the message's own descriptor, or -EBADF
+    DownloadFilter filter;
+    int destination; // the message's own descriptor, or -EBADF
 } DownloadOptions;
+
+static int bad_option(sd_bus_error *error, const char *key, const char *why) {
+    return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: %s", key, why);
+}
+
+static int read_type(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (!type_is_valid(text, strlen(text)))
+        return bad_option(error, "type", "not an extension");
+    snprintf(filter->type, sizeof(filter->type), "%s", text);
+    filter->has_type = true;
+    return 0;
+}
+
+static int read_address(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (address_parse(text, strlen(text), &filter->address) < 0)
+        return bad_option(error, "address", "not an IP address");
+    filter->has_address = true;
+    return 0;
+}
+
+static int read_root(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (merkle_hash_parse(text, strlen(text), &filter->root) < 0)
+        return bad_option(error, "root", "not 64 hex digits");
+    filter->has_root = true;
+    return 0;
+}
 
 static int read_option(sd_bus_message *call, const char *key, DownloadOptions *options,
                        sd_bus_error *error) {
+    static const struct {
+        const char *key;
+        int (*read)(const char *text, DownloadFilter *filter, sd_bus_error *error);
+    } texts[] = {{"type", read_type}, {"address", read_address}, {"root", read_root}};
+    DownloadFilter *filter = &options->filter;
     const char *text;
-    int r;
+    int r = -ENOENT;
 
-    if (strcmp(key, "type") == 0) {
-        r = sd_bus_message_read(call, "v", "s", &options->type);
-        options->filter.type = options->type;
-    } else if (strcmp(key, "size") == 0) {
-        r = sd_bus_message_read(call, "v", "t", &options->size);
-        options->filter.size = &options->size;
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+        if (strcmp(key, texts[i].key) == 0) {
+            r = sd_bus_message_read(call, "v", "s", &text);
+            if (r >= 0)
+                return texts[i].read(text, filter, error);
+        }
+    if (strcmp(key, "size") == 0) {
+        r = sd_bus_message_read(call, "v", "t", &filter->size);
+        filter->has_size = true;
     } else if (strcmp(key, "port") == 0) {
-        r = sd_bus_message_read(call, "v", "q", &options->port);
-        options->filter.port = &options->port;
-    } else if (strcmp(key, "destination") == 0) {
+        r = sd_bus_message_read(call, "v", "q", &filter->port);
+        filter->has_port = true;
+    } else if (strcmp(key, "destination") == 0)
         r = sd_bus_message_read(call, "v", "h", &options->destination);
-    } else if (strcmp(key, "address") == 0) {
-        r = sd_bus_message_read(call, "v", "s", &text);
-        if (r >= 0 && address_parse(text, strlen(text), &options->address) < 0)
-            return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION, "address: not an IP address");
-        options->filter.address = &options->address;
-    } else
+    if (r == -ENOENT)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "There is no option \"%s\"", key);
-    if (r == -ENXIO)
-        return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: a value of another type",
-                                 key);
-    return r;
+    return r == -ENXIO ? bad_option(error, key, "a value of another type") : r;
 }
 
 static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_error *error) {

@@ -88,6 +88,25 @@ static int default_download_dir(bool user, char **ret) {
     return *ret ? 0 : -ENOMEM;
 }
 
+// $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':' between.
+static int default_state_dir(bool user, char **ret) {
+    const char *directory = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
+               *home = getenv("HOME");
+    int r = 0;
+
+    if (directory && *directory == '/')
+        *ret = strndup(directory, strcspn(directory, ":"));
+    else if (!user)
+        *ret = strdup(STATE_DIR);
+    else if (xdg && *xdg == '/')
+        r = asprintf(ret, "%s/p2p-peer", xdg);
+    else
+        r = asprintf(ret, "%s/.local/state/p2p-peer", home ?: "");
+    if (r < 0)
+        *ret = NULL;
+    return *ret ? 0 : -ENOMEM;
+}
+
 int peer_config_load(const char *path, bool user, PeerConfig *ret) {
     PeerConfig config = {
         .listen = {.address.family = AF_INET6, .port = PEER_PORT_DEFAULT}, // [::]
@@ -96,6 +115,8 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
     int r;
 
     r = default_download_dir(user, &config.download_dir);
+    if (r >= 0)
+        r = default_state_dir(user, &config.state_dir);
     if (r >= 0)
         r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
     if (r < 0 && r != -ENOENT) {
@@ -110,6 +131,7 @@ void peer_config_done(PeerConfig *config) {
     free(config->ft);
     free(config->ft_host);
     free(config->download_dir);
+    free(config->state_dir);
     string_list_clear(&config->paths);
     string_list_clear(&config->excludes);
     prefix_list_clear(&config->rate_exempt);

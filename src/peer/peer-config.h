@@ -22,6 +22,7 @@ typedef struct PeerConfig {
     uint16_t ft_port;
     Endpoint listen;
     char *download_dir;
+    char *state_dir; // where the daemon keeps what it knows across restarts; not a key of the file
     Dialect dialect;
     uint64_t max_uploads;
     uint64_t upload_rate, download_rate; // bytes per second; 0: no limit

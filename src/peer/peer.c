@@ -2,11 +2,14 @@
 
 #include "peer/peer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "peer/download.h"
 #include "peer/peer-bus.h"
 #include "proto/protocol.h"
+#include "util/fs-util.h"
 #include "util/log.h"
 
 // Tells systemd what `systemctl status` shows.
@@ -25,6 +28,8 @@ static void on_ft_state(void *userdata) {
     Peer *peer = userdata;
 
     update_status(peer);
+    if (ft_client_state(peer->ft) == FT_JOINED)
+        download_retry_all(peer);
     peer_bus_state_changed(peer);
 }
 
@@ -45,8 +50,31 @@ static int start_threads(Peer *peer) {
     if (r >= 0)
         r = mover_new(peer->download_thread, &peer->receivers);
     if (r >= 0)
+        r = swarm_engine_new(peer->download_thread, &peer->swarms);
+    if (r >= 0)
         r = loop_thread_start(peer->upload_thread);
-    return r < 0 ? r : loop_thread_start(peer->download_thread);
+    if (r >= 0)
+        r = loop_thread_start(peer->download_thread);
+    return r < 0 ? r : swarm_engine_start(peer->swarms);
+}
+
+// A peer that cannot keep its state works all the same, until it is restarted.
+static int open_store(Peer *peer) {
+    const char *directory = peer->config.state_dir;
+    _cleanup_free_ char *path = NULL;
+    int r;
+
+    if (asprintf(&path, "%s/transfers.db", directory) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    r = make_directories(directory, 0755);
+    if (r >= 0)
+        r = transfer_store_open(path, &peer->store);
+    if (r >= 0)
+        return 0;
+    log_warning("Cannot keep state in %s: downloads will not survive a restart", directory);
+    return transfer_store_open(NULL, &peer->store);
 }
 
 int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
@@ -63,6 +91,9 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     if (r < 0)
         return r;
     r = transfer_table_init(&peer->transfers, event);
+    if (r < 0)
+        return r;
+    r = open_store(peer);
     if (r < 0)
         return r;
     r = start_threads(peer);
@@ -87,13 +118,16 @@ Peer *peer_free(Peer *peer) {
         listener_free(peer->listeners[i]);
     upload_server_done(&peer->uploads);
     // The threads first: what they still move belongs to transfers.
+    swarm_engine_stop(peer->swarms);
     loop_thread_stop(peer->upload_thread);
     loop_thread_stop(peer->download_thread);
     mover_free(peer->senders);
     mover_free(peer->receivers);
+    swarm_engine_free(peer->swarms);
     loop_thread_free(peer->upload_thread);
     loop_thread_free(peer->download_thread);
     transfer_table_done(&peer->transfers);
+    transfer_store_close(peer->store);
     peer_bus_done(peer);
     sd_bus_flush_close_unref(peer->bus);
     share_table_free(peer->shares);
@@ -242,7 +276,10 @@ int peer_start(Peer *peer) {
     int r;
 
     r = configure_ft(peer);
-    return r < 0 ? r : peer_rescan(peer);
+    if (r < 0)
+        return r;
+    download_restore_all(peer);
+    return peer_rescan(peer);
 }
 
 void peer_reconfigure(Peer *peer, PeerConfig *config) {

@@ -14,6 +14,8 @@
 #include "peer/mover.h"
 #include "peer/peer-config.h"
 #include "peer/share.h"
+#include "peer/swarm.h"
+#include "peer/transfer-store.h"
 #include "peer/transfer.h"
 #include "peer/upload.h"
 #include "util/work.h"
@@ -34,8 +36,10 @@ typedef struct Peer {
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
     LoopThread *upload_thread, *download_thread;
-    Mover *senders;   // in upload_thread
-    Mover *receivers; // in download_thread
+    Mover *senders;      // in upload_thread
+    Mover *receivers;    // in download_thread
+    SwarmEngine *swarms; // the same
+    TransferStore *store;
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;

@@ -21,6 +21,10 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
                         const char *property, sd_bus_message *reply, void *userdata,
                         sd_bus_error *error _unused_) {
     const Transfer *t = userdata;
+    char root[MERKLE_TEXT_BYTES + 1] = "";
+
+    if (t->has_root)
+        merkle_hash_format(&t->root, root);
     const struct {
         const char *name;
         const char *value;
@@ -30,6 +34,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         {"Type", t->text.type},
         {"State", transfer_state_name(t->state)},
         {"Path", t->path ?: ""},
+        {"Root", root},
         {"Error", t->error ?: ""},
         {"ErrorMessage", t->error_message ?: ""},
     };
@@ -58,17 +63,58 @@ static int get_sources(sd_bus *bus _unused_, const char *path _unused_, const ch
     int r;
 
     r = sd_bus_message_open_container(reply, 'a', "s");
+    for (size_t i = 0; i < transfer->source_count && r >= 0; i++)
+        r = bus_append_endpoint(reply, &transfer->sources[i]);
     if (r >= 0 && transfer->remote.address.family != AF_UNSPEC)
         r = bus_append_endpoint(reply, &transfer->remote);
     return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_verified(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property _unused_, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Transfer *transfer = userdata;
+
+    // What is uploaded is for the other side to verify.
+    return sd_bus_message_append(reply, "b",
+                                 transfer->has_root && transfer->direction == TRANSFER_DOWNLOAD);
+}
+
+static int has_ended(const Transfer *transfer, sd_bus_error *error) {
+    return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
+                             "Transfer %" PRIu32 " has ended already", transfer->id);
+}
+
+static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
+                           int (*action)(Transfer *transfer), sd_bus_error *error) {
+    int r;
+
+    if (transfer_state_is_final(transfer->state))
+        return has_ended(transfer, error);
+    r = action(transfer);
+    if (r == -EOPNOTSUPP)
+        return sd_bus_error_setf(error, BUS_ERROR_NOT_SUPPORTED,
+                                 transfer->direction == TRANSFER_UPLOAD
+                                     ? "Transfer %" PRIu32 " is an upload"
+                                     : "Transfer %" PRIu32
+                                       " could not go on where it stopped: its file has no root",
+                                 transfer->id);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "");
+}
+
+static int method_pause(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    return pause_or_resume(call, userdata, transfer_pause, error);
+}
+
+static int method_resume(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    return pause_or_resume(call, userdata, transfer_resume, error);
 }
 
 static int method_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     Transfer *transfer = userdata;
 
     if (transfer_state_is_final(transfer->state))
-        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
-                                 "Transfer %" PRIu32 " has ended already", transfer->id);
+        return has_ended(transfer, error);
     transfer_cancel(transfer);
     return sd_bus_reply_method_return(call, "");
 }
@@ -76,6 +122,8 @@ static int method_cancel(sd_bus_message *call, void *userdata, sd_bus_error *err
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
+    SD_BUS_METHOD("Pause", "", "", method_pause, 0),
+    SD_BUS_METHOD("Resume", "", "", method_resume, 0),
     SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Direction", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Name", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -84,7 +132,11 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Transferred", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Sources", "as", get_sources, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("QueuePlace", "u", NULL, offsetof(Transfer, queue_place),
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Path", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Root", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Verified", "b", get_verified, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Started", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Error", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("ErrorMessage", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -143,9 +195,9 @@ static void on_changed(Transfer *transfer, void *userdata) {
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_properties_changed(peer->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type",
-                                          "Size", "Transferred", "State", "Sources", "Path",
-                                          "Error", "ErrorMessage", NULL);
+    (void) sd_bus_emit_properties_changed(
+        peer->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type", "Size", "Transferred", "State",
+        "Sources", "QueuePlace", "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
 }
 
 static void on_progress(Transfer *transfer, void *userdata) {

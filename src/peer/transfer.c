@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "util/time-util.h"
@@ -20,7 +21,9 @@ static const char *const state_names[] = {
     [TRANSFER_SEARCHING] = "searching",
     [TRANSFER_WAITING] = "waiting",
     [TRANSFER_CONNECTING] = "connecting",
+    [TRANSFER_CHECKING] = "checking",
     [TRANSFER_ACTIVE] = "active",
+    [TRANSFER_PAUSED] = "paused",
     [TRANSFER_DONE] = "done",
     [TRANSFER_FAILED] = "failed",
     [TRANSFER_CANCELLED] = "cancelled",
@@ -170,6 +173,8 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     if (transfer->table)
         transfer->table->lingering++;
     transfer->error = error;
+    free(transfer->error_message);
+    transfer->error_message = NULL;
     if (format) {
         va_start(ap, format);
         if (vasprintf(&transfer->error_message, format, ap) < 0)
@@ -179,7 +184,23 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     changed(transfer);
 }
 
+void transfer_set_error(Transfer *transfer, const char *error, const char *message) {
+    transfer->error = error;
+    free(transfer->error_message);
+    transfer->error_message = message ? strdup(message) : NULL;
+}
+
+int transfer_pause(Transfer *transfer) {
+    return transfer->ops->pause ? transfer->ops->pause(transfer) : -EOPNOTSUPP;
+}
+
+int transfer_resume(Transfer *transfer) {
+    return transfer->ops->resume ? transfer->ops->resume(transfer) : -EOPNOTSUPP;
+}
+
 uint64_t transfer_moved(const Transfer *transfer) {
+    if (transfer->ops->moved && !transfer_state_is_final(transfer->state))
+        return transfer->ops->moved(transfer);
     return transfer->move ? transfer->move->moved : transfer->moved;
 }
 

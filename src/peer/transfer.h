@@ -4,11 +4,14 @@
 // A transfer as others see it, upload or download: state, progress, error. Knows no D-Bus: whoever
 // wants to hear of changes sets the hooks of the table.
 //
-//   download:  searching ──► connecting ──► waiting ──► active ──► done
-//                                 ▲            │           │
-//                                 └────────────┴───────────┘ the next source
-//                                                              failed, cancelled: from anywhere
+//   download:  searching ──► connecting ──► checking ──► active ──► done
+//                  ▲             ▲                          │ ▲
+//                  │             └──────── waiting ◄────────┘ │ no slot, the next source
+//                  └──────────── paused ◄─────────────────────┘ from anywhere, and by itself where the
+//                                                               disk is full
 //   upload:    waiting ──► active ──► done
+//
+// failed, cancelled: from anywhere.
 //
 // A finished transfer stays for TRANSFER_LINGER_USEC, so that its result can be read.
 
@@ -37,7 +40,9 @@ typedef enum TransferState {
     TRANSFER_SEARCHING,
     TRANSFER_WAITING,
     TRANSFER_CONNECTING,
+    TRANSFER_CHECKING,
     TRANSFER_ACTIVE,
+    TRANSFER_PAUSED,
     TRANSFER_DONE,
     TRANSFER_FAILED,
     TRANSFER_CANCELLED,
@@ -55,6 +60,10 @@ typedef struct TransferTable TransferTable;
 typedef struct TransferOps {
     void (*cancel)(Transfer *transfer); // leads to transfer_finish(), now or soon
     void (*free)(Transfer *transfer);   // frees all, the Transfer included
+    // These may be NULL.
+    int (*pause)(Transfer *transfer); // now or soon; 0 or -EOPNOTSUPP
+    int (*resume)(Transfer *transfer);
+    uint64_t (*moved)(const Transfer *transfer);
 } TransferOps;
 
 // Embed it in the object that does the work.
@@ -67,16 +76,21 @@ struct Transfer {
     TransferState state;
     RecordText text; // name and type
     uint64_t size;
-    Endpoint remote;     // family AF_UNSPEC: none yet
-    char *path;          // owned; NULL: the caller's own file
-    Move *move;          // while bytes move
-    uint64_t moved;      // after that
-    uint64_t reported;   // progress that on_progress has told
-    uint64_t started;    // µs since the epoch
-    uint64_t ended;      // CLOCK_MONOTONIC µs
-    const char *error;   // BUS_ERROR_*, static; NULL: none
-    char *error_message; // owned
-    void *hook_data;     // of whoever set the hooks, who frees it in on_removed
+    bool has_root; // each byte that counts was checked against it
+    MerkleHash root;
+    Endpoint remote;         // family AF_UNSPEC: none, or those in `sources`
+    const Endpoint *sources; // borrowed
+    size_t source_count;
+    uint32_t queue_place; // for a slot, 1 = the next; 0: in no queue
+    char *path;           // owned; NULL: the caller's own file
+    Move *move;           // while bytes move, where there are no ops->moved
+    uint64_t moved;       // after that
+    uint64_t reported;    // progress that on_progress has told
+    uint64_t started;     // µs since the epoch
+    uint64_t ended;       // CLOCK_MONOTONIC µs
+    const char *error;    // BUS_ERROR_*, static; NULL: none
+    char *error_message;  // owned
+    void *hook_data;      // of whoever set the hooks, who frees it in on_removed
 };
 
 typedef struct TransferHooks {
@@ -113,7 +127,14 @@ void transfer_set_state(Transfer *transfer, TransferState state);
 void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
                      ...) _printf_(4, 5);
 
+// Why it waits or is paused, as transfer_finish() has it; NULL: for no reason that needs words. Before
+// transfer_set_state().
+void transfer_set_error(Transfer *transfer, const char *error, const char *message);
+
 // Bytes of the file so far.
 uint64_t transfer_moved(const Transfer *transfer);
+
+int transfer_pause(Transfer *transfer);  // 0 or -EOPNOTSUPP
+int transfer_resume(Transfer *transfer); // 0, -EOPNOTSUPP, or -errno
 
 void transfer_cancel(Transfer *transfer);

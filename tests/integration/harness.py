@@ -377,6 +377,10 @@ class Daemon:
         self.sections = sections
         self.config = self.dir / "p2pshare.ini"
         self.log_path = self.dir / "log"
+        self.state_dir = self.dir / "state"  # outlives a restart
+        self.state_dir.mkdir(exist_ok=True)
+        if uid is not None:
+            os.chown(self.state_dir, uid, -1)
         self.log_path.touch()
         self.process = self.notify = self.status = None
         # A path of a unix socket is short; a directory of pytest's may be too long.
@@ -399,7 +403,7 @@ class Daemon:
         if self.uid is not None:
             os.chmod(self.notify_dir, 0o755)
             os.chmod(self.notify.path, 0o666)
-        env = clean_env(NOTIFY_SOCKET=self.notify.path, **self.bus.env)
+        env = clean_env(NOTIFY_SOCKET=self.notify.path, STATE_DIRECTORY=str(self.state_dir), **self.bus.env)
         argv, fds = self.argv(), ()
         if self.listen_fd:
             # LISTEN_PID must be the PID of the daemon, and its descriptors begin at 3: a shell sees to both.
@@ -594,9 +598,9 @@ class Peer(Daemon):
         return [record_root(record) for record in self.call("Search", "s", name)]
 
     def download(self, name, **options):
-        """Calls Download; returns a Transfer. Options: type, size, address, port; for `destination` there is
+        """Calls Download; returns a Transfer. Options: type, size, address, port, root; for `destination` there is
         p2pctl, because busctl passes no descriptors."""
-        types = {"type": "s", "size": "t", "address": "s", "port": "q"}
+        types = {"type": "s", "size": "t", "address": "s", "port": "q", "root": "s"}
         args = []
         for key, value in options.items():
             args += [key, types[key], value]

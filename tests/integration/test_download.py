@@ -264,11 +264,12 @@ def test_a_source_that_knows_only_its_own_way(world, fake):
 
 
 def test_the_same_file_of_another_size_is_another_file(world, fake):
-    """Sources of one size are asked for that size only."""
+    """Nobody guesses which one is meant, and sources of one size are asked for that size only."""
     short = world.server(fake_source(b""))
     long = world.server(fake_source(b"FILE: 12345678"))
     fake.answers["f.bin"] = found(("bin", 4, short.port), ("bin", 8, long.port))
-    end = check_failed(fake.download("f.bin"), "NoSource")
+    check_failed(fake.download("f.bin"), "Ambiguous")
+    end = check_failed(fake.download("f.bin", size=4), "NoSource")
     assert end["Size"] == 4
     assert long.connections == 0
     check_done(fake.download("f.bin", size=8), "f.bin", b"12345678")
@@ -537,7 +538,7 @@ def test_leave_does_not_end_a_download(world, fake):
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_the_peer_ends_in_the_middle(world, fake, end):
-    """No half file under the name, and a new start can fetch it."""
+    """No half file under the name, and a new start fetches it by itself."""
     data = content(1_000_000)
 
     def half(wire, _):
@@ -554,9 +555,13 @@ def test_the_peer_ends_in_the_middle(world, fake, end):
     fake.download("f.bin").wait("active")
     wait_for(lambda: (fake.downloads / "f.bin.part").exists(), "the .part")
     getattr(fake, end)()
-    assert os.listdir(fake.downloads) == (["f.bin.part"] if end == "kill" else [])
+    assert os.listdir(fake.downloads) == ["f.bin.part"]
     fake.start().joined()
-    check_done(fake.download("f.bin"), "f.bin", data)
+    wait_for(lambda: os.listdir(fake.downloads) == ["f.bin"], "the file")
+    assert (fake.downloads / "f.bin").read_bytes() == data
+    fake.stop()
+    fake.start().joined()
+    assert not fake.transfers()
 
 
 def test_a_download_of_another_user_is_theirs(world, ft, peer):
