@@ -7,12 +7,13 @@
 //                    nothing to publish
 //          idle ◄──────────────────────┐ ft_client_publish()
 //           │                          │
-//           ▼ join                     │            ┌────── lost, refused ──────┐
-//        resolving ──► connecting ──► greeting ──► joined                       │
-//           ▲                             │           │ leave                   ▼
-//           │                             │ no HI     ▼                      waiting
-//           │                             ▼          left ──join──► …           │
-//           └────────────────── RAW, or waiting ◄────────────── back-off ───────┘
+//           ▼ join                     │                              ┌── lost, refused ──┐
+//        resolving ──► connecting ──► greeting ──► telling ──► joined                     │
+//           ▲             ▲            │   └─────────────────────►│ leave                 ▼
+//           │             │            │ no HI       │ no KEPT     ▼                    waiting
+//           │             └─── RAW ◄───┘             │            left ──join──► …        │
+//           │             └─── without roots ◄───────┘                                    │
+//           └──────────────────────────────────────────────────────── back-off ───────────┘
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,7 @@ typedef enum FtState {
     FT_RESOLVING,
     FT_CONNECTING,
     FT_GREETING, // HELLO is sent
+    FT_TELLING,  // records with roots are sent, and FT has not shown yet that it knows them
     FT_JOINED,
     FT_LEFT, // the user wanted so
 } FtState;
@@ -40,7 +42,11 @@ typedef enum FtState {
 const char *ft_state_name(FtState state);
 
 typedef struct FtClientHooks {
-    void (*on_state)(void *userdata); // state, reason or address has changed
+    void (*on_state)(void *userdata); // state, reason, address or what is published has changed
+    // The next record that shall be published at or behind *position (at first 0), which is moved behind it,
+    // in the order in which they count: FT may not keep them all. False: there are no more. Its strings
+    // need not last longer than this call of ours.
+    bool (*next_offered)(void *userdata, size_t *position, Record *ret);
     void *userdata;
 } FtClientHooks;
 
@@ -55,9 +61,9 @@ int ft_client_configure(FtClient *client, const char *host, uint16_t port, Diale
 // Where others reach this peer, for the records. An unspecified address: find one.
 void ft_client_set_listen(FtClient *client, const Endpoint *listen);
 
-// What is shared now: at most FILES_PER_PEER_DEFAULT records, copied. A session tells FT the difference.
-// 0 or -ENOMEM.
-int ft_client_publish(FtClient *client, const Record records[], size_t n);
+// What next_offered() says has changed. A session tells FT the difference; at once, or soon where it has
+// done so just now.
+void ft_client_publish(FtClient *client);
 
 void ft_client_leave(FtClient *client);
 void ft_client_join(FtClient *client);
@@ -67,6 +73,10 @@ const char *ft_client_reason(const FtClient *client); // why not joined; "" if i
 uint64_t ft_client_since(const FtClient *client);     // of the state, µs since the epoch
 // What the records say of this peer; NULL while not joined.
 const Endpoint *ft_client_address(const FtClient *client);
+// Whether FT holds this very file of ours now.
+bool ft_client_has_published(const FtClient *client, const Record *record);
+// Whether FT keeps no more files of this peer than it has, and how many that is.
+bool ft_client_is_full(const FtClient *client, size_t *ret_limit);
 // How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the seed
 // authors'.
 Framing ft_client_framing(const FtClient *client);

@@ -264,15 +264,27 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
 }
 
-// Why a share is not published, in words.
-static void explain(const Share *share, bool joined, char *text, size_t size) {
+// What has become of a share that can be published: its state, and why it is not.
+static const char *offered_state(const Peer *peer, const Share *share, char *text, size_t size) {
+    const Record record = share_record(share);
+    size_t limit;
+
+    text[0] = '\0';
+    if (ft_client_has_published(peer->ft, &record))
+        return "published";
+    if (ft_client_state(peer->ft) != FT_JOINED)
+        snprintf(text, size, "this peer is not joined");
+    else if (ft_client_is_full(peer->ft, &limit)) {
+        snprintf(text, size, "FT keeps %zu files of a peer", limit);
+        return "limit";
+    } else
+        snprintf(text, size, "FT has not confirmed it yet");
+    return "pending";
+}
+
+// Why a share cannot be published, in words.
+static void explain(const Share *share, char *text, size_t size) {
     switch (share_state(share)) {
-    case SHARE_OFFERED:
-        snprintf(text, size, "%s", joined ? "" : "this peer is not joined");
-        break;
-    case SHARE_LIMIT:
-        snprintf(text, size, "FT keeps %d files of a peer", FILES_PER_PEER_DEFAULT);
-        break;
     case SHARE_UNREADABLE:
     case SHARE_VANISHED:
         snprintf(text, size, "%s",
@@ -293,7 +305,7 @@ enum {
     SHARES_BYTES_MAX = 8 * 1024 * 1024,
 };
 
-static int append_share(sd_bus_message *reply, const Share *share, bool joined) {
+static int append_share(sd_bus_message *reply, const Peer *peer, const Share *share) {
     const char *state = share_state_name(share_state(share));
     // D-Bus carries UTF-8 only, and would drop the connection otherwise.
     _cleanup_free_ char *path = text_valid(share_path(share));
@@ -301,9 +313,10 @@ static int append_share(sd_bus_message *reply, const Share *share, bool joined) 
 
     if (!path)
         return -ENOMEM;
-    explain(share, joined, explanation, sizeof(explanation));
-    if (share_state(share) == SHARE_OFFERED && !joined)
-        state = "pending";
+    if (share_state(share) == SHARE_OFFERED)
+        state = offered_state(peer, share, explanation, sizeof(explanation));
+    else
+        explain(share, explanation, sizeof(explanation));
     return sd_bus_message_append(reply, "(stss)", path, share_record(share).size, state,
                                  explanation);
 }
@@ -312,7 +325,6 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
                       const char *property _unused_, sd_bus_message *reply, void *userdata,
                       sd_bus_error *error _unused_) {
     const Peer *peer = userdata;
-    bool joined = ft_client_state(peer->ft) == FT_JOINED;
     size_t count = share_table_count(peer->shares), bytes = 0;
     char rest[80];
     int r;
@@ -327,7 +339,7 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
             r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
             break;
         }
-        r = append_share(reply, share, joined);
+        r = append_share(reply, peer, share);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }

@@ -33,6 +33,20 @@ static void on_ft_state(void *userdata) {
     peer_bus_state_changed(peer);
 }
 
+static bool next_offered(void *userdata, size_t *position, Record *ret) {
+    const Peer *peer = userdata;
+
+    while (*position < share_table_count(peer->shares)) {
+        const Share *share = share_table_at(peer->shares, (*position)++);
+
+        if (share_state(share) == SHARE_OFFERED) {
+            *ret = share_record(share);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_connection(int fd, const Endpoint *remote, void *userdata) {
     Peer *peer = userdata;
 
@@ -102,7 +116,12 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     upload_server_init(&peer->uploads, peer->poller, peer->senders, &peer->transfers, &peer->shares,
                        peer->config.max_uploads);
     r = ft_client_new(event, peer->poller,
-                      &(FtClientHooks){.on_state = on_ft_state, .userdata = peer}, &peer->ft);
+                      &(FtClientHooks){
+                          .on_state = on_ft_state,
+                          .next_offered = next_offered,
+                          .userdata = peer,
+                      },
+                      &peer->ft);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(peer);
@@ -178,24 +197,7 @@ static void scan_free(void *job) {
 static void scan_run(void *job) {
     Scan *scan = job;
 
-    scan->result =
-        share_table_scan(&scan->paths, &scan->excludes, FILES_PER_PEER_DEFAULT, &scan->table);
-}
-
-static void publish(Peer *peer) {
-    Record records[FILES_PER_PEER_DEFAULT];
-    size_t n = 0;
-    int r;
-
-    for (size_t i = 0; i < share_table_count(peer->shares) && n < ELEMENTSOF(records); i++) {
-        const Share *share = share_table_at(peer->shares, i);
-
-        if (share_state(share) == SHARE_OFFERED)
-            records[n++] = share_record(share);
-    }
-    r = ft_client_publish(peer->ft, records, n);
-    if (r < 0)
-        log_error("Cannot publish: %s", strerror(-r));
+    scan->result = share_table_scan(&scan->paths, &scan->excludes, SIZE_MAX, &scan->table);
 }
 
 static void log_shares(const Peer *peer) {
@@ -208,10 +210,9 @@ static void log_shares(const Peer *peer) {
         if (share_state(share) == SHARE_UNREADABLE || share_state(share) == SHARE_VANISHED)
             log_debug("Not shared: %s: %s", share_path(share), strerror(share_error(share)));
     }
-    impossible = share_table_count(peer->shares) - counts[SHARE_OFFERED] - counts[SHARE_LIMIT];
-    log_info("Shares: %zu to publish, %zu over the limit of FT, %zu not possible%s",
-             counts[SHARE_OFFERED], counts[SHARE_LIMIT], impossible,
-             counts[SHARE_LIMIT] + impossible > 0 ? " (p2pctl shares says why)" : "");
+    impossible = share_table_count(peer->shares) - counts[SHARE_OFFERED];
+    log_info("Shares: %zu to publish, %zu not possible%s", counts[SHARE_OFFERED], impossible,
+             impossible > 0 ? " (p2pctl shares says why)" : "");
 }
 
 static void scan_done(void *job, void *userdata) {
@@ -225,7 +226,7 @@ static void scan_done(void *job, void *userdata) {
         share_table_free(peer->shares);
         peer->shares = TAKE_PTR(scan->table);
         log_shares(peer);
-        publish(peer);
+        ft_client_publish(peer->ft);
         if (ft_client_state(peer->ft) == FT_IDLE)
             log_notice("Not joined: %s", ft_client_reason(peer->ft));
     }

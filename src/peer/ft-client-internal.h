@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What ft-client.c (joining, coming back) and ft-session.c (what is said to an FT that is connected) share.
+
+#include "net/stream.h"
+#include "peer/ft-client.h"
+#include "peer/ft-publish.h"
+#include "peer/ft-search.h"
+#include "peer/resolver.h"
+#include "util/macro.h"
+
+// How FT is spoken to, the best first.
+typedef enum FtWay {
+    WAY_ROOTED, // LINE; records carry roots
+    WAY_PLAIN,  // LINE
+    WAY_RAW,
+} FtWay;
+
+struct FtClient {
+    sd_event *event;
+    Poller *poller;
+    FtClientHooks hooks;
+
+    char *host; // NULL: none
+    uint16_t port;
+    Dialect dialect;
+    Endpoint listen;
+
+    FtState state;
+    bool left;
+    char reason[256];
+    uint64_t since;
+
+    Work *resolve;
+    Endpoint endpoints[RESOLVE_MAX];
+    size_t endpoint_count, endpoint_next;
+    Stream stream;
+    Framer framer;
+    FtWay way;
+    bool knows_roots;        // FT has said KEPT in this session
+    bool quiet;              // RAW: the silence that ends a message has passed
+    bool settled;            // RAW: the silence that ends our records has passed
+    bool served;             // FT has answered a search in this session
+    uint64_t joined_at;      // CLOCK_MONOTONIC µs
+    uint64_t greet_deadline; // HI must have come by then, the same
+    Endpoint address;        // of this peer, in its records
+    sd_event_source *retry;
+    unsigned failures;
+    FtSearchQueue searches;
+    FtPublisher publisher;
+    sd_event_source *publish; // the offer has changed
+    uint64_t published_at;    // CLOCK_MONOTONIC µs
+};
+
+// ft-client.c
+void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
+void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
+
+// ft-session.c
+extern const StreamOps ft_session_ops;
+// Tells FT what it does not know yet, as much as it takes at once. To be flushed. 0 or -errno.
+int ft_session_tell(FtClient *client);
+// Asks what may be asked now. To be flushed. 0 or -ENOMEM.
+int ft_session_search(FtClient *client);
