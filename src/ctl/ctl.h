@@ -16,15 +16,21 @@ typedef enum ExitStatus {
     STATUS_UNAVAILABLE = 4, // not joined, or no daemon
 } ExitStatus;
 
-// What `download` takes besides a name; NULL, 0 and false where not given.
+enum {
+    ROOT_TYPED_MIN = 4, // hex digits that --root takes, if they fit one file only
+};
+
+// What `download` takes besides names; NULL, 0 and false where not given.
 typedef struct DownloadOptions {
     const char *output;
+    const char *root; // the first digits of it, at least ROOT_TYPED_MIN
     const char *type;
     const char *address;
     uint64_t size; // bytes; counts only if size_set, for a file may be empty
     uint16_t port;
     bool size_set;
     bool force;
+    bool no_wait;
 } DownloadOptions;
 
 typedef struct Ctl {

@@ -8,54 +8,34 @@
 
 #include "bus/names.h"
 #include "ctl/connection.h"
-#include "ctl/output.h"
-#include "ctl/properties.h"
 #include "util/time-util.h"
 
 enum {
-    // For the answer to Cancel, or to a Download that was interrupted.
+    // Each holds an open file here and in the daemon, and a line of the terminal.
+    FETCHES_AT_ONCE = 64,
+    // For the answers to Cancel, or to a Download that was interrupted.
     CANCEL_TIMEOUT_SEC = 2,
 };
 
-// Not sd_event_exit(): that closes the bus, which the error message may still need.
-static int finish(Follow *follow) {
-    follow->over = true;
-    return 0;
+static bool is_running(const Fetch *fetch) {
+    return fetch->begun > 0 && !fetch->over;
 }
 
-static const char *note_of(const TransferInfo *transfer) {
-    const char *state = transfer->state ?: "searching";
-
-    if (strcmp(state, "active") == 0)
-        return NULL;
-    if (strcmp(state, "waiting") == 0)
-        return "waiting for a free slot";
-    return transfer->transferred == 0 || transfer_info_is_over(transfer) ? state : NULL;
-}
-
-// The rate counts from the first byte, not from the search for who has it.
-static double sample(Follow *follow) {
-    const TransferInfo *transfer = &follow->transfer;
-
-    if (!transfer->state || strcmp(transfer->state, "active") != 0)
-        return 0;
-    return progress_sample(&follow->progress, time_monotonic(), transfer->transferred);
+static bool all_over(const Follow *follow) {
+    return follow->n_over == follow->n_begun &&
+           (follow->signal > 0 || follow->n_begun == follow->n);
 }
 
 static void show(Follow *follow) {
-    const TransferInfo *transfer = &follow->transfer;
-    double rate = sample(follow);
-    const ProgressView view = {
-        .name = follow->target ? follow->target->name : follow->name,
-        .note = note_of(transfer),
-        .size = transfer->size,
-        .transferred = transfer->transferred,
-        .rate = rate,
-        .sources = strings_count(transfer->sources),
-    };
+    ProgressView views[FETCHES_AT_ONCE];
+    size_t n = 0;
 
-    if (!follow->ctl->json)
-        progress_show(&follow->progress, &view);
+    if (follow->ctl->json || follow->signal > 0)
+        return;
+    for (size_t i = 0; i < follow->n_begun && n < FETCHES_AT_ONCE; i++)
+        if (is_running(follow->fetches[i]))
+            views[n++] = fetch_view(follow->fetches[i]);
+    progress_show(&follow->progress, views, n);
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
@@ -67,205 +47,128 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     return 0;
 }
 
-// Asks the daemon to stop, and waits for its answer, as the process is about to end.
-static int cancel(Follow *follow) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-    sd_bus *bus = follow->ctl->bus;
+static void begin_one(Follow *follow, Fetch *fetch) {
     int r;
 
-    r = sd_bus_message_new_method_call(bus, &message, BUS_PEER_NAME, follow->path,
-                                       BUS_TRANSFER_INTERFACE, "Cancel");
-    if (r < 0)
-        return r;
-    return sd_bus_call(bus, message, CANCEL_TIMEOUT_SEC * USEC_PER_SEC, NULL, NULL);
-}
-
-// The properties have changed.
-static void advance(Follow *follow) {
-    const TransferInfo *transfer = &follow->transfer;
-    bool over = transfer_info_is_over(transfer);
-
-    if (follow->target && transfer_info_is_known(transfer) &&
-        target_set_record(follow->target, transfer->name, transfer->type) < 0) {
-        follow->target_failed = true;
-        if (!over)
-            (void) cancel(follow);
-        over = true;
+    // Counted first: one that fails at once is over at once.
+    follow->n_begun++;
+    fetch->begun = time_monotonic();
+    progress_clear(&follow->progress);
+    if (follow->prepare(fetch) < 0) {
+        fetch->over = true;
+        follow->n_over++;
+        return;
     }
-    if (over)
-        finish(follow);
-    else if (follow->progress.n_samples == 0)
-        (void) sample(follow);
-}
-
-static int on_all_properties(sd_bus_message *reply, void *userdata,
-                             sd_bus_error *ret_error _unused_) {
-    Follow *follow = userdata;
-    const sd_bus_error *error = sd_bus_message_get_error(reply);
-    int r;
-
-    follow->get_all = sd_bus_slot_unref(follow->get_all);
-    if (error) {
-        r = sd_bus_error_copy(&follow->error, error);
-        follow->r = r < 0 ? r : -EIO;
-        return finish(follow);
-    }
-    r = transfer_info_read(reply, &follow->transfer);
+    r = fetch_begin(fetch);
     if (r < 0) {
-        follow->r = r;
-        return finish(follow);
+        fetch->r = r;
+        fetch_end(fetch);
     }
-    advance(follow);
-    return 0;
 }
 
-static int ask_for_all(Follow *follow) {
-    if (follow->get_all)
-        return 0;
-    return sd_bus_call_method_async(follow->ctl->bus, &follow->get_all, BUS_PEER_NAME, follow->path,
-                                    "org.freedesktop.DBus.Properties", "GetAll", on_all_properties,
-                                    follow, "s", BUS_TRANSFER_INTERFACE);
+static void begin_more(Follow *follow) {
+    while (follow->signal == 0 && follow->n_begun < follow->n &&
+           follow->n_begun - follow->n_over < FETCHES_AT_ONCE)
+        begin_one(follow, follow->fetches[follow->n_begun]);
 }
 
-// Anybody on the bus may send us a signal, and a match by name does not keep it out. Replies cannot be
-// forged: who answered Download is the daemon.
-static bool is_from(const char *who, sd_bus_message *message) {
-    const char *sender = sd_bus_message_get_sender(message);
+static void on_over(Fetch *fetch) {
+    Follow *follow = fetch->userdata;
 
-    // A connection without a bus (-H to a bridge that is none) has no senders.
-    return !sender || (who && strcmp(sender, who) == 0);
+    follow->n_over++;
+    if (follow->signal > 0)
+        return;
+    progress_clear(&follow->progress);
+    follow->conclude(fetch);
 }
 
 static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
     Follow *follow = userdata;
-    const char *interface;
-    int r;
 
-    if (!is_from(follow->daemon, message))
-        return 0;
-
-    // What comes before the first GetAll has been answered is in that answer.
-    if (!follow->path || !follow->transfer.state ||
-        strcmp(sd_bus_message_get_path(message), follow->path) != 0)
-        return 0;
-    r = sd_bus_message_read_basic(message, 's', &interface);
-    if (r < 0 || strcmp(interface, BUS_TRANSFER_INTERFACE) != 0)
-        return 0;
-    r = transfer_info_read(message, &follow->transfer);
-    if (r >= 0)
-        r = sd_bus_message_enter_container(message, 'a', "s");
-    if (r >= 0 && sd_bus_message_at_end(message, false) == 0) // some are only said to be different
-        r = ask_for_all(follow);
-    if (r < 0) {
-        follow->r = r;
-        return finish(follow);
-    }
-    advance(follow);
+    for (size_t i = 0; i < follow->n_begun; i++)
+        fetch_take_change(follow->fetches[i], message);
     return 0;
 }
 
-// The transfer has gone. Its state is known by then, unless signals have been lost.
 static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
     Follow *follow = userdata;
-    const char *path;
-    uint32_t id;
 
-    if (!is_from(follow->daemon, message) || sd_bus_message_read(message, "uo", &id, &path) < 0 ||
-        !follow->path || strcmp(path, follow->path) != 0)
-        return 0;
-    follow->lost = true;
-    return finish(follow);
+    for (size_t i = 0; i < follow->n_begun; i++)
+        fetch_take_removal(follow->fetches[i], message);
+    return 0;
+}
+
+// Without the daemon, those that wait for their turn have nobody to ask either.
+static void lose_all(Follow *follow) {
+    follow->unconfirmed |= follow->signal > 0;
+    for (size_t i = 0; i < follow->n; i++) {
+        if (i == follow->n_begun) {
+            follow->n_begun++;
+            follow->fetches[i]->begun = time_monotonic();
+        }
+        fetch_lose(follow->fetches[i]);
+    }
 }
 
 static int on_owner_changed(sd_bus_message *message, void *userdata,
                             sd_bus_error *ret_error _unused_) {
-    Follow *follow = userdata;
-    const char *name, *old_owner, *new_owner;
+    const char *name, *old_owner, *new_owner, *sender = sd_bus_message_get_sender(message);
 
-    if (!is_from("org.freedesktop.DBus", message) ||
+    if ((sender && strcmp(sender, "org.freedesktop.DBus") != 0) ||
         sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0 || !*old_owner)
         return 0;
-    follow->lost = true;
-    return finish(follow);
+    lose_all(userdata);
+    return 0;
 }
 
 static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
                            sd_bus_error *ret_error _unused_) {
-    Follow *follow = userdata;
-
-    follow->lost = true;
-    return finish(follow);
-}
-
-// Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry
-// the Cancel.
-static void cancel_after_signal(Follow *follow) {
-    Ctl *ctl = follow->ctl;
-    int r = cancel(follow);
-
-    if (r < 0 && ctl->host && !sd_bus_is_open(ctl->bus)) {
-        ctl->bus = sd_bus_close_unref(ctl->bus);
-        r = sd_bus_open_system_remote(&ctl->bus, ctl->host);
-        if (r >= 0)
-            r = cancel(follow);
-    }
-    follow->lost = r < 0 && r != -ENOENT;
-}
-
-static int on_download_reply(sd_bus_message *reply, void *userdata,
-                             sd_bus_error *ret_error _unused_) {
-    Follow *follow = userdata;
-    const sd_bus_error *error = sd_bus_message_get_error(reply);
-    const char *path;
-    int r;
-
-    if (error) {
-        follow->r = -sd_bus_message_get_errno(reply);
-        r = sd_bus_error_copy(&follow->error, error);
-        return finish(follow);
-    }
-    r = sd_bus_message_read_basic(reply, 'o', &path);
-    if (r >= 0)
-        r = (follow->path = strdup(path)) ? 0 : -ENOMEM;
-    if (r >= 0 && sd_bus_message_get_sender(reply))
-        r = (follow->daemon = strdup(sd_bus_message_get_sender(reply))) ? 0 : -ENOMEM;
-    if (r >= 0 && follow->signal > 0) {
-        cancel_after_signal(follow);
-        return finish(follow);
-    }
-    if (r >= 0)
-        r = ask_for_all(follow);
-    if (r < 0) {
-        follow->r = r;
-        return finish(follow);
-    }
+    lose_all(userdata);
     return 0;
+}
+
+// Cancels those whose names are known by now.
+static void cancel_known(Follow *follow, uint64_t deadline) {
+    for (size_t i = 0; i < follow->n_begun; i++) {
+        Fetch *fetch = follow->fetches[i];
+        int r;
+
+        if (!is_running(fetch) || !fetch->path)
+            continue;
+        r = fetch_cancel(fetch, deadline);
+        // Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry
+        // the Cancel.
+        if (r < 0 && follow->ctl->host && !sd_bus_is_open(follow->ctl->bus)) {
+            follow->ctl->bus = sd_bus_close_unref(follow->ctl->bus);
+            r = sd_bus_open_system_remote(&follow->ctl->bus, follow->ctl->host);
+            if (r >= 0)
+                r = fetch_cancel(fetch, deadline);
+        }
+        follow->unconfirmed |= r < 0 && r != -ENOENT;
+        fetch_end(fetch);
+    }
 }
 
 static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
     Follow *follow = userdata;
 
-    follow->lost = true;
-    return finish(follow);
+    follow->unconfirmed = true;
+    for (size_t i = 0; i < follow->n_begun; i++)
+        fetch_end(follow->fetches[i]);
+    return 0;
 }
 
-static int on_signal(sd_event_source *source _unused_, const struct signalfd_siginfo *info,
-                     void *userdata) {
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
     Follow *follow = userdata;
-    bool again = follow->signal > 0;
 
+    if (follow->signal > 0)
+        return on_deadline(source, 0, follow);
+    progress_clear(&follow->progress);
     follow->signal = (int) info->ssi_signo;
-    if (again)
-        return finish(follow);
-    if (follow->path) {
-        progress_clear(&follow->progress);
-        cancel_after_signal(follow);
-        return finish(follow);
-    }
-    // The transfer may exist, but its name is still on its way.
+    // Others may exist, but their names are still on their way.
     if (sd_event_add_time_relative(follow->event, &follow->deadline, CLOCK_MONOTONIC,
                                    CANCEL_TIMEOUT_SEC * USEC_PER_SEC, 0, on_deadline, follow) < 0)
-        return finish(follow);
+        return on_deadline(source, 0, follow);
     return 0;
 }
 
@@ -297,56 +200,6 @@ int follow_subscribe(Follow *follow) {
                                "Disconnected", on_disconnected, follow);
 }
 
-static int append_option(sd_bus_message *message, const char *name, const char *type,
-                         const void *value) {
-    int r;
-
-    r = sd_bus_message_open_container(message, 'e', "sv");
-    if (r >= 0)
-        r = sd_bus_message_append_basic(message, 's', name);
-    if (r >= 0)
-        r = sd_bus_message_open_container(message, 'v', type);
-    if (r >= 0)
-        r = sd_bus_message_append_basic(message, type[0], value);
-    if (r >= 0)
-        r = sd_bus_message_close_container(message);
-    return r < 0 ? r : sd_bus_message_close_container(message);
-}
-
-static int append_options(Follow *follow, sd_bus_message *message) {
-    const DownloadOptions *options = &follow->ctl->download;
-    int r;
-
-    r = sd_bus_message_open_container(message, 'a', "{sv}");
-    if (r >= 0 && options->type)
-        r = append_option(message, "type", "s", options->type);
-    if (r >= 0 && options->size_set)
-        r = append_option(message, "size", "t", &options->size);
-    if (r >= 0 && options->address)
-        r = append_option(message, "address", "s", options->address);
-    if (r >= 0 && options->port > 0)
-        r = append_option(message, "port", "q", &options->port);
-    if (r >= 0 && follow->target)
-        r = append_option(message, "destination", "h", &follow->target->fd);
-    return r < 0 ? r : sd_bus_message_close_container(message);
-}
-
-static int call_download(Follow *follow) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-    sd_bus *bus = follow->ctl->bus;
-    int r;
-
-    r = sd_bus_message_new_method_call(bus, &message, BUS_PEER_NAME, BUS_PEER_PATH,
-                                       BUS_PEER_INTERFACE, "Download");
-    if (r >= 0)
-        r = sd_bus_message_append_basic(message, 's', follow->name);
-    if (r >= 0)
-        r = append_options(follow, message);
-    if (r < 0)
-        return r;
-    return sd_bus_call_async(bus, &follow->call, message, on_download_reply, follow, 0);
-}
-
 static int add_signals(Follow *follow) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
@@ -356,7 +209,7 @@ static int add_signals(Follow *follow) {
         sigaddset(&set, numbers[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
-    // A reader of our progress that goes away must not leave the .part behind.
+    // A reader of our progress that goes away must not leave transfers behind.
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -errno;
     for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
@@ -384,15 +237,21 @@ int follow_run(Follow *follow) {
     if (r < 0)
         return r;
     follow->progress = progress_begin(follow->ctl);
-    follow->begun = time_monotonic();
     r = sd_event_add_time_relative(follow->event, &follow->ticker, CLOCK_MONOTONIC,
                                    progress_interval(&follow->progress), 0, on_tick, follow);
-    if (r >= 0)
-        r = call_download(follow);
-    if (r < 0)
-        return r;
-    while (!follow->over && r >= 0)
+    for (size_t i = 0; i < follow->n; i++) {
+        follow->fetches[i]->on_over = on_over;
+        follow->fetches[i]->userdata = follow;
+    }
+    // Here and not where something ends: what ends is in the hands of the bus then.
+    while (r >= 0) {
+        begin_more(follow);
+        if (follow->signal > 0)
+            cancel_known(follow, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
+        if (all_over(follow))
+            break;
         r = sd_event_run(follow->event, UINT64_MAX);
+    }
     progress_clear(&follow->progress);
     return r < 0 ? r : 0;
 }
@@ -402,8 +261,6 @@ void follow_clear(Follow *follow) {
     sd_bus_slot_unref(follow->removed);
     sd_bus_slot_unref(follow->owner);
     sd_bus_slot_unref(follow->disconnected);
-    sd_bus_slot_unref(follow->call);
-    sd_bus_slot_unref(follow->get_all);
     sd_event_source_unref(follow->ticker);
     sd_event_source_unref(follow->deadline);
     for (size_t i = 0; i < ELEMENTSOF(follow->signals); i++)
@@ -411,8 +268,4 @@ void follow_clear(Follow *follow) {
     if (follow->ctl->bus)
         (void) sd_bus_detach_event(follow->ctl->bus);
     sd_event_unref(follow->event);
-    transfer_info_clear(&follow->transfer);
-    sd_bus_error_free(&follow->error);
-    free(follow->path);
-    free(follow->daemon);
 }

@@ -9,35 +9,46 @@
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "util/address.h"
+#include "util/merkle-hash.h"
 #include "util/parse-util.h"
 
 enum {
     ANY = 1000, // arguments
 };
 
+// Options that only some verbs take.
+typedef enum OptionGroup {
+    GROUP_DOWNLOAD = 1 << 0,
+    GROUP_ROOT = 1 << 1,
+} OptionGroup;
+
 typedef struct Verb {
     const char *name;
     const char *arguments;
     const char *help;
     int min_args, max_args;
-    bool is_download; // takes the options of download
+    unsigned groups; // OptionGroup
     ExitStatus (*run)(Ctl *ctl, int argc, char **argv);
 } Verb;
 
 static const Verb verbs[] = {
-    {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, false,
-     verb_status},
-    {"search", "NAME", "Who shares a file of that name", 1, 1, false, verb_search},
-    {"download", "NAME", "Fetch a file into the current directory", 1, 1, true, verb_download},
-    {"transfers", "", "What is being downloaded and uploaded", 0, 0, false, verb_transfers},
-    {"cancel", "ID...", "End transfers", 1, ANY, false, verb_cancel},
-    {"shares", "", "What this peer shares, and what not, and why", 0, 0, false, verb_shares},
-    {"rescan", "", "Look again at what is shared", 0, 0, false, verb_rescan},
-    {"leave", "", "Leave the FileTracker, until join", 0, 0, false, verb_leave},
-    {"join", "", "Join the FileTracker again", 0, 0, false, verb_join},
-    {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, false, verb_monitor},
-    {"ft", "", "State of the FileTracker that runs on this host", 0, 0, false, verb_ft},
-    {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, false,
+    {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, 0, verb_status},
+    {"search", "NAME", "Who shares a file of that name", 1, 1, 0, verb_search},
+    {"download", "NAME...", "Fetch files into the current directory", 1, ANY,
+     GROUP_DOWNLOAD | GROUP_ROOT, verb_download},
+    {"transfers", "", "What is being downloaded and uploaded", 0, 0, 0, verb_transfers},
+    {"pause", "ID...", "Stop downloads until resume", 1, ANY, 0, verb_pause},
+    {"resume", "ID...", "Go on with downloads that are paused", 1, ANY, 0, verb_resume},
+    {"cancel", "ID...", "End transfers", 1, ANY, 0, verb_cancel},
+    {"shares", "", "What this peer shares, and what not, and why", 0, 0, 0, verb_shares},
+    {"rescan", "", "Look again at what is shared", 0, 0, 0, verb_rescan},
+    {"leave", "", "Leave the FileTracker, until join", 0, 0, 0, verb_leave},
+    {"join", "", "Join the FileTracker again", 0, 0, 0, verb_join},
+    {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, 0, verb_monitor},
+    {"ft", "", "State of the FileTracker that runs on this host", 0, 0, 0, verb_ft},
+    {"verify", "FILE...", "Are these the files that others share under their names", 1, ANY,
+     GROUP_ROOT, verb_verify},
+    {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, 0,
      verb_hash},
 };
 
@@ -53,12 +64,17 @@ static const char global_help[] =
 
 static const char download_help[] =
     "Options of download:\n"
-    "  -o, --output=PATH    Call the file PATH, or put it into the directory PATH\n"
+    "  -o, --output=PATH    Call the file PATH, or put files into the directory PATH\n"
     "      --force          Replace a file of that name\n"
+    "      --no-wait        Let the daemon fetch into its own directory, and return\n"
     "      --type=TYPE      Only a file of that type: \"pdf\"\n"
     "      --size=BYTES     Only a file of exactly that size\n"
     "      --address=IP     Only from the peer at that address\n"
     "      --port=PORT      Only from the peer at that port\n";
+
+static const char root_help[] =
+    "Option of download and verify:\n"
+    "      --root=HEX       The file with that root, or a root that begins so\n";
 
 static const Verb *find_verb(const char *name) {
     for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
@@ -71,8 +87,10 @@ static void print_help(const Verb *verb) {
     if (verb) {
         printf("p2pctl [OPTIONS...] %s%s%s\n\n%s.\n\n", verb->name, *verb->arguments ? " " : "",
                verb->arguments, verb->help);
-        if (verb->is_download)
+        if (verb->groups & GROUP_DOWNLOAD)
             printf("%s\n", download_help);
+        if (verb->groups & GROUP_ROOT)
+            printf("%s\n", root_help);
         printf("%s\nSee p2pctl(1).\n", global_help);
         return;
     }
@@ -84,8 +102,8 @@ static void print_help(const Verb *verb) {
         snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
         printf("  %-20s %s\n", left, verbs[i].help);
     }
-    printf("  %-20s %s\n\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]", "Print this, or more of a verb",
-           global_help, download_help);
+    printf("  %-20s %s\n\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
+           "Print this, or more of a verb", global_help, download_help, root_help);
 }
 
 static ExitStatus usage(const char *verb) {
@@ -106,8 +124,11 @@ typedef enum Option {
     OPTION_JSON,
     OPTION_NO_LEGEND,
     OPTION_VERSION,
-    // From here on: of download.
+    OPTION_ROOT,
+    // From here on, and -o: of download.
     OPTION_FORCE,
+    OPTION_WAIT,
+    OPTION_NO_WAIT,
     OPTION_TYPE,
     OPTION_SIZE,
     OPTION_ADDRESS,
@@ -123,6 +144,9 @@ static const struct option options[] = {
     {"version", no_argument, NULL, OPTION_VERSION},
     {"output", required_argument, NULL, 'o'},
     {"force", no_argument, NULL, OPTION_FORCE},
+    {"wait", no_argument, NULL, OPTION_WAIT},
+    {"no-wait", no_argument, NULL, OPTION_NO_WAIT},
+    {"root", required_argument, NULL, OPTION_ROOT},
     {"type", required_argument, NULL, OPTION_TYPE},
     {"size", required_argument, NULL, OPTION_SIZE},
     {"address", required_argument, NULL, OPTION_ADDRESS},
@@ -133,8 +157,15 @@ static const struct option options[] = {
 // What is asked for besides a verb.
 typedef struct Request {
     bool help, version;
-    const char *download_option; // the first one of download's, as it is spelled; or NULL
+    const char *options[2]; // the first one of each OptionGroup, as it is spelled; or NULL
 } Request;
+
+static bool is_root(const char *value) {
+    size_t len = strlen(value);
+
+    return len >= ROOT_TYPED_MIN && len <= MERKLE_TEXT_BYTES &&
+           value[strspn(value, "0123456789abcdefABCDEF")] == '\0';
+}
 
 static ExitStatus take_download_option(DownloadOptions *download, int c, const char *value) {
     IpAddress address;
@@ -147,6 +178,13 @@ static ExitStatus take_download_option(DownloadOptions *download, int c, const c
     case OPTION_FORCE:
         download->force = true;
         return STATUS_DONE;
+    case OPTION_WAIT:
+    case OPTION_NO_WAIT:
+        download->no_wait = c == OPTION_NO_WAIT;
+        return STATUS_DONE;
+    case OPTION_ROOT:
+        download->root = value;
+        return is_root(value) ? STATUS_DONE : bad_value("root", value, "4 to 64 hex digits");
     case OPTION_TYPE:
         download->type = *value == '.' ? value + 1 : value;
         return *download->type ? STATUS_DONE : bad_value("type", value, "an extension");
@@ -190,8 +228,8 @@ static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *val
         return STATUS_DONE;
     default:
         for (const struct option *o = options; o->name; o++)
-            if (o->val == c && !request->download_option)
-                request->download_option = o->name;
+            if (o->val == c && !request->options[c == OPTION_ROOT])
+                request->options[c == OPTION_ROOT] = o->name;
         return take_download_option(&ctl->download, c, value);
     }
 }
@@ -228,16 +266,21 @@ static ExitStatus parse_options(Ctl *ctl, Request *request, int argc, char **arg
 }
 
 static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const Request *request) {
-    if (request->download_option && !verb->is_download) {
-        ctl_error("--%s does not go with %s.", request->download_option, verb->name);
-        return usage(verb->name);
-    }
-    if (argc < verb->min_args) {
-        ctl_error("%s needs %s.", verb->name,
-                  strcmp(verb->arguments, "NAME") == 0 ? "the name of a file"
-                                                       : "the ID of a transfer");
-        return usage(verb->name);
-    }
+    static const struct {
+        const char *arguments, *needed;
+    } needs[] = {
+        {"NAME", "the name of a file"}, {"FILE", "a file"}, {"ID", "the ID of a transfer"}};
+
+    for (size_t i = 0; i < ELEMENTSOF(request->options); i++)
+        if (request->options[i] && !(verb->groups & (1U << i))) {
+            ctl_error("--%s does not go with %s.", request->options[i], verb->name);
+            return usage(verb->name);
+        }
+    for (size_t i = 0; argc < verb->min_args && i < ELEMENTSOF(needs); i++)
+        if (strncmp(verb->arguments, needs[i].arguments, strlen(needs[i].arguments)) == 0) {
+            ctl_error("%s needs %s.", verb->name, needs[i].needed);
+            return usage(verb->name);
+        }
     if (argc > verb->max_args) {
         ctl_error("%s takes no argument \"%s\".", verb->name, argv[verb->max_args]);
         return usage(verb->name);

@@ -54,6 +54,12 @@ size_t output_width(int fd) {
     return 80;
 }
 
+size_t output_rows(int fd) {
+    struct winsize size;
+
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 TableStyle output_table_style(const Ctl *ctl) {
     return (TableStyle){
         .width = output_width(STDOUT_FILENO),
@@ -61,6 +67,16 @@ TableStyle output_table_style(const Ctl *ctl) {
         .utf8 = ctl->utf8,
         .title_begin = output_colour(ctl, COLOUR_BOLD),
         .title_end = output_colour(ctl, COLOUR_NONE),
+    };
+}
+
+TableStyle output_question_style(const Ctl *ctl) {
+    return (TableStyle){
+        .width = output_width(STDERR_FILENO),
+        .legend = true,
+        .utf8 = ctl->utf8,
+        .title_begin = ctl->colour_error ? "\033[1m" : "",
+        .title_end = ctl->colour_error ? "\033[0m" : "",
     };
 }
 

@@ -29,9 +29,12 @@ const char *output_colour(const Ctl *ctl, Colour colour);
 
 // Columns of stdout or stderr if that is a terminal, else 0 = any.
 size_t output_width(int fd);
+// Rows of that terminal.
+size_t output_rows(int fd);
 
-// How every table on stdout looks.
+// How every table on stdout looks, and one that goes with a question on stderr.
 TableStyle output_table_style(const Ctl *ctl);
+TableStyle output_question_style(const Ctl *ctl);
 
 // Text without newline, control characters escaped.
 void print_escaped(FILE *file, const char *format, ...) _printf_(2, 3);

@@ -2,6 +2,7 @@
 
 #include "ctl/peer-info.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -96,12 +97,35 @@ bool share_is_published(const Share *share) {
     return strcmp(share->state, "published") == 0;
 }
 
-size_t peer_info_published(const PeerInfo *peer) {
-    size_t n = 0;
+bool share_is_hashing(const Share *share) {
+    return strcmp(share->state, "hashing") == 0;
+}
 
-    for (size_t i = 0; i < peer->shares.n; i++)
-        n += share_is_published(&peer->shares.shares[i]);
-    return n;
+ShareCounts peer_info_count(const PeerInfo *peer) {
+    ShareCounts counts = {};
+
+    for (size_t i = 0; i < peer->shares.n; i++) {
+        const Share *share = &peer->shares.shares[i];
+
+        if (share_is_published(share))
+            counts.published++;
+        else if (share_is_hashing(share))
+            counts.hashing++;
+        else
+            counts.others++;
+    }
+    return counts;
+}
+
+char *share_counts_describe(const ShareCounts *counts) {
+    char hashing[64] = "", others[64] = "", *text;
+
+    if (counts->hashing > 0)
+        snprintf(hashing, sizeof(hashing), ", %zu being hashed", counts->hashing);
+    if (counts->others > 0)
+        snprintf(others, sizeof(others), ", %zu not", counts->others);
+    return asprintf(&text, "%zu published%s%s", counts->published, hashing, others) < 0 ? NULL
+                                                                                        : text;
 }
 
 char *peer_info_describe(const PeerInfo *peer) {

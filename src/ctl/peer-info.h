@@ -38,7 +38,14 @@ void peer_info_clear(PeerInfo *peer);
 int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error);
 
 bool share_is_published(const Share *share);
-size_t peer_info_published(const PeerInfo *peer);
+bool share_is_hashing(const Share *share);
+
+typedef struct ShareCounts {
+    size_t published, hashing, others;
+} ShareCounts;
+ShareCounts peer_info_count(const PeerInfo *peer);
+// "4 published, 2 being hashed, 1 not". Caller frees; NULL = no memory.
+char *share_counts_describe(const ShareCounts *counts);
 
 // "p2p-peer is joined to …": what its state means, in one line. Caller frees; NULL = no memory.
 char *peer_info_describe(const PeerInfo *peer);

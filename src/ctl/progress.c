@@ -48,8 +48,10 @@ char *progress_plain_line(const ProgressView *view) {
 
     if (!name)
         return NULL;
-    if (view->note)
+    if (*view->note && view->transferred == 0)
         r = asprintf(&line, "%s: %s", name, view->note);
+    else if (*view->note)
+        r = asprintf(&line, "%s: %s, %s, %s", name, numbers.percent, numbers.size, view->note);
     else
         r = asprintf(&line, "%s: %s, %s%s%s%s%s%s%s%s", name, numbers.percent, numbers.size,
                      *numbers.rate ? ", " : "", numbers.rate, *numbers.left ? ", " : "",
@@ -77,37 +79,64 @@ static void append_bar(char **end, const ProgressView *view, size_t columns, boo
         *end = stpcpy(*end, "\033[0m");
 }
 
-static void append_cut(char **end, const char *text, size_t columns, bool utf8) {
-    const char *mark = utf8 ? "…" : "...";
+// Appends what fits, and spaces up to `columns` if `pad`.
+static void append_cut(char **end, const char *text, size_t columns, bool utf8, bool pad) {
+    const char *mark = utf8 ? "…" : "...", *begin = *end;
 
-    if (text_width(text) <= columns) {
+    if (text_width(text) <= columns)
         *end = stpcpy(*end, text);
-        return;
-    }
-    if (columns >= text_width(mark)) {
+    else if (columns >= text_width(mark)) {
         size_t bytes = text_prefix(text, columns - text_width(mark));
 
         *end = stpcpy(mempcpy(*end, text, bytes), mark);
     }
+    **end = '\0';
+    // A wide character may not have fitted by one.
+    for (size_t used = text_width(begin); pad && used < columns; used++)
+        *end = stpcpy(*end, " ");
 }
 
 // "58%  2.3/4.0 GiB  412 MB/s  4 s  7 sources", each as wide as it is likely to get, so that the
-// bar stands still.
-static void format_tail(const Numbers *numbers, bool with_sources, char tail[static 256]) {
+// bar stands still. `full`: with what can be left out.
+static void format_tail(const ProgressView *view, bool full, char tail[static 256]) {
+    Numbers numbers = numbers_of(view);
     // "2.3/4.0 GiB" grows to "4.0/4.0 GiB" at most.
-    const char *slash = strchr(numbers->size, '/'), *space = strchr(slash, ' ');
-    int width = (int) (2 * (space - slash) - 1 + strlen(space));
-    int n = snprintf(tail, 256, "%4s  %*s  %9s  %8s", numbers->percent, width, numbers->size,
-                     *numbers->rate ? numbers->rate : "- MB/s", numbers->left);
+    const char *slash = strchr(numbers.size, '/'), *space = strchr(slash, ' ');
+    int width = (int) (2 * (space - slash) - 1 + strlen(space)), n;
 
-    if (with_sources && *numbers->sources)
-        snprintf(tail + n, 256 - n, "  %s", numbers->sources);
+    if (*view->note && (view->transferred == 0 || !full)) {
+        snprintf(tail, 256, "%s", view->note);
+        return;
+    }
+    n = snprintf(tail, 256, "%4s  %*s", numbers.percent, width, numbers.size);
+    if (*view->note)
+        snprintf(tail + n, 256 - n, "  %s", view->note);
+    else
+        snprintf(tail + n, 256 - n, "  %9s  %8s%s%s", *numbers.rate ? numbers.rate : "- MB/s",
+                 numbers.left, full && *numbers.sources ? "  " : "", full ? numbers.sources : "");
+}
+
+// How the columns of a line are shared out. Returns those of the bar, 0 = none.
+static size_t share_width(const ProgressView *view, size_t width, size_t *name_width,
+                          char tail[static 256]) {
+    size_t least = BAR_MIN + 2, name_min = MIN(*name_width, (size_t) NAME_MIN), room, bar;
+
+    format_tail(view, true, tail);
+    if (name_min + 2 + text_width(tail) > width)
+        format_tail(view, false, tail);
+    room = width > text_width(tail) + 2 ? width - text_width(tail) - 2 : 0;
+    if ((*view->note && view->transferred == 0) || room < name_min + least) {
+        *name_width = MIN(*name_width, room);
+        return 0;
+    }
+    *name_width = MIN(*name_width, room - least);
+    bar = room - *name_width - 2;
+    return MIN(bar, (size_t) BAR_MAX);
 }
 
 char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool colour) {
     _cleanup_free_ char *name = text_escape(view->name, strlen(view->name)), *line = NULL;
-    size_t name_width, name_room, bar = 0, tail_width;
-    Numbers numbers = numbers_of(view);
+    size_t name_width, bar;
     char tail[256], *end;
 
     // Three bytes a column, and the escape sequences.
@@ -115,25 +144,9 @@ char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool 
     line = end = malloc(PROGRESS_LINE_MAX + (name ? strlen(name) : 0));
     if (!name || !line)
         return NULL;
-    if (view->note)
-        snprintf(tail, sizeof(tail), "%s", view->note);
-    else
-        format_tail(&numbers, true, tail);
-    name_width = text_width(name);
-    tail_width = text_width(tail);
-    if (!view->note && MIN(name_width, (size_t) NAME_MIN) + 2 + tail_width > width) {
-        format_tail(&numbers, false, tail);
-        tail_width = text_width(tail);
-    }
-    name_room = width > tail_width + 2 ? width - tail_width - 2 : 0;
-    if (!view->note && name_room >= MIN(name_width, (size_t) NAME_MIN) + 2 + BAR_MIN) {
-        size_t least = BAR_MIN + 2;
-
-        name_width = MIN(name_width, name_room - least);
-        bar = MIN(name_room - name_width - 2, (size_t) BAR_MAX);
-    } else
-        name_width = MIN(name_width, name_room);
-    append_cut(&end, name, name_width, utf8);
+    name_width = MAX(text_width(name), view->name_width);
+    bar = share_width(view, width, &name_width, tail);
+    append_cut(&end, name, name_width, utf8, true);
     if (bar > 0) {
         end = stpcpy(end, "  ");
         append_bar(&end, view, bar, utf8, colour);
@@ -141,7 +154,7 @@ char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool 
     if (name_width > 0)
         end = stpcpy(end, "  ");
     // A terminal narrower than the numbers gets the first of them.
-    append_cut(&end, tail, width, utf8);
+    append_cut(&end, tail, width, utf8, false);
     *end = '\0';
     return TAKE_PTR(line);
 }
@@ -158,42 +171,88 @@ uint64_t progress_interval(const Progress *progress) {
     return progress->terminal ? 200 * USEC_PER_MSEC : 5 * USEC_PER_SEC;
 }
 
-double progress_sample(Progress *progress, uint64_t now, uint64_t bytes) {
-    size_t last = (progress->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES, first;
+double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
+    size_t last = (rate->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES, first;
 
     // The next source begins from the start.
-    if (progress->n_samples > 0 && bytes < progress->samples[last].bytes)
-        progress->n_samples = 0;
-    last = progress->n_samples++ % PROGRESS_SAMPLES;
-    progress->samples[last].time = now;
-    progress->samples[last].bytes = bytes;
-    first = progress->n_samples > PROGRESS_SAMPLES ? progress->n_samples % PROGRESS_SAMPLES : 0;
-    if (now <= progress->samples[first].time)
+    if (rate->n_samples > 0 && bytes < rate->samples[last].bytes)
+        rate->n_samples = 0;
+    last = rate->n_samples++ % PROGRESS_SAMPLES;
+    rate->samples[last].time = now;
+    rate->samples[last].bytes = bytes;
+    first = rate->n_samples > PROGRESS_SAMPLES ? rate->n_samples % PROGRESS_SAMPLES : 0;
+    if (now <= rate->samples[first].time)
         return 0;
-    return (double) (bytes - progress->samples[first].bytes) * USEC_PER_SEC /
-           (double) (now - progress->samples[first].time);
+    return (double) (bytes - rate->samples[first].bytes) * USEC_PER_SEC /
+           (double) (now - rate->samples[first].time);
 }
 
-void progress_show(Progress *progress, const ProgressView *view) {
-    _cleanup_free_ char *line = NULL;
+static void align_names(ProgressView *views, size_t n) {
+    size_t width = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *name = text_escape(views[i].name, strlen(views[i].name));
+
+        width = MAX(width, name ? text_width(name) : 0);
+    }
+    for (size_t i = 0; i < n; i++)
+        views[i].name_width = width;
+}
+
+char *progress_block(ProgressView *views, size_t n, size_t width, size_t rows,
+                     const Progress *progress, size_t *ret_drawn) {
+    // One row stays free for the shell's prompt, and one says what has no room.
+    size_t shown = n < MAX(rows, (size_t) 3) ? n : MAX(rows, (size_t) 3) - 2, size;
+    char *text = NULL;
+    FILE *file = open_memstream(&text, &size);
+
+    if (!file)
+        return NULL;
+    align_names(views, shown);
+    fputc('\r', file);
+    if (progress->drawn > 1)
+        fprintf(file, "\033[%zuA", progress->drawn - 1);
+    for (size_t i = 0; i < shown; i++) {
+        _cleanup_free_ char *line =
+            progress_bar_line(&views[i], width, progress->utf8, progress->colour);
+
+        fprintf(file, "%s%s\033[K", i > 0 ? "\n" : "", line ?: "");
+    }
+    if (shown < n)
+        fprintf(file, "\nand %zu more\033[K", n - shown);
+    // Lines of downloads that have ended.
+    if (progress->drawn > shown + (shown < n))
+        fputs("\033[J", file);
+    *ret_drawn = shown + (shown < n);
+    return fclose(file) == 0 ? text : NULL;
+}
+
+void progress_show(Progress *progress, ProgressView *views, size_t n) {
+    _cleanup_free_ char *text = NULL;
     size_t width = output_width(STDERR_FILENO);
 
+    if (n == 0)
+        return;
     if (!progress->terminal) {
-        line = progress_plain_line(view);
-        if (line)
-            fprintf(stderr, "%s\n", line);
+        for (size_t i = 0; i < n; i++) {
+            _cleanup_free_ char *line = progress_plain_line(&views[i]);
+
+            if (line)
+                fprintf(stderr, "%s\n", line);
+        }
         return;
     }
     // A terminal that is full to its last column may wrap.
-    line = progress_bar_line(view, width > 1 ? width - 1 : 79, progress->utf8, progress->colour);
-    if (!line)
-        return;
-    fprintf(stderr, "\r%s\033[K", line);
-    progress->drawn = true;
+    text = progress_block(views, n, width > 1 ? width - 1 : 79, output_rows(STDERR_FILENO),
+                          progress, &progress->drawn);
+    if (text)
+        fputs(text, stderr);
 }
 
 void progress_clear(Progress *progress) {
-    if (progress->drawn)
-        fputs("\r\033[K", stderr);
-    progress->drawn = false;
+    if (progress->drawn > 1)
+        fprintf(stderr, "\033[%zuA", progress->drawn - 1);
+    if (progress->drawn > 0)
+        fputs("\r\033[J", stderr);
+    progress->drawn = 0;
 }

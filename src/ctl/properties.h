@@ -8,7 +8,7 @@
 
 typedef struct Property {
     const char *name;
-    // "s" into char *, "as" into char ** (ended by NULL), "u" into uint32_t, "t" into uint64_t;
+    // "s" into char *, "as" into char ** (ended by NULL), "b" into int, "u" into uint32_t, "t" into uint64_t;
     // others by `read`.
     const char *signature;
     size_t offset;

@@ -104,7 +104,7 @@ static int check_existing(const Target *target) {
 }
 
 // Splits -o PATH, which may name a file or a directory.
-static int set_output(Target *target, const char *name, const char *output) {
+static int set_output(Target *target, const char *typed, const char *name, const char *output) {
     size_t len = strlen(output);
     const char *slash = strrchr(output, '/');
     struct stat st;
@@ -117,7 +117,7 @@ static int set_output(Target *target, const char *name, const char *output) {
         if (asprintf(&target->directory, "%s%s", output, output[len - 1] == '/' ? "" : "/") < 0)
             target->directory = NULL;
         target->name = strdup(name);
-        target->typed = strdup(name);
+        target->typed = strdup(typed);
         return 0;
     }
     target->directory = slash ? strndup(output, slash - output + 1) : strdup("");
@@ -126,24 +126,24 @@ static int set_output(Target *target, const char *name, const char *output) {
     return 0;
 }
 
-int target_init(Target *target, const char *name, const DownloadOptions *options) {
+int target_init(Target *target, const char *typed, const char *name,
+                const DownloadOptions *options) {
     *target = (Target){.fd = -EBADF, .replace = options->force};
     if (options->output) {
-        int r = set_output(target, name, options->output);
+        int r = set_output(target, typed, name, options->output);
 
         if (r < 0)
             return r;
     } else {
         target->directory = strdup("");
         target->name = strdup(name);
-        target->typed = strdup(name);
+        target->typed = strdup(typed);
     }
-    if (!target->directory || !target->name || (!options->output && !target->typed)) {
+    if (!target->directory || !target->name || (!target->typed && !options->output)) {
         fail_memory();
         return -ENOMEM;
     }
-    // A name without a dot most likely gets an extension yet: target_set_record() looks again.
-    return target->typed && !strchr(name, '.') ? 0 : check_existing(target);
+    return check_existing(target);
 }
 
 // Whether `path` still names the open file: another p2pctl may have renamed or removed it between
@@ -157,7 +157,8 @@ static bool is_still(const char *path, int fd) {
 
 // 0, -errno; -EAGAIN if another download holds the lock (*ret_busy), or has just moved the file
 // away.
-static int open_part(const char *path, int *ret_fd, bool *ret_busy) {
+static int open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
+                     bool *ret_had_bytes) {
     // O_NONBLOCK: a FIFO of that name must not hang us; it means nothing for a regular file.
     _cleanup_close_ int fd =
         open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
@@ -176,8 +177,9 @@ static int open_part(const char *path, int *ret_fd, bool *ret_busy) {
     }
     if (!is_still(path, fd))
         return -EAGAIN;
-    if (ftruncate(fd, 0) < 0)
+    if (!resume && ftruncate(fd, 0) < 0)
         return -errno;
+    *ret_had_bytes = resume && st.st_size > 0;
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
@@ -186,7 +188,7 @@ enum {
     OPEN_TRIES = 10, // others may rename the file at any moment, but not for ever
 };
 
-int target_open(Target *target) {
+int target_open(Target *target, bool resume) {
     _cleanup_free_ char *part = NULL;
     bool busy = false;
     int r = -EAGAIN;
@@ -199,7 +201,7 @@ int target_open(Target *target) {
         return -ENOMEM;
     }
     for (int i = 0; i < OPEN_TRIES; i++) {
-        r = open_part(part, &target->fd, &busy);
+        r = open_part(part, resume, &target->fd, &busy, &target->had_bytes);
         if (r != -EAGAIN || busy)
             break;
     }
@@ -222,29 +224,20 @@ int target_open(Target *target) {
     return r;
 }
 
-int target_set_record(Target *target, const char *name, const char *type) {
-    char *full;
+// A name is as lasting as its directory.
+static int sync_directory(const Target *target) {
+    _cleanup_close_ int fd =
+        open(*target->directory ? target->directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (!target->typed)
-        return 0;
-    full = target_file_name(target->typed, name, type);
-    if (!full) {
-        fail_memory();
-        return -ENOMEM;
-    }
-    if (target->checked && strcmp(full, target->name) == 0) {
-        free(full);
-        return 0;
-    }
-    free(target->name);
-    target->name = full;
-    target->checked = true;
-    return check_existing(target);
+    // One that may be written but not read cannot be synced, nor can some file systems do it.
+    if (fd < 0)
+        return errno == EACCES ? 0 : -errno;
+    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;
 }
 
 int target_commit(Target *target, uint64_t size) {
     _cleanup_free_ char *path = target_path(target);
-    struct stat st;
+    struct stat st = {};
     int r;
 
     if (!path) {
@@ -280,7 +273,10 @@ int target_commit(Target *target, uint64_t size) {
     }
     free(target->part);
     target->part = NULL;
-    return 0;
+    r = sync_directory(target);
+    if (r < 0)
+        fail_errno(r, "%s is complete, but its name may not outlive a power failure", path);
+    return r;
 }
 
 void target_clear(Target *target) {

@@ -2,6 +2,7 @@
 
 #include "ctl/transfer-info.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,6 +19,9 @@ static const Property properties[] = {
     {"Transferred", "t", offsetof(TransferInfo, transferred), NULL},
     {"State", "s", offsetof(TransferInfo, state), NULL},
     {"Sources", "as", offsetof(TransferInfo, sources), NULL},
+    {"Root", "s", offsetof(TransferInfo, root), NULL},
+    {"Verified", "b", offsetof(TransferInfo, verified), NULL},
+    {"QueuePlace", "u", offsetof(TransferInfo, queue_place), NULL},
     {"Path", "s", offsetof(TransferInfo, path), NULL},
     {"Started", "t", offsetof(TransferInfo, started), NULL},
     {"Error", "s", offsetof(TransferInfo, error), NULL},
@@ -33,18 +37,13 @@ void transfer_info_clear(TransferInfo *transfer) {
     *transfer = (TransferInfo){};
 }
 
-static bool state_is(const TransferInfo *transfer, const char *state) {
+bool transfer_info_is(const TransferInfo *transfer, const char *state) {
     return transfer->state && strcmp(transfer->state, state) == 0;
 }
 
-bool transfer_info_is_known(const TransferInfo *transfer) {
-    return state_is(transfer, "connecting") || state_is(transfer, "active") ||
-           state_is(transfer, "done");
-}
-
 bool transfer_info_is_over(const TransferInfo *transfer) {
-    return state_is(transfer, "done") || state_is(transfer, "failed") ||
-           state_is(transfer, "cancelled");
+    return transfer_info_is(transfer, "done") || transfer_info_is(transfer, "failed") ||
+           transfer_info_is(transfer, "cancelled");
 }
 
 bool transfer_info_is_upload(const TransferInfo *transfer) {
@@ -52,7 +51,7 @@ bool transfer_info_is_upload(const TransferInfo *transfer) {
 }
 
 double transfer_info_rate(const TransferInfo *transfer, uint64_t now) {
-    if (!state_is(transfer, "active") || now <= transfer->started)
+    if (!transfer_info_is(transfer, "active") || now <= transfer->started)
         return 0;
     return (double) transfer->transferred * USEC_PER_SEC / (double) (now - transfer->started);
 }
@@ -66,21 +65,32 @@ char *transfer_info_file_name(const TransferInfo *transfer) {
     return text;
 }
 
+// Whether it is a download of which all sources are known not to say what the file is.
+static bool is_unverified(const TransferInfo *transfer) {
+    return !transfer_info_is_upload(transfer) && !transfer->verified && !*transfer->root &&
+           (transfer_info_is(transfer, "active") || transfer_info_is(transfer, "done"));
+}
+
 char *transfer_info_details(const TransferInfo *transfer) {
-    size_t size = 1;
-    char *text, *end;
+    size_t size;
+    char *text = NULL;
+    FILE *file;
 
     if (*transfer->error_message || *transfer->error)
         return strdup(*transfer->error_message ? transfer->error_message : transfer->error);
-    for (char **s = transfer->sources; *s; s++)
-        size += strlen(*s) + 2;
-    text = end = malloc(size);
-    if (!text)
+    file = open_memstream(&text, &size);
+    if (!file)
         return NULL;
-    *end = '\0';
+    if (transfer->queue_place > 0)
+        fprintf(file, "place %u in the queue%s", transfer->queue_place,
+                *transfer->sources ? ", " : "");
     for (char **s = transfer->sources; *s; s++)
-        end = stpcpy(stpcpy(end, s == transfer->sources ? "" : ", "), *s);
-    return text;
+        fprintf(file, "%s%s", s == transfer->sources ? "" : ", ", *s);
+    if (is_unverified(transfer))
+        fprintf(file, "%snot verified", ftell(file) > 0 ? ", " : "");
+    else if (transfer_info_is(transfer, "done") && transfer->verified)
+        fprintf(file, "%sverified", ftell(file) > 0 ? ", " : "");
+    return fclose(file) == 0 ? text : NULL;
 }
 
 json_t *transfer_info_json(const TransferInfo *transfer) {
@@ -89,13 +99,15 @@ json_t *transfer_info_json(const TransferInfo *transfer) {
     for (char **s = transfer->sources; *s; s++)
         if (json_array_append_new(sources, json_text(*s)) < 0)
             return NULL;
-    return json_pack("{sI so so so sI sI so sO so so so so}", "id", (json_int_t) transfer->id,
-                     "direction", json_text(transfer->direction), "name", json_text(transfer->name),
-                     "type", json_text(transfer->type), "size", (json_int_t) transfer->size,
-                     "transferred", (json_int_t) transfer->transferred, "state",
-                     json_text(transfer->state), "sources", sources, "path",
-                     json_text(transfer->path), "started", json_time(transfer->started), "error",
-                     json_text(transfer->error), "message", json_text(transfer->error_message));
+    return json_pack("{sI so so so sI sI so sO so sb sI so so so so}", "id",
+                     (json_int_t) transfer->id, "direction", json_text(transfer->direction), "name",
+                     json_text(transfer->name), "type", json_text(transfer->type), "size",
+                     (json_int_t) transfer->size, "transferred", (json_int_t) transfer->transferred,
+                     "state", json_text(transfer->state), "sources", sources, "root",
+                     json_text(transfer->root), "verified", transfer->verified, "queue_place",
+                     (json_int_t) transfer->queue_place, "path", json_text(transfer->path),
+                     "started", json_time(transfer->started), "error", json_text(transfer->error),
+                     "message", json_text(transfer->error_message));
 }
 
 void transfer_list_clear(TransferList *list) {

@@ -16,7 +16,10 @@ typedef struct TransferInfo {
     uint64_t size;        // bytes, 0 until a record has been chosen
     uint64_t transferred; // bytes
     char *state;
-    char **sources; // ended by NULL
+    char **sources;       // ended by NULL
+    char *root;           // 64 hex digits, or ""
+    int verified;         // all that has come is what the root says
+    uint32_t queue_place; // 0 = in no queue
     char *path;
     uint64_t started; // µs since the epoch
     char *error;
@@ -33,7 +36,7 @@ int transfer_info_read(sd_bus_message *message, TransferInfo *transfer);
 void transfer_info_clear(TransferInfo *transfer);
 
 // Whether a record has been chosen, so that name, type and size are those of the file.
-bool transfer_info_is_known(const TransferInfo *transfer);
+bool transfer_info_is(const TransferInfo *transfer, const char *state);
 bool transfer_info_is_over(const TransferInfo *transfer);
 bool transfer_info_is_upload(const TransferInfo *transfer);
 
@@ -43,7 +46,7 @@ double transfer_info_rate(const TransferInfo *transfer, uint64_t now);
 // "name.type", or "name" if it has no extension. Caller frees; NULL = no memory.
 char *transfer_info_file_name(const TransferInfo *transfer);
 
-// The other sides in one line, or why it failed. Caller frees; NULL = no memory.
+// The other sides in one line, and whether they can be trusted; or why it failed or paused. Caller frees; NULL = no memory.
 char *transfer_info_details(const TransferInfo *transfer);
 
 json_t *transfer_info_json(const TransferInfo *transfer); // NULL = no memory

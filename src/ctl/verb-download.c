@@ -1,193 +1,323 @@
 // SPDX-License-Identifier: MIT
 
-// download: opens the file as the caller, hands it to the daemon, and follows the transfer.
+// download: says which files are meant, opens them as the caller, hands them to the daemon, and follows
+// the transfers.
 //
-//   target_init ─► subscribe ─► target_open ─► Download ─► GetAll, PropertiesChanged … ─► end
-//                                                 │                                       ▲
-//                                SIGINT, SIGTERM, SIGHUP ─► Cancel ───────────────────────┘
-//                                the daemon or the bus goes away ─────────────────────────┘
+//   Search ─► choose_file ─► target_open ─► fetch_begin … ─► outcome_conclude      for each name
+//                                             │
+//                            SIGINT, SIGTERM, SIGHUP ─► Cancel
+//
+// A target is opened when its turn comes, and closed when its transfer is over.
 
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <systemd/sd-event.h>
+#include <sys/stat.h>
 
 #include "bus/names.h"
+#include "ctl/choose.h"
 #include "ctl/connection.h"
 #include "ctl/follow.h"
-#include "ctl/format.h"
+#include "ctl/outcome.h"
 #include "ctl/output.h"
-#include "ctl/target.h"
+#include "ctl/peer-info.h"
 #include "ctl/verbs.h"
-#include "util/time-util.h"
 
-enum {
-    LEAST_RATE = 10000, // bytes per second; format_rate() makes "0.01 MB/s" of it
-};
+// One NAME of the command line.
+typedef struct Job {
+    Fetch fetch;
+    FileList files; // that may be meant
+    Target target;
+    ExitStatus status;
+    json_t *json; // of what came of it
+} Job;
 
-// Where the finished file is, as the user would write it. Caller frees; NULL = no memory.
-static char *saved_path(const Ctl *ctl, const Target *target, const TransferInfo *transfer) {
-    char *path;
+typedef struct JobList {
+    Ctl *ctl;
+    Job *jobs;
+    Search *searches; // one for each job
+    Fetch **fetches;  // of the jobs that have a file
+    size_t n, n_fetches;
+} JobList;
 
-    if (!ctl->host)
-        return target_path(target);
-    if (!*transfer->path)
-        return transfer_info_file_name(transfer);
-    return asprintf(&path, "%s:%s", ctl->host, transfer->path) < 0 ? NULL : path;
+static void job_list_clear(JobList *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        Job *job = &list->jobs[i];
+
+        outcome_keep_part(&job->fetch);
+        target_clear(&job->target);
+        fetch_clear(&job->fetch);
+        file_list_clear(&job->files);
+        search_clear(&list->searches[i]);
+        json_decref(job->json);
+    }
+    free(list->jobs);
+    free(list->searches);
+    free(list->fetches);
 }
 
-static ExitStatus print_saved_json(const Ctl *ctl, const char *path, const TransferInfo *transfer,
-                                   uint64_t usec) {
-    json_t *document = document_new();
-
-    json_object_set_new(document, "transfer", transfer_info_json(transfer));
-    json_object_set_new(document, "saved", json_text(path));
-    json_object_set_new(document, "seconds", json_real((double) usec / USEC_PER_SEC));
-    return document_print(ctl, document);
+static int job_list_init(JobList *list, Ctl *ctl, int argc, char **argv) {
+    list->ctl = ctl;
+    list->jobs = calloc(argc, sizeof(*list->jobs));
+    list->searches = calloc(argc, sizeof(*list->searches));
+    list->fetches = calloc(argc, sizeof(Fetch *));
+    if (!list->jobs || !list->searches || !list->fetches)
+        return -ENOMEM;
+    list->n = argc;
+    for (size_t i = 0; i < list->n; i++) {
+        list->jobs[i].fetch = (Fetch){.ctl = ctl, .name = argv[i]};
+        list->jobs[i].target = (Target) TARGET_INIT;
+        list->searches[i].name = argv[i];
+    }
+    return 0;
 }
 
-static ExitStatus print_saved(const Ctl *ctl, const Target *target, const TransferInfo *transfer,
-                              uint64_t usec) {
-    _cleanup_free_ char *path = saved_path(ctl, target, transfer);
-    double speed = (double) transfer->size * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
-    char size[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
+static Job *job_of(Fetch *fetch) {
+    return container_of(fetch, Job, fetch);
+}
 
-    if (!path)
-        return fail_memory();
-    if (ctl->json)
-        return print_saved_json(ctl, path, transfer, usec);
-    format_size(transfer->size, size);
-    format_duration(usec, duration);
-    format_rate(speed, rate);
-    // Of a few bytes a rate says nothing.
-    if (speed < LEAST_RATE)
-        print_escaped(stdout, "Saved %s, %s in %s.", path, size, duration);
+// Whether the daemon is to write into a file of ours.
+static bool is_local(const Ctl *ctl) {
+    return !ctl->host && !ctl->download.no_wait;
+}
+
+static ExitStatus refuse_output(const Ctl *ctl) {
+    const DownloadOptions *options = &ctl->download;
+    const char *option = options->output ? "-o" : "--force";
+
+    if (ctl->host)
+        ctl_error("%s does not go with -H: the file goes into the download directory on %s.",
+                  option, ctl->host);
     else
-        print_escaped(stdout, "Saved %s, %s in %s (%s).", path, size, duration, rate);
+        ctl_error("%s does not go with --no-wait: the file goes into the download directory of %s.",
+                  option, SERVICE_PEER.program);
+    return STATUS_USAGE;
+}
+
+static ExitStatus check_options(const Ctl *ctl, int argc, char **argv) {
+    const DownloadOptions *options = &ctl->download;
+    struct stat st;
+
+    if (!is_local(ctl) && (options->output || options->force))
+        return refuse_output(ctl);
+    if (argc > 1 && options->root) {
+        ctl_error("--root names one file, and here are the names of %d.", argc);
+        return STATUS_USAGE;
+    }
+    if (argc > 1 && options->output && (stat(options->output, &st) < 0 || !S_ISDIR(st.st_mode))) {
+        ctl_error("several files can only go into a directory, and %s is none.", options->output);
+        return STATUS_USAGE;
+    }
+    for (int i = 0; i < argc; i++)
+        if (target_check_name(argv[i]) < 0)
+            return STATUS_USAGE;
+    return STATUS_DONE;
+}
+
+// What there is to be done for a name, once it is known who has what.
+static ExitStatus plan(Ctl *ctl, Job *job, Search *search, const char *own) {
+    Fetch *fetch = &job->fetch;
+    ExitStatus status;
+
+    if (search->r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &search->error, search->r);
+    status = choose_file(ctl, search->name, &search->found, own, &job->files, &fetch->file);
+    if (status != STATUS_DONE)
+        return status;
+    fetch->file_name =
+        target_file_name(fetch->name, fetch->file->first->name, fetch->file->first->type);
+    if (!fetch->file_name)
+        return fail_memory();
+    if (!is_local(ctl))
+        return STATUS_DONE;
+    fetch->target = &job->target;
+    return target_init(&job->target, fetch->name, fetch->file_name, &ctl->download) < 0
+               ? STATUS_FAILED
+               : STATUS_DONE;
+}
+
+// Asks who has what, and the user which of it. STATUS_DONE, also where some of the names lead nowhere, as
+// their jobs say; else nothing can be done at all, as has been printed.
+static ExitStatus plan_all(JobList *list) {
+    Ctl *ctl = list->ctl;
+    _cleanup_free_ char *own = NULL;
+    int r = search_all(ctl->bus, list->searches, list->n);
+
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
+    own = search_own_endpoint(ctl->bus);
+    if (!own)
+        return fail_memory();
+    for (size_t i = 0; i < list->n; i++) {
+        Job *job = &list->jobs[i];
+
+        job->status = plan(ctl, job, &list->searches[i], own);
+        // Without a daemon or a session, the other names would only say the same again.
+        if (job->status == STATUS_UNAVAILABLE)
+            return STATUS_UNAVAILABLE;
+        if (job->status == STATUS_DONE)
+            list->fetches[list->n_fetches++] = &job->fetch;
+    }
+    return STATUS_DONE;
+}
+
+static int prepare(Fetch *fetch) {
+    Job *job = job_of(fetch);
+    int r = 0;
+
+    if (fetch->target)
+        r = target_open(&job->target, fetch_can_resume(fetch));
+    if (r < 0)
+        job->status = STATUS_FAILED;
+    return r;
+}
+
+static void conclude(Fetch *fetch) {
+    Job *job = job_of(fetch);
+
+    job->status = outcome_conclude(fetch);
+    job->json = outcome_json(fetch, job->status);
+    target_clear(&job->target);
+    fetch->target = NULL;
+}
+
+// What a signal has ended, and what has come of it.
+static ExitStatus interrupted(JobList *list, const Follow *follow) {
+    const char *host = list->ctl->host;
+    _cleanup_free_ char *parts = NULL;
+    size_t n = 0, size;
+    FILE *file = open_memstream(&parts, &size);
+
+    if (!file)
+        return fail_memory();
+    for (size_t i = 0; i < follow->n_begun; i++) {
+        Fetch *fetch = follow->fetches[i];
+
+        if (!fetch->target || !fetch->target->part)
+            continue;
+        outcome_keep_part(fetch);
+        if (fetch->target->keep_part)
+            fprintf(file, "%s%s", n++ > 0 ? ", " : "", fetch->target->part);
+    }
+    if (fclose(file) != 0)
+        return fail_memory();
+    if (follow->unconfirmed) {
+        ctl_error("interrupted, but %s has not confirmed that the transfer is cancelled.",
+                  SERVICE_PEER.program);
+        ctl_hint("See: p2pctl %s%s%stransfers", host ? "-H " : "", host ?: "", host ? " " : "");
+    } else
+        ctl_error("interrupted; what was being downloaded is cancelled.");
+    if (n > 0)
+        ctl_hint("What has come is kept in %s: the same command goes on.", parts);
+    return 128 + follow->signal;
+}
+
+// The first status that is none of success.
+static ExitStatus sum_up(const JobList *list) {
+    for (size_t i = 0; i < list->n; i++)
+        if (list->jobs[i].status != STATUS_DONE)
+            return list->jobs[i].status;
+    return STATUS_DONE;
+}
+
+// One name has its fields in the document itself as well: there was only one once.
+static ExitStatus print_json(JobList *list) {
+    json_t *document = document_new(), *downloads = json_array();
+    ExitStatus status = sum_up(list);
+
+    for (size_t i = 0; i < list->n; i++) {
+        Job *job = &list->jobs[i];
+
+        if (!job->json)
+            job->json = outcome_json(&job->fetch, job->status);
+        if (list->n == 1 && job->status == STATUS_DONE)
+            json_object_update(document, job->json);
+        json_array_append(downloads, job->json);
+    }
+    json_object_set_new(document, "downloads", downloads);
+    return document_print(list->ctl, document) == STATUS_DONE ? status : STATUS_FAILED;
+}
+
+static ExitStatus follow_all(JobList *list) {
+    _cleanup_(follow_clear) Follow follow = {
+        .ctl = list->ctl,
+        .fetches = list->fetches,
+        .n = list->n_fetches,
+        .prepare = prepare,
+        .conclude = conclude,
+    };
+    int r;
+
+    r = follow_subscribe(&follow);
+    if (r < 0)
+        return bus_failed(list->ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
+    if (list->ctl->host && !list->ctl->json)
+        ctl_hint("The files go into the download directory of p2p-peer on %s.", list->ctl->host);
+    r = follow_run(&follow);
+    if (r < 0)
+        return fail_errno(r, "cannot follow the downloads");
+    if (follow.signal > 0)
+        return interrupted(list, &follow);
+    return STATUS_DONE;
+}
+
+// Says where the daemon puts it: whether it has told so yet or not, that is NAME in its own directory.
+static ExitStatus start_one(Job *job, const char *directory) {
+    Fetch *fetch = &job->fetch;
+    TransferInfo *transfer = &fetch->transfer;
+    const char *host = fetch->ctl->host;
+    int r = fetch_start_only(fetch);
+
+    if (r < 0)
+        return bus_failed(fetch->ctl, &SERVICE_PEER, &fetch->error, r);
+    if (!*transfer->path) {
+        free(transfer->path);
+        if (asprintf(&transfer->path, "%s/%s", directory, fetch->file_name) < 0) {
+            transfer->path = NULL;
+            return fail_memory();
+        }
+    }
+    if (fetch->ctl->json)
+        return STATUS_DONE;
+    print_escaped(stdout, "Transfer %u: %s%s%s", transfer->id, host ?: "", host ? ":" : "",
+                  transfer->path);
     putchar('\n');
     return STATUS_DONE;
 }
 
-// What was found but does not fit the options, or is only this peer's own, is more than "nobody".
-static ExitStatus not_found(Ctl *ctl, const char *name, const char *message) {
-    const DownloadOptions *options = &ctl->download;
-    _cleanup_free_ char *word = NULL;
+static ExitStatus start_all(JobList *list) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_free_ char *directory = NULL;
+    int r = sd_bus_get_property_string(list->ctl->bus, BUS_PEER_NAME, BUS_PEER_PATH,
+                                       BUS_PEER_INTERFACE, "DownloadDirectory", &error, &directory);
 
-    if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0)
-        return nobody_shares(ctl, name);
-    ctl_error_sentence("", message);
-    if ((options->type || options->size_set || options->address || options->port) &&
-        (word = shell_word(name)))
-        ctl_hint("See what there is: p2pctl search %s", word);
-    return STATUS_NOTHING;
-}
+    if (r < 0)
+        return bus_failed(list->ctl, &SERVICE_PEER, &error, r);
+    for (size_t i = 0; i < list->n_fetches; i++) {
+        Job *job = job_of(list->fetches[i]);
 
-static ExitStatus transfer_failed(Ctl *ctl, const char *name, const TransferInfo *transfer) {
-    const char *error = transfer->error, *message = transfer->error_message;
-
-    if (strcmp(error, BUS_ERROR_NOT_FOUND) == 0)
-        return not_found(ctl, name, message);
-    if (strcmp(error, BUS_ERROR_NOT_JOINED) == 0)
-        return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_MAKE_CONST(error, message), -EIO);
-    if (!*message)
-        message = *error ? error : "the daemon does not say why";
-    // The daemon's sentence mostly names the file already.
-    if (strstr(message, name))
-        ctl_error_sentence("", message);
-    else {
-        _cleanup_free_ char *about = NULL;
-
-        if (asprintf(&about, "cannot download %s", name) < 0)
-            return fail_memory();
-        ctl_error_sentence(about, message);
-    }
-    return error_status(error);
-}
-
-static ExitStatus interrupted(const Follow *follow) {
-    const char *host = follow->ctl->host;
-
-    if (!follow->lost)
-        ctl_error("interrupted; the transfer is cancelled.");
-    else {
-        ctl_error("interrupted, but %s has not confirmed that the transfer is cancelled.",
-                  SERVICE_PEER.program);
-        ctl_hint("See: p2pctl %s%s%stransfers", host ? "-H " : "", host ?: "", host ? " " : "");
-    }
-    return 128 + follow->signal;
-}
-
-// What came of it.
-static ExitStatus conclude(Ctl *ctl, Follow *follow, Target *target, const char *name) {
-    const TransferInfo *transfer = &follow->transfer;
-    uint64_t usec = time_monotonic() - follow->begun;
-    const char *state = transfer->state ?: "";
-
-    if (strcmp(state, "done") == 0) {
-        if (!ctl->host && target_commit(target, transfer->size) < 0)
-            return STATUS_FAILED;
-        return print_saved(ctl, target, transfer, usec);
-    }
-    if (follow->signal > 0)
-        return interrupted(follow);
-    if (follow->target_failed)
-        return STATUS_FAILED;
-    if (follow->r < 0)
-        return bus_failed(ctl, &SERVICE_PEER, &follow->error, follow->r);
-    if (follow->lost) {
-        ctl_error("%s went away while it downloaded %s.", SERVICE_PEER.program, name);
-        if (!ctl->host)
-            ctl_hint("See: journalctl %s-u %s", ctl->user ? "--user " : "", SERVICE_PEER.program);
-        return STATUS_UNAVAILABLE;
-    }
-    if (strcmp(state, "cancelled") == 0) {
-        ctl_error("the download of %s was cancelled.", name);
-        return STATUS_FAILED;
-    }
-    return transfer_failed(ctl, name, transfer);
-}
-
-static ExitStatus check_options(const Ctl *ctl) {
-    if (!ctl->host)
-        return STATUS_DONE;
-    if (ctl->download.output || ctl->download.force) {
-        ctl_error("%s does not go with -H: the file goes into the download directory on %s.",
-                  ctl->download.output ? "-o" : "--force", ctl->host);
-        return STATUS_USAGE;
+        job->status = start_one(job, directory);
     }
     return STATUS_DONE;
 }
 
-ExitStatus verb_download(Ctl *ctl, int argc _unused_, char **argv) {
-    _cleanup_(target_clear) Target target = {.fd = -EBADF};
-    _cleanup_(follow_clear) Follow follow = {.ctl = ctl, .name = argv[0]};
-    ExitStatus status = check_options(ctl);
-    int r;
+ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
+    _cleanup_(job_list_clear) JobList list = {};
+    ExitStatus status = check_options(ctl, argc, argv);
 
     if (status != STATUS_DONE)
         return status;
-    if (target_check_name(follow.name) < 0)
-        return STATUS_USAGE;
-    if (!ctl->host) {
-        if (target_init(&target, follow.name, &ctl->download) < 0)
-            return STATUS_FAILED;
-        follow.target = &target;
-    }
+    if (job_list_init(&list, ctl, argc, argv) < 0)
+        return fail_memory();
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    if (!ctl->host && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
-        ctl_error("the bus does not pass on open files, so the daemon cannot write to %s.",
-                  target.name);
+    if (is_local(ctl) && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
+        ctl_error("the bus does not pass on open files, so the daemon cannot write to them.");
         return STATUS_FAILED;
     }
-    r = follow_subscribe(&follow);
-    if (r < 0)
-        return bus_failed(ctl, &SERVICE_PEER, &follow.error, r);
-    if (!ctl->host && target_open(&target) < 0)
-        return STATUS_FAILED;
-    if (ctl->host && !ctl->json)
-        ctl_hint("The file goes into the download directory of p2p-peer on %s.", ctl->host);
-    r = follow_run(&follow);
-    if (r < 0)
-        return fail_errno(r, "cannot follow the download");
-    return conclude(ctl, &follow, &target, follow.name);
+    status = plan_all(&list);
+    if (status == STATUS_DONE && list.n_fetches > 0)
+        status = ctl->download.no_wait ? start_all(&list) : follow_all(&list);
+    if (status != STATUS_DONE)
+        return status;
+    return ctl->json ? print_json(&list) : sum_up(&list);
 }

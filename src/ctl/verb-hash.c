@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
+#include "ctl/hash.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
-#include "util/file-hash.h"
 
 enum {
     READ_BYTES = 1024 * 1024,
@@ -61,6 +61,17 @@ static int hash_path(FileHasher *hasher, const char *path, MerkleHash *ret, uint
     return r;
 }
 
+ExitStatus hash_named(FileHasher *hasher, const char *path, MerkleHash *ret, uint64_t *ret_size) {
+    int r = hash_path(hasher, path, ret, ret_size);
+
+    if (r >= 0)
+        return STATUS_DONE;
+    if (r != -ESTALE)
+        return fail_errno(r, "cannot read %s", path);
+    ctl_error("%s has changed while it was read.", path);
+    return STATUS_FAILED;
+}
+
 static ExitStatus hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **argv) {
     json_t *document = document_new(), *files = json_array();
     ExitStatus status = STATUS_DONE;
@@ -69,14 +80,8 @@ static ExitStatus hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **
         char text[MERKLE_TEXT_BYTES + 1];
         uint64_t size = 0;
         MerkleHash root;
-        int r;
 
-        r = hash_path(hasher, argv[i], &root, &size);
-        if (r < 0) {
-            if (r == -ESTALE)
-                ctl_error("%s has changed while it was read", argv[i]);
-            else
-                (void) fail_errno(r, "cannot read %s", argv[i]);
+        if (hash_named(hasher, argv[i], &root, &size) != STATUS_DONE) {
             status = STATUS_FAILED;
             continue;
         }
@@ -95,14 +100,17 @@ static ExitStatus hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **
     return status;
 }
 
-ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
-    _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
-    int r;
+ExitStatus hash_begin(FileHasher **ret) {
+    int r = file_hasher_new(MAX(MIN(get_nprocs(), (int) THREADS_MAX), 1), ret);
 
-    r = file_hasher_new(MAX(MIN(get_nprocs(), (int) THREADS_MAX), 1), &hasher);
     if (r == -ENOMEM)
         return fail_memory();
-    if (r < 0)
-        return fail_errno(r, "cannot compute SHA-256");
-    return hash_all(ctl, hasher, argc, argv);
+    return r < 0 ? fail_errno(r, "cannot compute SHA-256") : STATUS_DONE;
+}
+
+ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
+    _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
+    ExitStatus status = hash_begin(&hasher);
+
+    return status == STATUS_DONE ? hash_all(ctl, hasher, argc, argv) : status;
 }

@@ -21,6 +21,8 @@ static void add_state(Table *table, const Share *share) {
 
     if (share_is_published(share))
         table_add(table, "published");
+    else if (share_is_hashing(share))
+        table_addf(table, "hashing%s%s", *share->explanation ? ", " : "", share->explanation);
     else if (strcmp(share->state, "pending") != 0)
         table_addf(table, "not published: %s", why);
     else if (*share->explanation)
@@ -37,9 +39,10 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
     TableStyle style = output_table_style(ctl);
-    size_t published = peer_info_published(peer);
+    const ShareCounts counts = peer_info_count(peer);
+    _cleanup_free_ char *total = share_counts_describe(&counts);
 
-    if (!table)
+    if (!table || !total)
         return fail_memory();
     for (size_t i = 0; i < peer->shares.n; i++) {
         const Share *share = &peer->shares.shares[i];
@@ -59,7 +62,7 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
         print_escaped(stdout, "Nothing is shared. Name files under [share] in %s",
                       config_hint(ctl));
     else
-        printf("%zu published, %zu not", published, peer->shares.n - published);
+        printf("%s", total);
     putchar('\n');
     return STATUS_DONE;
 }

@@ -11,7 +11,7 @@
 #include "ctl/verbs.h"
 
 typedef struct Totals {
-    size_t down, up;
+    size_t down, up, paused; // paused: of those down
     uint64_t down_size, down_transferred;
     double down_rate, up_rate;
 } Totals;
@@ -30,6 +30,7 @@ static Totals totals_of(const TransferList *list) {
             totals.up_rate += transfer_info_rate(transfer, now);
         } else {
             totals.down++;
+            totals.paused += transfer_info_is(transfer, "paused");
             totals.down_rate += transfer_info_rate(transfer, now);
             totals.down_size += transfer->size;
             totals.down_transferred += transfer->transferred;
@@ -40,14 +41,15 @@ static Totals totals_of(const TransferList *list) {
 
 static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
     json_t *document = document_new(), *object = peer_info_json(peer), *shares, *transfers;
-    size_t published = peer_info_published(peer);
+    const ShareCounts counts = peer_info_count(peer);
 
-    shares = json_pack("{sI sI}", "published", (json_int_t) published, "not_published",
-                       (json_int_t) (peer->shares.n - published));
-    transfers =
-        json_pack("{sI sI sI sI}", "down", (json_int_t) totals->down, "up", (json_int_t) totals->up,
-                  "down_bytes_per_second", (json_int_t) totals->down_rate, "up_bytes_per_second",
-                  (json_int_t) totals->up_rate);
+    shares = json_pack("{sI sI sI}", "published", (json_int_t) counts.published, "not_published",
+                       (json_int_t) (counts.hashing + counts.others), "hashing",
+                       (json_int_t) counts.hashing);
+    transfers = json_pack("{sI sI sI sI sI}", "down", (json_int_t) totals->down, "up",
+                          (json_int_t) totals->up, "paused", (json_int_t) totals->paused,
+                          "down_bytes_per_second", (json_int_t) totals->down_rate,
+                          "up_bytes_per_second", (json_int_t) totals->up_rate);
     if (json_object_set_new(object, "shares", shares) < 0 ||
         json_object_set_new(object, "transfers", transfers) < 0 ||
         json_object_set_new(document, "peer", object) < 0) {
@@ -65,16 +67,15 @@ static Colour state_colour(const char *state) {
     return COLOUR_DIM;
 }
 
-static void print_shares(const PeerInfo *peer) {
-    size_t published = peer_info_published(peer), others = peer->shares.n - published;
+static int print_shares(const PeerInfo *peer) {
+    const ShareCounts counts = peer_info_count(peer);
+    _cleanup_free_ char *text = share_counts_describe(&counts);
 
-    printf("     shares: ");
-    if (peer->shares.n == 0)
-        printf("none\n");
-    else if (others == 0)
-        printf("%zu published\n", published);
-    else
-        printf("%zu published, %zu not (p2pctl shares says why)\n", published, others);
+    if (!text)
+        return -ENOMEM;
+    printf("     shares: %s%s\n", peer->shares.n == 0 ? "none" : text,
+           counts.others > 0 ? " (p2pctl shares says why)" : "");
+    return 0;
 }
 
 static void print_transfers(const Totals *totals) {
@@ -87,6 +88,8 @@ static void print_transfers(const Totals *totals) {
         printf("%zu down", totals->down);
         if (totals->down_size > 0)
             printf(" (%u%%)", percent_of(totals->down_transferred, totals->down_size));
+        if (totals->paused > 0)
+            printf(", %zu of %s paused", totals->paused, totals->down == 1 ? "1" : "them");
     }
     if (totals->up > 0)
         printf("%s%zu up", totals->down > 0 ? ", " : "", totals->up);
@@ -111,7 +114,8 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals 
     putchar('\n');
     if (strcmp(peer->state, "left") == 0)
         printf("       join: p2pctl join\n");
-    print_shares(peer);
+    if (print_shares(peer) < 0)
+        return fail_memory();
     print_transfers(totals);
     return STATUS_DONE;
 }

@@ -4,14 +4,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bus/names.h"
 #include "ctl/connection.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/table.h"
 #include "ctl/transfer-info.h"
 #include "ctl/verbs.h"
-#include "util/parse-util.h"
 
 static int add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
     _cleanup_free_ char *name = transfer_info_file_name(transfer);
@@ -82,50 +80,4 @@ ExitStatus verb_transfers(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
     return ctl->json ? print_json(ctl, &list) : print_text(ctl, &list);
-}
-
-static ExitStatus cancel_one(Ctl *ctl, uint32_t id) {
-    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    char path[sizeof(BUS_TRANSFER_PREFIX) + 12];
-    int r;
-
-    snprintf(path, sizeof(path), BUS_TRANSFER_PREFIX "/%u", id);
-    r = sd_bus_call_method(ctl->bus, BUS_PEER_NAME, path, BUS_TRANSFER_INTERFACE, "Cancel", &error,
-                           NULL, NULL);
-    if (r >= 0)
-        return STATUS_DONE;
-    if (sd_bus_error_has_names(&error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_METHOD,
-                               SD_BUS_ERROR_UNKNOWN_INTERFACE, BUS_ERROR_NO_SUCH_TRANSFER)) {
-        ctl_error("there is no transfer %u, or it has ended.", id);
-        ctl_hint("See: p2pctl transfers");
-        return STATUS_NOTHING;
-    }
-    return bus_failed(ctl, &SERVICE_PEER, &error, r);
-}
-
-ExitStatus verb_cancel(Ctl *ctl, int argc, char **argv) {
-    ExitStatus first = STATUS_DONE;
-    uint64_t id;
-
-    // All of them are looked at before any is cancelled.
-    for (int i = 0; i < argc; i++)
-        if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0) {
-            ctl_error("\"%s\" is not the number of a transfer.", argv[i]);
-            ctl_hint("See: p2pctl transfers");
-            return STATUS_USAGE;
-        }
-    if (ctl_connect(ctl) < 0)
-        return STATUS_UNAVAILABLE;
-    for (int i = 0; i < argc; i++) {
-        ExitStatus status;
-
-        if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0)
-            continue;
-        status = cancel_one(ctl, (uint32_t) id);
-        if (status == STATUS_UNAVAILABLE)
-            return status;
-        if (first == STATUS_DONE)
-            first = status;
-    }
-    return first;
 }

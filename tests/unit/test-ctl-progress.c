@@ -37,11 +37,54 @@ static void test_bar(void **state _unused_) {
     assert_string_equal(narrow, "debian.iso   50%  2.0/4.0 GiB   412 MB/s       6 s");
 }
 
+// Why nothing moves stands where the rate stood; how far it is stays.
+static void test_notes(void **state _unused_) {
+    ProgressView paused = half, waiting = {.name = "debian.iso"}, checking = half;
+    _cleanup_free_ char *paused_line = NULL, *narrow = NULL, *waiting_line = NULL, *plain = NULL;
+
+    strcpy(paused.note, "paused");
+    strcpy(waiting.note, "waiting, place 3 in the queue");
+    strcpy(checking.note, "checking");
+    paused_line = progress_bar_line(&paused, 60, true, false);
+    narrow = progress_bar_line(&paused, 20, true, false);
+    waiting_line = progress_bar_line(&waiting, 60, true, false);
+    plain = progress_plain_line(&checking);
+    assert_string_equal(paused_line,
+                        "debian.iso  ━━━━━━━━━━╸──────────   50%  2.0/4.0 GiB  paused");
+    assert_string_equal(narrow, "debian.iso  paused");
+    assert_string_equal(waiting_line, "debian.iso  waiting, place 3 in the queue");
+    assert_string_equal(plain, "debian.iso: 50%, 2.0/4.0 GiB, checking");
+}
+
+// Names in a column; lines that have gone are wiped; what has no room is counted.
+static void test_block(void **state _unused_) {
+    Progress terminal = {.terminal = true, .utf8 = true};
+    ProgressView views[] = {
+        {.name = "a", .note = "searching"},
+        {.name = "日本", .note = "connecting"},
+        {.name = "c", .note = "searching"},
+        {.name = "d", .note = "searching"},
+    };
+    _cleanup_free_ char *first = progress_block(views, 4, 60, 9, &terminal, &terminal.drawn);
+    _cleanup_free_ char *second = NULL, *third = NULL;
+
+    assert_int_equal(terminal.drawn, 4);
+    assert_string_equal(first, "\ra     searching\033[K\n日本  connecting\033[K\n"
+                               "c     searching\033[K\nd     searching\033[K");
+    second = progress_block(views, 1, 60, 9, &terminal, &terminal.drawn);
+    assert_int_equal(terminal.drawn, 1);
+    assert_string_equal(second, "\r\033[3Aa  searching\033[K\033[J");
+    third = progress_block(views, 4, 60, 4, &terminal, &terminal.drawn);
+    assert_int_equal(terminal.drawn, 3);
+    assert_string_equal(third, "\ra     searching\033[K\n日本  connecting\033[K\nand 2 more\033[K");
+}
+
 static void test_never_wider(void **state _unused_) {
     const ProgressView views[] = {
         half,
         {.name = "", .note = "searching"},
         {.name = "日本語日本語日本語日本語日本語日本語", .size = 1, .transferred = 2, .sources = 1},
+        {.name = "b", .note = "paused", .size = 4, .transferred = 1, .name_width = 40},
         {.name = TEXT_255, .size = UINT64_MAX, .transferred = UINT64_MAX - 1, .rate = 0.001},
     };
 
@@ -57,7 +100,7 @@ static void test_never_wider(void **state _unused_) {
 }
 
 static void test_rate(void **state _unused_) {
-    Progress progress = {};
+    ProgressRate progress = {};
 
     assert_true(progress_sample(&progress, 1000000, 0) == 0);
     assert_true(progress_sample(&progress, 2000000, 1000) == 1000);
@@ -72,10 +115,9 @@ static void test_rate(void **state _unused_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_bar),
-        cmocka_unit_test(test_never_wider),
-        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_plain),       cmocka_unit_test(test_bar),
+        cmocka_unit_test(test_notes),       cmocka_unit_test(test_block),
+        cmocka_unit_test(test_never_wider), cmocka_unit_test(test_rate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

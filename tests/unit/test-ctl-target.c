@@ -76,47 +76,69 @@ static bool exists(const char *path) {
 }
 
 static void test_commit(void **state _unused_) {
-    _cleanup_(target_clear) Target target = {.fd = -EBADF}, second = {.fd = -EBADF};
+    _cleanup_(target_clear) Target target = TARGET_INIT, second = TARGET_INIT;
     const DownloadOptions options = {};
 
-    assert_int_equal(target_init(&target, "report", &options), 0);
-    assert_int_equal(target_open(&target), 0);
-    assert_true(exists("report.part"));
+    assert_int_equal(target_init(&target, "report", "report.txt", &options), 0);
+    assert_int_equal(target_open(&target, true), 0);
+    assert_true(exists("report.txt.part") && !target.had_bytes);
     // Two downloads never write to one file.
-    assert_int_equal(target_init(&second, "report", &options), 0);
-    assert_int_equal(target_open(&second), -EAGAIN);
+    assert_int_equal(target_init(&second, "report", "report.txt", &options), 0);
+    assert_int_equal(target_open(&second, true), -EAGAIN);
     assert_int_equal(write(target.fd, "hello", 5), 5);
-    assert_int_equal(target_set_record(&target, "report", "txt"), 0);
     assert_int_equal(target_commit(&target, 6), -EIO);
     assert_int_equal(target_commit(&target, 5), 0);
-    assert_true(exists("report.txt") && !exists("report.part"));
+    assert_true(exists("report.txt") && !exists("report.txt.part"));
+}
+
+// What has come is kept for the next attempt where it can be checked then, and emptied where not.
+static void test_resume(void **state _unused_) {
+    const DownloadOptions options = {.output = "resumed"};
+    Target target;
+    struct stat st;
+
+    assert_int_equal(target_init(&target, "x", "x", &options), 0);
+    assert_int_equal(target_open(&target, true), 0);
+    assert_int_equal(write(target.fd, "hello", 5), 5);
+    target.keep_part = true;
+    target_clear(&target);
+    assert_int_equal(target_init(&target, "x", "x", &options), 0);
+    assert_int_equal(target_open(&target, true), 0);
+    assert_true(target.had_bytes);
+    assert_true(fstat(target.fd, &st) == 0 && st.st_size == 5);
+    target.keep_part = true;
+    target_clear(&target);
+    assert_int_equal(target_init(&target, "x", "x", &options), 0);
+    assert_int_equal(target_open(&target, false), 0);
+    assert_false(target.had_bytes);
+    assert_true(fstat(target.fd, &st) == 0 && st.st_size == 0);
+    target_clear(&target);
+    assert_false(exists("resumed.part"));
 }
 
 static void test_discard(void **state _unused_) {
     const DownloadOptions options = {.output = "other"};
     Target target;
 
-    assert_int_equal(target_init(&target, "discarded.txt", &options), 0);
-    assert_int_equal(target_open(&target), 0);
+    assert_int_equal(target_init(&target, "discarded.txt", "discarded.txt", &options), 0);
+    assert_int_equal(target_open(&target, true), 0);
     assert_true(exists("other.part"));
     target_clear(&target);
     assert_false(exists("other.part") || exists("other"));
 }
 
 static void test_existing(void **state _unused_) {
-    _cleanup_(target_clear) Target refused = {.fd = -EBADF}, late = {.fd = -EBADF};
-    _cleanup_(target_clear) Target forced = {.fd = -EBADF}, named = {.fd = -EBADF};
-    _cleanup_(target_clear) Target raced = {.fd = -EBADF};
+    _cleanup_(target_clear) Target refused = TARGET_INIT, forced = TARGET_INIT;
+    _cleanup_(target_clear) Target named = TARGET_INIT, raced = TARGET_INIT;
+    const DownloadOptions none = {}, force = {.force = true}, output = {.output = "there.txt"};
 
     write_file("there.txt");
-    assert_int_equal(target_init(&refused, "there.txt", &(DownloadOptions){}), -EEXIST);
-    assert_int_equal(target_init(&late, "there", &(DownloadOptions){}), 0);
-    assert_int_equal(target_set_record(&late, "there", "txt"), -EEXIST);
-    assert_int_equal(target_init(&forced, "there.txt", &(DownloadOptions){.force = true}), 0);
-    assert_int_equal(target_init(&named, "x", &(DownloadOptions){.output = "there.txt"}), 0);
+    assert_int_equal(target_init(&refused, "there", "there.txt", &none), -EEXIST);
+    assert_int_equal(target_init(&forced, "there.txt", "there.txt", &force), 0);
+    assert_int_equal(target_init(&named, "x", "x", &output), 0);
     // Somebody makes the file while we download it: theirs stays, and ours is not lost.
-    assert_int_equal(target_init(&raced, "raced.txt", &(DownloadOptions){}), 0);
-    assert_int_equal(target_open(&raced), 0);
+    assert_int_equal(target_init(&raced, "raced.txt", "raced.txt", &none), 0);
+    assert_int_equal(target_open(&raced, true), 0);
     write_file("raced.txt");
     assert_int_equal(target_commit(&raced, 0), -EEXIST);
     target_clear(&raced);
@@ -124,26 +146,28 @@ static void test_existing(void **state _unused_) {
 }
 
 static void test_output(void **state _unused_) {
-    _cleanup_(target_clear) Target into = {.fd = -EBADF}, device = {.fd = -EBADF};
-    _cleanup_(target_clear) Target link = {.fd = -EBADF};
+    _cleanup_(target_clear) Target into = TARGET_INIT, device = TARGET_INIT, link = TARGET_INIT;
+    const DownloadOptions sub = {.output = "sub"}, null = {.output = "/dev/null"};
+    const DownloadOptions linked = {.output = "link"};
     _cleanup_free_ char *path = NULL;
 
     assert_int_equal(mkdir("sub", 0755), 0);
-    assert_int_equal(target_init(&into, "a.txt", &(DownloadOptions){.output = "sub"}), 0);
+    assert_int_equal(target_init(&into, "a", "a.txt", &sub), 0);
     path = target_path(&into);
     assert_string_equal(path, "sub/a.txt");
-    assert_int_equal(target_init(&device, "a", &(DownloadOptions){.output = "/dev/null"}), -EINVAL);
+    assert_int_equal(target_init(&device, "a", "a", &null), -EINVAL);
     assert_int_equal(symlink("victim", "link.part"), 0);
-    assert_int_equal(target_init(&link, "a", &(DownloadOptions){.output = "link"}), 0);
-    assert_int_equal(target_open(&link), -ELOOP);
+    assert_int_equal(target_init(&link, "a", "a", &linked), 0);
+    assert_int_equal(target_open(&link, true), -ELOOP);
     assert_false(exists("victim"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_file_name),
-        cmocka_unit_test(test_commit),   cmocka_unit_test(test_discard),
-        cmocka_unit_test(test_existing), cmocka_unit_test(test_output),
+        cmocka_unit_test(test_names),   cmocka_unit_test(test_file_name),
+        cmocka_unit_test(test_commit),  cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_discard), cmocka_unit_test(test_existing),
+        cmocka_unit_test(test_output),
     };
 
     return cmocka_run_group_tests(tests, enter, leave);

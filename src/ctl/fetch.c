@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+
+#include "ctl/fetch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/properties.h"
+#include "util/time-util.h"
+
+void fetch_end(Fetch *fetch) {
+    if (fetch->over)
+        return;
+    fetch->over = true;
+    fetch->ended = time_monotonic();
+    fetch->call = sd_bus_slot_unref(fetch->call);
+    fetch->get_all = sd_bus_slot_unref(fetch->get_all);
+    fetch->on_over(fetch);
+}
+
+static void fail(Fetch *fetch, int r) {
+    fetch->r = r;
+    fetch_end(fetch);
+}
+
+void fetch_lose(Fetch *fetch) {
+    fetch->lost = true;
+    fetch_end(fetch);
+}
+
+bool fetch_can_resume(const Fetch *fetch) {
+    return fetch->file->first->has_root;
+}
+
+// The properties have changed.
+static void advance(Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+
+    if (transfer_info_is(transfer, "checking"))
+        fetch->checking = true;
+    else if (fetch->checking && !fetch->checked) {
+        fetch->checked = true;
+        fetch->resumed = transfer->transferred;
+    }
+    // The rate counts from the first byte, not from the search for who has it.
+    if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
+        (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
+    if (transfer_info_is_over(transfer) ||
+        (transfer_info_is(transfer, "paused") && *transfer->error))
+        fetch_end(fetch);
+}
+
+static int on_all_properties(sd_bus_message *reply, void *userdata,
+                             sd_bus_error *ret_error _unused_) {
+    Fetch *fetch = userdata;
+    const sd_bus_error *error = sd_bus_message_get_error(reply);
+    int r;
+
+    fetch->get_all = sd_bus_slot_unref(fetch->get_all);
+    if (error) {
+        r = sd_bus_error_copy(&fetch->error, error);
+        fail(fetch, r < 0 ? r : -EIO);
+        return 0;
+    }
+    r = transfer_info_read(reply, &fetch->transfer);
+    if (r < 0)
+        fail(fetch, r);
+    else
+        advance(fetch);
+    return 0;
+}
+
+static int ask_for_all(Fetch *fetch) {
+    if (fetch->get_all)
+        return 0;
+    return sd_bus_call_method_async(fetch->ctl->bus, &fetch->get_all, BUS_PEER_NAME, fetch->path,
+                                    "org.freedesktop.DBus.Properties", "GetAll", on_all_properties,
+                                    fetch, "s", BUS_TRANSFER_INTERFACE);
+}
+
+static int take_reply(Fetch *fetch, sd_bus_message *reply) {
+    const char *path, *sender = sd_bus_message_get_sender(reply);
+    int r;
+
+    r = sd_bus_message_read_basic(reply, 'o', &path);
+    if (r < 0)
+        return r;
+    fetch->path = strdup(path);
+    if (!fetch->path)
+        return -ENOMEM;
+    if (!sender)
+        return 0;
+    fetch->daemon = strdup(sender);
+    return fetch->daemon ? 0 : -ENOMEM;
+}
+
+static int on_download_reply(sd_bus_message *reply, void *userdata,
+                             sd_bus_error *ret_error _unused_) {
+    Fetch *fetch = userdata;
+    const sd_bus_error *error = sd_bus_message_get_error(reply);
+    int r;
+
+    if (error) {
+        (void) sd_bus_error_copy(&fetch->error, error);
+        fail(fetch, -sd_bus_message_get_errno(reply));
+        return 0;
+    }
+    r = take_reply(fetch, reply);
+    if (r >= 0)
+        r = ask_for_all(fetch);
+    if (r < 0)
+        fail(fetch, r);
+    return 0;
+}
+
+// Anybody on the bus may send us a signal, and a match by name does not keep it out. Replies cannot be
+// forged: who answered Download is the daemon.
+static bool is_from_daemon(const Fetch *fetch, sd_bus_message *message) {
+    const char *sender = sd_bus_message_get_sender(message);
+
+    // A connection without a bus (-H to a bridge that is none) has no senders.
+    return !sender || (fetch->daemon && strcmp(sender, fetch->daemon) == 0);
+}
+
+void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
+    const char *interface;
+    int r;
+
+    // What comes before the first GetAll has been answered is in that answer.
+    if (fetch->over || !fetch->path || !fetch->transfer.state ||
+        strcmp(sd_bus_message_get_path(message), fetch->path) != 0 ||
+        !is_from_daemon(fetch, message))
+        return;
+    r = sd_bus_message_read_basic(message, 's', &interface);
+    if (r < 0 || strcmp(interface, BUS_TRANSFER_INTERFACE) != 0)
+        return;
+    r = transfer_info_read(message, &fetch->transfer);
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "s");
+    if (r >= 0 && sd_bus_message_at_end(message, false) == 0) // some are only said to be different
+        r = ask_for_all(fetch);
+    if (r < 0)
+        fail(fetch, r);
+    else
+        advance(fetch);
+}
+
+// The transfer has gone. Its end is known by then, unless signals have been lost.
+void fetch_take_removal(Fetch *fetch, sd_bus_message *message) {
+    const char *path;
+    uint32_t id;
+
+    if (fetch->over || !fetch->path || !is_from_daemon(fetch, message))
+        return;
+    if (sd_bus_message_rewind(message, true) >= 0 &&
+        sd_bus_message_read(message, "uo", &id, &path) >= 0 && strcmp(path, fetch->path) == 0)
+        fetch_lose(fetch);
+}
+
+int fetch_cancel(Fetch *fetch, uint64_t deadline) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    sd_bus *bus = fetch->ctl->bus;
+    uint64_t now = time_monotonic();
+    int r;
+
+    r = sd_bus_message_new_method_call(bus, &message, BUS_PEER_NAME, fetch->path,
+                                       BUS_TRANSFER_INTERFACE, "Cancel");
+    if (r < 0)
+        return r;
+    // 0 would be the default of the bus.
+    r = sd_bus_call(bus, message, now < deadline ? deadline - now : 1, &error, NULL);
+    return sd_bus_error_has_name(&error, BUS_ERROR_NO_SUCH_TRANSFER) ? 0 : r;
+}
+
+static int append_option(sd_bus_message *message, const char *name, const char *type,
+                         const void *value) {
+    int r;
+
+    r = sd_bus_message_open_container(message, 'e', "sv");
+    if (r >= 0)
+        r = sd_bus_message_append_basic(message, 's', name);
+    if (r >= 0)
+        r = sd_bus_message_open_container(message, 'v', type);
+    if (r >= 0)
+        r = sd_bus_message_append_basic(message, type[0], value);
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+// What the file is: by its root, and where there is none, by all that its record says.
+static int append_file(const Fetch *fetch, sd_bus_message *message) {
+    const Found *record = fetch->file->first;
+    char root[MERKLE_TEXT_BYTES + 1];
+    int r;
+
+    if (record->has_root) {
+        file_format_root(fetch->file, MERKLE_TEXT_BYTES, root);
+        return append_option(message, "root", "s", root);
+    }
+    r = append_option(message, "type", "s", record->type);
+    return r < 0 ? r : append_option(message, "size", "t", &record->size);
+}
+
+static int append_options(const Fetch *fetch, sd_bus_message *message) {
+    const DownloadOptions *options = &fetch->ctl->download;
+    int r;
+
+    r = sd_bus_message_open_container(message, 'a', "{sv}");
+    if (r >= 0)
+        r = append_file(fetch, message);
+    if (r >= 0 && options->address)
+        r = append_option(message, "address", "s", options->address);
+    if (r >= 0 && options->port > 0)
+        r = append_option(message, "port", "q", &options->port);
+    if (r >= 0 && fetch->target)
+        r = append_option(message, "destination", "h", &fetch->target->fd);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+static int make_call(Fetch *fetch, sd_bus_message **ret) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    int r;
+
+    fetch->begun = time_monotonic();
+    r = sd_bus_message_new_method_call(fetch->ctl->bus, &message, BUS_PEER_NAME, BUS_PEER_PATH,
+                                       BUS_PEER_INTERFACE, "Download");
+    if (r >= 0)
+        r = sd_bus_message_append_basic(message, 's', fetch->name);
+    if (r >= 0)
+        r = append_options(fetch, message);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(message);
+    return 0;
+}
+
+int fetch_begin(Fetch *fetch) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    int r;
+
+    r = make_call(fetch, &message);
+    if (r < 0)
+        return r;
+    return sd_bus_call_async(fetch->ctl->bus, &fetch->call, message, on_download_reply, fetch, 0);
+}
+
+int fetch_start_only(Fetch *fetch) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL, *all = NULL;
+    int r;
+
+    r = make_call(fetch, &message);
+    if (r >= 0)
+        r = sd_bus_call(fetch->ctl->bus, message, 0, &fetch->error, &reply);
+    if (r >= 0)
+        r = take_reply(fetch, reply);
+    if (r >= 0)
+        r = get_all(fetch->ctl->bus, &SERVICE_PEER, fetch->path, BUS_TRANSFER_INTERFACE,
+                    &fetch->error, &all);
+    if (r >= 0)
+        r = transfer_info_read(all, &fetch->transfer);
+    return r < 0 ? r : 0;
+}
+
+ProgressView fetch_view(Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+    const char *state = transfer->state ?: "searching";
+    ProgressView view = {
+        .name = fetch->file_name,
+        .size = transfer->size,
+        .transferred = transfer->transferred,
+        .sources = strings_count(transfer->sources),
+    };
+
+    if (strcmp(state, "active") == 0)
+        view.rate = progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
+    else if (strcmp(state, "waiting") != 0)
+        snprintf(view.note, sizeof(view.note), "%s", state);
+    else if (transfer->queue_place > 0)
+        snprintf(view.note, sizeof(view.note), "waiting, place %u in the queue",
+                 transfer->queue_place);
+    else
+        snprintf(view.note, sizeof(view.note), "waiting for a free slot");
+    return view;
+}
+
+void fetch_clear(Fetch *fetch) {
+    sd_bus_slot_unref(fetch->call);
+    sd_bus_slot_unref(fetch->get_all);
+    transfer_info_clear(&fetch->transfer);
+    sd_bus_error_free(&fetch->error);
+    free(fetch->file_name);
+    free(fetch->path);
+    free(fetch->daemon);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+
+#include "ctl/outcome.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "util/time-util.h"
+
+enum {
+    LEAST_RATE = 10000, // bytes per second; format_rate() makes "0.01 MB/s" of it
+    CANCEL_TIMEOUT_SEC = 2,
+};
+
+// Where the finished file is, as the user would write it. Caller frees; NULL = no memory.
+static char *saved_path(const Fetch *fetch) {
+    const char *host = fetch->ctl->host, *path = fetch->transfer.path ?: "";
+    char *text;
+
+    if (fetch->target)
+        return target_path(fetch->target);
+    if (!*path)
+        return strdup(fetch->file_name);
+    if (!host)
+        return strdup(path);
+    return asprintf(&text, "%s:%s", host, path) < 0 ? NULL : text;
+}
+
+static ExitStatus print_saved(const Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+    uint64_t usec = fetch->ended - fetch->begun;
+    double speed = (double) (transfer->size - MIN(fetch->resumed, transfer->size)) * USEC_PER_SEC /
+                   (double) MAX(usec, UINT64_C(1));
+    char size[FORMAT_MAX], before[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
+    _cleanup_free_ char *path = saved_path(fetch);
+
+    if (!path)
+        return fail_memory();
+    format_size(transfer->size, size);
+    format_size(fetch->resumed, before);
+    format_duration(usec, duration);
+    format_rate(speed, rate);
+    print_escaped(stdout, "Saved %s, %s", path, size);
+    if (fetch->resumed > 0)
+        printf(" (%s of it were there)", before);
+    printf(" in %s", duration);
+    // Of a few bytes a rate says nothing.
+    if (speed >= LEAST_RATE)
+        printf(" (%s)", rate);
+    printf(", %s.\n", transfer->verified
+                          ? "every piece verified"
+                          : "not verified: its source does not say what the file is");
+    return STATUS_DONE;
+}
+
+void outcome_keep_part(Fetch *fetch) {
+    Target *target = fetch->target;
+
+    if (target && target->part && fetch_can_resume(fetch) &&
+        (target->had_bytes || fetch->transfer.transferred > 0))
+        target->keep_part = true;
+}
+
+// The next step after a failure, if that is to try again.
+static void hint_kept(Fetch *fetch) {
+    outcome_keep_part(fetch);
+    if (fetch->target && fetch->target->part && fetch->target->keep_part)
+        ctl_hint("What has come is kept in %s: the same command goes on.", fetch->target->part);
+}
+
+// What was found but does not fit the options, or is only this peer's own, is more than "nobody".
+static ExitStatus not_found(const Fetch *fetch, const char *message) {
+    if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0)
+        return nobody_shares(fetch->ctl, fetch->name);
+    ctl_error_sentence("", message);
+    return STATUS_NOTHING;
+}
+
+static ExitStatus print_failed(const Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+    const char *error = transfer->error, *message = transfer->error_message;
+
+    if (strcmp(error, BUS_ERROR_NOT_FOUND) == 0)
+        return not_found(fetch, message);
+    if (strcmp(error, BUS_ERROR_NOT_JOINED) == 0)
+        return bus_failed(fetch->ctl, &SERVICE_PEER, &SD_BUS_ERROR_MAKE_CONST(error, message),
+                          -EIO);
+    if (!*message)
+        message = *error ? error : "the daemon does not say why";
+    // The daemon's sentence mostly names the file already.
+    if (strstr(message, fetch->name))
+        ctl_error_sentence("", message);
+    else {
+        _cleanup_free_ char *about = NULL;
+
+        if (asprintf(&about, "cannot download %s", fetch->name) < 0)
+            return fail_memory();
+        ctl_error_sentence(about, message);
+    }
+    return error_status(error);
+}
+
+static ExitStatus print_lost(const Fetch *fetch) {
+    const Ctl *ctl = fetch->ctl;
+
+    ctl_error("%s went away while it downloaded %s.", SERVICE_PEER.program, fetch->name);
+    if (!fetch->target)
+        ctl_hint("It goes on when %s runs again; see: p2pctl %s%s%stransfers", SERVICE_PEER.program,
+                 ctl->host ? "-H " : "", ctl->host ?: "", ctl->host ? " " : "");
+    else if (!fetch->target->part || !fetch_can_resume(fetch))
+        ctl_hint("See: journalctl %s-u %s", ctl->user ? "--user " : "", SERVICE_PEER.program);
+    return STATUS_UNAVAILABLE;
+}
+
+// It waits in the daemon for somebody to make room. One with a target of ours must not go on when that is
+// no longer looked after.
+static ExitStatus print_paused(Fetch *fetch) {
+    const char *host = fetch->ctl->host;
+
+    (void) print_failed(fetch);
+    if (fetch->target)
+        (void) fetch_cancel(fetch, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
+    else
+        ctl_hint("It is paused. When there is room: p2pctl %s%s%sresume %u", host ? "-H " : "",
+                 host ?: "", host ? " " : "", fetch->transfer.id);
+    return STATUS_FAILED;
+}
+
+ExitStatus outcome_conclude(Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+    ExitStatus status;
+
+    if (transfer_info_is(transfer, "done")) {
+        if (fetch->target && target_commit(fetch->target, transfer->size) < 0) {
+            outcome_keep_part(fetch);
+            return STATUS_FAILED;
+        }
+        return fetch->ctl->json ? STATUS_DONE : print_saved(fetch);
+    }
+    if (fetch->r < 0)
+        status = bus_failed(fetch->ctl, &SERVICE_PEER, &fetch->error, fetch->r);
+    else if (fetch->lost)
+        status = print_lost(fetch);
+    else if (transfer_info_is(transfer, "paused"))
+        status = print_paused(fetch);
+    else if (transfer_info_is(transfer, "cancelled")) {
+        ctl_error("the download of %s was cancelled.", fetch->name);
+        status = STATUS_FAILED;
+    } else
+        status = print_failed(fetch);
+    hint_kept(fetch);
+    return status;
+}
+
+json_t *outcome_json(const Fetch *fetch, ExitStatus status) {
+    bool known = fetch->transfer.state;
+    bool done = status == STATUS_DONE && transfer_info_is(&fetch->transfer, "done");
+    _cleanup_free_ char *path = done ? saved_path(fetch) : NULL;
+    double seconds = (double) (fetch->ended - fetch->begun) / USEC_PER_SEC;
+
+    return json_pack("{ss si so so so}", "name", fetch->name, "status", (int) status, "saved",
+                     json_text(path), "seconds", done ? json_real(seconds) : json_null(),
+                     "transfer", known ? transfer_info_json(&fetch->transfer) : json_null());
+}

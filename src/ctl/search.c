@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+
+#include "ctl/search.h"
+
+#include <string.h>
+
+#include "bus/names.h"
+#include "util/macro.h"
+
+enum {
+    // Below what a daemon takes (256), and below the replies that a bus lets one wait for (128).
+    SEARCHES_AT_ONCE = 32,
+};
+
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+    Search *search = userdata;
+    const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+    search->answered = true;
+    if (error) {
+        search->r = -sd_bus_message_get_errno(reply);
+        (void) sd_bus_error_copy(&search->error, error);
+    } else
+        search->r = found_read(reply, &search->found);
+    return 0;
+}
+
+static int begin(sd_bus *bus, Search *search) {
+    return sd_bus_call_method_async(bus, &search->call, BUS_PEER_NAME, BUS_PEER_PATH,
+                                    BUS_PEER_INTERFACE, "Search", on_reply, search, "s",
+                                    search->name);
+}
+
+int search_all(sd_bus *bus, Search *searches, size_t n) {
+    size_t begun = 0, answered = 0;
+    int r = 0;
+
+    while (answered < n) {
+        while (begun < n && begun - answered < SEARCHES_AT_ONCE) {
+            r = begin(bus, &searches[begun]);
+            if (r < 0)
+                return r;
+            begun++;
+        }
+        r = sd_bus_process(bus, NULL);
+        if (r == 0)
+            r = sd_bus_wait(bus, UINT64_MAX);
+        if (r < 0 && r != -EINTR)
+            return r;
+        answered = 0;
+        for (size_t i = 0; i < begun; i++)
+            answered += searches[i].answered;
+    }
+    return 0;
+}
+
+void search_clear(Search *search) {
+    sd_bus_slot_unref(search->call);
+    sd_bus_error_free(&search->error);
+    found_list_clear(&search->found);
+}
+
+char *search_own_endpoint(sd_bus *bus) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    char *address;
+
+    if (sd_bus_get_property_string(bus, BUS_PEER_NAME, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Address",
+                                   &error, &address) < 0)
+        return strdup("");
+    return address;
+}

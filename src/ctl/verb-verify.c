@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+
+// verify: are files what they are said to be? By a root that the user gives, or by those of the peers who
+// share a file of the same name.
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ctl/connection.h"
+#include "ctl/hash.h"
+#include "ctl/output.h"
+#include "ctl/search.h"
+#include "ctl/target.h"
+#include "ctl/verbs.h"
+
+enum {
+    // Fewer digits than `search` shows are easily met by chance.
+    VERIFY_DIGITS_MIN = ROOT_DIGITS_MIN,
+};
+
+typedef struct Check {
+    const char *path, *name; // of the file; as others call it
+    Search search;
+    const char *result; // as in the document
+    uint64_t size;
+    MerkleHash root;
+    bool hashed;
+    size_t n_same, n_peers; // who share it; who share something of that name, and say what
+    ExitStatus status;
+} Check;
+
+typedef struct CheckList {
+    Check *checks;
+    size_t n;
+} CheckList;
+
+static void check_list_clear(CheckList *list) {
+    for (size_t i = 0; i < list->n; i++)
+        search_clear(&list->checks[i].search);
+    free(list->checks);
+}
+
+static int check_list_init(CheckList *list, int argc, char **argv) {
+    list->checks = calloc(argc, sizeof(*list->checks));
+    if (!list->checks)
+        return -ENOMEM;
+    list->n = argc;
+    for (size_t i = 0; i < list->n; i++) {
+        const char *slash = strrchr(argv[i], '/');
+
+        list->checks[i] = (Check){.path = argv[i], .name = slash ? slash + 1 : argv[i]};
+    }
+    return 0;
+}
+
+static ExitStatus hash(FileHasher *hasher, Check *check) {
+    check->hashed = hash_named(hasher, check->path, &check->root, &check->size) == STATUS_DONE;
+    if (!check->hashed)
+        check->result = "unreadable";
+    return check->hashed ? STATUS_DONE : STATUS_FAILED;
+}
+
+static ExitStatus check_by_root(const Ctl *ctl, FileHasher *hasher, Check *check) {
+    const char *root = ctl->download.root;
+    char text[MERKLE_TEXT_BYTES + 1];
+
+    if (hash(hasher, check) != STATUS_DONE)
+        return STATUS_FAILED;
+    merkle_hash_format(&check->root, text);
+    if (strncasecmp(text, root, strlen(root)) != 0) {
+        check->result = "differs";
+        ctl_error("%s: differs: its root is %s.", check->path, text);
+        return STATUS_FAILED;
+    }
+    check->result = "verified";
+    if (!ctl->json) {
+        print_escaped(stdout, "%s: verified, its root is %s", check->path, text);
+        putchar('\n');
+    }
+    return STATUS_DONE;
+}
+
+// Leaves what others share under exactly that name, with a root. STATUS_DONE, or why there is nothing to
+// compare with, as has been printed.
+static ExitStatus narrow(Ctl *ctl, Check *check, const char *own) {
+    FoundList *found = &check->search.found;
+    bool any = false, others = false;
+    size_t n = 0;
+
+    check->result = "unknown";
+    for (size_t i = 0; i < found->n; i++) {
+        const Found *record = &found->records[i];
+        _cleanup_free_ char *endpoint = found_endpoint(record);
+
+        if (!endpoint)
+            return fail_memory();
+        if (!found_is_called(record, check->name))
+            continue;
+        any = true;
+        if (strcmp(endpoint, own) == 0)
+            continue;
+        others = true;
+        if (record->has_root)
+            found->records[n++] = *record;
+    }
+    found->n = n;
+    check->n_peers = found_count_peers(found);
+    if (n > 0)
+        return STATUS_DONE;
+    if (others)
+        ctl_error("%s: cannot be compared: who shares \"%s\" does not say what it is.", check->path,
+                  check->name);
+    else if (any)
+        ctl_error("%s: only this peer shares \"%s\".", check->path, check->name);
+    else
+        return nobody_shares(ctl, check->name);
+    ctl_hint("With a root from elsewhere: p2pctl verify --root=HEX FILE");
+    return STATUS_NOTHING;
+}
+
+// Leaves what has that root.
+static void keep_same(FoundList *found, const MerkleHash *root) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < found->n; i++)
+        if (merkle_hash_equal(&found->records[i].root, root))
+            found->records[n++] = found->records[i];
+    found->n = n;
+}
+
+// A file whose size is not that of any need not be read.
+static bool may_be_same(const Check *check) {
+    struct stat st;
+
+    if (stat(check->path, &st) < 0 || !S_ISREG(st.st_mode))
+        return true; // hashing says what is wrong with it
+    for (size_t i = 0; i < check->search.found.n; i++)
+        if (check->search.found.records[i].size == (uint64_t) st.st_size)
+            return true;
+    return false;
+}
+
+static ExitStatus check_by_peers(Ctl *ctl, FileHasher *hasher, Check *check, const char *own) {
+    _cleanup_free_ char *word = shell_word(check->name);
+    ExitStatus status = narrow(ctl, check, own);
+
+    if (status != STATUS_DONE)
+        return status;
+    if (may_be_same(check)) {
+        if (hash(hasher, check) != STATUS_DONE)
+            return STATUS_FAILED;
+        keep_same(&check->search.found, &check->root);
+        check->n_same = found_count_peers(&check->search.found);
+    }
+    if (check->n_same == 0) {
+        check->result = "differs";
+        ctl_error("%s: differs from what is shared as \"%s\".", check->path, check->name);
+        ctl_hint("See: p2pctl search %s", word ?: "NAME");
+        return STATUS_FAILED;
+    }
+    check->result = "verified";
+    if (ctl->json)
+        return STATUS_DONE;
+    print_escaped(stdout, "%s: verified, as ", check->path);
+    if (check->n_same < check->n_peers)
+        printf("%zu of %zu peers share it\n", check->n_same, check->n_peers);
+    else
+        printf("%zu peer%s it\n", check->n_same, check->n_same == 1 ? " shares" : "s share");
+    return STATUS_DONE;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const CheckList *list, ExitStatus status) {
+    json_t *document = document_new(), *files = json_array();
+
+    for (size_t i = 0; i < list->n; i++) {
+        const Check *check = &list->checks[i];
+        char root[MERKLE_TEXT_BYTES + 1] = "";
+
+        if (check->hashed)
+            merkle_hash_format(&check->root, root);
+        json_array_append_new(
+            files, json_pack("{so so so ss sI sI}", "path", json_text(check->path), "size",
+                             check->hashed ? json_integer((json_int_t) check->size) : json_null(),
+                             "root", json_text(root), "result", check->result, "peers_same",
+                             (json_int_t) check->n_same, "peers", (json_int_t) check->n_peers));
+    }
+    json_object_set_new(document, "files", files);
+    return document_print(ctl, document) == STATUS_DONE ? status : STATUS_FAILED;
+}
+
+// Asks who shares what under the names of all files.
+static ExitStatus search(Ctl *ctl, CheckList *list) {
+    _cleanup_free_ Search *searches = calloc(list->n, sizeof(*searches));
+    int r;
+
+    if (!searches)
+        return fail_memory();
+    for (size_t i = 0; i < list->n; i++) {
+        if (target_check_name(list->checks[i].name) < 0)
+            return STATUS_USAGE;
+        searches[i].name = list->checks[i].name;
+    }
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = search_all(ctl->bus, searches, list->n);
+    for (size_t i = 0; i < list->n; i++)
+        list->checks[i].search = searches[i];
+    return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r) : STATUS_DONE;
+}
+
+static ExitStatus check_all(Ctl *ctl, FileHasher *hasher, CheckList *list) {
+    _cleanup_free_ char *own = ctl->bus ? search_own_endpoint(ctl->bus) : NULL;
+    ExitStatus first = STATUS_DONE;
+
+    for (size_t i = 0; i < list->n; i++) {
+        Check *check = &list->checks[i];
+
+        if (ctl->download.root)
+            check->status = check_by_root(ctl, hasher, check);
+        else if (check->search.r < 0) {
+            check->result = "unknown";
+            check->status = bus_failed(ctl, &SERVICE_PEER, &check->search.error, check->search.r);
+            if (check->status == STATUS_UNAVAILABLE)
+                return check->status;
+        } else
+            check->status = check_by_peers(ctl, hasher, check, own ?: "");
+        if (first == STATUS_DONE)
+            first = check->status;
+    }
+    return ctl->json ? print_json(ctl, list, first) : first;
+}
+
+ExitStatus verb_verify(Ctl *ctl, int argc, char **argv) {
+    _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
+    _cleanup_(check_list_clear) CheckList list = {};
+    const char *root = ctl->download.root;
+    ExitStatus status;
+
+    if (root && strlen(root) < VERIFY_DIGITS_MIN) {
+        ctl_error("--root takes %d to 64 hex digits for verify: fewer prove nothing.",
+                  VERIFY_DIGITS_MIN);
+        return STATUS_USAGE;
+    }
+    if (check_list_init(&list, argc, argv) < 0)
+        return fail_memory();
+    status = hash_begin(&hasher);
+    if (status == STATUS_DONE && !root)
+        status = search(ctl, &list);
+    return status == STATUS_DONE ? check_all(ctl, hasher, &list) : status;
+}
