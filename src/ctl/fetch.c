@@ -172,7 +172,10 @@ int fetch_cancel(Fetch *fetch, uint64_t deadline) {
         return r;
     // 0 would be the default of the bus.
     r = sd_bus_call(bus, message, now < deadline ? deadline - now : 1, &error, NULL);
-    return sd_bus_error_has_name(&error, BUS_ERROR_NO_SUCH_TRANSFER) ? 0 : r;
+    if (sd_bus_error_has_name(&error, BUS_ERROR_NO_SUCH_TRANSFER))
+        r = 0;
+    fetch->cancelled = r >= 0;
+    return r;
 }
 
 static int append_option(sd_bus_message *message, const char *name, const char *type,

@@ -29,7 +29,8 @@ struct Fetch {
     TransferInfo transfer;
     int r; // of a call that failed, with `error`
     sd_bus_error error;
-    bool lost; // the daemon, or the bus, is gone
+    bool lost;      // the daemon, or the bus, is gone
+    bool cancelled; // by us, as the daemon has confirmed
     bool over;
     uint64_t begun, ended; // CLOCK_MONOTONIC, µs
     uint64_t resumed;      // bytes that were right before it began
@@ -56,7 +57,7 @@ void fetch_take_removal(Fetch *fetch, sd_bus_message *message);
 void fetch_lose(Fetch *fetch);
 
 // Asks the daemon to stop, and waits for its answer until `deadline` (CLOCK_MONOTONIC µs). 0, also where
-// it has ended by itself, or -errno.
+// it has ended by itself, or -errno. It is over when the daemon has put the file down.
 int fetch_cancel(Fetch *fetch, uint64_t deadline);
 
 // Ends the following of it, whatever the transfer does.

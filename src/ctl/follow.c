@@ -76,7 +76,8 @@ static void on_over(Fetch *fetch) {
     Follow *follow = fetch->userdata;
 
     follow->n_over++;
-    if (follow->signal > 0)
+    // One that was faster than the signal is done all the same.
+    if (follow->signal > 0 && !transfer_info_is(&fetch->transfer, "done"))
         return;
     progress_clear(&follow->progress);
     follow->conclude(fetch);
@@ -100,13 +101,16 @@ static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret
 
 // Without the daemon, those that wait for their turn have nobody to ask either.
 static void lose_all(Follow *follow) {
-    follow->unconfirmed |= follow->signal > 0;
     for (size_t i = 0; i < follow->n; i++) {
-        if (i == follow->n_begun) {
+        Fetch *fetch = follow->fetches[i];
+
+        if (i == follow->n_begun && follow->signal == 0) {
             follow->n_begun++;
-            follow->fetches[i]->begun = time_monotonic();
+            fetch->begun = time_monotonic();
         }
-        fetch_lose(follow->fetches[i]);
+        follow->unconfirmed |= follow->signal > 0 && is_running(fetch) && !fetch->cancelled;
+        if (is_running(fetch))
+            fetch_lose(fetch);
     }
 }
 
@@ -127,24 +131,34 @@ static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
     return 0;
 }
 
-// Cancels those whose names are known by now.
+// Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry the Cancel.
+static int cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadline) {
+    Ctl *ctl = follow->ctl;
+    int r;
+
+    ctl->bus = sd_bus_close_unref(ctl->bus);
+    r = sd_bus_open_system_remote(&ctl->bus, ctl->host);
+    if (r >= 0)
+        r = fetch_cancel(fetch, deadline);
+    fetch_end(fetch); // nobody listens to that connection
+    return r;
+}
+
+// Cancels those whose names are known by now. They are over when the daemon has put their files down, so
+// that the same command may be given again at once.
 static void cancel_known(Follow *follow, uint64_t deadline) {
     for (size_t i = 0; i < follow->n_begun; i++) {
         Fetch *fetch = follow->fetches[i];
         int r;
 
-        if (!is_running(fetch) || !fetch->path)
+        if (!is_running(fetch) || !fetch->path || fetch->cancelled)
             continue;
         r = fetch_cancel(fetch, deadline);
-        // Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry
-        // the Cancel.
-        if (r < 0 && follow->ctl->host && !sd_bus_is_open(follow->ctl->bus)) {
-            follow->ctl->bus = sd_bus_close_unref(follow->ctl->bus);
-            r = sd_bus_open_system_remote(&follow->ctl->bus, follow->ctl->host);
-            if (r >= 0)
-                r = fetch_cancel(fetch, deadline);
-        }
-        follow->unconfirmed |= r < 0 && r != -ENOENT;
+        if (r < 0 && follow->ctl->host && !sd_bus_is_open(follow->ctl->bus))
+            r = cancel_elsewhere(follow, fetch, deadline);
+        if (r >= 0)
+            continue;
+        follow->unconfirmed |= r != -ENOENT;
         fetch_end(fetch);
     }
 }
@@ -152,9 +166,12 @@ static void cancel_known(Follow *follow, uint64_t deadline) {
 static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
     Follow *follow = userdata;
 
-    follow->unconfirmed = true;
-    for (size_t i = 0; i < follow->n_begun; i++)
-        fetch_end(follow->fetches[i]);
+    for (size_t i = 0; i < follow->n_begun; i++) {
+        Fetch *fetch = follow->fetches[i];
+
+        follow->unconfirmed |= is_running(fetch) && !fetch->cancelled;
+        fetch_end(fetch);
+    }
     return 0;
 }
 

@@ -14,7 +14,7 @@ typedef struct Follow {
     // Makes a fetch ready for its Download call: 0, or -errno as has been printed; it is over then.
     int (*prepare)(Fetch *fetch);
     // What came of it is to be printed; nothing stands on the terminal meanwhile. Not called for those that
-    // a signal has ended.
+    // a signal has ended before they were done.
     void (*conclude)(Fetch *fetch);
 
     // Read after follow_run().

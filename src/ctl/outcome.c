@@ -148,8 +148,9 @@ ExitStatus outcome_conclude(Fetch *fetch) {
     else if (transfer_info_is(transfer, "paused"))
         status = print_paused(fetch);
     else if (transfer_info_is(transfer, "cancelled")) {
+        // By somebody who does not want it any more: there is pause for the others.
         ctl_error("the download of %s was cancelled.", fetch->name);
-        status = STATUS_FAILED;
+        return STATUS_FAILED;
     } else
         status = print_failed(fetch);
     hint_kept(fetch);

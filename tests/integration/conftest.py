@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from harness import World
+from harness import FakeFt, World
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -44,3 +44,26 @@ def ft(world, bus):
 def peer(world, bus, ft):
     """A joined peer that shares one small file, on the same bus as `ft`."""
     return world.peer(ft, bus=bus).joined()
+
+
+@pytest.fixture
+def other(world, ft, peer):
+    """A second peer, which shares report.txt."""
+    peer = world.peer(ft, [world.file("report.txt", mtime=1583407800)]).joined()
+    ft.wait_lookup("report.txt")
+    return peer
+
+
+@pytest.fixture
+def fake(world, bus):
+    """A peer that is joined to a fake FT; its answers are in .answers."""
+    answers = {}
+    ft = world.server(FakeFt(answers))
+    peer = world.peer(ft, bus=bus).joined()
+    peer.answers = answers
+    return peer
+
+
+@pytest.fixture
+def out(world):
+    return world.directory("out")

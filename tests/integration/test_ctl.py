@@ -3,53 +3,16 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
 
 import pytest
 
-from harness import (PEER, TRANSFER, DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, content, ctl, ctl_argv, fake_source,
-                     found, record, silent, wait_for)
+from ctl_helpers import check, document, on_terminal
+from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, ctl, ctl_argv, record, silent)
 
 TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
-
-
-@pytest.fixture
-def other(world, ft, peer):
-    """A second peer, which shares report.txt."""
-    peer = world.peer(ft, [world.file("report.txt", mtime=1583407800)]).joined()
-    ft.wait_lookup("report.txt")
-    return peer
-
-
-@pytest.fixture
-def fake(world, bus):
-    """A peer that is joined to a fake FT; its answers are in .answers."""
-    answers = {}
-    ft = world.server(FakeFt(answers))
-    peer = world.peer(ft, bus=bus).joined()
-    peer.answers = answers
-    return peer
-
-
-@pytest.fixture
-def out(world):
-    return world.directory("out")
-
-
-def check(result, status):
-    assert result.returncode == status, result
-    # Whatever failed is said, and by name.
-    assert (status == 0) == (not result.stderr.startswith("p2pctl: ")), result
-    return result
-
-
-def document(result):
-    data = json.loads(result.stdout)
-    assert data["version"] == 1
-    return data
 
 
 # ----------------------------------------------------------------------------------------- exit statuses
@@ -210,27 +173,6 @@ def test_no_legend(other, peer, args):
     assert bare[0].split() in [line.split() for line in plain]
 
 
-def on_terminal(argv, env):
-    """Runs it on a terminal of its own; returns exit status and all that it wrote there."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        try:
-            os.execve(argv[0], argv, env)
-        finally:
-            os._exit(127)
-    output = b""
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:  # the other side is closed
-            break
-        if not data:
-            break
-        output += data
-    os.close(fd)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
-
-
 def test_on_a_terminal(world, ft, bus, other, peer, out):
     """Colours, and tables that fit."""
     long = world.file("a-rather-long-name-" * 8 + ".txt", directory="long")
@@ -296,167 +238,6 @@ def test_a_full_stdout(peer):
                                 env=clean_env(**peer.bus.env), timeout=DEADLINE, check=False)
     assert result.returncode == 1
     assert "standard output" in result.stderr
-
-
-# --------------------------------------------------------------------------------------------- download
-
-
-def test_where_a_download_goes(other, peer, out):
-    check(peer.ctl("download", "report.txt", cwd=out), 0)
-    check(peer.ctl("download", "report.txt", "-o", "mine.txt", cwd=out), 0)
-    (out / "sub").mkdir()
-    check(peer.ctl("download", "report.txt", "-o", "sub", cwd=out), 0)
-    check(peer.ctl("download", "report.txt", "-o", out / "sub" / "again.txt"), 0)
-    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert files == ["mine.txt", "report.txt", "sub/again.txt", "sub/report.txt"]
-    assert {path.read_bytes() for path in out.rglob("*.txt")} == {b"hello body\n"}
-    assert os.listdir(peer.downloads) == []
-
-
-def test_a_name_without_extension(other, peer, out):
-    check(peer.ctl("download", "report", cwd=out), 0)
-    assert os.listdir(out) == ["report.txt"]
-
-
-def test_an_existing_target(other, peer, out):
-    (out / "report.txt").write_bytes(b"mine")
-    for name in ("report.txt", "report"):
-        result = check(peer.ctl("download", name, cwd=out), 1)
-        assert "report.txt" in result.stderr and "--force" in result.stderr
-        assert os.listdir(out) == ["report.txt"]
-        assert (out / "report.txt").read_bytes() == b"mine"
-    check(peer.ctl("download", "report.txt", "--force", cwd=out), 0)
-    assert (out / "report.txt").read_bytes() == b"hello body\n"
-
-
-@pytest.mark.parametrize("target", ["/nonexistent/x", "/proc/x", "/dev/null/x"])
-def test_an_unwritable_place(other, peer, target):
-    result = check(peer.ctl("download", "report.txt", "-o", target), 1)
-    assert target in result.stderr
-    assert peer.transfers() == {}  # nothing was begun
-
-
-def test_a_failed_download_leaves_nothing(world, fake, out):
-    source = world.server(fake_source(b"FILE: short"))
-    fake.answers["f.bin"] = found(("bin", 1000, source.port))
-    result = check(fake.ctl("download", "f.bin", cwd=out), 1)
-    assert "f.bin" in result.stderr
-    assert os.listdir(out) == []
-    # What was there before is untouched by one that failed.
-    (out / "f.bin").write_bytes(b"mine")
-    check(fake.ctl("download", "f.bin", "--force", cwd=out), 1)
-    assert os.listdir(out) == ["f.bin"] and (out / "f.bin").read_bytes() == b"mine"
-
-
-def start_download(peer, out, *args):
-    return Process(ctl_argv("download", *args), out.parent / "ctl.log", clean_env(**peer.bus.env), cwd=out)
-
-
-@pytest.fixture
-def stuck(world, fake):
-    """slow.bin: half of it comes, and then nothing."""
-    data = content(100_000)
-    source = world.server(fake_source(b"FILE: " + data[:50_000], after=silent))
-    fake.answers["slow.bin"] = found(("bin", len(data), source.port))
-    return fake
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_cancels(stuck, out, number):
-    process = start_download(stuck, out, "slow.bin")
-    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
-    assert os.listdir(out) == ["slow.bin.part"]
-    process.signal(number)
-    assert process.wait() == 128 + number
-    assert os.listdir(out) == []
-    assert [t["State"] for t in stuck.transfers().values()] == ["cancelled"]
-    assert "cancelled" in process.log
-
-
-def test_the_daemon_dies_under_a_download(stuck, out):
-    process = start_download(stuck, out, "slow.bin")
-    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
-    stuck.kill()
-    assert process.wait() in (1, 4)
-    assert "p2p-peer" in process.log
-    assert os.listdir(out) == []
-
-
-def test_p2pctl_dies_under_a_download(world, stuck, out):
-    """kill -9: the transfer ends, and the name is not there; what remains is a .part, which the next one
-    takes over."""
-    process = start_download(stuck, out, "slow.bin")
-    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
-    process.kill()
-    wait_for(lambda: [t["State"] for t in stuck.transfers().values()] == ["cancelled"], "the transfer to end")
-    assert os.listdir(out) == ["slow.bin.part"]
-    source = world.server(fake_source(b"FILE: whole"))
-    stuck.answers["slow.bin"] = found(("bin", 5, source.port))
-    check(stuck.ctl("download", "slow.bin", cwd=out), 0)
-    assert os.listdir(out) == ["slow.bin"] and (out / "slow.bin").read_bytes() == b"whole"
-
-
-def test_forged_signals(stuck, out):
-    """Any user may send signals to anybody: none of them ends a download, or makes half a file a whole one."""
-    process = start_download(stuck, out, "slow.bin")
-    path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
-    names = stuck.bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
-    for name in [name for name in names if name.startswith(":")]:
-        stuck.bus.busctl("emit", f"--destination={name}", path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
-                         "sa{sv}as", TRANSFER, 2, "State", "s", "done", "Size", "t", 50_000, 0, uid=NOBODY)
-        stuck.bus.busctl("emit", f"--destination={PEER}", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                         "NameOwnerChanged", "sss", name, name, "", uid=NOBODY)
-    assert stuck.transfers()[path]["State"] == "active"
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.popen.wait(0.5)
-    assert os.listdir(out) == ["slow.bin.part"]
-    process.signal(signal.SIGINT)
-    process.wait()
-
-
-def test_a_part_with_another_name_is_not_emptied(other, peer, out):
-    """Somebody may have put a link there to a file that is to be lost."""
-    precious = out.parent / "precious"
-    precious.write_bytes(b"precious")
-    os.link(precious, out / "report.txt.part")
-    result = check(peer.ctl("download", "report.txt", cwd=out), 1)
-    assert "not a regular file of your own" in result.stderr
-    assert precious.read_bytes() == b"precious"
-
-
-def test_two_downloads_to_one_place(stuck, out):
-    process = start_download(stuck, out, "slow.bin")
-    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
-    result = check(stuck.ctl("download", "slow.bin", cwd=out), 1)
-    assert "slow.bin.part" in result.stderr and "another download" in result.stderr
-    assert process.running()
-    process.signal(signal.SIGINT)
-    process.wait()
-
-
-def test_cancelled_by_somebody_else(stuck, out):
-    process = start_download(stuck, out, "slow.bin")
-    path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
-    shown = stuck.ctl("transfers").stdout
-    assert "slow" in shown
-    check(stuck.ctl("cancel", path.rsplit("/")[-1].lstrip("_")), 0)
-    assert process.wait() == 1
-    assert "cancelled" in process.log
-    assert os.listdir(out) == []
-
-
-def test_choosing_a_record(world, fake, out):
-    small = world.server(fake_source(b"FILE: small"))
-    large = world.server(fake_source(b"FILE: large file"))
-    fake.answers["f.bin"] = fake.answers["f"] = found(("bin", 5, small.port), ("bin", 10, large.port))
-    check(fake.ctl("download", "f.bin", "--size", 10, cwd=out), 0)
-    assert (out / "f.bin").read_bytes() == b"large file"
-    check(fake.ctl("download", "f", "--port", small.port, "--force", cwd=out), 0)
-    assert (out / "f.bin").read_bytes() == b"small"
-    check(fake.ctl("download", "f.bin", "--type", "txt", "-o", "other", cwd=out), 3)
-    assert os.listdir(out) == ["f.bin"]
-    shown = fake.ctl("search", "f").stdout.splitlines()
-    assert len([line for line in shown if line.startswith("f ")]) == 2
 
 
 def test_monitor(world, ft, other, peer):

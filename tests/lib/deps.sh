@@ -15,6 +15,7 @@ deps_tests=(
     clang clang-format libclang-rt-14-dev libcmocka-dev
     python3 python3-pytest
     libglib2.0-bin # gdbus, which names errors
+    python3-dbus python3-gi # a fake daemon
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
     libxml2-utils shellcheck

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of p2pctl look at its results with."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+
+from harness import DEADLINE
+
+
+def check(result, status):
+    assert result.returncode == status, result
+    # Whatever failed is said, and by name.
+    assert (status == 0) == (not result.stderr.startswith("p2pctl: ")), result
+    return result
+
+
+def document(result):
+    data = json.loads(result.stdout)
+    assert data["version"] == 1
+    return data
+
+
+def on_terminal(argv, env):
+    """Runs it on a terminal of its own; returns exit status and all that it wrote there."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(argv[0], argv, env)
+        finally:
+            os._exit(127)
+    output = b""
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not data:
+            break
+        output += data
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode()
+
+
+class Terminal:
+    """A program on a terminal of its own, to be read and typed at while it runs."""
+
+    def __init__(self, argv, env, cwd=None, rows=24, columns=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+                if cwd:
+                    os.chdir(cwd)
+                os.execve(argv[0], argv, env)
+            finally:
+                os._exit(127)
+        self.output = ""
+        self.status = None
+
+    def _read(self, deadline):
+        """Some more of the output; False at its end."""
+        ready, _, _ = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))
+        assert ready, f"nothing came in time; so far: {self.output!r}"
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.output += data.decode()
+        return bool(data)
+
+    @property
+    def log(self):
+        """What it has written, without escape sequences; a line that is drawn again stands there again."""
+        return re.sub(r"\033\[[0-9;]*[A-Za-z]|\r", "", self.output)
+
+    def expect(self, text):
+        """Reads until it has written that."""
+        self.expect_match(re.escape(text))
+
+    def expect_match(self, pattern):
+        """Reads until it has written what matches the regular expression."""
+        deadline = time.monotonic() + DEADLINE
+        while not re.search(pattern, self.log, re.M):
+            assert self._read(deadline), f"ended without {pattern!r}: {self.output!r}"
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait(self):
+        """Its exit status, once it has written all."""
+        deadline = time.monotonic() + DEADLINE
+        while self._read(deadline):
+            pass
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.status
+
+    def stop(self):
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)

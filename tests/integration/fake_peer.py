@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""A p2p-peer as p2pctl sees it on D-Bus, which does what a test says: for states that the real one passes in no
+time, or only when something is broken."""
+
+import os
+import threading
+
+import dbus
+import dbus.bus
+import dbus.service
+from dbus.mainloop.glib import DBusGMainLoop, threads_init
+from gi.repository import GLib
+
+from harness import DEADLINE, PEER, PEER_PATH, TRANSFER, wait_for
+
+PROPERTIES = "org.freedesktop.DBus.Properties"
+TYPES = {"Id": dbus.UInt32, "Size": dbus.UInt64, "Transferred": dbus.UInt64, "Started": dbus.UInt64,
+         "QueuePlace": dbus.UInt32, "Verified": dbus.Boolean, "Since": dbus.UInt64,
+         "Sources": lambda value: dbus.Array(value, signature="s"),
+         "Shares": lambda value: dbus.Array([dbus.Struct((p, dbus.UInt64(n), s, e)) for p, n, s, e in value],
+                                            signature="(stss)")}
+
+threads_init()
+
+
+def typed(properties):
+    return dbus.Dictionary({key: TYPES.get(key, dbus.String)(value) for key, value in properties.items()},
+                           signature="sv")
+
+
+class FakeTransfer(dbus.service.Object):
+    """A download that somebody has asked for. .options is what it was asked with, .calls what came after; .fd is
+    the destination, None: none."""
+
+    def __init__(self, peer, number, name, options):
+        self.peer, self.name, self.options, self.calls = peer, name, dict(options), []
+        destination = self.options.pop("destination", None)
+        self.fd = destination.take() if destination is not None else None
+        self.ends_as = "cancelled"  # what Cancel makes of it
+        self.path = f"{PEER_PATH}/transfer/{number}"
+        stem, _, extension = name.rpartition(".")
+        self.properties = {
+            "Id": number, "Direction": "download", "Name": stem or name, "Type": extension if stem else "file",
+            "Size": 0, "Transferred": 0, "State": "searching", "Sources": [], "QueuePlace": 0, "Path": "",
+            "Root": "", "Verified": False, "Started": 1_788_696_720_000_000, "Error": "", "ErrorMessage": ""}
+        self.properties = {key: value for key, value in self.properties.items() if key not in peer.lacks}
+        super().__init__(peer.link, self.path)
+
+    def set(self, **properties):
+        """Changes properties and says so, as one signal."""
+        def change():
+            self.properties.update(properties)
+            self.PropertiesChanged(TRANSFER, typed(properties), [])
+        self.peer.do(change)
+
+    def write(self, data, offset=0):
+        os.pwrite(self.fd, data, offset)
+
+    def close(self):
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+    @dbus.service.signal(PROPERTIES, signature="sa{sv}as")
+    def PropertiesChanged(self, interface, changed, invalidated):
+        pass
+
+    @dbus.service.method(PROPERTIES, in_signature="s", out_signature="a{sv}")
+    def GetAll(self, interface):
+        return typed(self.properties)
+
+    @dbus.service.method(TRANSFER)
+    def Cancel(self):
+        self.calls.append("Cancel")
+        self.close()  # the lock on it is shared with p2pctl
+        self.properties["State"] = self.ends_as
+        self.PropertiesChanged(TRANSFER, typed(self.properties), [])
+
+    @dbus.service.method(TRANSFER)
+    def Pause(self):
+        self.calls.append("Pause")
+
+    @dbus.service.method(TRANSFER)
+    def Resume(self):
+        self.calls.append("Resume")
+
+
+class FakePeer(dbus.service.Object):
+    """Owns the name of p2p-peer on a bus. `found`: {name: [(name, type, size, date, address, port, root or
+    None)]}. `lacks`: properties of a transfer that an older daemon does not know."""
+
+    def __init__(self, bus, lacks=()):
+        self.bus, self.lacks = bus, lacks
+        self.found, self.transfers = {}, []
+        self.properties = {"Version": "0", "State": "joined", "Reason": "", "Since": 1_788_696_720_000_000,
+                           "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556",
+                           "DownloadDirectory": "/srv/downloads", "Shares": []}
+        self.loop = GLib.MainLoop()
+        self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())
+        super().__init__(self.link, PEER_PATH)
+        self.link.request_name(PEER)
+        self.thread = threading.Thread(target=self.loop.run, daemon=True)
+        self.thread.start()
+
+    def do(self, action):
+        """Runs it in the thread that owns the connection."""
+        done, errors = threading.Event(), []
+
+        def run():
+            try:
+                action()
+            except Exception as error:  # raised again below
+                errors.append(error)
+            done.set()
+            return False
+
+        GLib.idle_add(run)
+        assert done.wait(DEADLINE)
+        if errors:
+            raise errors[0]
+
+    def share(self, name, *records):
+        """Each record: (size, port, root or None), dates and addresses like one another."""
+        stem, _, extension = name.rpartition(".")
+        self.found[name] = [(stem or name, extension if stem else "file", size, "2026-09-06", "192.0.2.9", port, root)
+                            for size, port, root in records]
+        return self
+
+    def wait_transfer(self, number=1):
+        """The transfer that Download has made as the number-th, once somebody follows it."""
+        wait_for(lambda: len(self.transfers) >= number, f"Download number {number}")
+        return self.transfers[number - 1]
+
+    def stop(self):
+        """Goes from the bus, as a daemon that has died."""
+        if self.thread.is_alive():
+            self.do(self.link.close)
+            self.loop.quit()
+            self.thread.join(DEADLINE)
+        for transfer in self.transfers:
+            transfer.close()
+
+    @dbus.service.method(PEER, in_signature="s", out_signature="a(sstssqa{sv})")
+    def Search(self, name):
+        return [(n, t, dbus.UInt64(size), date, address, dbus.UInt16(port),
+                 dbus.Dictionary({"root": root} if root else {}, signature="sv"))
+                for n, t, size, date, address, port, root in self.found.get(str(name), [])]
+
+    @dbus.service.method(PEER, in_signature="sa{sv}", out_signature="o")
+    def Download(self, name, options):
+        transfer = FakeTransfer(self, len(self.transfers) + 1, str(name), options)
+        self.transfers.append(transfer)
+        return dbus.ObjectPath(transfer.path)
+
+    @dbus.service.method(PROPERTIES, in_signature="s", out_signature="a{sv}")
+    def GetAll(self, interface):
+        return typed(self.properties)
+
+    @dbus.service.method(PROPERTIES, in_signature="ss", out_signature="v")
+    def Get(self, interface, name):
+        return typed(self.properties)[name]
+
+    @dbus.service.method("org.freedesktop.DBus.ObjectManager", out_signature="a{oa{sa{sv}}}")
+    def GetManagedObjects(self):
+        return {transfer.path: {TRANSFER: typed(transfer.properties)} for transfer in self.transfers}

@@ -1,0 +1,521 @@
+# SPDX-License-Identifier: MIT
+"""p2pctl against a fake daemon: files told apart by their root, what is kept of a download that has not ended well,
+several at once, and what there is to say meanwhile."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from ctl_helpers import Terminal, check, document
+from fake_peer import FakePeer
+from harness import ERROR, Process, clean_env, content, ctl, ctl_argv, wait_for
+
+A, B, C = "9f2c81d4" + "a" * 56, "03bb5e90" + "b" * 56, "03bb5e90" + "c" * 56
+# What p2pctl hash says of these; test_ctl.py has one from elsewhere.
+HELLO = b"hello body\n"
+
+
+@pytest.fixture
+def daemon(world, bus):
+    return world.server(FakePeer(bus))
+
+
+@pytest.fixture
+def iso(daemon):
+    """debian.iso: eleven bytes with a root, at two peers."""
+    return daemon.share("debian.iso", (11, 5556, A), (11, 5557, A))
+
+
+class Download(Terminal):
+    """p2pctl download on a terminal, where progress is seen at once."""
+
+    def __init__(self, world, daemon, out, *args):
+        super().__init__(ctl_argv("download", *args), clean_env(**daemon.bus.env), out, columns=120)
+        world.server(self)
+
+
+def known(transfer, root=A, size=11, **more):
+    """It is known what the file is."""
+    transfer.set(State="active", Size=size, Root=root, Verified=bool(root), **more)
+
+
+def finish(transfer, data=HELLO, **more):
+    transfer.write(data)
+    transfer.set(State="done", Size=len(data), Transferred=len(data), **more)
+
+
+# --------------------------------------------------------------------------------------------- search
+
+
+def test_files_of_one_name(daemon):
+    daemon.found["debian"] = [
+        ("debian", "iso", 4 << 30, "2026-09-06", "192.0.2.7", 5556, A),
+        ("debian", "iso", 4 << 30, "2026-09-07", "192.0.2.8", 5556, A),
+        ("debian", "iso", 4 << 30, "2026-09-06", "192.0.2.8", 5557, B),
+        ("debian", "iso", 4 << 30, "2026-09-06", "192.0.2.9", 5556, None),
+    ]
+    assert check(ctl(daemon.bus, "search", "debian"), 0).stdout == (
+        "NAME    TYPE     SIZE  MODIFIED    SOURCES  ROOT      \n"
+        "debian  iso   4.0 GiB  2026-09-07        2  9f2c81d4  \n"
+        "debian  iso   4.0 GiB  2026-09-06        1  03bb5e90  same name, another file\n"
+        "debian  iso   4.0 GiB  2026-09-06        1  -         \n"
+        "3 files at 4 peers\n")
+    files = document(ctl(daemon.bus, "search", "debian", "--json"))["files"]
+    assert [(f["root"], f["modified"], len(f["sources"])) for f in files] == [
+        (A, "2026-09-07", 2), (B, "2026-09-06", 1), (None, "2026-09-06", 1)]
+    assert files[0]["sources"][1] == {"address": "192.0.2.8", "port": 5556, "modified": "2026-09-07"}
+
+
+def test_roots_that_look_alike(daemon):
+    daemon.share("a.iso", (11, 1, B), (11, 2, C))
+    shown = check(ctl(daemon.bus, "search", "a.iso"), 0).stdout
+    assert "03bb5e90b " in shown and "03bb5e90c " in shown
+
+
+# ------------------------------------------------------------------------------------------- which one
+
+
+@pytest.fixture
+def two(daemon):
+    return daemon.share("debian.iso", (11, 1, A), (11, 2, A), (12, 3, B))
+
+
+def test_several_files_are_not_guessed_at(two, out):
+    result = check(ctl(two.bus, "download", "debian.iso", cwd=out), 1)
+    assert "9f2c81d4 (2 sources), 03bb5e90 (1 source)" in result.stderr
+    assert "p2pctl download debian.iso --root=9f2c81d4" in result.stderr
+    assert two.transfers == [] and os.listdir(out) == []
+
+
+@pytest.mark.parametrize("digits, root", [("03bb", B), ("9F2C81D4", A), (B, B)])
+def test_the_root_says_which(world, two, out, digits, root):
+    process = Download(world, two, out, "debian.iso", f"--root={digits}")
+    transfer = two.wait_transfer()
+    assert transfer.options == {"root": root}
+    known(transfer, root)
+    finish(transfer)
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("args, status", [(["--root=dead"], 3), (["--root=9f2"], 2), (["--root=not-hex"], 2),
+                                          ([f"--root={A}0"], 2), (["--root=9f2c", "other.iso"], 2),
+                                          (["--port=4"], 3)])
+def test_a_root_that_says_nothing(two, out, args, status):
+    result = check(ctl(two.bus, "download", "debian.iso", *args, cwd=out), status)
+    if status == 3:
+        assert "p2pctl search debian.iso" in result.stderr
+    assert two.transfers == [] and os.listdir(out) == []
+
+
+def test_without_roots_type_and_size_say_which(world, daemon, out):
+    daemon.share("f.bin", (5, 1, None), (11, 2, None))
+    result = check(ctl(daemon.bus, "download", "f.bin", cwd=out), 1)
+    assert "bin of 5 bytes (1 source)" in result.stderr and "--type=bin --size=" in result.stderr
+    process = Download(world, daemon, out, "f.bin", "--size=11")
+    transfer = daemon.wait_transfer()
+    assert transfer.options == {"type": "bin", "size": 11}
+    known(transfer, "")
+    finish(transfer)
+    assert process.wait() == 0
+
+
+def test_a_terminal_is_asked(world, two, out):
+    terminal = Download(world, two, out, "debian.iso")
+    terminal.expect("Which one? 1 to 2")
+    assert "9f2c81d4" in terminal.output and "03bb5e90" in terminal.output
+    terminal.type("3\n")
+    terminal.type("2\n")
+    transfer = two.wait_transfer()
+    assert transfer.options == {"root": B}
+    known(transfer, B)
+    finish(transfer)
+    assert terminal.wait() == 0
+    assert os.listdir(out) == ["debian.iso"]
+
+
+def test_a_terminal_may_choose_none(world, two, out):
+    terminal = Download(world, two, out, "debian.iso")
+    terminal.expect("Which one?")
+    terminal.type("\n")
+    assert terminal.wait() == 1
+    assert two.transfers == [] and os.listdir(out) == []
+
+
+def test_the_own_copy_is_no_candidate(world, daemon, out):
+    """Whoever shares an old version can fetch the new one."""
+    daemon.properties["Address"] = "192.0.2.9:2"
+    daemon.share("a.txt", (11, 1, A), (12, 2, B))
+    Download(world, daemon, out, "a.txt")
+    assert daemon.wait_transfer().options == {"root": A}
+
+
+# ---------------------------------------------------------------------------------------- what is kept
+
+
+def half(world, daemon, out, name="debian.iso", root=A):
+    """A download of which six bytes have come."""
+    process = Download(world, daemon, out, name)
+    transfer = daemon.wait_transfer(len(daemon.transfers) + 1)
+    known(transfer, root, Transferred=0)
+    transfer.write(HELLO[:6])
+    transfer.set(Transferred=6)
+    part = out / f"{name}.part"
+    wait_for(lambda: part.exists() and part.stat().st_size == 6, "half of it")
+    # What was said last is known to it once it shows it.
+    process.expect("54%   6/11 B")
+    return process, transfer
+
+
+def test_ctrl_c_keeps_what_has_come(world, iso, out):
+    process, transfer = half(world, iso, out)
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert transfer.calls == ["Cancel"]
+    assert "What has come is kept in debian.iso.part: the same command goes on." in process.log
+    assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
+    # The same command goes on.
+    process = Download(world, iso, out, "debian.iso")
+    transfer = iso.wait_transfer(2)
+    assert os.pread(transfer.fd, 100, 0) == HELLO[:6]
+    transfer.set(State="checking", Size=11, Root=A, Verified=True)
+    transfer.set(Transferred=6)
+    transfer.set(State="active")
+    finish(transfer)
+    assert process.wait() == 0
+    assert re.search(r"^Saved debian.iso, 11 B \(6 B of it were there\) in .*, every piece verified\.$", process.log,
+                     re.M)
+    assert os.listdir(out) == ["debian.iso"] and (out / "debian.iso").read_bytes() == HELLO
+
+
+def test_a_lost_daemon_leaves_what_has_come(world, iso, out):
+    process, _ = half(world, iso, out)
+    iso.stop()
+    assert process.wait() == 4
+    assert "p2p-peer went away" in process.log and "kept in debian.iso.part" in process.log
+    assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
+
+
+def test_a_failed_source_leaves_what_has_come(world, iso, out):
+    process, transfer = half(world, iso, out)
+    transfer.set(State="failed", Error=ERROR + "NoSource", ErrorMessage="192.0.2.9:5556 closed the connection")
+    assert process.wait() == 1
+    assert "cannot download debian.iso: 192.0.2.9:5556 closed the connection.\n" in process.log
+    assert "kept in debian.iso.part" in process.log
+    assert os.listdir(out) == ["debian.iso.part"]
+
+
+def test_a_full_disk_leaves_what_has_come(world, iso, out):
+    """It pauses by itself; nobody here can resume it, so the command ends, and the transfer with it."""
+    process, transfer = half(world, iso, out)
+    transfer.set(State="paused", Error=ERROR + "NoSpace", ErrorMessage="no space is left for debian.iso")
+    assert process.wait() == 1
+    assert "p2pctl: no space is left for debian.iso.\n" in process.log
+    assert "kept in debian.iso.part" in process.log
+    assert transfer.calls == ["Cancel"]
+    assert os.listdir(out) == ["debian.iso.part"]
+
+
+def test_a_cancelled_download_leaves_nothing(world, iso, out):
+    """p2pctl cancel says that nobody wants it; there is pause for the others."""
+    process, transfer = half(world, iso, out)
+    transfer.set(State="cancelled")
+    assert process.wait() == 1
+    assert os.listdir(out) == []
+
+
+def test_without_a_root_nothing_is_kept(world, daemon, out):
+    daemon.share("f.bin", (11, 1, None))
+    process, _ = half(world, daemon, out, "f.bin", "")
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert "kept" not in process.log
+    assert os.listdir(out) == []
+
+
+def test_done_before_the_interrupt_is_done(world, iso, out):
+    process, transfer = half(world, iso, out)
+    transfer.write(HELLO)
+    transfer.properties.update(State="done", Size=11, Transferred=11)
+    transfer.ends_as = "done"
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert os.listdir(out) == ["debian.iso"]
+
+
+def test_nothing_is_kept_of_nothing(world, iso, out):
+    process = Download(world, iso, out, "debian.iso")
+    known(iso.wait_transfer())
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert "kept" not in process.log
+    assert os.listdir(out) == []
+
+
+def test_a_pause_is_shown_and_waited_for(world, iso, out):
+    process, transfer = half(world, iso, out)
+    transfer.set(State="paused")
+    process.expect("54%   6/11 B  paused")
+    transfer.set(State="active")
+    finish(transfer)
+    assert process.wait() == 0
+
+
+def test_what_is_not_verified_says_so(world, daemon, out):
+    daemon.share("f.bin", (11, 1, None))
+    process = Download(world, daemon, out, "f.bin")
+    transfer = daemon.wait_transfer()
+    known(transfer, "")
+    finish(transfer)
+    assert process.wait() == 0
+    assert ", not verified: its source does not say what the file is.\n" in process.log
+
+
+def test_an_older_daemon(world, bus, out):
+    daemon = world.server(FakePeer(bus, lacks=("Root", "Verified", "QueuePlace")))
+    daemon.share("f.bin", (11, 1, None))
+    process = Download(world, daemon, out, "f.bin")
+    transfer = daemon.wait_transfer()
+    transfer.set(State="active", Size=11)
+    finish(transfer)
+    assert process.wait() == 0 and "not verified" in process.log
+    assert "f.bin" in check(ctl(bus, "transfers"), 0).stdout
+
+
+# -------------------------------------------------------------------------------------------- progress
+
+
+def test_progress_on_a_terminal(world, daemon, out):
+    """A line for each download, redrawn; its state in words while nothing moves."""
+    daemon.share("a.iso", (1000, 1, A)).share("b.iso", (1000, 2, B))
+    terminal = Download(world, daemon, out, "a.iso", "b.iso")
+    a, b = daemon.wait_transfer(1), daemon.wait_transfer(2)
+    a.set(State="checking", Size=1000, Transferred=500, Root=A, Verified=True)
+    b.set(State="waiting", QueuePlace=3, Size=1000, Root=B, Verified=True)
+    terminal.expect("waiting, place 3 in the queue")
+    assert re.search(r"a\.iso .* 50% .* checking", terminal.log)
+    b.set(State="active", QueuePlace=0, Transferred=250, Sources=["192.0.2.9:1", "192.0.2.9:2"])
+    terminal.expect("2 sources")
+    a.set(State="paused")
+    terminal.expect("paused")
+    a.write(content(1000))
+    a.set(State="done", Transferred=1000)
+    terminal.expect("Saved a.iso")
+    b.write(content(1000))
+    b.set(State="done", Transferred=1000)
+    assert terminal.wait() == 0
+    assert sorted(os.listdir(out)) == ["a.iso", "b.iso"]
+    # The last that is seen are the two lines: the progress has been taken off.
+    assert terminal.output.endswith("verified.\r\n")
+
+
+def test_more_downloads_than_rows(world, daemon, out):
+    names = [f"{i}.iso" for i in range(9)]
+    for i, name in enumerate(names):
+        daemon.share(name, (11, i + 1, A))
+    env = clean_env(**daemon.bus.env)
+    terminal = world.server(Terminal(ctl_argv("download", *names), env, out, rows=6))
+    for i in range(9):
+        known(daemon.wait_transfer(i + 1))
+    terminal.expect("and 5 more")
+    for transfer in daemon.transfers:
+        finish(transfer)
+    assert terminal.wait() == 0
+    assert sorted(os.listdir(out)) == names
+
+
+# -------------------------------------------------------------------------------------------- several
+
+
+def test_several_at_once(world, daemon, out):
+    """The first that fails gives the exit status; the others go on."""
+    daemon.share("a.txt", (11, 1, A)).share("c.txt", (11, 3, C))
+    process = Process(ctl_argv("download", "--json", "a.txt", "b.txt", "c.txt"), world.tmp / "ctl.log",
+                      clean_env(**daemon.bus.env), cwd=out)
+    a, c = daemon.wait_transfer(1), daemon.wait_transfer(2)
+    known(a)
+    known(c, C)
+    a.set(State="failed", Error=ERROR + "NoSource", ErrorMessage="nobody has sent a.txt")
+    finish(c)
+    assert process.wait() == 1
+    assert 'shares "b.txt"' in process.log
+    assert sorted(os.listdir(out)) == ["c.txt"]
+    text = process.log[process.log.index("{"):]
+    result = document(type("Result", (), {"stdout": text}))
+    assert [(d["name"], d["status"], d["saved"]) for d in result["downloads"]] == [
+        ("a.txt", 1, None), ("b.txt", 3, None), ("c.txt", 0, "c.txt")]
+    assert result["downloads"][1]["transfer"] is None
+    assert result["downloads"][2]["transfer"]["root"] == C and result["downloads"][2]["transfer"]["verified"] is True
+    assert "saved" not in result
+
+
+def test_many_at_once(world, daemon, out):
+    """More than are begun at once: the others follow."""
+    names = [f"{i:03}.txt" for i in range(100)]
+    for i, name in enumerate(names):
+        daemon.share(name, (11, i + 1, A))
+    process = Download(world, daemon, out, *names)
+    for i in range(100):
+        transfer = daemon.wait_transfer(i + 1)
+        known(transfer)
+        finish(transfer)
+        transfer.close()
+    assert process.wait() == 0
+    assert sorted(os.listdir(out)) == names
+
+
+def test_several_into_a_directory(world, daemon, out):
+    daemon.share("a.txt", (11, 1, A)).share("b.txt", (11, 2, B))
+    result = check(ctl(daemon.bus, "download", "a.txt", "b.txt", "-o", out / "file"), 2)
+    assert "directory" in result.stderr
+    process = Download(world, daemon, "/", "a.txt", "b.txt", "-o", out)
+    for i in (1, 2):
+        transfer = daemon.wait_transfer(i)
+        known(transfer)
+        finish(transfer)
+    assert process.wait() == 0
+    assert sorted(os.listdir(out)) == ["a.txt", "b.txt"]
+
+
+def test_ctrl_c_ends_all(world, daemon, out):
+    daemon.share("a.txt", (11, 1, A)).share("b.txt", (11, 2, B))
+    process = Download(world, daemon, out, "a.txt", "b.txt")
+    for i in (1, 2):
+        transfer = daemon.wait_transfer(i)
+        known(transfer, Transferred=6)
+    for name in "ab":
+        process.expect_match(rf"{name}\.txt .* 54%")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert [transfer.calls for transfer in daemon.transfers] == [["Cancel"], ["Cancel"]]
+    assert "kept in a.txt.part, b.txt.part:" in process.log
+
+
+# -------------------------------------------------------------------------------------------- no-wait
+
+
+def test_nobody_waits(iso, out):
+    result = check(ctl(iso.bus, "download", "--no-wait", "debian.iso", cwd=out), 0)
+    assert result.stdout == "Transfer 1: /srv/downloads/debian.iso\n"
+    assert iso.transfers[0].fd is None and iso.transfers[0].options == {"root": A}
+    result = document(ctl(iso.bus, "download", "--no-wait", "--json", "debian.iso", cwd=out))
+    (download,) = result["downloads"]
+    assert (download["saved"], download["transfer"]["path"]) == (None, "/srv/downloads/debian.iso")
+    assert os.listdir(out) == []
+
+
+@pytest.mark.parametrize("option", ["--force", "-oother"])
+def test_who_does_not_wait_has_no_target(iso, option):
+    assert "--no-wait" in check(ctl(iso.bus, "download", "--no-wait", option, "debian.iso"), 2).stderr
+    assert iso.transfers == []
+
+
+# -------------------------------------------------------------------------------- pause, resume, states
+
+
+def test_pause_and_resume(iso, out):
+    check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    check(ctl(iso.bus, "pause", "1"), 0)
+    check(ctl(iso.bus, "resume", "1"), 0)
+    assert iso.transfers[0].calls == ["Pause", "Resume"]
+    for verb in ("pause", "resume"):
+        assert "no transfer 7" in check(ctl(iso.bus, verb, "7", "1"), 3).stderr
+        check(ctl(iso.bus, verb, "x"), 2)
+        assert "needs the ID" in check(ctl(iso.bus, verb), 2).stderr
+    assert iso.transfers[0].calls == ["Pause", "Resume", "Pause", "Resume"]
+
+
+def test_states_of_transfers(iso):
+    for _ in range(3):
+        check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    checking, waiting, paused = iso.transfers
+    checking.set(State="checking", Size=100, Transferred=34, Root=A, Verified=True)
+    waiting.set(State="waiting", QueuePlace=3, Sources=["192.0.2.9:5556"])
+    paused.set(State="paused", Error=ERROR + "NoSpace", ErrorMessage="no space is left")
+    rows = [line.split(maxsplit=7) for line in ctl(iso.bus, "transfers", "--no-legend").stdout.splitlines()]
+    assert rows[0][3:5] == ["checking", "34%"]
+    assert rows[1][3] == "waiting" and rows[1][7] == "place 3 in the queue, 192.0.2.9:5556"
+    assert rows[2][3] == "paused" and rows[2][7] == "no space is left"
+    data = document(ctl(iso.bus, "transfers", "--json"))["transfers"]
+    assert [t["queue_place"] for t in data] == [0, 3, 0]
+    assert [t["root"] for t in data] == [A, None, None] and [t["verified"] for t in data] == [True, False, False]
+    assert "3 down (34%), 1 of them paused" in ctl(iso.bus, "status").stdout
+    assert document(ctl(iso.bus, "status", "--json"))["peer"]["transfers"]["paused"] == 1
+
+
+def test_shares_that_are_being_hashed(daemon):
+    daemon.properties["Shares"] = [("/a", 1, "published", ""), ("/b", 2, "hashing", "34%"),
+                                   ("/c", 3, "hashing", "waiting"), ("/d", 4, "limit", "FT keeps 5 files")]
+    lines = check(ctl(daemon.bus, "shares"), 0).stdout.splitlines()
+    assert [line.split(maxsplit=3)[3] for line in lines[1:5]] == [
+        "published", "hashing, 34%", "hashing, waiting", "not published: FT keeps 5 files"]
+    assert lines[5] == "1 published, 2 being hashed, 1 not"
+    assert "shares: 1 published, 2 being hashed, 1 not (p2pctl shares says why)" in ctl(daemon.bus, "status").stdout
+    shares = document(ctl(daemon.bus, "status", "--json"))["peer"]["shares"]
+    assert shares == {"published": 1, "not_published": 3, "hashing": 2}
+
+
+def test_monitor_of_new_states(world, iso):
+    process = Process(ctl_argv("monitor"), world.tmp / "monitor.log", clean_env(**iso.bus.env))
+    world.server(type("Stop", (), {"stop": lambda _: process.kill()})())
+    process.wait_log("joined")
+    check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    iso.transfers[0].set(State="checking", Size=11)
+    process.wait_log("download 1, debian.iso: checking, 11 B")
+    iso.transfers[0].set(State="paused", Error=ERROR + "NoSpace", ErrorMessage="no space is left")
+    process.wait_log("debian.iso: paused, 11 B, no space is left")
+
+
+# --------------------------------------------------------------------------------------------- verify
+
+
+@pytest.fixture
+def mine(out):
+    """A file, and its root."""
+    (out / "a.txt").write_bytes(HELLO)
+    return out / "a.txt", ctl(None, "hash", out / "a.txt").stdout.split()[0]
+
+
+def test_verify_by_root(mine):
+    path, root = mine
+    assert check(ctl(None, "verify", path, f"--root={root}"), 0).stdout == f"{path}: verified, its root is {root}\n"
+    check(ctl(None, "verify", path, f"--root={root[:8].upper()}"), 0)
+    result = check(ctl(None, "verify", path, f"--root={A}"), 1)
+    assert "differs" in result.stderr and root in result.stderr
+    assert "prove nothing" in check(ctl(None, "verify", path, f"--root={root[:7]}"), 2).stderr
+    assert "/missing" in check(ctl(None, "verify", "/missing", path, f"--root={root}"), 1).stderr
+    check(ctl(None, "search", "x", f"--root={root}"), 2)
+
+
+def test_verify_by_what_peers_share(daemon, mine):
+    path, root = mine
+    daemon.share("a.txt", (11, 1, root), (11, 2, root), (9, 3, None))
+    assert check(ctl(daemon.bus, "verify", path), 0).stdout == f"{path}: verified, as 2 peers share it\n"
+    daemon.share("a.txt", (11, 1, root), (11, 2, A))
+    assert check(ctl(daemon.bus, "verify", path), 0).stdout == f"{path}: verified, as 1 of 2 peers share it\n"
+    for records in ([(11, 1, A)], [(12, 1, A)]):
+        daemon.share("a.txt", *records)
+        result = check(ctl(daemon.bus, "verify", path), 1)
+        assert 'differs from what is shared as "a.txt"' in result.stderr and "p2pctl search a.txt" in result.stderr
+    result = document(ctl(daemon.bus, "verify", path, "--json"))
+    assert result["files"] == [{"path": str(path), "size": None, "root": None, "result": "differs", "peers_same": 0,
+                                "peers": 1}]
+
+
+def test_verify_has_nothing_to_compare_with(daemon, mine):
+    path, root = mine
+    assert 'shares "a.txt"' in check(ctl(daemon.bus, "verify", path), 3).stderr
+    daemon.share("a.txt", (11, 1, None))
+    assert "does not say what it is" in check(ctl(daemon.bus, "verify", path), 3).stderr
+    # Only under another name, and only by this peer itself.
+    daemon.found["a.txt"] = [("a.txt", "gz", 11, "2026-09-06", "192.0.2.9", 1, root)]
+    check(ctl(daemon.bus, "verify", path), 3)
+    daemon.properties["Address"] = "192.0.2.9:1"
+    daemon.share("a.txt", (11, 1, root))
+    assert "only this peer" in check(ctl(daemon.bus, "verify", path), 3).stderr
+
+
+def test_verify_without_a_daemon(mine):
+    path, _ = mine
+    check(ctl(None, "verify", path), 4)
