@@ -59,14 +59,16 @@ static int try_open(const char *path, int version, const char *schema, sqlite3 *
     if (found != 0 && found != version)
         return -EBADMSG;
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version);
+    // Writing the version each time would wait for whoever else writes.
     if (database_exec(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL") < 0 ||
-        database_exec(database, schema) < 0 || database_exec(database, pragma) < 0)
+        database_exec(database, schema) < 0 ||
+        (found != version && database_exec(database, pragma) < 0))
         return -EIO;
     *ret = TAKE_PTR(database);
     return 0;
 }
 
-static void set_aside(const char *path) {
+void database_set_aside(const char *path) {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
 
     for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
@@ -87,7 +89,7 @@ int database_open(const char *path, int version, const char *schema, sqlite3 **r
     if (r == -EBADMSG && path) {
         log_warning("%s is damaged or of another version: it becomes %s.bad, and a new one is made",
                     path, path);
-        set_aside(path);
+        database_set_aside(path);
         r = try_open(path, version, schema, ret);
     }
     if (r < 0)

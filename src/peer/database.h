@@ -14,6 +14,10 @@ int database_open(const char *path, int version, const char *schema, sqlite3 **r
 sqlite3 *database_close(sqlite3 *database);
 DEFINE_CLEANUP_FUNC(sqlite3, database_close)
 
+// Renames the file to FILE.bad, for one whose damage shows later. No connection may be open to it any more that
+// still is to be used.
+void database_set_aside(const char *path);
+
 // Runs statements that return nothing. 0; -EIO, logged.
 int database_exec(sqlite3 *database, const char *sql);
 

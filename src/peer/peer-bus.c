@@ -9,6 +9,7 @@
 #include "bus/bus-util.h"
 #include "bus/names.h"
 #include "peer/download.h"
+#include "peer/peer-shares.h"
 #include "peer/transfer-bus.h"
 #include "proto/name.h"
 #include "util/text.h"
@@ -256,6 +257,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         {"FileTracker", peer->config.ft ?: ""},
         {"Address", address_text},
         {"DownloadDirectory", peer->config.download_dir},
+        {"WatchProblem", share_watch_problem(peer->share_watch)},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(strings); i++)
@@ -264,40 +266,68 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
 }
 
-// What has become of a share that can be published: its state, and why it is not.
-static const char *offered_state(const Peer *peer, const Share *share, char *text, size_t size) {
+// How a share looks on D-Bus.
+typedef struct ShareView {
+    const char *state;
+    char explanation[128]; // why it is not published, in words
+} ShareView;
+
+// What has become of a share that can be published.
+static void explain_offered(const Peer *peer, const Share *share, ShareView *view) {
     const Record record = share_record(share);
     size_t limit;
 
-    text[0] = '\0';
     if (ft_client_has_published(peer->ft, &record))
-        return "published";
+        return;
+    view->state = "pending";
     if (ft_client_state(peer->ft) != FT_JOINED)
-        snprintf(text, size, "this peer is not joined");
+        snprintf(view->explanation, sizeof(view->explanation), "this peer is not joined");
     else if (ft_client_is_full(peer->ft, &limit)) {
-        snprintf(text, size, "FT keeps %zu files of a peer", limit);
-        return "limit";
+        view->state = "limit";
+        snprintf(view->explanation, sizeof(view->explanation), "FT keeps %zu files of a peer",
+                 limit);
     } else
-        snprintf(text, size, "FT has not confirmed it yet");
-    return "pending";
+        snprintf(view->explanation, sizeof(view->explanation), "FT has not confirmed it yet");
 }
 
-// Why a share cannot be published, in words.
-static void explain(const Share *share, char *text, size_t size) {
+static void explain_error(int error, ShareView *view) {
+    snprintf(view->explanation, sizeof(view->explanation), "%s",
+             error == EACCES   ? "the user of p2p-peer may not read it"
+             : error == EINVAL ? "neither a file nor a directory"
+                               : strerror(error));
+}
+
+static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
+    int percent = hasher_percent(peer->hasher, share);
+
+    if (percent < 0)
+        snprintf(view->explanation, sizeof(view->explanation), "waiting");
+    else
+        snprintf(view->explanation, sizeof(view->explanation), "%d%%", percent);
+}
+
+static ShareView view_share(const Peer *peer, const Share *share) {
+    ShareView view = {.state = share_state_name(share_state(share))};
+
     switch (share_state(share)) {
-    case SHARE_UNREADABLE:
-    case SHARE_VANISHED:
-        snprintf(text, size, "%s",
-                 share_error(share) == EACCES   ? "the user of p2p-peer may not read it"
-                 : share_error(share) == EINVAL ? "neither a file nor a directory"
-                                                : strerror(share_error(share)));
+    case SHARE_OFFERED:
+        explain_offered(peer, share, &view);
+        break;
+    case SHARE_HASHING:
+        explain_hashing(peer, share, &view);
         break;
     case SHARE_DUPLICATE:
-        snprintf(text, size, "another shared file has the same name and size");
+        snprintf(view.explanation, sizeof(view.explanation),
+                 "another shared file has the same name and size");
+        break;
+    case SHARE_UNNAMEABLE:
+        snprintf(view.explanation, sizeof(view.explanation),
+                 "the name has control characters or is not UTF-8");
         break;
     default:
-        snprintf(text, size, "the name has control characters or is not UTF-8");
+        explain_error(share_error(share), &view);
     }
+    return view;
 }
 
 enum {
@@ -306,19 +336,15 @@ enum {
 };
 
 static int append_share(sd_bus_message *reply, const Peer *peer, const Share *share) {
-    const char *state = share_state_name(share_state(share));
-    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
-    _cleanup_free_ char *path = text_valid(share_path(share));
-    char explanation[128];
+    _cleanup_free_ char *path = share_make_path(share), *text = NULL;
+    ShareView view = view_share(peer, share);
 
-    if (!path)
+    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
+    text = path ? text_valid(path) : NULL;
+    if (!text)
         return -ENOMEM;
-    if (share_state(share) == SHARE_OFFERED)
-        state = offered_state(peer, share, explanation, sizeof(explanation));
-    else
-        explain(share, explanation, sizeof(explanation));
-    return sd_bus_message_append(reply, "(stss)", path, share_record(share).size, state,
-                                 explanation);
+    return sd_bus_message_append(reply, "(stss)", text, share_record(share).size, view.state,
+                                 view.explanation);
 }
 
 static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
@@ -333,7 +359,7 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
     for (size_t i = 0; i < count && r >= 0; i++) {
         const Share *share = share_table_at(peer->shares, i);
 
-        bytes += strlen(share_path(share)) + 64; // and the rest of the entry
+        bytes += share_path_len(share) + 64; // and the rest of the entry
         if (bytes > SHARES_BYTES_MAX) {
             snprintf(rest, sizeof(rest), "%zu more files are shared; this list is full", count - i);
             r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
@@ -362,6 +388,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("FileTracker", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
     SD_BUS_VTABLE_END,
 };
@@ -388,11 +415,13 @@ void peer_bus_state_changed(Peer *peer) {
                                               "DownloadDirectory", "Shares", NULL);
 }
 
-void peer_bus_shares_changed(Peer *peer, int r) {
-    if (!peer->bus)
-        return;
-    (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
-                                          NULL);
+void peer_bus_shares_changed(Peer *peer) {
+    if (peer->bus)
+        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE,
+                                              "Shares", "WatchProblem", NULL);
+}
+
+void peer_bus_rescanned(Peer *peer, int r) {
     while (peer->rescan_count > 0) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = peer->rescans[--peer->rescan_count];
 

@@ -11,5 +11,6 @@ void peer_bus_done(Peer *peer);
 
 // State, Reason, Since, Address, FileTracker or DownloadDirectory may be new.
 void peer_bus_state_changed(Peer *peer);
+void peer_bus_shares_changed(Peer *peer);
 // A scan has ended: answers those who asked for it. r < 0: it failed.
-void peer_bus_shares_changed(Peer *peer, int r);
+void peer_bus_rescanned(Peer *peer, int r);

@@ -10,6 +10,7 @@
 enum {
     MAX_UPLOADS = 10000,
     MAX_UPLOADS_DEFAULT = 32,
+    HASH_THREADS_MAX = 64,
 };
 
 static int parse_dialect(const ConfigKey *key _unused_, const char *value, void *field) {
@@ -70,6 +71,9 @@ static const ConfigKey keys[] = {
     {"peer", "download-rate", config_parse_rate, offsetof(PeerConfig, download_rate), 0, 0, RATE},
     {"peer", "rate-exempt", config_parse_prefixes, offsetof(PeerConfig, rate_exempt), 0, 0,
      "a network such as 192.168.0.0/16 or fd00::/8"},
+    {"peer", "hash-threads", config_parse_number, offsetof(PeerConfig, hash_threads), 0,
+     HASH_THREADS_MAX, "a number from 1 to 64, or 0 for all cores"},
+    {"peer", "hash-rate", config_parse_rate, offsetof(PeerConfig, hash_rate), 0, 0, RATE},
     {"share", "path", parse_share, offsetof(PeerConfig, paths), 0, 0, "an absolute path"},
     {"share", "exclude", config_parse_list, offsetof(PeerConfig, excludes), 0, 0, "a pattern"},
 };
@@ -111,6 +115,7 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
     PeerConfig config = {
         .listen = {.address.family = AF_INET6, .port = PEER_PORT_DEFAULT}, // [::]
         .max_uploads = MAX_UPLOADS_DEFAULT,
+        .hash_threads = 1,
     };
     int r;
 

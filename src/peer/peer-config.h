@@ -27,8 +27,10 @@ typedef struct PeerConfig {
     uint64_t max_uploads;
     uint64_t upload_rate, download_rate; // bytes per second; 0: no limit
     PrefixList rate_exempt;
-    StringList paths;    // files and directories, absolute
-    StringList excludes; // globs
+    uint64_t hash_threads; // on one file; 0: all cores
+    uint64_t hash_rate;    // bytes per second; 0: no limit
+    StringList paths;      // files and directories, absolute
+    StringList excludes;   // globs
 } PeerConfig;
 
 // Defaults, then the file. `user`: defaults for a user's own daemon. Logs what is wrong. 0, -EINVAL, or

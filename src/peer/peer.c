@@ -8,12 +8,12 @@
 
 #include "peer/download.h"
 #include "peer/peer-bus.h"
+#include "peer/peer-shares.h"
 #include "proto/protocol.h"
 #include "util/fs-util.h"
 #include "util/log.h"
 
-// Tells systemd what `systemctl status` shows.
-static void update_status(Peer *peer) {
+void peer_update_status(Peer *peer) {
     FtState state = ft_client_state(peer->ft);
     size_t files = share_table_count(peer->shares);
 
@@ -27,24 +27,10 @@ static void update_status(Peer *peer) {
 static void on_ft_state(void *userdata) {
     Peer *peer = userdata;
 
-    update_status(peer);
+    peer_update_status(peer);
     if (ft_client_state(peer->ft) == FT_JOINED)
         download_retry_all(peer);
     peer_bus_state_changed(peer);
-}
-
-static bool next_offered(void *userdata, size_t *position, Record *ret) {
-    const Peer *peer = userdata;
-
-    while (*position < share_table_count(peer->shares)) {
-        const Share *share = share_table_at(peer->shares, (*position)++);
-
-        if (share_state(share) == SHARE_OFFERED) {
-            *ret = share_record(share);
-            return true;
-        }
-    }
-    return false;
 }
 
 static void on_connection(int fd, const Endpoint *remote, void *userdata) {
@@ -118,10 +104,12 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = ft_client_new(event, peer->poller,
                       &(FtClientHooks){
                           .on_state = on_ft_state,
-                          .next_offered = next_offered,
+                          .next_offered = peer_shares_next_offered,
                           .userdata = peer,
                       },
                       &peer->ft);
+    if (r >= 0)
+        r = peer_shares_init(peer);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(peer);
@@ -132,7 +120,7 @@ Peer *peer_free(Peer *peer) {
     if (!peer)
         return NULL;
     ft_client_free(peer->ft);
-    work_free(peer->scan);
+    peer_shares_done(peer);
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
     upload_server_done(&peer->uploads);
@@ -149,7 +137,6 @@ Peer *peer_free(Peer *peer) {
     transfer_store_close(peer->store);
     peer_bus_done(peer);
     sd_bus_flush_close_unref(peer->bus);
-    share_table_free(peer->shares);
     poller_free(peer->poller);
     peer_config_done(&peer->config);
     sd_event_unref(peer->event);
@@ -178,96 +165,6 @@ int peer_listen(Peer *peer) {
     return 0;
 }
 
-// What a scan takes along into its thread, and what it brings back.
-typedef struct Scan {
-    StringList paths, excludes;
-    ShareTable *table;
-    int result;
-} Scan;
-
-static void scan_free(void *job) {
-    Scan *scan = job;
-
-    string_list_clear(&scan->paths);
-    string_list_clear(&scan->excludes);
-    share_table_free(scan->table);
-    free(scan);
-}
-
-static void scan_run(void *job) {
-    Scan *scan = job;
-
-    scan->result = share_table_scan(&scan->paths, &scan->excludes, SIZE_MAX, &scan->table);
-}
-
-static void log_shares(const Peer *peer) {
-    size_t counts[_SHARE_STATE_COUNT] = {}, impossible;
-
-    for (size_t i = 0; i < share_table_count(peer->shares); i++) {
-        const Share *share = share_table_at(peer->shares, i);
-
-        counts[share_state(share)]++;
-        if (share_state(share) == SHARE_UNREADABLE || share_state(share) == SHARE_VANISHED)
-            log_debug("Not shared: %s: %s", share_path(share), strerror(share_error(share)));
-    }
-    impossible = share_table_count(peer->shares) - counts[SHARE_OFFERED];
-    log_info("Shares: %zu to publish, %zu not possible%s", counts[SHARE_OFFERED], impossible,
-             impossible > 0 ? " (p2pctl shares says why)" : "");
-}
-
-static void scan_done(void *job, void *userdata) {
-    Peer *peer = userdata;
-    Scan *scan = job;
-
-    peer->scan = work_free(peer->scan);
-    if (scan->result < 0)
-        log_error("Cannot read the shares: %s", strerror(-scan->result));
-    else {
-        share_table_free(peer->shares);
-        peer->shares = TAKE_PTR(scan->table);
-        log_shares(peer);
-        ft_client_publish(peer->ft);
-        if (ft_client_state(peer->ft) == FT_IDLE)
-            log_notice("Not joined: %s", ft_client_reason(peer->ft));
-    }
-    if (peer->scan_again) {
-        peer->scan_again = false;
-        if (peer_rescan(peer) >= 0)
-            return;
-    }
-    update_status(peer);
-    peer_bus_shares_changed(peer, scan->result);
-}
-
-static int copy_list(const StringList *from, StringList *to) {
-    for (size_t i = 0; i < from->count; i++) {
-        int r = config_parse_list(NULL, from->items[i], to);
-
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-int peer_rescan(Peer *peer) {
-    static const WorkOps ops = {.run = scan_run, .done = scan_done, .free = scan_free};
-    Scan *scan;
-
-    if (peer->scan) {
-        peer->scan_again = true;
-        return 0;
-    }
-    scan = calloc(1, sizeof(*scan));
-    if (!scan)
-        return -ENOMEM;
-    if (copy_list(&peer->config.paths, &scan->paths) < 0 ||
-        copy_list(&peer->config.excludes, &scan->excludes) < 0) {
-        scan_free(scan);
-        return -ENOMEM;
-    }
-    return work_start(peer->event, &ops, scan, peer, &peer->scan);
-}
-
 static int configure_ft(Peer *peer) {
     return ft_client_configure(peer->ft, peer->config.ft_host, peer->config.ft_port,
                                peer->config.dialect);
@@ -294,9 +191,10 @@ void peer_reconfigure(Peer *peer, PeerConfig *config) {
     peer->config = *config;
     *config = (PeerConfig){};
     upload_server_set_max(&peer->uploads, peer->config.max_uploads);
+    hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
     r = configure_ft(peer);
     if (r >= 0)
-        r = peer_rescan(peer);
+        r = peer_rescan_anew(peer);
     if (r < 0)
         log_error("Cannot use the new configuration: %s", strerror(-r));
     else

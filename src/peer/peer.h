@@ -11,8 +11,11 @@
 #include "net/loop-thread.h"
 #include "net/poller.h"
 #include "peer/ft-client.h"
+#include "peer/hasher.h"
 #include "peer/mover.h"
 #include "peer/peer-config.h"
+#include "peer/root-cache.h"
+#include "peer/share-watch.h"
 #include "peer/share.h"
 #include "peer/swarm.h"
 #include "peer/transfer-store.h"
@@ -30,8 +33,13 @@ typedef struct Peer {
     Poller *poller;
     PeerConfig config;
     ShareTable *shares; // NULL until the first scan is done
-    Work *scan;         // under way
-    bool scan_again;    // the configuration has changed meanwhile
+    RootCache *roots;
+    Hasher *hasher;
+    ShareWatch *share_watch;
+    Work *scan;            // under way
+    struct Scan *scan_job; // its own
+    bool scan_again;       // the configuration has changed meanwhile
+    sd_event_source *publish_timer;
     FtClient *ft;
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
@@ -58,4 +66,5 @@ int peer_listen(Peer *peer);
 int peer_start(Peer *peer);
 // Takes the new configuration over. What cannot change while running is said in the log.
 void peer_reconfigure(Peer *peer, PeerConfig *config);
-int peer_rescan(Peer *peer);
+// Tells systemd what `systemctl status` shows.
+void peer_update_status(Peer *peer);

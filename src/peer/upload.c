@@ -134,6 +134,7 @@ static bool queue_is_full(const UploadServer *server, const IpAddress *address) 
 // The request was for something that is shared: from here on it is a transfer.
 static int enter_transfer(Upload *upload, const Share *share, int file_fd) {
     const Record record = share_record(share);
+    _cleanup_free_ char *path = NULL;
     Transfer *transfer = &upload->transfer;
     UploadServer *server = upload->server;
     int r;
@@ -146,7 +147,8 @@ static int enter_transfer(Upload *upload, const Share *share, int file_fd) {
     transfer->state = TRANSFER_WAITING;
     transfer->size = record.size;
     transfer->remote = upload->stream.remote;
-    transfer->path = text_valid(share_path(share));
+    path = share_make_path(share);
+    transfer->path = path ? text_valid(path) : NULL;
     if (!transfer->path)
         return -ENOMEM;
     snprintf(transfer->text.name, sizeof(transfer->text.name), "%s", record.name);

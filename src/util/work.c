@@ -2,6 +2,7 @@
 
 #include "util/work.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -93,4 +94,15 @@ Work *work_free(Work *work) {
     work->source = sd_event_source_disable_unref(work->source);
     work_unref(work);
     return NULL;
+}
+
+Work *work_join(Work *work) {
+    struct pollfd pollfd = {.events = POLLIN};
+
+    if (!work)
+        return NULL;
+    pollfd.fd = work->event_fd;
+    while (!atomic_load(&work->finished))
+        (void) poll(&pollfd, 1, -1);
+    return work_free(work);
 }

@@ -23,3 +23,5 @@ int work_start(sd_event *event, const WorkOps *ops, void *job, void *userdata, W
 // `done`.
 Work *work_free(Work *work);
 DEFINE_CLEANUP_FUNC(Work, work_free)
+// The same, but waits for the call to return: for what uses more than its job. NULL is fine.
+Work *work_join(Work *work);

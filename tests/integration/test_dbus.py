@@ -187,6 +187,7 @@ def test_properties_of_the_peer(ft, peer):
         "FileTracker": ft.address,
         "Address": peer.address,
         "DownloadDirectory": str(peer.downloads),
+        "WatchProblem": "",
         "Shares": [[peer.sections["share"]["path"][0], 7, "published", ""]],
     }
     peer.call("Leave")

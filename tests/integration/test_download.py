@@ -360,7 +360,7 @@ def test_a_file_that_shrinks_under_the_transfer(world, pair):
     """B has promised more than there is now: it closes, and A has nothing in half."""
     data = content(60_000_000)
     path = world.file("big.bin", data)
-    owner, peer = pair(path)
+    owner, peer = pair(path, world.file("other.txt"))
     with Wire(owner.port) as wire:
         wire.request("big", "bin", len(data))
         wire.expect(b"FILE: ")

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "peer/share.h"
+#include "peer/share-scan.h"
 
 static char dir[] = "/tmp/test-share.XXXXXX";
 
@@ -41,14 +41,14 @@ static int tear_down(void **state _unused_) {
     return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static ShareTable *scan(const char *relative, const char *exclude, size_t limit) {
+static ShareTable *scan(const char *relative, const char *exclude) {
     StringList paths = {}, excludes = {};
     ShareTable *table;
 
     assert_int_equal(config_parse_list(NULL, path(relative), &paths), 0);
     if (exclude)
         assert_int_equal(config_parse_list(NULL, exclude, &excludes), 0);
-    assert_int_equal(share_table_scan(&paths, &excludes, limit, &table), 0);
+    assert_int_equal(share_scan(&(ShareScan){.paths = &paths, .excludes = &excludes}, &table), 0);
     string_list_clear(&paths);
     string_list_clear(&excludes);
     return table;
@@ -56,9 +56,14 @@ static ShareTable *scan(const char *relative, const char *exclude, size_t limit)
 
 // The share whose path ends so, or NULL.
 static const Share *share_named(const ShareTable *table, const char *relative) {
-    for (size_t i = 0; i < share_table_count(table); i++)
-        if (strcmp(share_path(share_table_at(table, i)), path(relative)) == 0)
+    for (size_t i = 0; i < share_table_count(table); i++) {
+        _cleanup_free_ char *found = share_make_path(share_table_at(table, i));
+
+        assert_int_equal(strlen(found), share_path_len(share_table_at(table, i)));
+        assert_int_equal(share_index(share_table_at(table, i)), i);
+        if (strcmp(found, path(relative)) == 0)
             return share_table_at(table, i);
+    }
     return NULL;
 }
 
@@ -78,7 +83,7 @@ static void test_walk(void **state _unused_) {
     symlink("/etc/passwd", path("walk/link.txt"));
     symlink("/etc", path("walk/linked-dir"));
     mkfifo(path("walk/fifo"), 0644);
-    table = scan("walk", NULL, 100);
+    table = scan("walk", NULL);
 
     assert_int_equal(share_table_count(table), 3);
     share = share_table_find(table, "Report", "txt", 11);
@@ -102,10 +107,10 @@ static void test_exclude(void **state _unused_) {
     make_file("ex/a.draft", "1");
     make_file("ex/b.txt", "1");
     make_file("ex/private/c.txt", "12");
-    by_name = scan("ex", "*.draft", 100);
+    by_name = scan("ex", "*.draft");
     assert_int_equal(share_table_count(by_name), 2);
     assert_null(share_named(by_name, "ex/a.draft"));
-    by_path = scan("ex", "private/*", 100);
+    by_path = scan("ex", "private/*");
     assert_int_equal(share_table_count(by_path), 2);
     assert_null(share_named(by_path, "ex/private/c.txt"));
 }
@@ -119,15 +124,13 @@ static void test_why_not(void **state _unused_) {
     make_file("why/2/1.txt", "size");
     make_file("why/bad\nname", "");
     make_file("why/bad\xff", "");
-    make_file("why/z.txt", "over the limit");
-    table = scan("why", NULL, 1);
-    assert_int_equal(share_state(share_named(table, "why/1.txt")), SHARE_OFFERED);
+    table = scan("why", NULL);
+    assert_int_equal(share_state(share_named(table, "why/1.txt")), SHARE_HASHING);
     assert_int_equal(share_state(share_named(table, "why/2/1.txt")), SHARE_DUPLICATE);
     assert_int_equal(share_state(share_named(table, "why/bad\nname")), SHARE_UNNAMEABLE);
     assert_int_equal(share_state(share_named(table, "why/bad\xff")), SHARE_UNNAMEABLE);
-    assert_int_equal(share_state(share_named(table, "why/z.txt")), SHARE_LIMIT);
 
-    gone = scan("no/such.iso", NULL, 1);
+    gone = scan("no/such.iso", NULL);
     assert_int_equal(share_state(share_table_at(gone, 0)), SHARE_VANISHED);
     assert_int_equal(share_error(share_table_at(gone, 0)), ENOENT);
 }
@@ -142,7 +145,7 @@ static void test_open(void **state _unused_) {
     mkdir(path("open"), 0755);
     mkdir(path("open/sub"), 0755);
     make_file("open/sub/a.txt", "four");
-    table = scan("open", NULL, 100);
+    table = scan("open", NULL);
     share = share_table_find(table, "a", "txt", 4);
     assert_non_null(share);
 
@@ -172,7 +175,7 @@ static void test_single_file(void **state _unused_) {
     int fd;
 
     make_file("single.iso", "1");
-    table = scan("single.iso", NULL, 100);
+    table = scan("single.iso", NULL);
     assert_int_equal(share_table_count(table), 1);
     fd = share_open(share_table_find(table, "single", "iso", 1));
     assert_true(fd >= 0);
