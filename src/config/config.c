@@ -18,6 +18,13 @@ void string_list_clear(StringList *list) {
     *list = (StringList){};
 }
 
+bool prefix_list_contains(const PrefixList *list, const IpAddress *address) {
+    for (size_t i = 0; i < list->count; i++)
+        if (address_prefix_contains(&list->items[i], address))
+            return true;
+    return false;
+}
+
 int config_parse_number(const ConfigKey *key, const char *value, void *field) {
     return parse_u64_range(value, key->min, key->max, field);
 }

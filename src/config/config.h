@@ -38,6 +38,7 @@ typedef struct PrefixList {
     size_t count;
 } PrefixList;
 void prefix_list_clear(PrefixList *list);
+bool prefix_list_contains(const PrefixList *list, const IpAddress *address);
 
 int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
 // Bytes per second: a number, and perhaps K, M or G behind it (powers of 1024); 0 = no limit. uint64_t

@@ -234,9 +234,15 @@ static void on_swarm_changed(Swarm *swarm, void *userdata) {
     transfer_set_state(transfer, states[status->state]);
 }
 
-static size_t source_infos(const DownloadChoice *choice, SwarmSourceInfo infos[]) {
+static size_t source_infos(const Download *download, const DownloadChoice *choice,
+                           SwarmSourceInfo infos[]) {
+    const PrefixList *exempt = &download->peer->config.rate_exempt;
+
     for (size_t i = 0; i < choice->source_count; i++)
-        infos[i] = (SwarmSourceInfo){.endpoint = choice->sources[i]};
+        infos[i] = (SwarmSourceInfo){
+            .endpoint = choice->sources[i],
+            .exempt = prefix_list_contains(exempt, &choice->sources[i].address),
+        };
     return choice->source_count;
 }
 
@@ -247,7 +253,7 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
         .root = choice->root,
         .size = choice->size,
         .sources = infos,
-        .source_count = source_infos(choice, infos),
+        .source_count = source_infos(download, choice, infos),
         .on_changed = on_swarm_changed,
         .on_done = on_swarm_done,
         .userdata = download,
@@ -396,7 +402,7 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
         SwarmSourceInfo infos[RESULTS_MAX];
 
         if (r >= 0)
-            swarm_add_sources(download->swarm, infos, source_infos(&choice, infos));
+            swarm_add_sources(download->swarm, infos, source_infos(download, &choice, infos));
         start_timer(download, MORE_SOURCES_USEC);
     } else if (r == -ENOTCONN) {
         without_source(download, BUS_ERROR_NOT_JOINED, "the session with FT has ended");

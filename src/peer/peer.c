@@ -99,6 +99,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = start_threads(peer);
     if (r < 0)
         return r;
+    swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
     upload_server_init(&peer->uploads, peer->poller, peer->senders, &peer->transfers, &peer->shares,
                        peer->config.max_uploads);
     r = ft_client_new(event, peer->poller,
@@ -192,6 +193,7 @@ void peer_reconfigure(Peer *peer, PeerConfig *config) {
     *config = (PeerConfig){};
     upload_server_set_max(&peer->uploads, peer->config.max_uploads);
     hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
+    swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
     r = configure_ft(peer);
     if (r >= 0)
         r = peer_rescan_anew(peer);

@@ -49,15 +49,22 @@ static void run_done(LoopCall *call) {
     swarm_free(swarm);
 }
 
-// Blocks and checks that the verify thread has are waited for.
-static void give_over(Swarm *swarm) {
+static void run_give_over(LoopCall *call) {
+    Swarm *swarm = container_of(call, Swarm, call);
     SwarmEngine *engine = swarm->engine;
 
-    if (!swarm->finished || swarm->busy_count > 0)
-        return;
     TAILQ_REMOVE(&engine->swarms, swarm, link);
     swarm->call.run = run_done;
     loop_thread_reply(engine->thread, &swarm->call);
+}
+
+// Blocks and checks that the verify thread has are waited for. From then on the control loop may free it at
+// any moment: not before whoever called us is done with it.
+static void give_over(Swarm *swarm) {
+    if (!swarm->finished || swarm->busy_count > 0)
+        return;
+    swarm->call.run = run_give_over;
+    loop_thread_call(swarm->engine->thread, &swarm->call);
 }
 
 static void finish(Swarm *swarm, int result) {
@@ -93,6 +100,10 @@ void swarm_block_verified(Block *block) {
 
     engine_return_block(engine, block);
     swarm->busy_count--;
+    if (last && r >= 0) {
+        source->failures = 0;
+        piece_is_there(swarm, piece);
+    }
     if (swarm->finished)
         give_over(swarm);
     else if (r < 0 && r != -EBADMSG)
@@ -103,12 +114,8 @@ void swarm_block_verified(Block *block) {
         snprintf(why, sizeof(why), "sent a wrong piece (%" PRIu64 ")", piece);
         piece_map_set(&swarm->map, piece, PIECE_MISSING);
         source_drop(source, why);
-    } else if (last) {
-        source->failures = 0;
-        piece_is_there(swarm, piece);
-        if (piece_map_complete(&swarm->map))
-            finish(swarm, 0);
-    }
+    } else if (piece_map_complete(&swarm->map))
+        finish(swarm, 0);
     engine_feed(engine);
 }
 
@@ -157,6 +164,8 @@ void swarm_check_done(Check *check) {
     Swarm *swarm = check->swarm;
 
     swarm->busy_count--;
+    if (check->result >= 0)
+        piece_is_there(swarm, check->piece);
     if (swarm->finished) {
         give_over(swarm);
         return;
@@ -165,8 +174,6 @@ void swarm_check_done(Check *check) {
         finish(swarm, check->result);
         return;
     }
-    if (check->result >= 0)
-        piece_is_there(swarm, check->piece);
     check_more(swarm, check);
     if (swarm->busy_count == 0)
         begin_fetching(swarm);

@@ -630,8 +630,12 @@ class Transfer:
     def get(self, prop):
         return self.peer.bus.get(PEER, self.path, TRANSFER, prop)
 
+    def call(self, method):
+        """Cancel, Pause or Resume."""
+        return self.peer.bus.call(PEER, self.path, TRANSFER, method)
+
     def cancel(self):
-        self.peer.bus.call(PEER, self.path, TRANSFER, "Cancel")
+        self.call("Cancel")
 
     def wait(self, *states, deadline=DEADLINE):
         """Waits until it is in one of the states (default: any final one); returns all properties."""
