@@ -4,15 +4,16 @@
 _p2pctl() {
     local cur prev words cword split
     local global='--user --host= -H --json --no-legend --help -h --version'
-    local download='--output= -o --force --type= --size= --address= --port='
-    local verbs='status search download transfers cancel shares rescan leave join monitor ft hash help'
+    local download='--output= -o --force --no-wait --wait --root= --type= --size= --address= --port='
+    local verbs='status search download transfers pause resume cancel shares rescan leave join monitor ft
+        verify hash help'
     local verb='' i where=()
 
     # "=" is part of the word for us, as for getopt_long.
     _init_completion -s -n : || return
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in
-        -H | --host | -o | --output | --type | --size | --address | --port)
+        -H | --host | -o | --output | --root | --type | --size | --address | --port)
             # The value of an option is no verb.
             case ${words[i]} in -H | --host) where+=(-H "${words[i + 1]}") ;; esac
             ((i++))
@@ -32,12 +33,13 @@ _p2pctl() {
         _known_hosts_real -- "$cur"
         return
         ;;
-    --type | --size | --address | --port) return ;;
+    --root | --type | --size | --address | --port) return ;;
     esac
     $split && return
 
     if [[ $cur == -* ]]; then
         [[ $verb == download || ! $verb ]] && global+=" $download"
+        [[ $verb == verify ]] && global+=' --root='
         mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
         [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
         return
@@ -45,10 +47,12 @@ _p2pctl() {
     case $verb in
     '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "${verbs% help}" -- "$cur") ;;
-    hash) _filedir ;;
-    cancel)
+    hash | verify) _filedir ;;
+    cancel | pause | resume)
+        # The columns are ID, DIRECTION, NAME, and what follows; only downloads can be paused.
         mapfile -t COMPREPLY < <(p2pctl "${where[@]}" transfers --no-legend 2>/dev/null |
-            awk -v cur="$cur" 'index($1, cur) == 1 { print $1 }')
+            awk -v cur="$cur" -v verb="$verb" 'index($1, cur) == 1 &&
+                (verb == "cancel" || $2 == "download") { print $1 }')
         ;;
     esac
 } &&
