@@ -86,3 +86,13 @@ void download_target_done(DownloadTarget *target) {
     target->fd = close_fd(target->fd);
     target->dir_fd = close_fd(target->dir_fd);
 }
+
+bool download_target_is_usable(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    struct stat st;
+
+    if (flags < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    // O_APPEND would ignore the offsets that we write at.
+    return (flags & O_ACCMODE) == O_RDWR && !(flags & (O_APPEND | O_PATH));
+}

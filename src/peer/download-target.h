@@ -4,6 +4,7 @@
 // Where a download goes: NAME.part in a directory, renamed to NAME when it is whole; or a file that a
 // caller has opened.
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/name.h"
@@ -30,3 +31,6 @@ void download_target_discard(DownloadTarget *target);
 
 // Closes; what has not been committed stays for the next download of the file.
 void download_target_done(DownloadTarget *target);
+
+// Whether a caller's descriptor will do: a regular file, open for reading and writing.
+bool download_target_is_usable(int fd);

@@ -9,13 +9,13 @@
 
 #include "bus/names.h"
 #include "peer/download-target.h"
+#include "peer/file-sync.h"
 #include "peer/seed-fetch.h"
 #include "peer/swarm.h"
 #include "peer/transfer-store.h"
 #include "proto/name.h"
 #include "util/fs-util.h"
 #include "util/log.h"
-#include "util/work.h"
 
 enum {
     DOWNLOADS_MAX = 1024, // at once
@@ -140,55 +140,25 @@ static void without_source(Download *download, const char *error, const char *wh
     download->retries++;
 }
 
-typedef struct SyncJob {
-    int fd;
-    int result;
-} SyncJob;
-
-static void sync_run(void *data) {
-    SyncJob *job = data;
-
-    job->result = fdatasync(job->fd) < 0 ? -errno : 0;
-}
-
-static void sync_free(void *data) {
-    SyncJob *job = data;
-
-    close_fd(job->fd);
-    free(job);
-}
-
-static void sync_done(void *data, void *userdata) {
+static void on_synced(int result, void *userdata) {
     Download *download = userdata;
-    const SyncJob *job = data;
-    int r = job->result;
 
     download->sync = work_free(download->sync);
-    if (r >= 0)
-        r = download_target_commit(&download->target);
-    if (r < 0)
-        local_error(download, r);
+    if (result >= 0)
+        result = download_target_commit(&download->target);
+    if (result < 0)
+        local_error(download, result);
     else
         finish(download, TRANSFER_DONE, NULL, NULL);
 }
 
-// All pieces are there: on the disk before the file gets its name. It may take long, so not on the loop.
+// All pieces are there: on the disk before the file gets its name.
 static int start_sync(Download *download) {
-    static const WorkOps ops = {.run = sync_run, .done = sync_done, .free = sync_free};
-    SyncJob *job;
-
     stop_timer(download);
     if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
         return -errno;
-    job = calloc(1, sizeof(*job));
-    if (!job)
-        return -ENOMEM;
-    job->fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
-    if (job->fd < 0) {
-        free(job);
-        return -errno;
-    }
-    return work_start(download->peer->event, &ops, job, download, &download->sync);
+    return file_sync_start(download->peer->event, download->target.fd, on_synced, download,
+                           &download->sync);
 }
 
 static void on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
@@ -514,16 +484,6 @@ static const TransferOps transfer_ops = {
     .resume = resume_transfer,
     .moved = moved,
 };
-
-bool download_destination_ok(int fd) {
-    int flags = fcntl(fd, F_GETFL);
-    struct stat st;
-
-    if (flags < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return false;
-    // O_APPEND would ignore the offsets that we write at.
-    return (flags & O_ACCMODE) == O_RDWR && !(flags & (O_APPEND | O_PATH));
-}
 
 static size_t count_downloads(const TransferTable *table) {
     const Transfer *transfer;

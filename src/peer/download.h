@@ -9,11 +9,8 @@
 #include "peer/download-choice.h"
 #include "peer/peer.h"
 
-// Whether a caller's descriptor will do as a destination: a regular file, open for reading and writing.
-bool download_destination_ok(int fd);
-
 // Starts a download of `file_name` (valid). `destination` >= 0: the caller's own file
-// (download_destination_ok()), taken over on success; download-dir otherwise. Search and transfer go on by
+// (download_target_is_usable()), taken over on success; download-dir otherwise. Search and transfer go on by
 // themselves. 0; -ENOTCONN: not joined; -EMFILE, -EBUSY: too many transfers, searches; -errno.
 int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
                    Transfer **ret);

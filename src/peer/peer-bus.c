@@ -8,6 +8,7 @@
 
 #include "bus/bus-util.h"
 #include "bus/names.h"
+#include "peer/download-target.h"
 #include "peer/download.h"
 #include "peer/peer-shares.h"
 #include "peer/transfer-bus.h"
@@ -167,7 +168,7 @@ static int start_download(Peer *peer, const char *name, const DownloadOptions *o
         destination = fcntl(options->destination, F_DUPFD_CLOEXEC, 3);
         if (destination < 0)
             return -errno;
-        if (!download_destination_ok(destination))
+        if (!download_target_is_usable(destination))
             return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
                                     "destination: not a regular file that is open for reading and "
                                     "writing");
