@@ -8,7 +8,7 @@
 #include "util/time-util.h"
 
 enum {
-    SEARCHES_MAX = 256, // at once
+    SEARCHES_MAX = 2048, // at once: each download has one
 };
 
 static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
