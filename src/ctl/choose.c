@@ -87,8 +87,9 @@ static ExitStatus ask(const Ctl *ctl, const char *name, const FileList *list, co
 
 // "9f2c81d4 (7 sources), 03bb5e90 (1 source)", and how to say which one.
 static ExitStatus print_ambiguous(const char *name, const FileList *list) {
-    _cleanup_free_ char *text = NULL, *word = shell_word(name);
     const Found *first = list->files[0].first;
+    // What strangers write becomes no part of a command line unless it is one harmless word.
+    _cleanup_free_ char *text = NULL, *word = shell_word(name), *type = shell_word(first->type);
     size_t digits = file_list_root_digits(list), size;
     FILE *file = open_memstream(&text, &size);
     char root[MERKLE_TEXT_BYTES + 1];
@@ -114,7 +115,7 @@ static ExitStatus print_ambiguous(const char *name, const FileList *list) {
         ctl_hint("Say which one, as in: p2pctl download %s --root=%s", word ?: "NAME", root);
     } else
         ctl_hint("Say which one, as in: p2pctl download %s --type=%s --size=%llu", word ?: "NAME",
-                 first->type, (unsigned long long) first->size);
+                 type ?: "TYPE", (unsigned long long) first->size);
     return STATUS_FAILED;
 }
 

@@ -286,7 +286,8 @@ ProgressView fetch_view(Fetch *fetch) {
         snprintf(view.note, sizeof(view.note), "waiting, place %u in the queue",
                  transfer->queue_place);
     else
-        snprintf(view.note, sizeof(view.note), "waiting for a free slot");
+        snprintf(view.note, sizeof(view.note), "waiting for a %s",
+                 *transfer->error ? "source" : "free slot");
     return view;
 }
 

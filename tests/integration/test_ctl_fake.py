@@ -38,12 +38,12 @@ class Download(Terminal):
 
 def known(transfer, root=A, size=11, **more):
     """It is known what the file is."""
-    transfer.set(State="active", Size=size, Root=root, Verified=bool(root), **more)
+    transfer.set(**{"State": "active", "Size": size, "Root": root, "Verified": bool(root)} | more)
 
 
-def finish(transfer, data=HELLO, **more):
+def finish(transfer, data=HELLO):
     transfer.write(data)
-    transfer.set(State="done", Size=len(data), Transferred=len(data), **more)
+    transfer.set(State="done", Size=len(data), Transferred=len(data), Error="", ErrorMessage="")
 
 
 # --------------------------------------------------------------------------------------------- search
@@ -308,6 +308,25 @@ def test_progress_on_a_terminal(world, daemon, out):
     assert sorted(os.listdir(out)) == ["a.iso", "b.iso"]
     # The last that is seen are the two lines: the progress has been taken off.
     assert terminal.output.endswith("verified.\r\n")
+
+
+def test_progress_where_there_is_no_terminal(world, iso, out):
+    """A line of its own now and then."""
+    process = Process(ctl_argv("download", "debian.iso"), world.tmp / "ctl.log", clean_env(**iso.bus.env), cwd=out)
+    transfer = iso.wait_transfer()
+    known(transfer, State="waiting", Error=ERROR + "NoSource", ErrorMessage="nobody has it now")
+    process.wait_log("^debian.iso: waiting for a source$")
+    finish(transfer)
+    assert process.wait() == 0
+    assert "\r" not in process.log and "\033" not in process.log
+
+
+def test_a_stranger_writes_no_command(daemon, out):
+    """A hint is there to be copied into a shell."""
+    daemon.found["f"] = [("f", "$(touch x)", 11, "2026-09-06", "192.0.2.9", 1, None),
+                         ("f", "'; touch x", 12, "2026-09-06", "192.0.2.9", 1, None)]
+    hint = check(ctl(daemon.bus, "download", "f", cwd=out), 1).stderr.splitlines()[1]
+    assert "'$(touch x)'" in hint or "--type=TYPE" in hint
 
 
 def test_more_downloads_than_rows(world, daemon, out):
