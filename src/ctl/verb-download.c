@@ -251,7 +251,9 @@ static ExitStatus follow_all(JobList *list) {
     if (r < 0)
         return bus_failed(list->ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
     if (list->ctl->host && !list->ctl->json)
-        ctl_hint("The files go into the download directory of p2p-peer on %s.", list->ctl->host);
+        ctl_hint("%s into the download directory of %s on %s.",
+                 list->n == 1 ? "The file goes" : "The files go", SERVICE_PEER.program,
+                 list->ctl->host);
     r = follow_run(&follow);
     if (r < 0)
         return fail_errno(r, "cannot follow the downloads");

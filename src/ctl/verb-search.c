@@ -102,8 +102,9 @@ ExitStatus verb_search(Ctl *ctl, int argc _unused_, char **argv) {
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
     r = search_all(ctl->bus, &search, 1);
-    if (r >= 0)
-        r = search.r;
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
+    r = search.r;
     if (r >= 0)
         r = found_group(&search.found, &files);
     if (r < 0)

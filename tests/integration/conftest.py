@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from harness import FakeFt, World
+from harness import FakeFt, World, content, fake_source, found, silent
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -62,6 +62,15 @@ def fake(world, bus):
     peer = world.peer(ft, bus=bus).joined()
     peer.answers = answers
     return peer
+
+
+@pytest.fixture
+def stuck(world, fake):
+    """slow.bin: half of it comes, and then nothing."""
+    data = content(100_000)
+    source = world.server(fake_source(b"FILE: " + data[:50_000], after=silent))
+    fake.answers["slow.bin"] = found(("bin", len(data), source.port))
+    return fake
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from ctl_helpers import check, document, on_terminal
-from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, ctl, ctl_argv, record, silent)
+from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, ctl, ctl_argv, record, silent,
+                     wait_for)
 
 TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
 
@@ -238,6 +239,46 @@ def test_a_full_stdout(peer):
                                 env=clean_env(**peer.bus.env), timeout=DEADLINE, check=False)
     assert result.returncode == 1
     assert "standard output" in result.stderr
+
+
+# ---------------------------------------------------------------------------------------- another host
+
+
+@pytest.fixture
+def ssh(world, bus):
+    """A PATH with an ssh in it that finds every host right here."""
+    path = world.file("ssh", b'#!/bin/sh\nexec systemd-stdio-bridge -p "$FAR_BUS"\n', "bin")
+    path.chmod(0o755)
+    return {"PATH": f"{path.parent}:{os.environ['PATH']}", "FAR_BUS": bus.address}
+
+
+def test_another_host(other, peer, ssh, out):
+    assert "joined" in check(ctl(None, "-H", "far", "status", env=ssh), 0).stdout
+    result = check(ctl(None, "-H", "far", "download", "report.txt", env=ssh, cwd=out), 0)
+    assert result.stdout.startswith(f"Saved far:{peer.downloads}/report.txt, 11 B in ")
+    assert os.listdir(out) == [] and os.listdir(peer.downloads) == ["report.txt"]
+    result = ctl(None, "-H", "far", "download", "report.txt", env=ssh)
+    assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: File exists", result.stderr, re.M), result
+    for option in ("--force", "-oother"):
+        assert "far" in check(ctl(None, "-H", "far", "download", "report.txt", option, env=ssh), 2).stderr
+
+
+def test_another_host_is_interrupted(stuck, ssh, out):
+    """The far daemon is told, for it would go on otherwise."""
+    process = Process(ctl_argv("-H", "far", "download", "slow.bin"), out.parent / "ctl.log", clean_env(**ssh), cwd=out)
+    wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert [t["State"] for t in stuck.transfers().values()] == ["cancelled"]
+
+
+@pytest.mark.parametrize("args", [["status"], ["search", "x"], ["download", "x"], ["verify", "/etc/hostname"]])
+def test_another_host_that_is_not_there(ssh, args):
+    result = check(ctl(None, "-H", "far", *args, env=ssh | {"FAR_BUS": "unix:path=/nonexistent"}), 4)
+    assert "cannot reach the system bus of far by ssh" in result.stderr and "Try: ssh far" in result.stderr
+
+
+# --------------------------------------------------------------------------------------------- monitor
 
 
 def test_monitor(world, ft, other, peer):

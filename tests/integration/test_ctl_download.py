@@ -8,8 +8,7 @@ import subprocess
 import pytest
 
 from ctl_helpers import check
-from harness import (PEER, NOBODY, TRANSFER, Process, clean_env, content, ctl_argv, fake_source, found, silent,
-                     wait_for)
+from harness import NOBODY, PEER, TRANSFER, Process, clean_env, ctl_argv, fake_source, found, wait_for
 
 
 def test_where_a_download_goes(other, peer, out):
@@ -61,15 +60,6 @@ def test_a_failed_download_leaves_nothing(world, fake, out):
 
 def start_download(peer, out, *args):
     return Process(ctl_argv("download", *args), out.parent / "ctl.log", clean_env(**peer.bus.env), cwd=out)
-
-
-@pytest.fixture
-def stuck(world, fake):
-    """slow.bin: half of it comes, and then nothing."""
-    data = content(100_000)
-    source = world.server(fake_source(b"FILE: " + data[:50_000], after=silent))
-    fake.answers["slow.bin"] = found(("bin", len(data), source.port))
-    return fake
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
