@@ -4,17 +4,13 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 enum {
-    // One step of a SEND. Large enough that system calls do not count, small enough to be fair.
-    SEND_BYTES = 512 * 1024,
-    // One step of a RECEIVE, and the size of the buffer that all moves of a mover share.
+    // One step, and the size of the buffer that all moves of a mover share.
     RECEIVE_BYTES = 1024 * 1024,
-    // A RECEIVE is woken when this much has come, or the rest, or the end: fewer, larger writes.
+    // A move is woken when this much has come, or the rest, or the end: fewer, larger writes.
     RECEIVE_WAKE_BYTES = 256 * 1024,
 };
 
@@ -28,60 +24,6 @@ MoveBuffer *move_buffer_new(void) {
 
 void move_buffer_free(MoveBuffer *buffer) {
     free(buffer);
-}
-
-static int send_lead(Move *move) {
-    while (move->lead.size > 0) {
-        ssize_t n = send(move->socket_fd, buffer_data(&move->lead), move->lead.size,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n < 0)
-            return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
-        buffer_consume(&move->lead, n);
-    }
-    return MOVE_IO_MORE;
-}
-
-// Closing a socket that still holds input resets the connection, and the reset may overtake the end of
-// the file on its way.
-static int send_end(Move *move) {
-    char ignored[512];
-
-    // Not for ever: who sends without end would have this thread to himself.
-    for (int i = 0; i < 128; i++)
-        if (recv(move->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
-            break;
-    (void) shutdown(move->socket_fd, SHUT_WR);
-    return MOVE_IO_DONE;
-}
-
-static int send_step(Move *move) {
-    uint64_t moved = move->moved, budget = SEND_BYTES;
-    int r;
-
-    r = send_lead(move);
-    if (r != MOVE_IO_MORE)
-        return r;
-    while (moved < move->size && budget > 0) {
-        off_t offset = (off_t) moved;
-        ssize_t n =
-            sendfile(move->socket_fd, move->file_fd, &offset, MIN(budget, move->size - moved));
-
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return budget < SEND_BYTES ? MOVE_IO_MORE : MOVE_IO_BLOCKED;
-        if (n < 0) {
-            move->file_failed = errno == EIO;
-            return -errno;
-        }
-        if (n == 0) {
-            move->file_failed = true;
-            return -ESTALE;
-        }
-        moved += n;
-        budget -= n;
-        move->moved = moved;
-    }
-    return moved == move->size ? send_end(move) : MOVE_IO_MORE;
 }
 
 static int write_at(Move *move, const char *data, size_t len, uint64_t offset) {
@@ -125,8 +67,7 @@ static int shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
 bool move_io_complete_if_quiet(const Move *move) {
     size_t ignored;
 
-    return move->kind == MOVE_RECEIVE &&
-           file_header_fits(&move->header, move->received, move->size, &ignored);
+    return file_header_fits(&move->header, move->received, move->size, &ignored);
 }
 
 int move_io_end(Move *move) {
@@ -186,7 +127,7 @@ static void set_wake(Move *move) {
     (void) setsockopt(move->socket_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-static int receive_step(Move *move, MoveBuffer *buffer) {
+int move_io_step(Move *move, MoveBuffer *buffer) {
     uint64_t rest = move->header.longest + move->size - move->received;
     ssize_t n;
     int r;
@@ -202,28 +143,11 @@ static int receive_step(Move *move, MoveBuffer *buffer) {
     return r;
 }
 
-static int begin_receive(Move *move) {
+int move_io_begin(Move *move) {
     _cleanup_(buffer_clear) Buffer lead = move->lead;
     size_t header_len = move->header.longest;
 
     move->lead = (Buffer){};
     move->received = header_len;
     return take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
-}
-
-// Full segments only, until the shutdown at the end: the header leaves together with the first bytes of
-// the file, and sendfile() does not cut a segment at each of its rounds.
-static int begin_send(Move *move) {
-    const int on = 1;
-
-    (void) setsockopt(move->socket_fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
-    return MOVE_IO_MORE;
-}
-
-int move_io_begin(Move *move) {
-    return move->kind == MOVE_SEND ? begin_send(move) : begin_receive(move);
-}
-
-int move_io_step(Move *move, MoveBuffer *buffer) {
-    return move->kind == MOVE_SEND ? send_step(move) : receive_step(move, buffer);
 }

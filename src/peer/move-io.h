@@ -15,15 +15,15 @@ enum {
     MOVE_IO_BLOCKED = 2, // none could be: wait for the socket
 };
 
-// The first step: writes what a RECEIVE has got already. As move_io_step().
+// The first step: writes what has come already. As move_io_step().
 int move_io_begin(Move *move);
 
 // Moves a bounded number of bytes. MOVE_IO_* or a negative errno, see Move.result.
 int move_io_step(Move *move, MoveBuffer *buffer);
 
-// Whether a RECEIVE that gets no more bytes has a whole file already: its sender wrote a header that is
+// Whether a move that gets no more bytes has a whole file already: its sender wrote a header that is
 // shorter than it looked, because the file begins with white space.
 bool move_io_complete_if_quiet(const Move *move);
 
-// Finishes a RECEIVE that has all its bytes. 0 or -errno.
+// Finishes one that has all its bytes. 0 or -errno.
 int move_io_end(Move *move);

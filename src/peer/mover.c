@@ -32,13 +32,12 @@ enum {
     STALL_BYTES = 16 * 1024,
 };
 
-Move *move_new(MoveKind kind) {
+Move *move_new(void) {
     Move *move;
 
     move = calloc(1, sizeof(*move));
     if (!move)
         return NULL;
-    move->kind = kind;
     move->socket_fd = move->file_fd = move->watch.fd = -EBADF;
     return move;
 }
@@ -108,8 +107,8 @@ static void on_submitted(LoopCall *call) {
     }
     move->progress = move->stall_since = time_monotonic();
     TAILQ_INSERT_TAIL(&mover->active, move, active);
-    r = poller_add(loop_thread_poller(mover->thread), &move->watch, move->socket_fd,
-                   move->kind == MOVE_SEND ? EPOLLOUT : EPOLLIN, on_socket);
+    r = poller_add(loop_thread_poller(mover->thread), &move->watch, move->socket_fd, EPOLLIN,
+                   on_socket);
     if (r >= 0)
         r = move_io_begin(move);
     if (r != MOVE_IO_MORE)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Moves file contents between disks and sockets in a LoopThread, so that neither a slow disk nor hundreds of
-// transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its sockets and files ready;
-// it comes back when it is over. Progress is read from an atomic.
+// Moves what a DOWNLOAD brings from its socket into a file, in a LoopThread, so that neither a slow disk nor
+// hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its socket and file
+// ready; it comes back when it is over. Progress is read from an atomic.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,19 +18,13 @@
 typedef struct Mover Mover;
 typedef struct Move Move;
 
-typedef enum MoveKind {
-    MOVE_SEND,    // file → socket: `lead`, then `size` bytes, then the connection is closed
-    MOVE_RECEIVE, // socket → file: `size` bytes behind the header, some of which are in `lead`
-} MoveKind;
-
 struct Move {
     // Set before mover_submit().
-    MoveKind kind;
-    int socket_fd;     // owned
-    int file_fd;       // owned
-    uint64_t size;     // bytes of the file
-    Buffer lead;       // owned; SEND: the header; RECEIVE: what has arrived so far, header included
-    FileHeader header; // RECEIVE
+    int socket_fd; // owned
+    int file_fd;   // owned
+    uint64_t size; // bytes of the file
+    Buffer lead;   // owned; what has arrived so far, header included
+    FileHeader header;
     void (*on_done)(Move *move); // on the control loop; takes the move over
     void *userdata;
 
@@ -39,8 +33,7 @@ struct Move {
     _Atomic bool cancelled;
 
     // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less, -EMSGSIZE: or
-    // more than `size`; -ESTALE: our file has shrunk; -ETIMEDOUT: too little progress;
-    // -errno.
+    // more than `size`; -ETIMEDOUT: too little progress; -errno.
     int result;
     bool file_failed; // the result is about our file, not about the other side
 
@@ -50,8 +43,8 @@ struct Move {
     TAILQ_ENTRY(Move) link;   // the control loop's: all that are under way
     TAILQ_ENTRY(Move) active; // the thread's
     PollWatch watch;
-    uint64_t received;    // RECEIVE: bytes, header included
-    int wake;             // RECEIVE: SO_RCVLOWAT, 0: not set
+    uint64_t received;    // bytes, header included
+    int wake;             // SO_RCVLOWAT, 0: not set
     uint64_t progress;    // when bytes moved last, CLOCK_MONOTONIC µs
     uint64_t stall_since; // when enough had moved to call it progress, the same
     uint64_t stall_moved; // `moved` then
@@ -63,8 +56,8 @@ int mover_new(LoopThread *thread, Mover **ret);
 Mover *mover_free(Mover *mover);
 DEFINE_CLEANUP_FUNC(Mover, mover_free)
 
-Move *move_new(MoveKind kind); // NULL: out of memory
-Move *move_free(Move *move);   // only before mover_submit() or after on_done
+Move *move_new(void);        // NULL: out of memory
+Move *move_free(Move *move); // only before mover_submit() or after on_done
 DEFINE_CLEANUP_FUNC(Move, move_free)
 
 // Takes the move over.

@@ -146,6 +146,7 @@ static void take_table(Peer *peer, Scan *scan) {
 
     peer->shares = TAKE_PTR(scan->table);
     hasher_set_table(peer->hasher, peer->shares);
+    upload_server_shares_changed(&peer->uploads);
     share_table_free(old);
     // It is large, and came in pieces of which malloc() keeps those that are not at the end.
     (void) malloc_trim(0);

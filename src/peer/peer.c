@@ -39,6 +39,13 @@ static void on_connection(int fd, const Endpoint *remote, void *userdata) {
     upload_accept(&peer->uploads, fd, remote);
 }
 
+static int configure_uploads(Peer *peer) {
+    const PeerConfig *config = &peer->config;
+
+    return upload_server_configure(&peer->uploads, config->max_uploads, config->upload_rate,
+                                   &config->rate_exempt);
+}
+
 static int start_threads(Peer *peer) {
     int r;
 
@@ -46,7 +53,10 @@ static int start_threads(Peer *peer) {
     if (r >= 0)
         r = loop_thread_new(peer->event, "downloads", &peer->download_thread);
     if (r >= 0)
-        r = mover_new(peer->upload_thread, &peer->senders);
+        r = upload_server_init(&peer->uploads, peer->poller, peer->upload_thread, &peer->transfers,
+                               &peer->shares, &peer->roots);
+    if (r >= 0)
+        r = configure_uploads(peer);
     if (r >= 0)
         r = mover_new(peer->download_thread, &peer->receivers);
     if (r >= 0)
@@ -100,8 +110,6 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     if (r < 0)
         return r;
     swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
-    upload_server_init(&peer->uploads, peer->poller, peer->senders, &peer->transfers, &peer->shares,
-                       peer->config.max_uploads);
     r = ft_client_new(event, peer->poller,
                       &(FtClientHooks){
                           .on_state = on_ft_state,
@@ -124,12 +132,11 @@ Peer *peer_free(Peer *peer) {
     peer_shares_done(peer);
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
-    upload_server_done(&peer->uploads);
     // The threads first: what they still move belongs to transfers.
     swarm_engine_stop(peer->swarms);
     loop_thread_stop(peer->upload_thread);
     loop_thread_stop(peer->download_thread);
-    mover_free(peer->senders);
+    upload_server_done(&peer->uploads);
     mover_free(peer->receivers);
     swarm_engine_free(peer->swarms);
     loop_thread_free(peer->upload_thread);
@@ -191,10 +198,11 @@ void peer_reconfigure(Peer *peer, PeerConfig *config) {
     peer_config_done(&peer->config);
     peer->config = *config;
     *config = (PeerConfig){};
-    upload_server_set_max(&peer->uploads, peer->config.max_uploads);
     hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
     swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
-    r = configure_ft(peer);
+    r = configure_uploads(peer);
+    if (r >= 0)
+        r = configure_ft(peer);
     if (r >= 0)
         r = peer_rescan_anew(peer);
     if (r < 0)

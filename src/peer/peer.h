@@ -20,7 +20,7 @@
 #include "peer/swarm.h"
 #include "peer/transfer-store.h"
 #include "peer/transfer.h"
-#include "peer/upload.h"
+#include "peer/upload-server.h"
 #include "util/work.h"
 
 enum {
@@ -44,7 +44,6 @@ typedef struct Peer {
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
     LoopThread *upload_thread, *download_thread;
-    Mover *senders;      // in upload_thread
     Mover *receivers;    // in download_thread
     SwarmEngine *swarms; // the same
     TransferStore *store;

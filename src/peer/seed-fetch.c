@@ -115,7 +115,7 @@ static int start_move(SeedFetch *fetch, const char *data, size_t len, const File
     _cleanup_(move_freep) Move *move = NULL;
     int r;
 
-    move = move_new(MOVE_RECEIVE);
+    move = move_new();
     if (!move)
         return -ENOMEM;
     r = buffer_append(&move->lead, data, len);

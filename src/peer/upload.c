@@ -2,11 +2,10 @@
 
 #include "peer/upload.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
-#include "bus/names.h"
 #include "net/stream.h"
 #include "proto/message.h"
 #include "proto/name.h"
@@ -14,167 +13,232 @@
 #include "util/time-util.h"
 
 enum {
-    OUT_BYTES_MAX = 4096, // nothing is ever written before the mover has the socket
+    OUT_BYTES_MAX = 4096, // nothing is ever written before the thread has the socket
 };
 
-static const uint64_t REQUEST_USEC = 10 * USEC_PER_SEC;
+// Who closes its side together with the request may well wait for the answer; who does so later than this
+// has given up.
+static const uint64_t HALF_CLOSE_USEC = USEC_PER_SEC;
 
-typedef struct Upload {
+struct Upload {
     Transfer transfer;
     UploadServer *server;
-    TAILQ_ENTRY(Upload) link; // in server->requests or server->waiting
-    Stream stream;            // until the request is understood
+    TAILQ_ENTRY(Upload) link; // while it is the thread's
+    Request request;          // until the request is understood
+    Stream stream;            // likewise
     Framer framer;
-    uint64_t deadline; // CLOCK_MONOTONIC µs, of the request
     bool quiet;
-    int socket_fd; // from then on, until the mover has it
+
+    // The thread's, from then on until end_call.
+    LoopCall enter_call;             // control → thread
+    LoopCall begin_call, start_call; // thread → control: it waits; it has a slot
+    LoopCall end_call;               // thread → control, the last one
+    int socket_fd;
     int file_fd;
-} Upload;
+    FileStamp stamp;
+    _Atomic uint64_t moved;
+    _Atomic bool cancelled;
+    UploadPlace place;
+    PollWatch watch;
+    Send send;
+    uint64_t since; // it has been waiting, CLOCK_MONOTONIC µs
+    bool begun, has_slot;
+    int result;
+};
 
 static Upload *upload_free(Upload *upload) {
     stream_close(&upload->stream);
     close_fd(upload->socket_fd);
     close_fd(upload->file_fd);
+    buffer_clear(&upload->send.lead);
     free(upload->transfer.path);
     free(upload->transfer.error_message);
     free(upload);
     return NULL;
 }
 
-static void forget_request(Upload *upload) {
-    TAILQ_REMOVE(&upload->server->requests, upload, link);
-    upload->server->request_count--;
+static void upload_drop(Request *request) {
+    upload_free(container_of(request, Upload, request));
 }
 
-static void start_waiting(UploadServer *server);
+// ------------------------------------------------------------- the control loop's side of the transfer
 
-static void on_moved(Move *move) {
-    Upload *upload = move->userdata;
-    UploadServer *server = upload->server;
-    Transfer *transfer = &upload->transfer;
-    int r = move->result;
-
-    if (r >= 0)
-        transfer_finish(transfer, TRANSFER_DONE, NULL, NULL);
-    else if (r == -ECANCELED)
-        transfer_finish(transfer, TRANSFER_CANCELLED, NULL, NULL);
-    else
-        transfer_finish(transfer, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, "%s",
-                        r == -ESTALE      ? "the file has changed while it was sent"
-                        : r == -ETIMEDOUT ? "the other side takes nothing any more"
-                                          : strerror(-r));
-    transfer->move = move_free(move);
-    server->active_count--;
-    start_waiting(server);
-}
-
-static int start_upload(Upload *upload) {
-    _cleanup_(move_freep) Move *move = NULL;
-    int r;
-
-    move = move_new(MOVE_SEND);
-    if (!move)
-        return -ENOMEM;
-    r = buffer_append(&move->lead, WORD_FILE " ", strlen(WORD_FILE " "));
-    if (r < 0)
-        return r;
-    move->socket_fd = TAKE_FD(upload->socket_fd);
-    move->file_fd = TAKE_FD(upload->file_fd);
-    move->size = upload->transfer.size;
-    move->on_done = on_moved;
-    move->userdata = upload;
-    upload->server->active_count++;
-    upload->transfer.move = move;
-    mover_submit(upload->server->mover, TAKE_PTR(move));
-    transfer_set_state(&upload->transfer, TRANSFER_ACTIVE);
-    return 0;
-}
-
-static void start_waiting(UploadServer *server) {
-    Upload *upload;
-
-    while (server->active_count < server->max_uploads && (upload = TAILQ_FIRST(&server->waiting))) {
-        TAILQ_REMOVE(&server->waiting, upload, link);
-        server->waiting_count--;
-        if (start_upload(upload) < 0)
-            transfer_finish(&upload->transfer, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE,
-                            "out of memory");
-    }
-}
-
+// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until the
+// thread has given it back, so that it cannot be another one's by now.
 static void cancel(Transfer *transfer) {
     Upload *upload = container_of(transfer, Upload, transfer);
 
-    if (transfer->move) {
-        move_cancel(transfer->move);
-        return;
-    }
-    TAILQ_REMOVE(&upload->server->waiting, upload, link);
-    upload->server->waiting_count--;
-    upload->socket_fd = close_fd(upload->socket_fd);
-    upload->file_fd = close_fd(upload->file_fd);
-    transfer_finish(transfer, TRANSFER_CANCELLED, NULL, NULL);
+    upload->cancelled = true;
+    (void) shutdown(upload->socket_fd, SHUT_RDWR);
 }
 
 static void free_transfer(Transfer *transfer) {
     upload_free(container_of(transfer, Upload, transfer));
 }
 
-static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer};
-
-static bool queue_is_full(const UploadServer *server, const IpAddress *address) {
-    const Upload *upload;
-    size_t n = 0;
-
-    TAILQ_FOREACH (upload, &server->waiting, link)
-        n += address_equal(&upload->transfer.remote.address, address);
-    return server->waiting_count >= UPLOADS_WAITING_MAX || n >= UPLOADS_WAITING_PER_ADDRESS_MAX;
+static uint64_t moved(const Transfer *transfer) {
+    return container_of(transfer, Upload, transfer)->moved;
 }
 
-// The request was for something that is shared: from here on it is a transfer.
-static int enter_transfer(Upload *upload, const Share *share, int file_fd) {
-    const Record record = share_record(share);
-    _cleanup_free_ char *path = NULL;
+static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer, .moved = moved};
+
+static void run_begin(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, begin_call);
+
+    // Too many transfers: then it is one that nobody sees.
+    (void) transfer_add(upload->server->transfers, &upload->transfer);
+}
+
+static void run_start(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, start_call);
+
+    if (upload->transfer.table)
+        transfer_set_state(&upload->transfer, TRANSFER_ACTIVE);
+    else
+        upload->transfer.state = TRANSFER_ACTIVE;
+}
+
+static void run_end(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, end_call);
+
+    TAILQ_REMOVE(&upload->server->uploads, upload, link);
+    upload->socket_fd = close_fd(upload->socket_fd);
+    upload->file_fd = close_fd(upload->file_fd);
+    if (upload->transfer.table) {
+        upload_finish_transfer(&upload->transfer, upload->result);
+        return;
+    }
+    if (upload->result == -EBUSY)
+        upload_log_refusal(&upload->server->limit, &upload->transfer.remote,
+                           upload->transfer.text.name, "too many are waiting");
+    upload_free(upload);
+}
+
+// ----------------------------------------------------------------------------------- in the thread
+
+static void reply(Upload *upload, LoopCall *call, void (*function)(LoopCall *call)) {
+    call->run = function;
+    loop_thread_reply(upload->server->hub.thread, call);
+}
+
+// Closing a socket that still holds input resets the connection, and the reset may overtake the end of
+// the file on its way.
+static void drain(Upload *upload) {
+    char ignored[512];
+
+    // Not for ever: who sends without end would have this thread to himself.
+    for (int i = 0; i < 128; i++)
+        if (recv(upload->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
+            break;
+    (void) shutdown(upload->socket_fd, SHUT_WR);
+}
+
+static void end(Upload *upload, int result) {
+    UploadHub *hub = &upload->server->hub;
+
+    if (result >= 0)
+        drain(upload);
+    poller_remove(hub->poller, &upload->watch);
+    upload_queue_leave(&hub->queue, &upload->place);
+    upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
+    reply(upload, &upload->end_call, run_end);
+    if (upload->has_slot)
+        upload_queue_release(&hub->queue, time_monotonic());
+}
+
+static void begin(Upload *upload) {
+    if (!upload->begun)
+        reply(upload, &upload->begin_call, run_begin);
+    upload->begun = true;
+}
+
+static void on_sent(Send *send, int result) {
+    end(container_of(send, Upload, send), result);
+}
+
+static void on_slot(UploadPlace *place) {
+    Upload *upload = container_of(place, Upload, place);
+    int r;
+
+    upload->has_slot = true;
+    begin(upload);
+    reply(upload, &upload->start_call, run_start);
+    upload->send = (Send){
+        .watch = &upload->watch,
+        .remote = place->address,
+        .file_fd = upload->file_fd,
+        .stamp = &upload->stamp,
+        .end = upload->stamp.size,
+        .moved = &upload->moved,
+        .on_done = on_sent,
+    };
+    r = buffer_append(&upload->send.lead, WORD_FILE " ", strlen(WORD_FILE " "));
+    if (r >= 0)
+        r = send_start(&upload->server->hub.sender, &upload->send);
+    if (r != 0)
+        end(upload, MIN(r, 0));
+}
+
+static void on_event(PollWatch *watch, uint32_t events) {
+    Upload *upload = container_of(watch, Upload, watch);
+
+    if (upload->has_slot)
+        send_ready(&upload->send, events);
+    else if ((events & (EPOLLHUP | EPOLLERR)) || time_monotonic() - upload->since > HALF_CLOSE_USEC)
+        end(upload, -ECONNRESET);
+    else // may be a half-close; keep-alive probes find out whether anybody is there
+        (void) poller_change(upload->server->hub.poller, watch, 0);
+}
+
+static void run_enter(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, enter_call);
+    UploadHub *hub = &upload->server->hub;
+    int r;
+
+    upload->since = time_monotonic();
+    r = poller_add(hub->poller, &upload->watch, upload->socket_fd, EPOLLRDHUP, on_event);
+    if (r >= 0)
+        r = upload_queue_wait(&hub->queue, &upload->place, upload->since);
+    if (r < 0)
+        end(upload, r);
+    else if (r > 0) // it waits; else it may be over by now
+        begin(upload);
+}
+
+// --------------------------------------------------------------------------------------- the request
+
+// The request was for something that is shared: on to the thread.
+static int enter(Upload *upload, const Share *share, int file_fd) {
     Transfer *transfer = &upload->transfer;
     UploadServer *server = upload->server;
     int r;
 
     upload->file_fd = file_fd;
-    if (queue_is_full(server, &upload->stream.remote.address))
-        return -EBUSY;
-    transfer->ops = &transfer_ops;
-    transfer->direction = TRANSFER_UPLOAD;
-    transfer->state = TRANSFER_WAITING;
-    transfer->size = record.size;
-    transfer->remote = upload->stream.remote;
-    path = share_make_path(share);
-    transfer->path = path ? text_valid(path) : NULL;
-    if (!transfer->path)
-        return -ENOMEM;
-    snprintf(transfer->text.name, sizeof(transfer->text.name), "%s", record.name);
-    snprintf(transfer->text.type, sizeof(transfer->text.type), "%s", record.type);
-    r = transfer_add(server->transfers, transfer);
+    r = file_stamp_get(file_fd, &upload->stamp);
     if (r < 0)
         return r;
+    if (upload->stamp.size != share_record(share).size)
+        return -ESTALE;
+    r = upload_describe(transfer, share, &upload->stream.remote);
+    if (r < 0)
+        return r;
+    transfer->ops = &transfer_ops;
+    transfer->state = TRANSFER_WAITING;
+    request_remove(server, &upload->request);
+    stream_keep_alive(&upload->stream);
     upload->socket_fd = stream_take_fd(&upload->stream);
-    forget_request(upload);
-    TAILQ_INSERT_TAIL(&server->waiting, upload, link);
-    server->waiting_count++;
-    start_waiting(server);
+    upload->place.address = transfer->remote.address;
+    upload->place.on_slot = on_slot;
+    upload->enter_call.run = run_enter;
+    TAILQ_INSERT_TAIL(&server->uploads, upload, link);
+    loop_thread_call(server->hub.thread, &upload->enter_call);
     return 0;
 }
 
 static void log_refusal(Upload *upload, const char *what, size_t len, const char *why) {
     _cleanup_free_ char *shown = text_escape(what, len);
-    char remote[ENDPOINT_TEXT_MAX];
-    uint64_t suppressed;
 
-    if (!log_limit_pass(&upload->server->limit, &suppressed))
-        return;
-    endpoint_format(&upload->stream.remote, remote);
-    log_info("Refused %s the request \"%s\": %s", remote, shown ?: "", why);
-    if (suppressed > 0)
-        log_info("(%" PRIu64 " refusals before this one were not logged)", suppressed);
+    upload_log_refusal(&upload->server->limit, &upload->stream.remote, shown ?: "", why);
 }
 
 static int handle_request(Upload *upload, const char *data, size_t len) {
@@ -195,14 +259,10 @@ static int handle_request(Upload *upload, const char *data, size_t len) {
         return -ENOENT;
     }
     fd = share_open(share);
-    if (fd < 0) {
-        log_refusal(upload, data, len,
-                    fd == -ESTALE ? "the file has changed since it was read in" : strerror(-fd));
-        return fd;
-    }
-    r = enter_transfer(upload, share, fd);
+    r = fd < 0 ? fd : enter(upload, share, fd);
     if (r < 0)
-        log_refusal(upload, data, len, r == -EBUSY ? "too many are waiting" : strerror(-r));
+        log_refusal(upload, data, len,
+                    r == -ESTALE ? "the file has changed since it was read in" : strerror(-r));
     return r;
 }
 
@@ -216,9 +276,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     case FRAME_MESSAGE:
         return handle_request(upload, request, request_len);
     case FRAME_MORE_OR_QUIET:
-        // A byte now and then must not hold the connection for ever.
-        if (time_monotonic() >= upload->deadline)
-            return -ETIMEDOUT;
+        // A byte now and then does not hold the connection for ever: Request.deadline.
         return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
     case FRAME_MORE:
         return eof || upload->quiet ? -EPROTO : 0;
@@ -228,20 +286,16 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     return -EMSGSIZE;
 }
 
-// Either the silence that ends a request without a newline, or the end of the time to make one.
+// The silence that ends a request without a newline.
 static int on_timeout(Stream *stream) {
-    Upload *upload = container_of(stream, Upload, stream);
-
-    if (stream->in.size == 0)
-        return -ETIMEDOUT;
-    upload->quiet = true;
+    container_of(stream, Upload, stream)->quiet = true;
     return stream_reconsider(stream);
 }
 
 static void on_closed(Stream *stream, int error _unused_) {
     Upload *upload = container_of(stream, Upload, stream);
 
-    forget_request(upload);
+    request_remove(upload->server, &upload->request);
     upload_free(upload);
 }
 
@@ -251,58 +305,31 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
-void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
-    Upload *upload, *oldest;
+void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline) {
+    Upload *upload = calloc(1, sizeof(*upload));
 
-    upload = calloc(1, sizeof(*upload));
     if (!upload) {
         close_fd(fd);
         return;
     }
     upload->server = server;
-    upload->socket_fd = upload->file_fd = -EBADF;
+    upload->socket_fd = upload->file_fd = upload->watch.fd = -EBADF;
     upload->framer.source = FRAME_FROM_PEER;
-    upload->deadline = time_monotonic() + REQUEST_USEC;
+    upload->request.drop = upload_drop;
+    upload->request.deadline = deadline;
     if (stream_accept(&upload->stream, server->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) <
-            0 ||
-        stream_set_timeout(&upload->stream, REQUEST_USEC) < 0) {
+        0) {
         upload_free(upload);
         return;
     }
-    if (server->request_count >= REQUESTS_MAX) {
-        oldest = TAILQ_FIRST(&server->requests);
-        forget_request(oldest);
-        upload_free(oldest);
-    }
-    TAILQ_INSERT_TAIL(&server->requests, upload, link);
-    server->request_count++;
+    request_add(server, &upload->request);
 }
 
-void upload_server_init(UploadServer *server, Poller *poller, Mover *mover,
-                        TransferTable *transfers, ShareTable *const *shares, uint64_t max_uploads) {
-    *server = (UploadServer){
-        .poller = poller,
-        .mover = mover,
-        .transfers = transfers,
-        .shares = shares,
-        .max_uploads = max_uploads,
-    };
-    TAILQ_INIT(&server->requests);
-    TAILQ_INIT(&server->waiting);
-}
-
-void upload_server_done(UploadServer *server) {
+void uploads_free(UploadServer *server) {
     Upload *upload, *next;
 
-    if (!server->poller)
-        return;
-    TAILQ_FOREACH_SAFE(upload, &server->requests, link, next) {
-        forget_request(upload);
+    TAILQ_FOREACH_SAFE(upload, &server->uploads, link, next)
+    // Those that are shown belong to the table of transfers.
+    if (!upload->transfer.table)
         upload_free(upload);
-    }
-}
-
-void upload_server_set_max(UploadServer *server, uint64_t max_uploads) {
-    server->max_uploads = max_uploads;
-    start_waiting(server);
 }

@@ -163,7 +163,7 @@ REFUSED = [
     "DOWNLOAD: shared/report, txt, 11", "DOWNLOAD: ./report, txt, 11", "DOWNLOAD: /etc/passwd, file, 100",
     "DOWNLOAD: report\0, txt, 11", "DOWNLOAD: report%00, txt, 11", b"DOWNLOAD: report\xff, txt, 11",
     b"\xff\xfe\x00\x01 binary", "\0", " ", "", "HELLO", "SEARCH: report", "BYE", "download: report, txt, 11",
-    "GET /report.txt HTTP/1.1", "<report, txt, 11, 23/11/26, 127.0.0.1, 1>", "FILE: x",
+    "get /report.txt HTTP/1.1", "<report, txt, 11, 23/11/26, 127.0.0.1, 1>", "FILE: x",
     "DOWNLOAD: " + "n" * 300 + ", txt, 11", "x" * 4095, "DOWNLOAD: " + ", " * 2000 + "11",
 ]
 

@@ -18,6 +18,7 @@ deps_tests=(
     python3-dbus python3-gi # a fake daemon
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
+    aria2 curl wget # the clients of others
     libxml2-utils shellcheck
 )
 
