@@ -78,8 +78,8 @@ struct Swarm {
     int fd;
 
     PieceMap map;
-    MerkleHash *layer;         // the hash of each piece; NULL: not known yet
-    SwarmSource *layer_source; // who is being asked for it
+    MerkleHash *layer;    // the hash of each piece; NULL: not known yet
+    uint64_t layer_asked; // when somebody was asked for it last, CLOCK_MONOTONIC µs; 0: nobody is
     struct SourceList sources;
     size_t source_count;
     size_t
@@ -148,6 +148,7 @@ struct SwarmSource {
     unsigned failures; // in a row
     uint32_t queue_place;
 
+    bool asks_layer; // the request under way is for the piece layer
     // The pieces [piece, run_end) are to come, the first of them from `offset` on.
     uint64_t piece, run_end, offset;
     uint64_t body_left; // bytes of the response

@@ -72,8 +72,9 @@ static void disconnect(SwarmSource *source) {
     source->fd = close_fd(source->fd);
     buffer_clear(&source->in);
     swarm->engine->connections--;
-    if (swarm->layer_source == source)
-        swarm->layer_source = NULL;
+    if (source->asks_layer)
+        swarm->layer_asked = 0;
+    source->asks_layer = false;
     piece_map_give_back(&swarm->map, source->piece, source->run_end);
     source->run_end = source->piece = source->offset = source->body_left = 0;
     source->queue_place = 0;
@@ -194,6 +195,8 @@ static void send_request(SwarmSource *source, const char *kind, const char *name
 }
 
 void source_request_layer(SwarmSource *source) {
+    source->asks_layer = true;
+    source->swarm->layer_asked = time_monotonic();
     send_request(source, "pieces", "", "");
 }
 
@@ -252,8 +255,8 @@ static const char *check_body(const SwarmSource *source, const HttpHead *head, u
     if (http_head_body(head, &len) < 0)
         return "does not say how long its answer is";
     if (len != expected)
-        return source->swarm->layer ? "sent another length than that of the range"
-                                    : "has a file of another size";
+        return !source->asks_layer ? "sent another length than that of the range"
+                                   : "has a file of another size";
     return NULL;
 }
 
@@ -267,7 +270,7 @@ static void set_wake(SwarmSource *source) {
 }
 
 static void handle_head(SwarmSource *source, const HttpHead *head) {
-    bool layer = source->swarm->layer_source == source;
+    bool layer = source->asks_layer;
     const char *wrong = NULL;
 
     if (head->status == 503) {
@@ -336,14 +339,15 @@ static void end_layer(SwarmSource *source) {
     MerkleHash *pieces = (MerkleHash *) (void *) buffer_data(&source->in);
     bool good;
 
-    swarm->layer_source = NULL;
-    good = swarm_take_layer(swarm, pieces);
+    // Another one may have been faster.
+    good = swarm->layer || swarm_take_layer(swarm, pieces);
     if (swarm->finished)
         return;
     if (!good) {
         source_drop(source, "sent piece hashes that do not lead to the root");
         return;
     }
+    source->asks_layer = false;
     buffer_clear(&source->in);
     set_state(source, SOURCE_READY);
     swarm_source_idle(swarm);

@@ -19,6 +19,7 @@ enum {
     CONNECTIONS_MAX = 2048,
 };
 
+static const uint64_t LAYER_USEC = USEC_PER_SEC;
 // Taking a piece away from a source that crawls costs what it has of it: only for such a gain.
 static const double STEAL_GAIN = 2;
 // Seconds that the rest must take to connect one more source for it.
@@ -257,13 +258,18 @@ static bool steal(Swarm *swarm, SwarmSource *source) {
     return true;
 }
 
+// Without the piece layer nothing can begin: one source that lets us wait for it must not hold up all.
+static bool wants_layer(const Swarm *swarm, uint64_t now) {
+    return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
+}
+
 static bool has_reason_to_connect(Swarm *swarm, uint64_t now) {
     const SwarmSource *slow;
 
     if (swarm->checking)
         return false;
     if (!swarm->layer)
-        return !swarm->layer_source;
+        return wants_layer(swarm, now);
     if (swarm->map.missing > 0)
         return true;
     slow = find_slowest(swarm, NULL, now);
@@ -276,10 +282,8 @@ void swarm_assign(Swarm *swarm, SwarmSource *source) {
     if (swarm->finished || swarm->checking)
         return;
     if (!swarm->layer) {
-        if (!swarm->layer_source) {
-            swarm->layer_source = source;
+        if (wants_layer(swarm, time_monotonic()))
             source_request_layer(source);
-        }
         return;
     }
     n = piece_map_take(&swarm->map, source->run, &first);

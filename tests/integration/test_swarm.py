@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import ERROR, FakeFt, content, found, fake_source, silent, wait_for
+from harness import ERROR, FakeFt, ScriptedServer, content, found, fake_source, silent, wait_for
 from swarm import PIECE_MIN, HttpSource, found_rooted, piece_layer, root_of
 
 
@@ -178,6 +178,17 @@ def test_a_source_that_stalls_is_not_waited_for(world, peer, answers):
     answers["f.bin"] = found_rooted("f.bin", [stalled, good])
     done(peer, peer.download("f.bin"), "f.bin", data)
     assert stalled.sent < 3 * 65536
+
+
+def test_a_source_that_keeps_the_hashes_back(world, peer, answers):
+    """Another one is asked for them."""
+    data = content(8 * PIECE_MIN)
+    mute = world.server(ScriptedServer(silent))
+    good = world.server(HttpSource(data))
+    answers["f.bin"] = f"FOUND: <bin, {len(data)}, 23/11/26, 127.0.0.1, {mute.port}, {good.root}>, " + \
+        found_rooted("f.bin", [good])[len("FOUND: "):]
+    done(peer, peer.download("f.bin"), "f.bin", data)
+    assert mute.connections == 1, "it was the first to be asked, and waited for to the end"
 
 
 def test_a_source_that_trickles(world, peer, answers):
