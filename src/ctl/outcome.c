@@ -33,6 +33,7 @@ static char *saved_path(const Fetch *fetch) {
 static ExitStatus print_saved(const Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     uint64_t usec = fetch->ended - fetch->begun;
+    bool had_bytes = fetch->target && fetch->target->had_bytes;
     double speed = (double) (transfer->size - MIN(fetch->resumed, transfer->size)) * USEC_PER_SEC /
                    (double) MAX(usec, UINT64_C(1));
     char size[FORMAT_MAX], before[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
@@ -48,8 +49,8 @@ static ExitStatus print_saved(const Fetch *fetch) {
     if (fetch->resumed > 0)
         printf(" (%s of it were there)", before);
     printf(" in %s", duration);
-    // Of a few bytes a rate says nothing.
-    if (speed >= LEAST_RATE)
+    // Of a few bytes a rate says nothing, nor where it is not known how many had to come.
+    if (speed >= LEAST_RATE && (fetch->checked || !had_bytes))
         printf(" (%s)", rate);
     printf(", %s.\n", transfer->verified
                           ? "every piece verified"

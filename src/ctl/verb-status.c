@@ -88,8 +88,10 @@ static void print_transfers(const Totals *totals) {
         printf("%zu down", totals->down);
         if (totals->down_size > 0)
             printf(" (%u%%)", percent_of(totals->down_transferred, totals->down_size));
-        if (totals->paused > 0)
-            printf(", %zu of %s paused", totals->paused, totals->down == 1 ? "1" : "them");
+        if (totals->paused > 0 && totals->paused < totals->down)
+            printf(", %zu of them paused", totals->paused);
+        else if (totals->paused > 0)
+            printf(", paused");
     }
     if (totals->up > 0)
         printf("%s%zu up", totals->down > 0 ? ", " : "", totals->up);

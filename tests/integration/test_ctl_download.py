@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 from ctl_helpers import check
-from harness import NOBODY, PEER, TRANSFER, Process, clean_env, ctl_argv, fake_source, found, wait_for
+from harness import NOBODY, PEER, TRANSFER, Process, clean_env, content, ctl_argv, fake_source, found, wait_for
+from swarm import PIECE_MIN, HttpSource, found_rooted
+from test_swarm import held_up
 
 
 def test_where_a_download_goes(other, peer, out):
@@ -158,3 +160,137 @@ def test_choosing_a_record(world, fake, out):
     assert os.listdir(out) == ["f.bin"]
     shown = fake.ctl("search", "f").stdout.splitlines()
     assert len([line for line in shown if line.startswith("f ")]) == 2
+
+
+# ------------------------------------------------------------------------------------- files with a root
+
+
+PIECES = 12
+DATA = content(PIECES * PIECE_MIN + 7)
+
+
+@pytest.fixture
+def held(world, fake):
+    """f.bin, of which five pieces come; .rest() is a source that has all of it."""
+    source = world.server(HttpSource(DATA, **held_up(5)))
+    fake.answers["f.bin"] = found_rooted("f.bin", [source])
+
+    def rest():
+        whole = world.server(HttpSource(DATA))
+        fake.answers["f.bin"] = found_rooted("f.bin", [whole])
+        return whole
+
+    fake.source, fake.rest = source, rest
+    return fake
+
+
+def transfer_of(peer):
+    """The one that goes on now: its path, once four pieces have been verified."""
+    def find():
+        return [path for path, t in peer.transfers().items()
+                if t["State"] == "active" and t["Transferred"] >= 4 * PIECE_MIN]
+    path, = wait_for(find, "four pieces")
+    return path
+
+
+def by_ctrl_c(held, process):
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert "kept in f.bin.part: the same command goes on" in process.log
+
+
+def by_the_daemon(held, process):
+    held.kill()
+    assert process.wait() == 4
+    assert "kept in f.bin.part: the same command goes on" in process.log
+    held.start().joined()
+
+
+def by_p2pctl(held, process):
+    process.kill()
+    wait_for(lambda: [t["State"] for t in held.transfers().values()] == ["cancelled"], "the transfer to end")
+
+
+def by_the_source(held, process):
+    held.source.stop()
+    assert process.wait() == 1
+    assert "kept in f.bin.part: the same command goes on" in process.log
+
+
+@pytest.mark.parametrize("end", [by_ctrl_c, by_the_daemon, by_p2pctl, by_the_source], ids=lambda end: end.__name__)
+def test_the_same_command_goes_on(held, out, end):
+    """Whatever has ended the first one: no piece that was there is fetched again."""
+    process = start_download(held, out, "f.bin")
+    path = transfer_of(held)
+    verified = held.transfers()[path]["Transferred"] // PIECE_MIN
+    end(held, process)
+    assert os.listdir(out) == ["f.bin.part"]
+    rest = held.rest()
+    result = check(held.ctl("download", "f.bin", cwd=out), 0)
+    assert result.stdout.startswith("Saved f.bin, 12.0 MiB") and "every piece verified" in result.stdout
+    assert os.listdir(out) == ["f.bin"] and (out / "f.bin").read_bytes() == DATA
+    asked = rest.pieces_asked()
+    assert all(n == 1 for n in asked.values()) and len(asked) <= PIECES + 1 - verified + 1, asked
+
+
+def test_pause_and_resume(held, out):
+    process = start_download(held, out, "f.bin")
+    number = transfer_of(held).rsplit("/")[-1]
+    check(held.ctl("pause", number), 0)
+    wait_for(lambda: "paused" in held.ctl("transfers").stdout, "the pause")
+    assert process.running()
+    held.rest()
+    check(held.ctl("resume", number), 0)
+    assert process.wait() == 0
+    assert (out / "f.bin").read_bytes() == DATA
+
+
+def test_what_cannot_be_paused(stuck, out):
+    """It could not go on where it stopped."""
+    process = start_download(stuck, out, "slow.bin")
+    path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
+    assert "has no root" in check(stuck.ctl("pause", path.rsplit("/")[-1]), 1).stderr
+    process.signal(signal.SIGINT)
+    process.wait()
+
+
+def test_a_full_disk(world, held, out):
+    """It ends with that reason, and goes on when there is room."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"]).returncode != 0:
+        pytest.skip("cannot mount")
+    held.rest()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", out], check=True)
+    try:
+        assert "No space left" in check(held.ctl("download", "f.bin", cwd=out), 1).stderr
+        wait_for(lambda: {t["State"] for t in held.transfers().values()} == {"cancelled"}, "the transfer to end")
+        subprocess.run(["mount", "-o", "remount,size=20m", out], check=True)
+        check(held.ctl("download", "f.bin", cwd=out), 0)
+        assert (out / "f.bin").read_bytes() == DATA
+    finally:
+        subprocess.run(["umount", out], check=True)
+
+
+def test_one_of_two_files(world, fake, out):
+    a, b = world.server(HttpSource(content(1000, 3))), world.server(HttpSource(content(1000, 5)))
+    fake.answers["f.bin"] = found_rooted("f.bin", [a]) + found_rooted("f.bin", [b]).replace("FOUND: ", ", ")
+    result = check(fake.ctl("download", "f.bin", cwd=out), 1)
+    assert a.root[:8] in result.stderr and b.root[:8] in result.stderr and os.listdir(out) == []
+    check(fake.ctl("download", "f.bin", "--root", b.root[:8], cwd=out), 0)
+    assert (out / "f.bin").read_bytes() == b.data
+    assert "as 1 of 2 peers share it" in check(fake.ctl("verify", out / "f.bin"), 0).stdout
+    (out / "f.bin").write_bytes(content(1000, 7))
+    check(fake.ctl("verify", out / "f.bin"), 1)
+
+
+def test_several_files_and_nobody_waits(world, fake, out):
+    names = [f"{i}.bin" for i in range(5)]
+    data = {name: content(2 * PIECE_MIN + i, i + 1) for i, name in enumerate(names)}
+    for name in names:
+        fake.answers[name] = found_rooted(name, [world.server(HttpSource(data[name]))])
+    shown = check(fake.ctl("download", *names, cwd=out), 0).stdout
+    assert len(shown.splitlines()) == 5 and shown.count("every piece verified") == 5
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == data
+    shown = check(fake.ctl("download", "--no-wait", *names), 0).stdout
+    assert [line.split(": ")[1] for line in shown.splitlines()] == [str(fake.downloads / name) for name in names]
+    wait_for(lambda: sorted(os.listdir(fake.downloads)) == names, "the files")
+    assert {path.name: path.read_bytes() for path in fake.downloads.iterdir()} == data
