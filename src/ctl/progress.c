@@ -17,6 +17,9 @@ enum {
     NAME_MIN = 12,
 };
 
+// The daemon says how far it is twice a second; longer than this without news means that nothing came.
+static const uint64_t REPORT_USEC = USEC_PER_SEC;
+
 // The numbers of a line, empty where not known.
 typedef struct Numbers {
     char percent[FORMAT_MAX], size[FORMAT_MAX], rate[FORMAT_MAX], left[FORMAT_MAX];
@@ -174,6 +177,10 @@ uint64_t progress_interval(const Progress *progress) {
 double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
     size_t last = (rate->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES, first;
 
+    // A look between two reports is no news, and would let the rate sink and jump.
+    if (rate->n_samples > 0 && bytes == rate->samples[last].bytes &&
+        now < rate->samples[last].time + REPORT_USEC)
+        return rate->last;
     // The next source begins from the start.
     if (rate->n_samples > 0 && bytes < rate->samples[last].bytes)
         rate->n_samples = 0;
@@ -181,10 +188,11 @@ double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
     rate->samples[last].time = now;
     rate->samples[last].bytes = bytes;
     first = rate->n_samples > PROGRESS_SAMPLES ? rate->n_samples % PROGRESS_SAMPLES : 0;
-    if (now <= rate->samples[first].time)
-        return 0;
-    return (double) (bytes - rate->samples[first].bytes) * USEC_PER_SEC /
-           (double) (now - rate->samples[first].time);
+    rate->last = 0;
+    if (now > rate->samples[first].time)
+        rate->last = (double) (bytes - rate->samples[first].bytes) * USEC_PER_SEC /
+                     (double) (now - rate->samples[first].time);
+    return rate->last;
 }
 
 static void align_names(ProgressView *views, size_t n) {

@@ -40,6 +40,7 @@ typedef struct ProgressRate {
         uint64_t time, bytes;
     } samples[PROGRESS_SAMPLES]; // a ring
     size_t n_samples;            // ever taken
+    double last;                 // what the last one gave
 } ProgressRate;
 
 // Notes where the transfer is now (CLOCK_MONOTONIC µs), and returns the rate of the last few

@@ -113,13 +113,27 @@ static ExitStatus check_options(const Ctl *ctl, int argc, char **argv) {
     return STATUS_DONE;
 }
 
+// One of several names is to be told from the others.
+static ExitStatus search_failed(Ctl *ctl, const Search *search) {
+    _cleanup_free_ char *about = NULL;
+
+    if (!sd_bus_error_has_name(&search->error, BUS_ERROR_NO_ANSWER))
+        return bus_failed(ctl, &SERVICE_PEER, &search->error, search->r);
+    if (asprintf(&about, "cannot search for %s", search->name) < 0) {
+        about = NULL;
+        return fail_memory();
+    }
+    ctl_error_sentence(about, search->error.message);
+    return STATUS_FAILED;
+}
+
 // What there is to be done for a name, once it is known who has what.
 static ExitStatus plan(Ctl *ctl, Job *job, Search *search, const char *own) {
     Fetch *fetch = &job->fetch;
     ExitStatus status;
 
     if (search->r < 0)
-        return bus_failed(ctl, &SERVICE_PEER, &search->error, search->r);
+        return search_failed(ctl, search);
     status = choose_file(ctl, search->name, &search->found, own, &job->files, &fetch->file);
     if (status != STATUS_DONE)
         return status;

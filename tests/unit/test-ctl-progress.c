@@ -104,6 +104,8 @@ static void test_rate(void **state _unused_) {
 
     assert_true(progress_sample(&progress, 1000000, 0) == 0);
     assert_true(progress_sample(&progress, 2000000, 1000) == 1000);
+    // Between two reports of the daemon nothing is known to have changed.
+    assert_true(progress_sample(&progress, 2400000, 1000) == 1000);
     // Only the last samples count.
     for (unsigned i = 3; i < 40; i++)
         assert_true(progress_sample(&progress, i * UINT64_C(1000000), 1000) <= 1000);
