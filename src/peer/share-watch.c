@@ -13,12 +13,12 @@
 static const uint64_t SETTLE_USEC = USEC_PER_SEC;
 static const uint64_t SETTLE_USEC_MAX = 10 * USEC_PER_SEC;
 static const uint64_t RESCAN_USEC = 600 * USEC_PER_SEC;
-// Events that do not count may come by the thousand, of a download into a shared directory say.
-static const uint64_t READ_INTERVAL_USEC = 100 * USEC_PER_MSEC;
+// Events that do not count may come by the thousand, of a download into a shared directory say. Not with
+// sd_event_source_set_ratelimit(): libsystemd 252 aborts when a source is switched off while it is held back.
+static const uint64_t READ_INTERVAL_USEC = 50 * USEC_PER_MSEC;
 
 enum {
     REST_FACTOR = 9, // of the time that a walk takes, before the next one
-    READS_PER_INTERVAL = 2,
 };
 
 struct ShareWatch {
@@ -28,6 +28,7 @@ struct ShareWatch {
     int fd;
     int fd_error;
     sd_event_source *source; // off while settling: nothing is new then
+    sd_event_source *pause;  // of reading
     sd_event_source *timer;
     WatchSet *set; // of the last walk
     bool walking;
@@ -77,8 +78,21 @@ static int on_event(sd_event_source *source _unused_, int fd _unused_, uint32_t 
                     void *userdata) {
     ShareWatch *watch = userdata;
 
-    if (read_events(watch))
+    if (read_events(watch)) {
         begin_settling(watch);
+        return 0;
+    }
+    (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
+    (void) sd_event_source_set_time_relative(watch->pause, READ_INTERVAL_USEC);
+    (void) sd_event_source_set_enabled(watch->pause, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static int on_pause(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+    ShareWatch *watch = userdata;
+
+    if (!watch->walking && !watch->changed)
+        (void) sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
     return 0;
 }
 
@@ -113,13 +127,14 @@ int share_watch_new(sd_event *event, ShareWatchHandler on_change, void *userdata
     watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (watch->fd >= 0) {
         r = sd_event_add_io(event, &watch->source, watch->fd, EPOLLIN, on_event, watch);
-        if (r >= 0)
-            r = sd_event_source_set_ratelimit(watch->source, READ_INTERVAL_USEC,
-                                              READS_PER_INTERVAL);
         if (r < 0)
             return r;
     }
-    r = sd_event_add_time(event, &watch->timer, CLOCK_MONOTONIC, 0, 0, on_timer, watch);
+    r = sd_event_add_time(event, &watch->pause, CLOCK_MONOTONIC, 0, 0, on_pause, watch);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(watch->pause, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_time(event, &watch->timer, CLOCK_MONOTONIC, 0, 0, on_timer, watch);
     if (r >= 0)
         r = sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
     if (r < 0)
@@ -132,6 +147,7 @@ ShareWatch *share_watch_free(ShareWatch *watch) {
     if (!watch)
         return NULL;
     sd_event_source_disable_unref(watch->source);
+    sd_event_source_disable_unref(watch->pause);
     sd_event_source_disable_unref(watch->timer);
     close_fd(watch->fd);
     watch_set_free(watch->set);
