@@ -282,6 +282,7 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
     const SeedFetchJob job = {
         .poller = download->peer->poller,
         .mover = download->peer->receivers,
+        .exempt = &download->peer->config.rate_exempt,
         .raw = ft_client_framing(download->peer->ft) == FRAMING_RAW,
         .log_name = download->file_name,
         .record = &record,

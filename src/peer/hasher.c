@@ -294,7 +294,7 @@ static int start_batch(Hasher *hasher) {
     batch->roots = hasher->roots;
     batch->threads = hasher->threads;
     pthread_mutex_init(&batch->lock, NULL);
-    rate_limit_set(&batch->rate, hasher->rate, time_monotonic());
+    rate_limit_set(&batch->rate, hasher->rate);
     r = fill(hasher, batch);
     if (r < 0 || batch->count == 0) {
         batch_free(batch);

@@ -127,12 +127,13 @@ static void set_wake(Move *move) {
     (void) setsockopt(move->socket_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-int move_io_step(Move *move, MoveBuffer *buffer) {
+int move_io_step(Move *move, MoveBuffer *buffer, uint64_t max) {
     uint64_t rest = move->header.longest + move->size - move->received;
     ssize_t n;
     int r;
 
-    n = recv(move->socket_fd, buffer->data, MIN(rest + 1, (uint64_t) RECEIVE_BYTES), MSG_DONTWAIT);
+    n = recv(move->socket_fd, buffer->data, MIN(MIN(rest + 1, max), (uint64_t) RECEIVE_BYTES),
+             MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
     if (n == 0)

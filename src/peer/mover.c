@@ -16,7 +16,9 @@ struct Mover {
     struct MoveList moves; // the control loop's: all that are under way
 
     // The thread's own.
+    RateLimit *limit;
     sd_event_source *tick_source;
+    sd_event_source *throttle_source; // when the rate allows more
     struct MoveList active;
     MoveBuffer *buffer;
 };
@@ -30,6 +32,7 @@ enum {
     // A side that moves less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
     STALL_USEC = 60 * 1000 * 1000,
     STALL_BYTES = 16 * 1024,
+    MOVE_BYTES_MAX = 1024 * 1024, // in one step
 };
 
 Move *move_new(void) {
@@ -79,12 +82,48 @@ static void note_progress(Move *move) {
     move->stall_since = move->progress;
 }
 
+// The rate allows nothing now. The socket would go on to wake us.
+static void move_throttle(Move *move) {
+    Mover *mover = move->mover;
+    int enabled = SD_EVENT_OFF;
+
+    if (poller_change(loop_thread_poller(mover->thread), &move->watch, 0) < 0)
+        return;
+    move->throttled = true;
+    (void) sd_event_source_get_enabled(mover->throttle_source, &enabled);
+    if (enabled != SD_EVENT_OFF)
+        return;
+    (void) sd_event_source_set_time_relative(mover->throttle_source, rate_limit_wait(mover->limit));
+    (void) sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_ONESHOT);
+}
+
+static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                             void *userdata) {
+    Mover *mover = userdata;
+    Move *move;
+
+    TAILQ_FOREACH (move, &mover->active, active)
+        if (move->throttled &&
+            poller_change(loop_thread_poller(mover->thread), &move->watch, EPOLLIN) >= 0)
+            move->throttled = false;
+    return 0;
+}
+
 // Returns what move_io_step() did; the move is over if that is neither MOVE_IO_MORE nor _BLOCKED.
 static int move_step(Move *move) {
     Mover *mover = move->mover;
+    uint64_t before = move->received, max = UINT64_MAX;
     int r;
 
-    r = move->cancelled ? -ECANCELED : move_io_step(move, mover->buffer);
+    if (!move->exempt && !move->cancelled)
+        max = rate_limit_grant(mover->limit, MOVE_BYTES_MAX, time_monotonic());
+    if (max == 0) {
+        move_throttle(move);
+        return MOVE_IO_BLOCKED;
+    }
+    r = move->cancelled ? -ECANCELED : move_io_step(move, mover->buffer, max);
+    if (!move->exempt)
+        rate_limit_spend(mover->limit, move->received - before);
     if (r == MOVE_IO_MORE)
         note_progress(move);
     else if (r != MOVE_IO_BLOCKED)
@@ -121,6 +160,10 @@ static void move_tick(Move *move, uint64_t now) {
         move_finish(move, -ECANCELED);
         return;
     }
+    if (move->throttled) { // not the other side's fault
+        move->progress = move->stall_since = now;
+        return;
+    }
     if (now - move->progress < TICK_USEC)
         return;
     // Less may have come than the socket would wake us for.
@@ -146,7 +189,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     return 0;
 }
 
-int mover_new(LoopThread *thread, Mover **ret) {
+int mover_new(LoopThread *thread, RateLimit *limit, Mover **ret) {
     _cleanup_(mover_freep) Mover *mover = NULL;
     int r;
 
@@ -156,6 +199,7 @@ int mover_new(LoopThread *thread, Mover **ret) {
     TAILQ_INIT(&mover->moves);
     TAILQ_INIT(&mover->active);
     mover->thread = thread;
+    mover->limit = limit;
     mover->buffer = move_buffer_new();
     if (!mover->buffer)
         return -ENOMEM;
@@ -163,6 +207,11 @@ int mover_new(LoopThread *thread, Mover **ret) {
                                    TICK_USEC, TICK_USEC / 10, on_tick, mover);
     if (r >= 0)
         r = sd_event_source_set_enabled(mover->tick_source, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_time_relative(loop_thread_event(thread), &mover->throttle_source,
+                                       CLOCK_MONOTONIC, 0, 1, on_throttle_timer, mover);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_OFF);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(mover);
@@ -179,6 +228,7 @@ Mover *mover_free(Mover *mover) {
     TAILQ_FOREACH_SAFE(move, &mover->moves, link, next)
     move_free(move);
     sd_event_source_disable_unref(mover->tick_source);
+    sd_event_source_disable_unref(mover->throttle_source);
     move_buffer_free(mover->buffer);
     free(mover);
     return NULL;

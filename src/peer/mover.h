@@ -14,6 +14,7 @@
 #include "net/poller.h"
 #include "proto/message.h"
 #include "util/macro.h"
+#include "util/rate-limit.h"
 
 typedef struct Mover Mover;
 typedef struct Move Move;
@@ -25,6 +26,7 @@ struct Move {
     uint64_t size; // bytes of the file
     Buffer lead;   // owned; what has arrived so far, header included
     FileHeader header;
+    bool exempt;                 // from the rate
     void (*on_done)(Move *move); // on the control loop; takes the move over
     void *userdata;
 
@@ -42,6 +44,7 @@ struct Move {
     LoopCall call;
     TAILQ_ENTRY(Move) link;   // the control loop's: all that are under way
     TAILQ_ENTRY(Move) active; // the thread's
+    bool throttled;           // is not looked at before the rate allows more
     PollWatch watch;
     uint64_t received;    // bytes, header included
     int wake;             // SO_RCVLOWAT, 0: not set
@@ -50,8 +53,8 @@ struct Move {
     uint64_t stall_moved; // `moved` then
 };
 
-// Before the thread is started. 0 or -errno.
-int mover_new(LoopThread *thread, Mover **ret);
+// `limit`: of all moves that are not exempt; the thread's. Before the thread is started. 0 or -errno.
+int mover_new(LoopThread *thread, RateLimit *limit, Mover **ret);
 // After the thread has been stopped. Frees the moves that are under way, without on_done.
 Mover *mover_free(Mover *mover);
 DEFINE_CLEANUP_FUNC(Mover, mover_free)

@@ -58,9 +58,9 @@ static int start_threads(Peer *peer) {
     if (r >= 0)
         r = configure_uploads(peer);
     if (r >= 0)
-        r = mover_new(peer->download_thread, &peer->receivers);
+        r = mover_new(peer->download_thread, &peer->download_rate, &peer->receivers);
     if (r >= 0)
-        r = swarm_engine_new(peer->download_thread, &peer->swarms);
+        r = swarm_engine_new(peer->download_thread, &peer->download_rate, &peer->swarms);
     if (r >= 0)
         r = loop_thread_start(peer->upload_thread);
     if (r >= 0)
@@ -109,7 +109,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = start_threads(peer);
     if (r < 0)
         return r;
-    swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
+    rate_limit_set(&peer->download_rate, peer->config.download_rate);
     r = ft_client_new(event, peer->poller,
                       &(FtClientHooks){
                           .on_state = on_ft_state,
@@ -199,7 +199,7 @@ void peer_reconfigure(Peer *peer, PeerConfig *config) {
     peer->config = *config;
     *config = (PeerConfig){};
     hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
-    swarm_engine_set_rate(peer->swarms, peer->config.download_rate);
+    rate_limit_set(&peer->download_rate, peer->config.download_rate);
     r = configure_uploads(peer);
     if (r >= 0)
         r = configure_ft(peer);

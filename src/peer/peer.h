@@ -46,6 +46,7 @@ typedef struct Peer {
     LoopThread *upload_thread, *download_thread;
     Mover *receivers;    // in download_thread
     SwarmEngine *swarms; // the same
+    RateLimit download_rate;
     TransferStore *store;
     TransferTable transfers;
     UploadServer uploads;

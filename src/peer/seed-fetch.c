@@ -128,6 +128,7 @@ static int start_move(SeedFetch *fetch, const char *data, size_t len, const File
         return -errno;
     move->socket_fd = stream_take_fd(&fetch->stream);
     move->header = *header;
+    move->exempt = prefix_list_contains(fetch->job.exempt, &fetch->source.address);
     move->size = fetch->record.size;
     move->on_done = on_moved;
     move->userdata = fetch;

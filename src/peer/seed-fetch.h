@@ -8,6 +8,7 @@
 //        ▲            │           │
 //        └────────────┴───────────┘ the next source
 
+#include "config/config.h"
 #include "net/poller.h"
 #include "peer/mover.h"
 #include "proto/record.h"
@@ -23,9 +24,10 @@ typedef enum SeedFetchState {
 typedef struct SeedFetchJob {
     Poller *poller;
     Mover *mover;
-    bool raw;             // FT speaks RAW, so its peers do
-    const char *log_name; // copied
-    const Record *record; // copied
+    const PrefixList *exempt; // from the download-rate; borrowed until on_done
+    bool raw;                 // FT speaks RAW, so its peers do
+    const char *log_name;     // copied
+    const Record *record;     // copied
     const Endpoint *sources;
     size_t source_count; // copied
     int fd;              // borrowed until on_done; is emptied

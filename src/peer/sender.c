@@ -263,7 +263,7 @@ void sender_done(Sender *sender) {
 void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt) {
     Send *send;
 
-    rate_limit_set(&sender->rate, rate, time_monotonic());
+    rate_limit_set(&sender->rate, rate);
     sender->exempt = exempt;
     TAILQ_FOREACH (send, &sender->active, link)
         update_limited(send);

@@ -59,7 +59,7 @@ static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _un
     return 0;
 }
 
-int swarm_engine_new(LoopThread *thread, SwarmEngine **ret) {
+int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret) {
     sd_event *event = loop_thread_event(thread);
     SwarmEngine *engine;
     int r;
@@ -68,6 +68,7 @@ int swarm_engine_new(LoopThread *thread, SwarmEngine **ret) {
     if (!engine)
         return -ENOMEM;
     engine->thread = thread;
+    engine->limit = limit;
     TAILQ_INIT(&engine->all);
     TAILQ_INIT(&engine->swarms);
     TAILQ_INIT(&engine->starved);
@@ -122,10 +123,6 @@ SwarmEngine *swarm_engine_free(SwarmEngine *engine) {
     free(engine->check_buffer);
     free(engine);
     return NULL;
-}
-
-void swarm_engine_set_rate(SwarmEngine *engine, uint64_t rate) {
-    engine->rate = rate;
 }
 
 Block *engine_take_block(SwarmEngine *engine) {
@@ -240,16 +237,6 @@ void engine_check(SwarmEngine *engine, Check *check) {
     loop_thread_call(engine->verifier, &check->call);
 }
 
-uint64_t engine_grant(SwarmEngine *engine, uint64_t bytes) {
-    uint64_t now;
-
-    if (engine->rate == 0 && engine->limit.rate == 0)
-        return bytes;
-    now = time_monotonic();
-    rate_limit_set(&engine->limit, engine->rate, now);
-    return rate_limit_grant(&engine->limit, bytes, now);
-}
-
 static void enqueue(struct SourceList *list, SwarmSource *source, SourceQueue queue) {
     if (source->queue != QUEUE_NONE)
         return;
@@ -272,7 +259,7 @@ void engine_throttle(SwarmEngine *engine, SwarmSource *source) {
     if (enabled != SD_EVENT_OFF)
         return;
     (void) sd_event_source_set_time_relative(engine->throttle_timer,
-                                             rate_limit_wait(&engine->limit));
+                                             rate_limit_wait(engine->limit));
     (void) sd_event_source_set_enabled(engine->throttle_timer, SD_EVENT_ONESHOT);
 }
 

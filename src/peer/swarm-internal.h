@@ -37,8 +37,7 @@ struct SwarmEngine {
     bool feeding;              // those that wait are being served
     struct SourceList throttled;
     sd_event_source *throttle_timer;
-    RateLimit limit;
-    _Atomic uint64_t rate; // as the control loop wants it
+    RateLimit *limit;
     size_t connections;
 };
 
@@ -168,7 +167,6 @@ void engine_return_block(SwarmEngine *engine, Block *block);
 void engine_feed(SwarmEngine *engine); // wakes those that wait, now that there are blocks
 void engine_verify(SwarmEngine *engine, Block *block); // comes back with swarm_block_verified()
 void engine_check(SwarmEngine *engine, Check *check);  // comes back with swarm_check_done()
-uint64_t engine_grant(SwarmEngine *engine, uint64_t bytes); // 0: wait, engine_throttle()
 void engine_starve(SwarmEngine *engine, SwarmSource *source);
 void engine_throttle(SwarmEngine *engine, SwarmSource *source);
 void engine_unqueue(SwarmSource *source);

@@ -469,7 +469,7 @@ static bool receive_block(SwarmSource *source) {
 
     want = MIN(want, (uint64_t) BLOCK_BYTES);
     if (!source->info.exempt)
-        want = engine_grant(engine, want);
+        want = rate_limit_grant(engine->limit, want, time_monotonic());
     if (want == 0) {
         engine_throttle(engine, source);
         return false;
@@ -487,7 +487,7 @@ static bool receive_block(SwarmSource *source) {
         return false;
     }
     if (!source->info.exempt)
-        rate_limit_spend(&engine->limit, n);
+        rate_limit_spend(engine->limit, n);
     block->len = n;
     return take_block(source, block) && (uint64_t) n == want;
 }

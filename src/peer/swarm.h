@@ -19,6 +19,7 @@
 #include "net/loop-thread.h"
 #include "util/address.h"
 #include "util/merkle-hash.h"
+#include "util/rate-limit.h"
 
 enum {
     SWARM_SOURCES_MAX = 64, // peers that a swarm knows of
@@ -27,16 +28,15 @@ enum {
 typedef struct Swarm Swarm;
 typedef struct SwarmEngine SwarmEngine;
 
-// What all swarms share: the download thread, the verify thread, memory for what is on its way. Before the
-// download thread is started. 0 or -errno.
-int swarm_engine_new(LoopThread *thread, SwarmEngine **ret);
+// What all swarms share: the download thread, the verify thread, memory for what is on its way, the rate of
+// all sources that are not exempt (`limit`, the download thread's). Before the download thread is started. 0 or
+// -errno.
+int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret);
 int swarm_engine_start(SwarmEngine *engine); // the verify thread; 0 or -errno
 // Stops the verify thread: before the download thread is stopped.
 void swarm_engine_stop(SwarmEngine *engine);
 // After both have stopped. Frees the swarms that are under way, without on_done.
 SwarmEngine *swarm_engine_free(SwarmEngine *engine);
-// Bytes per second of all swarms together, but for sources that are exempt; 0: no limit.
-void swarm_engine_set_rate(SwarmEngine *engine, uint64_t rate);
 
 typedef enum SwarmState {
     SWARM_CONNECTING, // no source has answered yet

@@ -17,14 +17,18 @@ static uint64_t least_grant(const RateLimit *limit) {
     return MIN(burst(limit), (uint64_t) GRANT_BYTES_MIN);
 }
 
-void rate_limit_set(RateLimit *limit, uint64_t rate, uint64_t now) {
-    if (limit->rate != rate)
-        *limit = (RateLimit){.rate = rate, .filled = now};
+void rate_limit_set(RateLimit *limit, uint64_t rate) {
+    limit->wanted = rate;
 }
 
 uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now) {
-    uint64_t elapsed, added;
+    uint64_t elapsed, added, wanted = limit->wanted;
 
+    if (wanted != limit->rate) {
+        limit->rate = wanted;
+        limit->tokens = 0;
+        limit->filled = now;
+    }
     if (limit->rate == 0)
         return want;
     // After a pause of any length the bucket is full; this also keeps the product small.

@@ -439,6 +439,21 @@ def test_many_downloads_at_once(world, peer, answers):
         assert (peer.downloads / f"f{i}.bin").read_bytes() == source.data
 
 
+def test_download_rate_of_a_seed(world, answers):
+    data = content(2 * PIECE_MIN)
+    source = world.server(fake_source(b"FILE: " + data))
+    answers["f.bin"] = found(("bin", len(data), source.port))
+    peer = world.peer(world.server(FakeFt(answers)), download_rate="1M").joined()
+    begun = time.monotonic()
+    assert peer.download("f.bin").wait()["State"] == "done"
+    assert time.monotonic() - begun >= 1.8
+    assert (peer.downloads / "f.bin").read_bytes() == data
+    (peer.downloads / "f.bin").unlink()
+    # An exempt address is not held back: with this rate it would take longer than the deadline.
+    peer.reload(download_rate="1K", rate_exempt="127.0.0.0/8")
+    assert peer.download("f.bin").wait()["State"] == "done"
+
+
 def test_download_rate(world, answers):
     """Not faster than that, all together."""
     data = content(2 * PIECE_MIN)

@@ -17,7 +17,7 @@ static void check_rate(uint64_t rate, uint64_t step) {
     uint64_t now = 1000 * USEC_PER_SEC, end = now + 10 * USEC_PER_SEC, moved = 0;
     RateLimit limit = {};
 
-    rate_limit_set(&limit, rate, now);
+    rate_limit_set(&limit, rate);
     for (; now < end; now += step) {
         uint64_t granted = rate_limit_grant(&limit, 1 << 20, now);
 
@@ -38,7 +38,7 @@ static void test_burst(void **state _unused_) {
     RateLimit limit = {};
     uint64_t now = 77;
 
-    rate_limit_set(&limit, 1 << 20, now);
+    rate_limit_set(&limit, 1 << 20);
     assert_int_equal(rate_limit_grant(&limit, 1 << 20, now), 0);
     assert_true(rate_limit_wait(&limit) > 0);
     now += rate_limit_wait(&limit);
@@ -52,9 +52,12 @@ static void test_burst(void **state _unused_) {
 static void test_extremes(void **state _unused_) {
     RateLimit limit = {};
 
-    rate_limit_set(&limit, UINT64_MAX, 0);
+    rate_limit_set(&limit, UINT64_MAX);
+    assert_int_equal(rate_limit_grant(&limit, 1, 0),
+                     0); // a changed rate begins with an empty bucket
     assert_true(rate_limit_grant(&limit, 1 << 20, USEC_PER_SEC) == 1 << 20);
-    rate_limit_set(&limit, 1, 0);
+    rate_limit_set(&limit, 1);
+    assert_int_equal(rate_limit_grant(&limit, 10, USEC_PER_SEC), 0);
     assert_int_equal(rate_limit_grant(&limit, 10, 2 * USEC_PER_SEC), 1);
     rate_limit_spend(&limit, 1);
     assert_int_equal(rate_limit_grant(&limit, 10, 2 * USEC_PER_SEC), 0);
