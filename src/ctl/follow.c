@@ -11,8 +11,9 @@
 #include "util/time-util.h"
 
 enum {
-    // Each holds an open file here and in the daemon, and a line of the terminal.
-    FETCHES_AT_ONCE = 64,
+    // Each holds an open file here and in the daemon, and a line of the terminal; a bus queues 64 open files
+    // for a connection at most.
+    FETCHES_AT_ONCE = 32,
     // For the answers to Cancel, or to a Download that was interrupted.
     CANCEL_TIMEOUT_SEC = 2,
 };

@@ -143,7 +143,7 @@ class FakePeer(dbus.service.Object):
     @dbus.service.method(PEER, in_signature="s", out_signature="a(sstssqa{sv})")
     def Search(self, name):
         return [(n, t, dbus.UInt64(size), date, address, dbus.UInt16(port),
-                 dbus.Dictionary({"root": root} if root else {}, signature="sv"))
+                 dbus.Dictionary({"root": root, "later": dbus.UInt32(1)} if root else {}, signature="sv"))
                 for n, t, size, date, address, port, root in self.found.get(str(name), [])]
 
     @dbus.service.method(PEER, in_signature="sa{sv}", out_signature="o")

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import dbus
 import pytest
 
 from ctl_helpers import Terminal, check, document
@@ -66,6 +67,12 @@ def test_files_of_one_name(daemon):
     assert [(f["root"], f["modified"], len(f["sources"])) for f in files] == [
         (A, "2026-09-07", 2), (B, "2026-09-06", 1), (None, "2026-09-06", 1)]
     assert files[0]["sources"][1] == {"address": "192.0.2.8", "port": 5556, "modified": "2026-09-07"}
+
+
+@pytest.mark.parametrize("root", ["zz" * 32, "ab", dbus.UInt32(5)])
+def test_a_root_that_is_none(daemon, root):
+    daemon.share("a.iso", (11, 1, root))
+    assert check(ctl(daemon.bus, "search", "a.iso"), 0).stdout.splitlines()[1].split()[-1] == "-"
 
 
 def test_roots_that_look_alike(daemon):
