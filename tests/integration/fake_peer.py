@@ -11,7 +11,7 @@ import dbus.service
 from dbus.mainloop.glib import DBusGMainLoop, threads_init
 from gi.repository import GLib
 
-from harness import DEADLINE, PEER, PEER_PATH, TRANSFER, wait_for
+from harness import DEADLINE, ERROR, PEER, PEER_PATH, TRANSFER, wait_for
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 TYPES = {"Id": dbus.UInt32, "Size": dbus.UInt64, "Transferred": dbus.UInt64, "Started": dbus.UInt64,
@@ -91,7 +91,7 @@ class FakePeer(dbus.service.Object):
 
     def __init__(self, bus, lacks=()):
         self.bus, self.lacks = bus, lacks
-        self.found, self.transfers = {}, []
+        self.found, self.unanswered, self.transfers = {}, set(), []
         self.properties = {"Version": "0", "State": "joined", "Reason": "", "Since": 1_788_696_720_000_000,
                            "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556",
                            "DownloadDirectory": "/srv/downloads", "Shares": []}
@@ -142,6 +142,8 @@ class FakePeer(dbus.service.Object):
 
     @dbus.service.method(PEER, in_signature="s", out_signature="a(sstssqa{sv})")
     def Search(self, name):
+        if name in self.unanswered:
+            raise dbus.DBusException("FT does not answer", name=ERROR + "NoAnswer")
         return [(n, t, dbus.UInt64(size), date, address, dbus.UInt16(port),
                  dbus.Dictionary({"root": root, "later": dbus.UInt32(1)} if root else {}, signature="sv"))
                 for n, t, size, date, address, port, root in self.found.get(str(name), [])]

@@ -109,8 +109,6 @@ def test_no_answer_from_ft(world, bus):
     peer = world.peer(world.server(FakeFt(lambda name: None)), bus=bus).joined()
     result = check(peer.ctl("search", "x"), 1)
     assert "not answer" in result.stderr
-    result = check(peer.ctl("download", "x"), 1)
-    assert result.stderr.startswith("p2pctl: cannot search for x: FT does not answer")
 
 
 # ------------------------------------------------------------------------------------------------- JSON

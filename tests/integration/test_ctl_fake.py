@@ -376,6 +376,18 @@ def test_several_at_once(world, daemon, out):
     assert "saved" not in result
 
 
+def test_an_unanswered_search_names_its_file(world, daemon, out):
+    daemon.share("b.txt", (11, 1, A))
+    daemon.unanswered.add("a.txt")
+    process = Download(world, daemon, out, "a.txt", "b.txt")
+    transfer = daemon.wait_transfer()
+    known(transfer)
+    finish(transfer)
+    assert process.wait() == 1
+    assert "p2pctl: cannot search for a.txt: FT does not answer.\n" in process.log
+    assert os.listdir(out) == ["b.txt"]
+
+
 def test_many_at_once(world, daemon, out):
     """More than are begun at once: the others follow."""
     names = [f"{i:03}.txt" for i in range(100)]
