@@ -369,6 +369,11 @@ void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate) {
 
     hasher->threads = MIN(wanted, (unsigned) THREADS_MAX);
     hasher->rate = rate;
+    if (!hasher->batch)
+        return;
+    pthread_mutex_lock(&hasher->batch->lock);
+    rate_limit_set(&hasher->batch->rate, rate, time_monotonic());
+    pthread_mutex_unlock(&hasher->batch->lock);
 }
 
 // Where an item is in another table: it is the same file if nothing of it has changed.

@@ -24,7 +24,7 @@ int hasher_new(sd_event *event, RootCache *roots, const HasherHooks *hooks, Hash
 Hasher *hasher_free(Hasher *hasher);
 DEFINE_CLEANUP_FUNC(Hasher, hasher_free)
 
-// threads on one file (0: all cores), and bytes per second (0: no limit); for what begins after it.
+// Bytes per second (0: no limit), and threads on one file (0: all cores; for what begins after it).
 void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate);
 
 // Borrowed, until the next one or NULL. What is under way goes on if it is in the new table too; the old one

@@ -90,6 +90,8 @@ static bool is_damaged(sqlite3 *database) {
 static int replace_damaged(RootCache *cache) {
     int r;
 
+    log_warning("%s is damaged: it becomes %s.bad, and a new one is made", cache->path,
+                cache->path);
     cache->writer = database_close(cache->writer);
     database_set_aside(cache->path);
     atomic_fetch_add(&cache->generation, 1);
