@@ -65,6 +65,7 @@ static const Property properties[] = {
     {"FileTracker", "s", offsetof(PeerInfo, file_tracker), NULL},
     {"Address", "s", offsetof(PeerInfo, address), NULL},
     {"DownloadDirectory", "s", offsetof(PeerInfo, download_directory), NULL},
+    {"WatchProblem", "s", offsetof(PeerInfo, watch_problem), NULL},
     {"Shares", "a(stss)", offsetof(PeerInfo, shares), read_shares},
 };
 

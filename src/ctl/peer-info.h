@@ -27,6 +27,7 @@ typedef struct PeerInfo {
     char *file_tracker;
     char *address;
     char *download_directory;
+    char *watch_problem; // why changes of shared files may be seen late
     ShareList shares;
 } PeerInfo;
 

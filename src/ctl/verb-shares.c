@@ -64,6 +64,10 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     else
         printf("%s", total);
     putchar('\n');
+    if (peer->watch_problem && *peer->watch_problem) {
+        print_escaped(stdout, "%s", peer->watch_problem);
+        putchar('\n');
+    }
     return STATUS_DONE;
 }
 
@@ -79,6 +83,7 @@ static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer) {
                                                 "explanation", json_text(share->explanation)));
     }
     json_object_set_new(document, "shares", shares);
+    json_object_set_new(document, "watch_problem", json_text(peer->watch_problem));
     return document_print(ctl, document);
 }
 

@@ -17,7 +17,7 @@
 enum {
     THREADS_MAX = 64,
     BATCH_FILES_MAX = 256,
-    BATCH_BYTES_MAX = 16 * 1024 * 1024, // unless one file is larger
+    BATCH_BYTES_MAX = 16 * 1024 * 1024, // and no more than a second's, unless one file is larger
     // A larger file that was written to a moment ago will be written to again: it is hashed when it has been
     // quiet for so long, and twice as long after each time that it has changed while it was read.
     QUIET_BYTES_MIN = 16 * 1024 * 1024,
@@ -37,7 +37,8 @@ typedef struct Item {
     ShareFile file;
     size_t index;       // in the table, or NOT_WANTED; the loop's
     int64_t quiet_nsec; // it must not have been written to for so long
-    // The thread's, until the batch is done. -EINPROGRESS: not reached.
+    atomic_bool cancelled;
+    // The thread's, until the batch is done.
     int result;
     uint64_t wait_usec; // -EAGAIN: it was written to, try again after that
     FileHash hash;
@@ -49,8 +50,7 @@ typedef struct Batch {
     size_t count;
     unsigned threads;
     pthread_mutex_t lock;
-    RateLimit rate; // under the lock
-    atomic_bool cancelled;
+    RateLimit rate;          // under the lock
     atomic_size_t current;   // the item in work
     _Atomic uint64_t hashed; // bytes of it
 } Batch;
@@ -79,11 +79,15 @@ struct Hasher {
 
 // ------------------------------------------------------------------------------------- in the thread
 
-static int nap(Batch *batch, uint64_t usec) {
+static int check_wanted(const Batch *batch) {
+    return atomic_load(&batch->items[atomic_load(&batch->current)].cancelled) ? -ECANCELED : 0;
+}
+
+static int nap(const Batch *batch, uint64_t usec) {
     struct timespec ts = {.tv_nsec = (long) (MIN(usec, NAP_USEC) * 1000)};
 
     (void) nanosleep(&ts, NULL);
-    return atomic_load(&batch->cancelled) ? -ECANCELED : 0;
+    return check_wanted(batch);
 }
 
 // Before each read: waits for the rate.
@@ -104,7 +108,7 @@ static int pass_gate(size_t bytes, void *userdata) {
             return -ECANCELED;
     }
     atomic_fetch_add(&batch->hashed, bytes);
-    return atomic_load(&batch->cancelled) ? -ECANCELED : 0;
+    return check_wanted(batch);
 }
 
 static int64_t age_nsec(const struct timespec *when) {
@@ -157,11 +161,13 @@ static void batch_run(void *job) {
 
     r = file_hasher_new(batch->threads, &hasher);
     for (size_t i = 0; i < batch->count; i++) {
-        if (r >= 0 && atomic_load(&batch->cancelled))
-            r = -ECANCELED;
+        Item *item = &batch->items[i];
+
         atomic_store(&batch->current, i);
         atomic_store(&batch->hashed, 0);
-        batch->items[i].result = r < 0 ? r : hash_item(batch, hasher, &batch->items[i]);
+        item->result = r < 0 ? r : check_wanted(batch);
+        if (item->result >= 0)
+            item->result = hash_item(batch, hasher, item);
     }
     (void) keep_hashes(batch); // logged; the roots are right without it
 }
@@ -259,12 +265,13 @@ static int add_item(Hasher *hasher, Batch *batch, const Share *share) {
     restless = find_restless(hasher, &item->file);
     item->index = share_index(share);
     item->quiet_nsec = QUIET_NSEC << (restless ? restless->times : 0);
-    item->result = -EINPROGRESS;
     batch->count++;
     return 0;
 }
 
 static int fill(Hasher *hasher, Batch *batch) {
+    uint64_t limit = hasher->rate > 0 ? MIN(hasher->rate, (uint64_t) BATCH_BYTES_MAX)
+                                      : (uint64_t) BATCH_BYTES_MAX;
     size_t count = share_table_count(hasher->table);
     uint64_t bytes = 0;
 
@@ -275,7 +282,7 @@ static int fill(Hasher *hasher, Batch *batch) {
         if (share_state(share) != SHARE_HASHING)
             continue;
         bytes += share_record(share).size;
-        if (batch->count > 0 && bytes > BATCH_BYTES_MAX)
+        if (batch->count > 0 && bytes > limit)
             break;
         r = add_item(hasher, batch, share);
         if (r < 0)
@@ -353,8 +360,8 @@ int hasher_new(sd_event *event, RootCache *roots, const HasherHooks *hooks, Hash
 Hasher *hasher_free(Hasher *hasher) {
     if (!hasher)
         return NULL;
-    if (hasher->batch)
-        atomic_store(&hasher->batch->cancelled, true);
+    for (size_t i = 0; hasher->batch && i < hasher->batch->count; i++)
+        atomic_store(&hasher->batch->items[i].cancelled, true);
     work_join(hasher->work);
     sd_event_source_disable_unref(hasher->again);
     for (size_t i = 0; i < RESTLESS_MAX; i++)
@@ -392,14 +399,12 @@ static size_t find_again(const ShareTable *from, const ShareTable *to, const Ite
 
 void hasher_set_table(Hasher *hasher, ShareTable *table) {
     Batch *batch = hasher->batch;
-    size_t wanted = 0;
 
     for (size_t i = 0; batch && i < batch->count; i++) {
         batch->items[i].index = find_again(hasher->table, table, &batch->items[i]);
-        wanted += batch->items[i].index != NOT_WANTED;
+        if (batch->items[i].index == NOT_WANTED)
+            atomic_store(&batch->items[i].cancelled, true);
     }
-    if (batch && wanted == 0)
-        atomic_store(&batch->cancelled, true);
     hasher->table = table;
     hasher->next = 0;
     hasher->wait_usec = UINT64_MAX;

@@ -507,6 +507,8 @@ Record share_record(const Share *share) {
         .type = share_type(share),
         .size = share->size,
         .modified = date_from_time((int64_t) share->day * SECONDS_PER_DAY),
+        .root = share->root,
+        .has_root = share->rooted,
     };
 }
 
