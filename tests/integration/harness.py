@@ -6,6 +6,7 @@ Wire.expect_silence(), because silence can only be seen by waiting.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -884,12 +885,13 @@ class FakeFt(ScriptedServer):
     """An FT of somebody else. `answers`: what SEARCH gets, {name: bytes} or a function (None: silence).
 
     framing: "line" answers HELLO\\n; "raw" never does, only a bare HELLO, as the seed authors' program.
-    once: closes after each SEARCH that it has answered. All that it heard is in .heard, one bytes object
-    for each message, in order."""
+    once: closes after each SEARCH that it has answered. kept: how many records it keeps, which it says with
+    KEPT to those who write roots; None: it knows nothing of that. All that it heard is in .heard, one bytes
+    object for each message, in order."""
 
-    def __init__(self, answers=None, framing="line", once=False, hi=True):
+    def __init__(self, answers=None, framing="line", once=False, hi=True, kept=1000):
         self.answers = answers if callable(answers) else (answers if answers is not None else {}).get
-        self.framing, self.once, self.hi = framing, once, hi
+        self.framing, self.once, self.hi, self.kept = framing, once, hi, kept
         self.heard = []
         super().__init__(self._line if framing == "line" else self._raw)
 
@@ -902,6 +904,7 @@ class FakeFt(ScriptedServer):
         return answer.encode() if isinstance(answer, str) else answer
 
     def _line(self, wire, _):
+        held, rooted = set(), False
         while not self.stopping.is_set():
             wire.deadline = 3600
             try:
@@ -921,6 +924,15 @@ class FakeFt(ScriptedServer):
                         return
             elif line == b"BYE\n":
                 return
+            elif self.kept is not None:
+                key = line.strip(b"<>\n").removeprefix(b"REMOVE: ").split(b", ")
+                rooted = rooted or len(key[-1]) == 64
+                if line.startswith(b"REMOVE: "):
+                    held.discard(tuple(key))
+                elif len(held) < self.kept:
+                    held.add(tuple(key[:3]))
+                if rooted:
+                    wire.send(f"KEPT: {len(held)}\n")
 
     def _raw(self, wire, _):
         while not self.stopping.is_set():
@@ -968,6 +980,12 @@ def silent(wire, _=0):
 def record(name, mtype, size, port, date="23/11/26", host="127.0.0.1", root=None):
     """A record in our own syntax."""
     return f"<{name}, {mtype}, {size}, {date}, {host}, {port}{f', {root}' if root else ''}>"
+
+
+def root_of(data):
+    """The root of a file of at most 16 KiB: the hash of its only leaf."""
+    assert len(data) <= 16384
+    return hashlib.sha256(data).hexdigest()
 
 
 def record_root(row):
