@@ -42,6 +42,7 @@ struct FtClient {
     bool quiet;              // RAW: the silence that ends a message has passed
     bool settled;            // RAW: the silence that ends our records has passed
     bool served;             // FT has answered a search in this session
+    size_t logged;           // files that FT has, as the log has said it last
     uint64_t joined_at;      // CLOCK_MONOTONIC µs
     uint64_t greet_deadline; // HI must have come by then, the same
     Endpoint address;        // of this peer, in its records

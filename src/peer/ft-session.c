@@ -80,6 +80,7 @@ static int handle_hi(FtClient *client) {
     client->address = find_own_address(client);
     client->joined_at = time_monotonic();
     client->served = client->knows_roots = false;
+    client->logged = 0;
     // In RAW only a silence separates the records from the first search.
     client->settled = client->framer.framing == FRAMING_LINE;
     ft_publisher_begin(&client->publisher, client->framer.framing, session_syntax(client),
@@ -95,13 +96,14 @@ static int handle_hi(FtClient *client) {
     return r < 0 ? r : finish_joining(client);
 }
 
-static void log_published(const FtClient *client) {
-    size_t limit = ft_publisher_limit(&client->publisher), count = client->publisher.count;
+// Only where something has changed: shares may come and go all day.
+static void log_published(FtClient *client) {
+    bool full = client->publisher.count >= ft_publisher_limit(&client->publisher);
+    size_t count = client->publisher.count;
 
-    if (count >= limit)
-        log_info("FT keeps %zu files of this peer", count);
-    else
-        log_debug("FT knows %zu files of this peer", count);
+    if (count != client->logged)
+        log_info("FT has %zu files of this peer%s", count, full ? ", and keeps no more" : "");
+    client->logged = count;
 }
 
 // What FT holds has become known; on to what it has not been told yet.

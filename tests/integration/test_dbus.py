@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from harness import (DEADLINE, ERROR, FT, FT_PATH, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER, BusError,
-                     FakeFt, ScriptedServer, clean_env, content, error_name, found, record, silent,
+                     FakeFt, ScriptedServer, clean_env, content, error_name, found, record, root_of, silent,
                      wait_for)
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
@@ -65,13 +65,15 @@ def test_introspection_of_a_transfer(world, ft, peer):
 
 def test_the_call_of_the_readme(world, ft, peer):
     """busctl call … Search s report.txt, to the letter; the name stands for any dialect's file."""
-    other = world.peer(ft, [world.file("report.txt", mtime=1583407800)]).joined()
+    body = b"hello body\n"
+    other = world.peer(ft, [world.file("report.txt", body, mtime=1583407800)]).joined()
     ft.wait_lookup("report.txt")
     out = subprocess.run(
         ["busctl", f"--address={peer.bus.address}", "call", "org.p2pshare.Peer1", "/org/p2pshare/Peer1",
          "org.p2pshare.Peer1", "Search", "s", "report.txt"],
         capture_output=True, text=True, env=clean_env(), check=True, timeout=DEADLINE).stdout
-    assert out == f'a(sstssqa{{sv}}) 1 "report" "txt" 11 "2020-03-05" "127.0.0.1" {other.port} 0\n'
+    assert out == (f'a(sstssqa{{sv}}) 1 "report" "txt" 11 "2020-03-05" "127.0.0.1" {other.port} '
+                   f'1 "root" s "{root_of(body)}"\n')
 
 
 def test_search_without_extension(world, ft, peer):
@@ -292,7 +294,7 @@ def test_both_directions_are_transfers(world, ft, peer):
     assert upload["Transferred"] == 100_000
     download, = peer.transfers().values()
     assert download["Direction"] == "download"
-    assert download["Sources"] == [owner.address]
+    assert download["Sources"] == []  # none is in use any more
     assert download["Path"] == str(peer.downloads / "big.bin")
 
 

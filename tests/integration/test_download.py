@@ -332,12 +332,16 @@ def test_impossible_sizes(world, fake, size):
 
 
 def test_a_stale_size(world, ft, pair):
-    """The file has changed and nobody has looked: B refuses, and serves it once it has looked."""
+    """The file has changed and nobody has looked: B refuses, and serves it once it has looked. What was
+    asked for is another file: it waits for somebody who has it."""
     path = world.file("log.txt", b"first")
     owner, peer = pair(path)
     ft.wait_lookup("log.txt")
     path.write_bytes(b"second, and longer")
-    check_failed(peer.download("log.txt"), "NoSource")
+    transfer = peer.download("log.txt")
+    peer.wait_log("waits for a source")
+    transfer.cancel()
+    transfer.wait("cancelled")
     owner.call("Rescan")
     wait_for(lambda: [r[2] for r in ft.lookup("log.txt")] == [18], "the new record")
     check_done(peer.download("log.txt"), "log.txt", b"second, and longer")
@@ -349,11 +353,16 @@ def test_a_file_that_vanishes(world, ft, pair):
     owner, peer = pair(path.parent)
     ft.wait_lookup("gone.txt")
     path.unlink()
-    check_failed(peer.download("gone.txt"), "NoSource")
+    transfer = peer.download("gone.txt")
+    peer.wait_log("waits for a source")
     assert "Refused" in owner.log
-    # A link out of the share in its place, to a file of the same size.
+    transfer.cancel()
+    transfer.wait("cancelled")
+    # A link out of the share in its place, to a file of the same size: asked for as another program would.
     path.symlink_to(world.file("secret.txt", b"my secret.\n", "elsewhere"))
-    check_failed(peer.download("gone.txt"), "NoSource")
+    with Wire(owner.port) as wire:
+        wire.request("gone", "txt", 11)
+        wire.expect_close()
 
 
 def test_a_file_that_shrinks_under_the_transfer(world, pair):
