@@ -379,7 +379,7 @@ void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate) {
     if (!hasher->batch)
         return;
     pthread_mutex_lock(&hasher->batch->lock);
-    rate_limit_set(&hasher->batch->rate, rate, time_monotonic());
+    rate_limit_set(&hasher->batch->rate, rate);
     pthread_mutex_unlock(&hasher->batch->lock);
 }
 
