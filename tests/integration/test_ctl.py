@@ -124,8 +124,7 @@ def test_json_of_tables(other, peer, args):
 
 def test_json_says_the_same(world, ft, other, peer):
     file, = document(peer.ctl("search", "report.txt", "--json"))["files"]
-    # No root where records carry none.
-    assert file.pop("root") in (None, ctl(None, "hash", other.sections["share"]["path"][0]).stdout.split()[0])
+    assert file.pop("root") == ctl(None, "hash", other.sections["share"]["path"][0]).stdout.split()[0]
     assert file == {"name": "report", "type": "txt", "size": 11, "modified": "2020-03-05",
                     "sources": [{"address": "127.0.0.1", "port": other.port, "modified": "2020-03-05"}]}
     shares = document(peer.ctl("shares", "--json"))["shares"]
