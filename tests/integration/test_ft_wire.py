@@ -656,7 +656,7 @@ def test_rooted_transcript(ft):
     with Wire(ft.port) as wire:
         wire.send("HELLO\n")
         wire.expect("HI\n")
-        wire.send(f"<notes, txt, 11, 23/11/26, 127.0.0.1, 5556, {R1}>\n<blob, bin, 3000, 23/11/26, 127.0.0.1, 5556, {R2}>\n")
+        wire.send(record("notes", "txt", 11, 5556, root=R1) + "\n" + record("blob", "bin", 3000, 5556, root=R2) + "\n")
         kept(wire, 2)
         ask(wire, "report.txt", f"FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100, {R3}>")
         ask(wire, "nothing", "NOT FOUND")
