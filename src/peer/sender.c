@@ -37,13 +37,13 @@ static uint64_t rest(const Send *send) {
 // How many bytes of the body may go now. First come, first served: who waits for the rate is first.
 static uint64_t granted(const Send *send, bool resumed) {
     Sender *sender = send->sender;
-    uint64_t step = STEP_BYTES;
+    uint64_t step = STEP_BYTES, rate = rate_limit_rate(&sender->rate);
 
-    if (!send->limited || sender->rate.rate == 0)
+    if (!send->limited || rate == 0)
         return MIN(rest(send), step);
     if (!resumed && !TAILQ_EMPTY(&sender->starved))
         return 0;
-    step = sender->rate.rate / (USEC_PER_SEC / RATE_BURST_USEC) / STEPS_PER_BURST;
+    step = rate / (USEC_PER_SEC / RATE_BURST_USEC) / STEPS_PER_BURST;
     step = MIN(MAX(step, (uint64_t) STEP_BYTES_MIN), (uint64_t) STEP_BYTES);
     return rate_limit_grant(&sender->rate, MIN(rest(send), step), time_monotonic());
 }

@@ -21,6 +21,9 @@ typedef struct RateLimit {
 
 // A changed rate begins with an empty bucket. From any thread; all else from one.
 void rate_limit_set(RateLimit *limit, uint64_t rate);
+static inline uint64_t rate_limit_rate(const RateLimit *limit) { // as set last; from any thread
+    return limit->wanted;
+}
 
 // How many of `want` bytes may be moved now. 0: none, wait for rate_limit_wait().
 uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now);
