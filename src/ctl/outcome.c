@@ -13,6 +13,7 @@
 
 enum {
     LEAST_RATE = 10000, // bytes per second; format_rate() makes "0.01 MB/s" of it
+    LEAST_BYTES = 65536,
     CANCEL_TIMEOUT_SEC = 2,
 };
 
@@ -34,8 +35,8 @@ static ExitStatus print_saved(const Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     uint64_t usec = fetch->ended - fetch->begun;
     bool had_bytes = fetch->target && fetch->target->had_bytes;
-    double speed = (double) (transfer->size - MIN(fetch->resumed, transfer->size)) * USEC_PER_SEC /
-                   (double) MAX(usec, UINT64_C(1));
+    uint64_t fetched = transfer->size - MIN(fetch->resumed, transfer->size);
+    double speed = (double) fetched * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
     char size[FORMAT_MAX], before[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
     _cleanup_free_ char *path = saved_path(fetch);
 
@@ -50,7 +51,7 @@ static ExitStatus print_saved(const Fetch *fetch) {
         printf(" (%s of it were there)", before);
     printf(" in %s", duration);
     // Of a few bytes a rate says nothing, nor where it is not known how many had to come.
-    if (speed >= LEAST_RATE && (fetch->checked || !had_bytes))
+    if (fetched >= LEAST_BYTES && speed >= LEAST_RATE && (fetch->checked || !had_bytes))
         printf(" (%s)", rate);
     printf(", %s.\n", transfer->verified
                           ? "every piece verified"
