@@ -188,6 +188,26 @@ def test_an_ft_that_closes_on_roots(world, bus):
     assert set(states(peer).values()) == {"published"}
 
 
+def test_an_ft_without_roots_that_closes_after_each_answer(world, bus):
+    """It is asked once whether it knows roots, not in each of its sessions."""
+    ft = world.server(FakeFt({"report": found(("txt", 11, 7100))}, once=True, kept=None))
+    peer = world.peer(ft, bus=bus).joined()
+    for _ in range(4):
+        assert [r[5] for r in peer.search("report")] == [7100]
+    ft.wait_connections(5)
+    assert len([line for line in ft.heard if line.count(b",") == 6]) == 1
+
+
+def test_kept_is_no_answer_to_a_search(world, bus):
+    """One that comes out of turn, or is no number, is not taken for what was asked for."""
+    ft = world.server(FakeFt(lambda name: "KEPT: 1\nKEPT: \nKEPT: -1\nKEPT: 99999999999999999999\n" +
+                             found(("txt", 11, 7100))))
+    peer = world.peer(ft, bus=bus).joined()
+    assert [r[5] for r in peer.search("report")] == [7100]
+    assert [r[5] for r in peer.search("report")] == [7100]
+    assert ft.connections == 1
+
+
 def test_no_roots_in_raw(world, bus):
     """Towards an FT that knows only RAW nothing has changed; and its session ends only if the records do."""
     ft = world.server(FakeFt({"nothing": "NOT FOUND"}, framing="raw"))
