@@ -16,6 +16,7 @@ deps_tests=(
     python3 python3-pytest
     libglib2.0-bin # gdbus, which names errors
     python3-dbus python3-gi # a fake daemon
+    python3-libtorrent # roots by others
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
     aria2 curl wget # the clients of others
