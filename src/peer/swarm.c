@@ -150,6 +150,8 @@ static void check_more(Swarm *swarm, Check *check) {
     engine_check(swarm->engine, check);
 }
 
+static void report(Swarm *swarm);
+
 static void begin_fetching(Swarm *swarm) {
     swarm->checking = false;
     if (piece_map_complete(&swarm->map))
@@ -157,8 +159,10 @@ static void begin_fetching(Swarm *swarm) {
     else if (swarm->size == 0) {
         snprintf(swarm->why, sizeof(swarm->why), "an empty file has another root");
         finish(swarm, -ENODATA);
-    } else
+    } else {
+        report(swarm); // what was there counts from the first moment
         swarm_source_idle(swarm);
+    }
 }
 
 void swarm_check_done(Check *check) {
@@ -187,6 +191,8 @@ static void begin_checking(Swarm *swarm) {
         check_more(swarm, &swarm->checks[i]);
     if (swarm->busy_count == 0)
         begin_fetching(swarm);
+    else
+        report(swarm);
 }
 
 bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
