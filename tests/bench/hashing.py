@@ -13,13 +13,13 @@ import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-MIB = int(sys.argv[2]) if len(sys.argv) > 2 else 4096
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+from bench import argument, harness, load, random_file
+
+MIB = argument(1, 4096)
+ROUNDS = argument(2, 5)
 SECONDS = 2  # that openssl takes for a figure
 
 
@@ -32,7 +32,7 @@ def openssl(cores):
 
 def ours(path):
     begin = time.monotonic()
-    subprocess.run([BUILD / "src" / "p2pctl", "hash", path], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([harness.program("p2pctl"), "hash", path], check=True, stdout=subprocess.DEVNULL)
     return MIB * (1 << 20) / (time.monotonic() - begin) / 1e9
 
 
@@ -43,17 +43,15 @@ def main():
     path = pathlib.Path(tmp) / "big.bin"
     runs = []
     try:
-        with open(path, "wb") as big:
-            for _ in range(MIB):
-                big.write(os.urandom(1 << 20))
-            os.fsync(big.fileno())
+        random_file(path, MIB)
+        os.sync()
         ours(path)  # into the cache
         for _ in range(ROUNDS):
             runs.append((ours(path), openssl(cores)))
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
     mine, theirs = (statistics.median(run[i] for run in runs) for i in range(2))
-    print(f"{MIB} MiB, cached, {cores} cores, medians of {ROUNDS}")
+    print(f"{MIB} MiB, cached, medians of {ROUNDS}, {load()}")
     print(f"{'p2pctl hash':28}{mine:8.2f} GB/s{mine / cores:8.2f} per core")
     print(f"{'openssl speed, 16 KiB':28}{theirs:8.2f} GB/s{theirs / cores:8.2f} per core")
     print(f"{'ratio, ours to theirs':28}{statistics.median(a / b for a, b in runs):8.3f}")
