@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bus/names.h"
 #include "ctl/connection.h"
@@ -59,11 +60,17 @@ static ExitStatus print_saved(const Fetch *fetch) {
     return STATUS_DONE;
 }
 
+// The file knows more than what was reported last, which may be half a second ago.
+static bool has_bytes(const Target *target) {
+    struct stat st;
+
+    return fstat(target->fd, &st) >= 0 && st.st_size > 0;
+}
+
 void outcome_keep_part(Fetch *fetch) {
     Target *target = fetch->target;
 
-    if (target && target->part && fetch_can_resume(fetch) &&
-        (target->had_bytes || fetch->transfer.transferred > 0))
+    if (target && target->part && fetch_can_resume(fetch) && has_bytes(target))
         target->keep_part = true;
 }
 

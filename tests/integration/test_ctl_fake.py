@@ -251,6 +251,19 @@ def test_done_before_the_interrupt_is_done(world, iso, out):
     assert os.listdir(out) == ["debian.iso"]
 
 
+def test_what_has_not_been_reported_is_kept(world, iso, out):
+    """How much has come is said twice a second: the file knows better."""
+    process = Download(world, iso, out, "debian.iso")
+    transfer = iso.wait_transfer()
+    known(transfer)
+    process.expect_match(r"\b0/11 B")
+    transfer.write(HELLO[:6])
+    process.signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert "kept in debian.iso.part" in process.log
+    assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
+
+
 def test_nothing_is_kept_of_nothing(world, iso, out):
     process = Download(world, iso, out, "debian.iso")
     known(iso.wait_transfer())
