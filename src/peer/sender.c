@@ -11,7 +11,7 @@
 
 enum {
     // One step. Large enough that system calls do not count, small enough to be fair.
-    STEP_BYTES = 512 * 1024,
+    STEP_BYTES = 2048 * 1024,
     // Where the rate is limited, a step is a part of a burst, but not less than this.
     STEPS_PER_BURST = 8,
     STEP_BYTES_MIN = 16 * 1024,

@@ -50,13 +50,14 @@ static void check_head(const HttpHead *head, const char *data) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *bytes = (const char *) data + 1;
+    const char *bytes;
     HttpParseResult whole;
     HttpHead head, part;
     Parser parser;
 
     if (size < 1)
         return 0;
+    bytes = (const char *) data + 1;
     size--;
     parser = data[0] == '<' ? http_response_parse : http_request_parse;
     whole = parser(bytes, size, &head);
