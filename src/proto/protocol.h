@@ -18,6 +18,8 @@
 //
 //   A → B    DOWNLOAD: name, type, size
 //   B → A    FILE: + exactly `size` bytes, or a close without a word
+//   A → B    GET /file/ROOT/NAME          HTTP/1.1 (http.h), where records carry a root: told apart from a
+//            GET /pieces/ROOT             DOWNLOAD by the first bytes of the connection
 //
 // A record:  <name, type, size, DD/MM/YY, address, port>  or  <…, port, root>
 //   name     the file's name without its extension; NAME_BYTES_MAX bytes, see name_is_valid()
