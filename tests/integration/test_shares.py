@@ -308,7 +308,8 @@ def test_hashing_shows(ft, slow):
     peer, files = slow
 
     def percent():
-        return re.fullmatch(r"(\d+)%", peer.shares()[str(files[1])][2])
+        # Before the first walk is over there are none.
+        return re.fullmatch(r"(\d+)%", peer.shares().get(str(files[1]), (0, "", ""))[2])
 
     wait_for(lambda: percent() and int(percent()[1]) > 0, "some progress")
     assert peer.shares()[str(files[2])][1:] == ("hashing", "waiting")
