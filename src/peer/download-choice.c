@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-bool download_filter_is_set(const DownloadFilter *filter) {
-    return filter->has_type || filter->has_size || filter->has_address || filter->has_port ||
-           filter->has_root;
-}
-
 static bool fits(const DownloadFilter *filter, const Record *record) {
     return (!filter->has_type || strcasecmp(filter->type, record->type) == 0) &&
            (!filter->has_size || filter->size == record->size) &&

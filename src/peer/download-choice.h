@@ -18,8 +18,6 @@ typedef struct DownloadFilter {
     MerkleHash root;
 } DownloadFilter;
 
-bool download_filter_is_set(const DownloadFilter *filter);
-
 typedef struct DownloadChoice {
     size_t file_count; // different files that fit; what follows is set if it is 1
     RecordText text;   // name and type

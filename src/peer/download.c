@@ -348,14 +348,16 @@ static void begin(Download *download, const DownloadChoice *choice) {
         local_error(download, r);
 }
 
-static void not_found(Download *download, size_t n) {
+static void not_found(Download *download, const Record records[], size_t n) {
     char message[NAME_BYTES_MAX + 128];
+    DownloadChoice with_self;
 
+    download_choose(records, n, &download->stored.filter, NULL, &with_self);
     snprintf(message, sizeof(message),
-             n == 0 ? "nobody shares \"%s\""
-             : download_filter_is_set(&download->stored.filter)
-                 ? "nobody shares \"%s\" with that type, size, address, port or root"
-                 : "only this peer shares \"%s\"",
+             n == 0                     ? "nobody shares \"%s\""
+             : with_self.file_count > 0 ? "only this peer shares \"%s\""
+                                        : "nobody shares \"%s\" with that type, size, address, "
+                                          "port or root",
              download->file_name);
     without_source(download, BUS_ERROR_NOT_FOUND, message);
 }
@@ -381,7 +383,7 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
         without_source(download, BUS_ERROR_NO_ANSWER,
                        r == -ETIMEDOUT ? "FT does not answer" : strerror(-r));
     } else if (choice.file_count == 0) {
-        not_found(download, n);
+        not_found(download, records, n);
     } else if (choice.file_count > 1) {
         snprintf(message, sizeof(message), "there are %zu different files called \"%s\"",
                  choice.file_count, download->file_name);

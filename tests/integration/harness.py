@@ -50,8 +50,8 @@ def clean_env(**more):
     keep = ("PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE",
             "GCOV_PREFIX", "GCOV_PREFIX_STRIP", "ASAN_SYMBOLIZER_PATH")
     env = {name: os.environ[name] for name in keep if name in os.environ}
-    # Nobody, not even root, makes a directory below this HOME.
-    env |= {"LC_ALL": "C.UTF-8", "HOME": "/dev/null", "TERM": "dumb"}
+    # Nobody, not even root, makes a directory below these.
+    env |= {"LC_ALL": "C.UTF-8", "HOME": "/dev/null", "STATE_DIRECTORY": "/dev/null/state", "TERM": "dumb"}
     return env | more
 
 

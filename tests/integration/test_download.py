@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import (ERROR, NOBODY, FakeFt, ScriptedServer, Wire, content, fake_source, found, record, silent,
+from harness import (ERROR, NOBODY, FakeFt, ScriptedServer, Wire, content, fake_source, found, record, record_root, silent,
                      wait_for)
 
 NAMES = [
@@ -166,6 +166,12 @@ def test_own_files_are_not_fetched(ft, peer):
     assert len(peer.search("filler-of-peer.txt")) == 1
     end = check_failed(peer.download("filler-of-peer.txt"), "NotFound")
     assert "only this peer shares" in end["ErrorMessage"]
+    # p2pctl asks for its root.
+    [row] = peer.call("Search", "s", "filler-of-peer.txt")
+    end = check_failed(peer.download("filler-of-peer.txt", root=record_root(row)), "NotFound")
+    assert "only this peer shares" in end["ErrorMessage"]
+    result = peer.ctl("download", "filler-of-peer.txt")
+    assert (result.returncode, result.stderr) == (3, 'p2pctl: only this peer shares "filler-of-peer.txt".\n')
 
 
 def test_nobody_has_it(peer):
