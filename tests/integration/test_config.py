@@ -18,7 +18,7 @@ def refused(bus, name, text, tmp_path):
     """Starts a daemon with this configuration, which it does not take; returns what it said."""
     config = tmp_path / "bad.ini"
     config.write_bytes(text if isinstance(text, bytes) else text.encode())
-    result = run(name, "--config", config, env=clean_env(**bus.env))
+    result = run(name, "--config", config, env=clean_env(STATE_DIRECTORY=str(tmp_path), **bus.env))
     assert result.returncode == 1, result
     assert result.stdout == ""
     return result.stderr
