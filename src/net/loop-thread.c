@@ -8,11 +8,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+enum {
+    // Then whatever else has come to that loop has its turn: a D-Bus call must not wait for a thousand others.
+    CALLS_AT_ONCE = 8,
+};
+
 TAILQ_HEAD(CallList, LoopCall);
 
 // Calls in one direction.
 typedef struct CallQueue {
-    pthread_mutex_t mutex; // guards the list; taken when a call is made and when a batch is run
+    pthread_mutex_t mutex; // guards the list; taken when a call is made and when one is run
     struct CallList list;
     int event_fd;
     sd_event_source *source; // of the loop that runs the calls
@@ -39,21 +44,36 @@ static void queue_put(CallQueue *queue, LoopCall *call) {
         (void) eventfd_write(queue->event_fd, 1);
 }
 
+static LoopCall *queue_take(CallQueue *queue) {
+    LoopCall *call;
+
+    pthread_mutex_lock(&queue->mutex);
+    call = TAILQ_FIRST(&queue->list);
+    if (call)
+        TAILQ_REMOVE(&queue->list, call, link);
+    pthread_mutex_unlock(&queue->mutex);
+    return call;
+}
+
 static int on_queued(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
                      void *userdata) {
-    struct CallList list = TAILQ_HEAD_INITIALIZER(list);
     CallQueue *queue = userdata;
     LoopCall *call;
     eventfd_t count;
+    bool more;
 
     (void) eventfd_read(fd, &count);
-    pthread_mutex_lock(&queue->mutex);
-    TAILQ_CONCAT(&list, &queue->list, link);
-    pthread_mutex_unlock(&queue->mutex);
-    while ((call = TAILQ_FIRST(&list))) {
-        TAILQ_REMOVE(&list, call, link);
+    for (int i = 0; i < CALLS_AT_ONCE; i++) {
+        call = queue_take(queue);
+        if (!call)
+            return 0;
         call->run(call);
     }
+    pthread_mutex_lock(&queue->mutex);
+    more = !TAILQ_EMPTY(&queue->list);
+    pthread_mutex_unlock(&queue->mutex);
+    if (more)
+        (void) eventfd_write(fd, 1);
     return 0;
 }
 
