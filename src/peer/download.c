@@ -488,15 +488,6 @@ static const TransferOps transfer_ops = {
     .moved = moved,
 };
 
-static size_t count_downloads(const TransferTable *table) {
-    const Transfer *transfer;
-    size_t n = 0;
-
-    TAILQ_FOREACH (transfer, &table->list, link)
-        n += transfer->direction == TRANSFER_DOWNLOAD && !transfer_state_is_final(transfer->state);
-    return n;
-}
-
 static int download_new(Peer *peer, const char *file_name, const DownloadFilter *filter,
                         Download **ret) {
     NameParts parts = name_split(file_name, strlen(file_name));
@@ -504,7 +495,7 @@ static int download_new(Peer *peer, const char *file_name, const DownloadFilter 
     Download *download;
     int r;
 
-    if (count_downloads(&peer->transfers) >= DOWNLOADS_MAX)
+    if (peer->transfers.downloads >= DOWNLOADS_MAX)
         return -EMFILE;
     download = calloc(1, sizeof(*download));
     if (!download)

@@ -10,6 +10,10 @@
 
 #include "util/time-util.h"
 
+enum {
+    TICK_AT_ONCE = 16,
+};
+
 static const uint64_t TICK_USEC = USEC_PER_SEC / 2;
 
 static const char *const direction_names[] = {
@@ -37,28 +41,45 @@ const char *transfer_state_name(TransferState state) {
     return state_names[state];
 }
 
-// Tells progress, and lets go of what has ended long enough ago.
+static void tick(Transfer *transfer, uint64_t now) {
+    TransferTable *table = transfer->table;
+    uint64_t moved = transfer_moved(transfer);
+
+    if (transfer_state_is_final(transfer->state)) {
+        if (now - transfer->ended >= TRANSFER_LINGER_USEC) {
+            transfer_remove(transfer);
+            transfer->ops->free(transfer);
+        }
+    } else if (moved != transfer->reported) {
+        transfer->reported = moved;
+        if (table->hooks.on_progress)
+            table->hooks.on_progress(transfer, table->hooks.userdata);
+    }
+}
+
+// Tells progress, and lets go of what has ended long enough ago; some of them at a time, so that a call on
+// D-Bus does not wait for all.
 static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     TransferTable *table = userdata;
     uint64_t now = time_monotonic();
     Transfer *transfer, *next;
+    unsigned n = 0;
 
+    // They are in the order of their IDs.
     TAILQ_FOREACH_SAFE(transfer, &table->list, link, next) {
-        uint64_t moved = transfer_moved(transfer);
-
-        if (transfer_state_is_final(transfer->state)) {
-            if (now - transfer->ended >= TRANSFER_LINGER_USEC) {
-                transfer_remove(transfer);
-                transfer->ops->free(transfer);
-            }
-        } else if (moved != transfer->reported) {
-            transfer->reported = moved;
-            if (table->hooks.on_progress)
-                table->hooks.on_progress(transfer, table->hooks.userdata);
+        if (transfer->id < table->tick_id)
+            continue;
+        if (n++ == TICK_AT_ONCE) {
+            table->tick_id = transfer->id;
+            break;
         }
+        tick(transfer, now);
     }
+    if (!transfer)
+        table->tick_id = 0;
     if (table->count > 0) {
-        (void) sd_event_source_set_time_relative(source, TICK_USEC);
+        (void) sd_event_source_set_time_accuracy(source, transfer ? 1 : TICK_USEC / 10);
+        (void) sd_event_source_set_time_relative(source, transfer ? 0 : TICK_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     }
     return 0;
@@ -90,10 +111,12 @@ void transfer_table_done(TransferTable *table) {
 Transfer *transfer_find(TransferTable *table, uint32_t id) {
     Transfer *transfer;
 
-    TAILQ_FOREACH (transfer, &table->list, link)
-        if (transfer->id == id)
-            return transfer;
-    return NULL;
+    HASH_FIND(hh, table->by_id, &id, sizeof(id), transfer);
+    return transfer;
+}
+
+static bool is_open_download(const Transfer *transfer) {
+    return transfer->direction == TRANSFER_DOWNLOAD && !transfer_state_is_final(transfer->state);
 }
 
 static void let_go(Transfer *transfer) {
@@ -120,10 +143,15 @@ int transfer_add(TransferTable *table, Transfer *transfer) {
         let_go_oldest(table);
     if (table->count >= TRANSFERS_MAX && !let_go_oldest(table))
         return -EMFILE;
-    transfer->table = table;
     transfer->id = table->next_id++;
+    transfer->hashed = true;
+    HASH_ADD(hh, table->by_id, id, sizeof(transfer->id), transfer);
+    if (!transfer->hashed)
+        return -ENOMEM;
+    transfer->table = table;
     transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
     table->lingering += transfer_state_is_final(transfer->state);
+    table->downloads += is_open_download(transfer);
     TAILQ_INSERT_TAIL(&table->list, transfer, link);
     if (table->count++ == 0) {
         (void) sd_event_source_set_time_relative(table->tick, TICK_USEC);
@@ -141,8 +169,10 @@ void transfer_remove(Transfer *transfer) {
         return;
     if (table->hooks.on_removed)
         table->hooks.on_removed(transfer, table->hooks.userdata);
+    HASH_DEL(table->by_id, transfer);
     TAILQ_REMOVE(&table->list, transfer, link);
     table->count--;
+    table->downloads -= is_open_download(transfer);
     table->lingering -= transfer_state_is_final(transfer->state);
     transfer->table = NULL;
 }
@@ -168,10 +198,12 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     assert(!transfer_state_is_final(transfer->state));
     transfer->moved = transfer_moved(transfer);
     transfer->reported = transfer->moved;
+    if (transfer->table) {
+        transfer->table->downloads -= is_open_download(transfer);
+        transfer->table->lingering++;
+    }
     transfer->state = state;
     transfer->ended = time_monotonic();
-    if (transfer->table)
-        transfer->table->lingering++;
     transfer->error = error;
     free(transfer->error_message);
     transfer->error_message = NULL;

@@ -21,6 +21,7 @@
 
 #include "peer/mover.h"
 #include "proto/record.h"
+#include "util/hash.h"
 
 enum {
     // At once, both directions, the lingering included. Uploads and downloads have limits of their own
@@ -71,6 +72,8 @@ struct Transfer {
     const TransferOps *ops;
     TransferTable *table;
     TAILQ_ENTRY(Transfer) link;
+    UT_hash_handle hh;
+    bool hashed;
     uint32_t id;
     TransferDirection direction;
     TransferState state;
@@ -104,9 +107,12 @@ typedef struct TransferHooks {
 struct TransferTable {
     sd_event *event;
     sd_event_source *tick; // on while there is any transfer
+    uint32_t tick_id;      // where it goes on; 0: from the beginning
     TAILQ_HEAD(, Transfer) list;
+    Transfer *by_id; // uthash
     size_t count;
     size_t lingering; // of these, ended
+    size_t downloads; // that have not ended
     uint32_t next_id;
     TransferHooks hooks;
 };
