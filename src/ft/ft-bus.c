@@ -94,7 +94,7 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
         address_format(&session->stream.remote.address, address);
         r = sd_bus_message_append(reply, "(sqsut)", address, session->stream.remote.port,
                                   session->framer.framing == FRAMING_LINE ? "line" : "raw",
-                                  (uint32_t) session->owner.count, session->since);
+                                  (uint32_t) index_owner_count(session->owner), session->since);
     }
     if (r >= 0)
         r = sd_bus_message_close_container(reply);

@@ -58,6 +58,15 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
     return 0;
 }
 
+// As often as anything else on the loop: a peer with many records may leave at the busiest moment.
+static int on_index_work(sd_event_source *source, void *userdata) {
+    const Ft *ft = userdata;
+
+    if (!index_work(ft->index))
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
 int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     _cleanup_(ft_freep) Ft *ft = NULL;
     int r;
@@ -80,6 +89,12 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
                                    ft);
     if (r < 0)
         return r;
+    r = sd_event_add_defer(event, &ft->index_work, on_index_work, ft);
+    if (r < 0)
+        return r;
+    r = sd_event_source_set_enabled(ft->index_work, SD_EVENT_OFF);
+    if (r < 0)
+        return r;
     *ret = TAKE_PTR(ft);
     return 0;
 }
@@ -96,6 +111,7 @@ Ft *ft_free(Ft *ft) {
     TAILQ_FOREACH_SAFE(session, &ft->accepted, link, next)
     session_free(session);
     sd_event_source_disable_unref(ft->status_timer);
+    sd_event_source_disable_unref(ft->index_work);
     sd_bus_flush_close_unref(ft->bus);
     index_free(ft->index);
     poller_free(ft->poller);
@@ -181,11 +197,14 @@ void ft_session_accepted(Ft *ft, Session *session) {
     TAILQ_INSERT_TAIL(&ft->accepted, session, link);
     ft->accepted_count++;
     endpoint_format(&session->stream.remote, text);
-    log_debug("%s has joined with %zu records", text, session->owner.count);
+    log_debug("%s has joined with %zu records", text, index_owner_count(session->owner));
     update_status(ft);
 }
 
 void ft_session_removed(Ft *ft, Session *session) {
+    // All of its records went at once, or the rest goes now, step by step.
+    if (session->owner)
+        (void) sd_event_source_set_enabled(ft->index_work, SD_EVENT_ON);
     if (session->state != SESSION_ACCEPTED) {
         TAILQ_REMOVE(&ft->waiting, session, link);
         ft->waiting_count--;

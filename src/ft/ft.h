@@ -46,7 +46,8 @@ struct Ft {
     uint64_t searches;
     uint64_t refused[_REFUSED_COUNT];
     sd_event_source *status_timer;
-    sd_bus *bus; // NULL: FT works without one
+    sd_event_source *index_work; // on while the index has some
+    sd_bus *bus;                 // NULL: FT works without one
 };
 
 int ft_new(sd_event *event, const FtConfig *config, Ft **ret); // 0 or -errno

@@ -4,42 +4,114 @@
 
 #include <ctype.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "ft/record-store.h"
+#include "ft/ref-table.h"
 #include "proto/name.h"
-#include "util/hash.h"
 
-// The records of one name, in the order in which they came; never empty.
-typedef struct IndexName {
-    UT_hash_handle hh;
-    bool hashed;
-    TAILQ_HEAD(, IndexRecord) records;
-    char name[];
-} IndexName;
-
-struct IndexRecord {
-    TAILQ_ENTRY(IndexRecord) by_name;
-    TAILQ_ENTRY(IndexRecord) by_full_name;
-    LIST_ENTRY(IndexRecord) by_owner;
-    const IndexOwner *owner;
-    IndexName *name;      // "report"
-    IndexName *full_name; // "report.txt", the type in lower case
-    uint64_t size;
-    Endpoint endpoint;
-    Date modified;
-    bool has_root;
-    char type[]; // and behind its NUL the root, where there is one
+enum {
+    // Records of owners that have left, given back by one index_work(): some hundred microseconds.
+    WORK_RECORDS = 256,
+    // The same with each addition, so that there is an end to it however busy FT is.
+    WORK_RECORDS_OF_ADD = 2,
 };
 
-// A record is found by its name and by its name with the type; each is one step, however many records of
-// other types have the same name.
+struct IndexOwner {
+    RecordOwner records; // first: RecordChunk.owner is this
+    bool gone;
+    LIST_ENTRY(IndexOwner) leaving;
+};
+
+// Records of one name are a ring, the oldest first. Where it has more than one, each is in a second ring of
+// those with the same type, so that a record is found in one step, however many types a name has. The tables
+// hold the first of each ring; most names have one record, and need no place in `types`.
 struct Index {
-    IndexName *names;      // uthash
-    IndexName *full_names; // uthash
+    RecordStore store;
+    RefTable names;
+    RefTable types;
+    LIST_HEAD(, IndexOwner) leaving;
     uint64_t record_count;
     uint8_t key[crypto_shorthash_KEYBYTES];
 };
+
+// What is looked for in the tables.
+typedef struct FileKey {
+    const Index *index;
+    const char *name;
+    size_t name_len;
+    const char *type;
+    size_t type_len;
+} FileKey;
+
+static FileKey key_of(const Index *index, RecordId id) {
+    const StoredRecord *r = record_store_get(&index->store, id);
+
+    return (FileKey){
+        .index = index,
+        .name = record_store_name(&index->store, id),
+        .name_len = r->name_len,
+        .type = record_store_type(&index->store, id),
+        .type_len = r->type_len,
+    };
+}
+
+static uint64_t hash_text(const Index *index, const char *text, size_t len) {
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t value;
+
+    crypto_shorthash(hash, (const uint8_t *) text, len, index->key);
+    memcpy(&value, hash, sizeof(value));
+    return value;
+}
+
+static uint64_t name_hash(const FileKey *key) {
+    return hash_text(key->index, key->name, key->name_len);
+}
+
+// The name, and the type in lower case.
+static uint64_t type_hash(const FileKey *key) {
+    char text[FILE_NAME_BYTES_MAX];
+
+    memcpy(text, key->name, key->name_len);
+    text[key->name_len] = '/'; // is in no name
+    for (size_t i = 0; i < key->type_len; i++)
+        text[key->name_len + 1 + i] = (char) tolower((unsigned char) key->type[i]);
+    return hash_text(key->index, text, key->name_len + 1 + key->type_len);
+}
+
+static uint64_t name_hash_of(const void *userdata, uint32_t id) {
+    const FileKey key = key_of(userdata, id);
+
+    return name_hash(&key);
+}
+
+static uint64_t type_hash_of(const void *userdata, uint32_t id) {
+    const FileKey key = key_of(userdata, id);
+
+    return type_hash(&key);
+}
+
+static bool name_match(const void *userdata, uint32_t id) {
+    const FileKey *key = userdata;
+    const RecordStore *store = &key->index->store;
+
+    return record_store_get(store, id)->name_len == key->name_len &&
+           memcmp(record_store_name(store, id), key->name, key->name_len) == 0;
+}
+
+static bool type_match(const void *userdata, uint32_t id) {
+    const FileKey *key = userdata;
+    const RecordStore *store = &key->index->store;
+
+    return record_store_get(store, id)->type_len == key->type_len &&
+           strncasecmp(record_store_type(store, id), key->type, key->type_len) == 0;
+}
+
+static bool file_match(const void *userdata, uint32_t id) {
+    return name_match(userdata, id) && type_match(userdata, id);
+}
 
 int index_new(Index **ret) {
     Index *index;
@@ -50,229 +122,276 @@ int index_new(Index **ret) {
     if (!index)
         return -ENOMEM;
     crypto_shorthash_keygen(index->key);
+    ref_table_init(&index->names, name_hash_of, index);
+    ref_table_init(&index->types, type_hash_of, index);
+    LIST_INIT(&index->leaving);
     *ret = index;
     return 0;
 }
 
 Index *index_free(Index *index) {
+    IndexOwner *owner, *next;
+
+    if (!index)
+        return NULL;
+    LIST_FOREACH_SAFE(owner, &index->leaving, leaving, next)
+    free(owner);
+    ref_table_clear(&index->names);
+    ref_table_clear(&index->types);
+    record_store_clear(&index->store);
     free(index);
     return NULL;
 }
 
-static unsigned hash_name(const Index *index, const char *name, size_t len) {
-    uint8_t hash[crypto_shorthash_BYTES];
-    unsigned value;
-
-    crypto_shorthash(hash, (const uint8_t *) name, len, index->key);
-    memcpy(&value, hash, sizeof(value));
-    return value;
+static const IndexOwner *owner_of(const Index *index, RecordId id) {
+    return container_of(record_store_chunk(&index->store, id)->owner, IndexOwner, records);
 }
 
-static IndexName *name_find(const Index *index, IndexName *table, const char *name) {
-    size_t len = strlen(name);
-    IndexName *found;
-
-    HASH_FIND_BYHASHVALUE(hh, table, name, len, hash_name(index, name, len), found);
-    return found;
+static bool is_alone(const Index *index, RecordId id) {
+    return record_store_get(&index->store, id)->name_next == id;
 }
 
-static IndexName *name_get(const Index *index, IndexName **table, const char *name) {
-    size_t len = strlen(name);
-    IndexName *entry;
+// The oldest record of the name; 0: none.
+static RecordId find_name(const FileKey *key) {
+    const uint32_t *slot = ref_table_find(&key->index->names, name_hash(key), name_match, key);
 
-    entry = name_find(index, *table, name);
-    if (entry)
-        return entry;
-    entry = calloc(1, sizeof(*entry) + len + 1);
-    if (!entry)
-        return NULL;
-    memcpy(entry->name, name, len + 1);
-    TAILQ_INIT(&entry->records);
-    entry->hashed = true;
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, entry->name, len, hash_name(index, name, len), entry);
-    if (!entry->hashed) {
-        free(entry);
-        return NULL;
-    }
-    return entry;
+    return slot ? *slot : 0;
 }
 
-static void name_drop_if_empty(IndexName **table, IndexName *entry) {
-    if (!entry || !TAILQ_EMPTY(&entry->records))
-        return;
-    HASH_DEL(*table, entry);
-    free(entry);
+// The oldest record of that name and type, `first` being the oldest of the name; 0: none.
+static RecordId find_type(const FileKey *key, RecordId first) {
+    const uint32_t *slot;
+
+    if (is_alone(key->index, first))
+        return type_match(key, first) ? first : 0;
+    slot = ref_table_find(&key->index->types, type_hash(key), file_match, key);
+    return slot ? *slot : 0;
 }
 
-// "name.type" with the type in lower case. TYPE_NONE is a type like any other here.
-static void full_name(const char *name, const char *type,
-                      char text[static FILE_NAME_BYTES_MAX + 1]) {
-    int len = snprintf(text, FILE_NAME_BYTES_MAX + 1, "%s.", name);
-
-    for (; *type; type++)
-        text[len++] = (char) tolower((unsigned char) *type);
-    text[len] = '\0';
-}
-
-static void *root_of(const IndexRecord *r) {
-    return (char *) r->type + strlen(r->type) + 1;
-}
-
-static Record record_view(const IndexRecord *r) {
-    Record view = {
-        .name = r->name->name,
-        .type = r->type,
-        .size = r->size,
-        .modified = r->modified,
-        .endpoint = r->endpoint,
-        .has_root = r->has_root,
+// A file may be shared by everybody, and a peer may share ten thousand: looks through both the ring of the
+// file and the records of the owner, and is done when the shorter one is.
+static RecordId find_own(const Index *index, const IndexOwner *owner, const Record *record) {
+    const FileKey key = {
+        .index = index,
+        .name = record->name,
+        .name_len = strlen(record->name),
+        .type = record->type,
+        .type_len = strlen(record->type),
     };
+    RecordId first = find_name(&key), theirs, own = 0;
 
-    if (r->has_root)
-        memcpy(&view.root, root_of(r), sizeof(view.root));
-    return view;
-}
+    first = first ? find_type(&key, first) : 0;
+    theirs = first;
+    while (theirs && record_store_next_of_owner(&index->store, &owner->records, &own)) {
+        const StoredRecord *r = record_store_get(&index->store, theirs);
 
-// record_same_file(), with the full names compared already: "a.b" of type "c" is not "a" of type "b.c".
-static bool is_file(const IndexRecord *r, const IndexName *full_name, const Record *record) {
-    return r->full_name == full_name && r->size == record->size &&
-           strcmp(r->name->name, record->name) == 0;
-}
-
-// A file may be shared by everybody, and a peer may share ten thousand: looks through both lists at
-// once, and is done when the shorter one is.
-static IndexRecord *owner_find(const Index *index, const IndexOwner *owner, const Record *record) {
-    char full[FILE_NAME_BYTES_MAX + 1];
-    const IndexName *name;
-    IndexRecord *theirs, *own;
-
-    full_name(record->name, record->type, full);
-    name = name_find(index, index->full_names, full);
-    if (!name)
-        return NULL;
-    theirs = TAILQ_FIRST(&name->records);
-    own = LIST_FIRST(&owner->records);
-    while (theirs && own) {
-        if (theirs->owner == owner && is_file(theirs, name, record))
+        if (r->size == record->size && owner_of(index, theirs) == owner)
             return theirs;
-        if (is_file(own, name, record))
+        if (record_store_get(&index->store, own)->size == record->size && file_match(&key, own))
             return own;
-        theirs = TAILQ_NEXT(theirs, by_full_name);
-        own = LIST_NEXT(own, by_owner);
+        theirs = is_alone(index, theirs) || r->type_next == first ? 0 : r->type_next;
     }
-    return NULL;
+    return 0;
 }
 
 bool index_has(const Index *index, const IndexOwner *owner, const Record *record) {
-    return owner_find(index, owner, record);
+    return find_own(index, owner, record);
 }
 
-static void record_drop(Index *index, IndexOwner *owner, IndexRecord *r) {
-    TAILQ_REMOVE(&r->name->records, r, by_name);
-    TAILQ_REMOVE(&r->full_name->records, r, by_full_name);
-    LIST_REMOVE(r, by_owner);
-    name_drop_if_empty(&index->names, r->name);
-    name_drop_if_empty(&index->full_names, r->full_name);
-    free(r);
-    owner->count--;
-    index->record_count--;
-}
+// Puts it last into the ring of its type. There is room in the table.
+static void link_type(Index *index, RecordId id) {
+    const FileKey key = key_of(index, id);
+    const uint64_t hash = type_hash(&key);
+    const uint32_t *slot = ref_table_find(&index->types, hash, file_match, &key);
+    StoredRecord *r = record_store_get(&index->store, id), *first;
 
-static void record_refresh(IndexRecord *r, const Record *record) {
-    r->modified = record->modified;
-    r->endpoint = record->endpoint;
-    r->has_root = record->has_root;
-    if (r->has_root)
-        memcpy(root_of(r), &record->root, sizeof(record->root));
-}
-
-static int record_new(Index *index, IndexOwner *owner, const Record *record) {
-    size_t type_len = strlen(record->type);
-    char full[FILE_NAME_BYTES_MAX + 1];
-    IndexRecord *r;
-
-    r = calloc(1, sizeof(*r) + type_len + 1 + (record->has_root ? sizeof(record->root) : 0));
-    if (!r)
-        return -ENOMEM;
-    full_name(record->name, record->type, full);
-    r->name = name_get(index, &index->names, record->name);
-    r->full_name = name_get(index, &index->full_names, full);
-    if (!r->name || !r->full_name) {
-        name_drop_if_empty(&index->names, r->name);
-        name_drop_if_empty(&index->full_names, r->full_name);
-        free(r);
-        return -ENOMEM;
+    r->type_next = r->type_prev = id;
+    if (!slot) {
+        ref_table_add(&index->types, hash, id);
+        return;
     }
-    r->owner = owner;
-    r->size = record->size;
-    memcpy(r->type, record->type, type_len + 1);
-    record_refresh(r, record);
-    TAILQ_INSERT_TAIL(&r->name->records, r, by_name);
-    TAILQ_INSERT_TAIL(&r->full_name->records, r, by_full_name);
-    LIST_INSERT_HEAD(&owner->records, r, by_owner);
-    owner->count++;
+    first = record_store_get(&index->store, *slot);
+    r->type_next = *slot;
+    r->type_prev = first->type_prev;
+    record_store_get(&index->store, first->type_prev)->type_next = id;
+    first->type_prev = id;
+}
+
+static void unlink_type(Index *index, RecordId id) {
+    const FileKey key = key_of(index, id);
+    uint32_t *slot = ref_table_find(&index->types, type_hash(&key), file_match, &key);
+    const StoredRecord *r = record_store_get(&index->store, id);
+
+    if (r->type_next == id) {
+        ref_table_remove(&index->types, slot);
+        return;
+    }
+    if (*slot == id)
+        *slot = r->type_next;
+    record_store_get(&index->store, r->type_prev)->type_next = r->type_next;
+    record_store_get(&index->store, r->type_next)->type_prev = r->type_prev;
+}
+
+// Puts it last into the ring of its name. There is room in the tables.
+static void link_record(Index *index, RecordId id) {
+    const FileKey key = key_of(index, id);
+    const uint64_t hash = name_hash(&key);
+    const uint32_t *slot = ref_table_find(&index->names, hash, name_match, &key);
+    StoredRecord *r = record_store_get(&index->store, id), *first;
+    RecordId head;
+
+    r->name_next = r->name_prev = id;
+    if (!slot) {
+        ref_table_add(&index->names, hash, id);
+        return;
+    }
+    head = *slot;
+    if (is_alone(index, head))
+        link_type(index, head);
+    first = record_store_get(&index->store, head);
+    r->name_next = head;
+    r->name_prev = first->name_prev;
+    record_store_get(&index->store, first->name_prev)->name_next = id;
+    first->name_prev = id;
+    link_type(index, id);
+}
+
+static void unlink_record(Index *index, RecordId id) {
+    const FileKey key = key_of(index, id);
+    uint32_t *slot = ref_table_find(&index->names, name_hash(&key), name_match, &key);
+    const StoredRecord *r = record_store_get(&index->store, id);
+
+    if (is_alone(index, id)) {
+        ref_table_remove(&index->names, slot);
+        return;
+    }
+    unlink_type(index, id);
+    if (*slot == id)
+        *slot = r->name_next;
+    record_store_get(&index->store, r->name_prev)->name_next = r->name_next;
+    record_store_get(&index->store, r->name_next)->name_prev = r->name_prev;
+    if (is_alone(index, r->name_next))
+        unlink_type(index, r->name_next);
+}
+
+static void drop(Index *index, RecordId id) {
+    unlink_record(index, id);
+    record_store_remove(&index->store, id);
+}
+
+// Drops up to `max` records of owners that have left.
+static void drop_some(Index *index, size_t max) {
+    IndexOwner *owner = LIST_FIRST(&index->leaving);
+
+    while (owner && max > 0) {
+        RecordId id = 0;
+
+        if (record_store_next_of_owner(&index->store, &owner->records, &id)) {
+            drop(index, id);
+            max--;
+            continue;
+        }
+        LIST_REMOVE(owner, leaving);
+        free(owner);
+        owner = LIST_FIRST(&index->leaving);
+    }
+}
+
+bool index_work(Index *index) {
+    drop_some(index, WORK_RECORDS);
+    return !LIST_EMPTY(&index->leaving);
+}
+
+IndexOwner *index_owner_new(void) {
+    return calloc(1, sizeof(IndexOwner));
+}
+
+size_t index_owner_count(const IndexOwner *owner) {
+    return owner ? owner->records.count : 0;
+}
+
+void index_owner_leave(Index *index, IndexOwner *owner) {
+    if (!owner)
+        return;
+    index->record_count -= owner->records.count;
+    owner->gone = true;
+    LIST_INSERT_HEAD(&index->leaving, owner, leaving);
+    // Few records go at once, and nobody has to think of them again.
+    if (owner->records.count < WORK_RECORDS)
+        drop_some(index, owner->records.count + 1);
+}
+
+int index_add(Index *index, IndexOwner *owner, const Record *record) {
+    RecordId id = find_own(index, owner, record);
+    int r;
+
+    if (id)
+        return record_store_refresh(&index->store, id, record);
+    drop_some(index, WORK_RECORDS_OF_ADD);
+    // The second record of a name takes the first one with it into the other table.
+    r = ref_table_reserve(&index->names, 1);
+    if (r >= 0)
+        r = ref_table_reserve(&index->types, 2);
+    if (r >= 0)
+        r = record_store_add(&index->store, &owner->records, record, &id);
+    if (r < 0)
+        return r;
+    link_record(index, id);
     index->record_count++;
     return 0;
 }
 
-int index_add(Index *index, IndexOwner *owner, const Record *record) {
-    IndexRecord *old = owner_find(index, owner, record);
-    int r;
-
-    if (old && (old->has_root || !record->has_root)) {
-        record_refresh(old, record);
-        return 0;
-    }
-    r = record_new(index, owner, record);
-    if (r >= 0 && old) // it has no room for a root
-        record_drop(index, owner, old);
-    return r;
-}
-
 int index_remove(Index *index, IndexOwner *owner, const Record *record) {
-    IndexRecord *r = owner_find(index, owner, record);
+    RecordId id = find_own(index, owner, record);
 
-    if (!r)
+    if (!id)
         return -ENOENT;
-    record_drop(index, owner, r);
+    drop(index, id);
+    index->record_count--;
     return 0;
 }
 
-void index_remove_all(Index *index, IndexOwner *owner) {
-    IndexRecord *r, *next;
+// Appends the records of a ring, `first` being its first, to n results.
+static size_t add_results(const Index *index, RecordId first, bool typed, Record results[],
+                          size_t n, size_t max) {
+    RecordId id = first;
 
-    LIST_FOREACH_SAFE(r, &owner->records, by_owner, next)
-    record_drop(index, owner, r);
-}
+    do {
+        const StoredRecord *r = record_store_get(&index->store, id);
 
-size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
-    NameParts parts = name_split(file_name, strlen(file_name));
-    char stem[NAME_BYTES_MAX + 1], full[FILE_NAME_BYTES_MAX + 1];
-    const IndexName *by_name, *by_full_name;
-    const IndexRecord *r;
-    size_t n = 0;
-
-    snprintf(stem, sizeof(stem), "%.*s", (int) parts.name_len, file_name);
-    full_name(stem, parts.type, full);
-    by_full_name = file_name[parts.name_len] ? name_find(index, index->full_names, full) : NULL;
-    by_name = name_find(index, index->names, file_name);
-    if (by_full_name)
-        TAILQ_FOREACH (r, &by_full_name->records, by_full_name) {
-            if (n == max)
-                return n;
-            results[n++] = record_view(r);
-        }
-    if (by_name)
-        TAILQ_FOREACH (r, &by_name->records, by_name) {
-            if (n == max)
-                return n;
-            results[n++] = record_view(r);
-        }
+        if (n == max)
+            break;
+        if (!owner_of(index, id)->gone)
+            results[n++] = record_store_view(&index->store, id);
+        id = typed && r->name_next != id ? r->type_next : r->name_next;
+    } while (id != first);
     return n;
 }
 
+size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
+    FileKey key = {.index = index, .name = file_name, .name_len = strlen(file_name)};
+    const char *end = file_name + key.name_len, *dot = end;
+    RecordId first;
+    size_t n = 0;
+
+    while ((dot = memrchr(file_name, '.', dot - file_name)) && end - dot - 1 <= TYPE_BYTES_MAX) {
+        key.name_len = dot - file_name;
+        key.type = dot + 1;
+        key.type_len = end - dot - 1;
+        if (dot == file_name || dot + 1 == end || dot[1] == '.')
+            continue; // nothing has such a name or type
+        first = find_name(&key);
+        first = first ? find_type(&key, first) : 0;
+        if (first)
+            n = add_results(index, first, true, results, n, max);
+    }
+    key.name_len = end - file_name;
+    first = find_name(&key);
+    return first ? add_results(index, first, false, results, n, max) : n;
+}
+
 uint64_t index_names(const Index *index) {
-    return HASH_COUNT(index->names);
+    return index->names.count;
 }
 
 uint64_t index_records(const Index *index) {

@@ -2,8 +2,9 @@
 #pragma once
 
 // The index of FT: who shares which file. In memory, by name, many records per name. The hash is keyed
-// with a random key, because strangers choose the names.
+// with a random key, because strangers choose the names. No call takes long, however much there is.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,17 +12,21 @@
 #include "util/macro.h"
 
 typedef struct Index Index;
-typedef struct IndexRecord IndexRecord;
-
-// The records of one peer. Embed it, zeroed; give it back with index_remove_all() before it goes.
-typedef struct IndexOwner {
-    LIST_HEAD(, IndexRecord) records;
-    size_t count;
-} IndexOwner;
+typedef struct IndexOwner IndexOwner; // a peer, as the holder of its records
 
 int index_new(Index **ret);      // 0 or -ENOMEM
-Index *index_free(Index *index); // all owners must have given their records back
+Index *index_free(Index *index); // all owners must have left
 DEFINE_CLEANUP_FUNC(Index, index_free)
+
+IndexOwner *index_owner_new(void);                 // NULL: out of memory
+size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
+
+// The owner leaves: none of its records is found any more. If it has many of them, their memory is given back
+// bit by bit, by index_work() and along with additions. NULL is nobody.
+void index_owner_leave(Index *index, IndexOwner *owner);
+
+// Gives some of it back; false: nothing is left to do.
+bool index_work(Index *index);
 
 // Adds a copy of the record, or refreshes date, endpoint and root of the one that this owner has of the
 // same file (record_same_file()). 0 or -ENOMEM.
@@ -32,11 +37,11 @@ bool index_has(const Index *index, const IndexOwner *owner, const Record *record
 
 // Removes that file's record; 0, or -ENOENT.
 int index_remove(Index *index, IndexOwner *owner, const Record *record);
-void index_remove_all(Index *index, IndexOwner *owner);
 
-// Finds `file_name` as a name with its extension, then as a name without one. Writes up to `max` records,
-// which stay valid until the index changes, and returns their number.
+// Finds `file_name` as a name with its extension, then as a name without one, the oldest record first. (It may
+// be several names with an extension: "a.tar.gz" is a.tar of the type gz, then a of the type tar.gz.) Writes
+// up to `max` records, which stay valid until the index changes, and returns their number.
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max);
 
-uint64_t index_names(const Index *index);
+uint64_t index_names(const Index *index); // with those that only index_work() will forget
 uint64_t index_records(const Index *index);

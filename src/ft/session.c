@@ -64,13 +64,15 @@ static int add_records(Session *session, const Message *message) {
         }
         if (learnt)
             session->syntax.rooted |= syntax.rooted;
-        if (session->owner.count >= session->ft->config.max_files_per_peer &&
-            !index_has(session->ft->index, &session->owner, &record)) {
+        if (!session->owner && !(session->owner = index_owner_new()))
+            return -ENOMEM;
+        if (index_owner_count(session->owner) >= session->ft->config.max_files_per_peer &&
+            !index_has(session->ft->index, session->owner, &record)) {
             ft_count_refusal(session->ft, REFUSED_OVER_LIMIT);
             continue;
         }
         record.endpoint.address = published_address(session, &record.endpoint.address);
-        r = index_add(session->ft->index, &session->owner, &record);
+        r = index_add(session->ft->index, session->owner, &record);
         if (r < 0)
             return r;
         if (!learnt)
@@ -78,7 +80,7 @@ static int add_records(Session *session, const Message *message) {
         learnt = true;
     }
     // Not before the end of the list: only then is it known how it was joined.
-    if (session->state == SESSION_GREETED && session->owner.count > 0) {
+    if (session->state == SESSION_GREETED && index_owner_count(session->owner) > 0) {
         record_list_learn(&list, &session->syntax);
         accept_peer(session);
     }
@@ -107,7 +109,7 @@ static int remove_record(Session *session, const Message *message) {
     if (record_parse_file(message->argument, message->argument_len, &storage, &record) < 0)
         ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
     else
-        (void) index_remove(session->ft->index, &session->owner, &record);
+        (void) index_remove(session->ft->index, session->owner, &record);
     return 0;
 }
 
@@ -120,7 +122,7 @@ static int tell_kept(Session *session) {
     if (session->state != SESSION_ACCEPTED || !session->syntax.rooted)
         return 0;
     return message_put_kept(stream_out(&session->stream), session->framer.framing,
-                            session->owner.count);
+                            index_owner_count(session->owner));
 }
 
 static int handle_connected(Session *session, const Message *message) {
@@ -298,7 +300,7 @@ void session_new(Ft *ft, int fd, const Endpoint *remote) {
 Session *session_free(Session *session) {
     if (!session)
         return NULL;
-    index_remove_all(session->ft->index, &session->owner);
+    index_owner_leave(session->ft->index, session->owner);
     ft_session_removed(session->ft, session);
     stream_close(&session->stream);
     free(session);

@@ -26,7 +26,7 @@ typedef struct Session {
     Stream stream;
     Ft *ft;
     TAILQ_ENTRY(Session) link; // in ft->waiting or ft->accepted
-    IndexOwner owner;
+    IndexOwner *owner;         // of its records; NULL until the first one
     Framer framer;
     SessionState state;
     bool quiet;          // the silence that completes a message has passed

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/record-store.h"
+
+#include <string.h>
+
+enum {
+    CHUNK_FULL = (1 << CHUNK_RECORDS) - 1,
+    CHUNKS_MIN = 16,
+    NUMBERS_MAX = UINT32_MAX / CHUNK_RECORDS,
+};
+
+// An unused number holds the next one, told from a pointer by its lowest bit.
+static RecordChunk *unused_mark(uint32_t next) {
+    return (RecordChunk *) ((uintptr_t) next << 1 | 1);
+}
+
+static bool is_unused(const RecordChunk *chunk) {
+    return (uintptr_t) chunk & 1;
+}
+
+void record_store_clear(RecordStore *store) {
+    for (uint32_t i = 1; i < store->count; i++)
+        if (!is_unused(store->chunks[i]))
+            free(store->chunks[i]);
+    free(store->chunks);
+    *store = (RecordStore){};
+}
+
+// The pointers are moved by the kernel when they are many: this does not stall either.
+static int number_take(RecordStore *store, uint32_t *ret) {
+    if (store->unused > 0) {
+        *ret = store->unused;
+        store->unused = (uint32_t) ((uintptr_t) store->chunks[*ret] >> 1);
+        return 0;
+    }
+    if (store->count == store->capacity) {
+        uint32_t capacity = store->capacity ? store->capacity * 2 : CHUNKS_MIN;
+        RecordChunk **chunks;
+
+        if (capacity > NUMBERS_MAX)
+            return -ENOMEM;
+        chunks = realloc(store->chunks, capacity * sizeof(*chunks));
+        if (!chunks)
+            return -ENOMEM;
+        store->chunks = chunks;
+        store->capacity = capacity;
+        if (store->count == 0)
+            store->chunks[store->count++] = NULL; // no record has the number 0
+    }
+    *ret = store->count++;
+    return 0;
+}
+
+static void number_give_back(RecordStore *store, uint32_t number) {
+    store->chunks[number] = unused_mark(store->unused);
+    store->unused = number;
+}
+
+static void ring_insert_first(RecordStore *store, RecordOwner *owner, uint32_t number) {
+    RecordChunk *chunk = store->chunks[number], *first;
+
+    chunk->next = chunk->prev = number;
+    if (owner->chunks) {
+        first = store->chunks[owner->chunks];
+        chunk->next = owner->chunks;
+        chunk->prev = first->prev;
+        store->chunks[first->prev]->next = number;
+        first->prev = number;
+    }
+    owner->chunks = number;
+}
+
+static void ring_remove(RecordStore *store, RecordOwner *owner, uint32_t number) {
+    const RecordChunk *chunk = store->chunks[number];
+
+    store->chunks[chunk->prev]->next = chunk->next;
+    store->chunks[chunk->next]->prev = chunk->prev;
+    if (owner->chunks == number)
+        owner->chunks = chunk->next == number ? 0 : chunk->next;
+}
+
+static int chunk_new(RecordStore *store, RecordOwner *owner) {
+    RecordChunk *chunk;
+    uint32_t number;
+
+    chunk = malloc(sizeof(*chunk));
+    if (!chunk)
+        return -ENOMEM;
+    if (number_take(store, &number) < 0) {
+        free(chunk);
+        return -ENOMEM;
+    }
+    *chunk = (RecordChunk){.owner = owner};
+    store->chunks[number] = chunk;
+    ring_insert_first(store, owner, number);
+    return 0;
+}
+
+static size_t text_len(const StoredRecord *r) {
+    return r->name_len + 1 + r->type_len + 1 + (r->has_endpoint ? sizeof(Endpoint) : 0) +
+           (r->has_root ? sizeof(MerkleHash) : 0);
+}
+
+// Gives the chunk room for exactly that much text.
+static int chunk_resize(RecordStore *store, uint32_t number, size_t len) {
+    RecordChunk *chunk;
+
+    chunk = realloc(store->chunks[number], sizeof(*chunk) + len);
+    if (!chunk)
+        return -ENOMEM;
+    store->chunks[number] = chunk;
+    return 0;
+}
+
+static void text_remove(RecordChunk *chunk, size_t begin, size_t len) {
+    memmove(chunk->text + begin, chunk->text + begin + len, chunk->text_len - begin - len);
+    chunk->text_len -= len;
+    for (size_t i = 0; i < CHUNK_RECORDS; i++)
+        if ((chunk->used & (1u << i)) && chunk->records[i].text > begin)
+            chunk->records[i].text -= len;
+}
+
+static void text_append(RecordChunk *chunk, const void *data, size_t len) {
+    memcpy(chunk->text + chunk->text_len, data, len);
+    chunk->text_len += len;
+}
+
+// All but the texts' lengths, which are not the record's own when it is refreshed.
+static void set_fields(const RecordChunk *chunk, StoredRecord *r, const Record *record) {
+    r->year = record->modified.year;
+    r->month = record->modified.month;
+    r->day = record->modified.day;
+    r->has_root = record->has_root;
+    r->has_endpoint = !endpoint_equal(&record->endpoint, &chunk->owner->endpoint);
+}
+
+static void append_extras(RecordChunk *chunk, const StoredRecord *r, const Record *record) {
+    if (r->has_endpoint)
+        text_append(chunk, &record->endpoint, sizeof(record->endpoint));
+    if (r->has_root)
+        text_append(chunk, &record->root, sizeof(record->root));
+}
+
+int record_store_add(RecordStore *store, RecordOwner *owner, const Record *record, RecordId *ret) {
+    StoredRecord r = {
+        .size = record->size,
+        .name_len = (uint8_t) strlen(record->name),
+        .type_len = (uint8_t) strlen(record->type),
+    };
+    RecordChunk *chunk;
+    uint32_t number;
+    unsigned i;
+
+    if (owner->count == 0)
+        owner->endpoint = record->endpoint;
+    if ((!owner->chunks || store->chunks[owner->chunks]->used == CHUNK_FULL) &&
+        chunk_new(store, owner) < 0)
+        return -ENOMEM;
+    number = owner->chunks;
+    chunk = store->chunks[number];
+    set_fields(chunk, &r, record);
+    if (chunk_resize(store, number, chunk->text_len + text_len(&r)) < 0) {
+        if (chunk->used == 0) {
+            ring_remove(store, owner, number);
+            free(chunk);
+            number_give_back(store, number);
+        }
+        return -ENOMEM;
+    }
+    chunk = store->chunks[number];
+    r.text = chunk->text_len;
+    text_append(chunk, record->name, r.name_len + 1);
+    text_append(chunk, record->type, r.type_len + 1);
+    append_extras(chunk, &r, record);
+    i = __builtin_ctz(~chunk->used);
+    chunk->records[i] = r;
+    chunk->used |= 1u << i;
+    if (chunk->used == CHUNK_FULL)
+        owner->chunks = chunk->next; // this one is the last of the ring now
+    owner->count++;
+    *ret = number * CHUNK_RECORDS + i;
+    return 0;
+}
+
+int record_store_refresh(RecordStore *store, RecordId id, const Record *record) {
+    const uint32_t number = id / CHUNK_RECORDS;
+    RecordChunk *chunk = record_store_chunk(store, id);
+    StoredRecord *r = record_store_get(store, id), fresh = *r;
+    const size_t names_len = r->name_len + 1 + r->type_len + 1, old_len = text_len(r);
+    char names[NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX + 1];
+
+    set_fields(chunk, &fresh, record);
+    if (text_len(&fresh) > old_len &&
+        chunk_resize(store, number, chunk->text_len + text_len(&fresh) - old_len) < 0)
+        return -ENOMEM;
+    chunk = record_store_chunk(store, id);
+    r = record_store_get(store, id);
+    memcpy(names, chunk->text + r->text, names_len);
+    text_remove(chunk, r->text, old_len);
+    fresh.text = chunk->text_len;
+    *r = fresh;
+    text_append(chunk, names, names_len);
+    append_extras(chunk, r, record);
+    if (text_len(r) < old_len)
+        (void) chunk_resize(store, number, chunk->text_len); // it may stay large, too
+    return 0;
+}
+
+void record_store_remove(RecordStore *store, RecordId id) {
+    const uint32_t number = id / CHUNK_RECORDS;
+    RecordChunk *chunk = record_store_chunk(store, id);
+    const StoredRecord *r = record_store_get(store, id);
+    RecordOwner *owner = chunk->owner;
+    bool full = chunk->used == CHUNK_FULL;
+
+    owner->count--;
+    chunk->used &= ~(1u << id % CHUNK_RECORDS);
+    if (chunk->used == 0) {
+        ring_remove(store, owner, number);
+        free(chunk);
+        number_give_back(store, number);
+        return;
+    }
+    text_remove(chunk, r->text, text_len(r));
+    (void) chunk_resize(store, number, chunk->text_len); // it may stay large, too
+    if (full) {
+        ring_remove(store, owner, number);
+        ring_insert_first(store, owner, number);
+    }
+}
+
+Record record_store_view(const RecordStore *store, RecordId id) {
+    const RecordChunk *chunk = record_store_chunk(store, id);
+    const StoredRecord *r = record_store_get(store, id);
+    const char *name = chunk->text + r->text, *type = name + r->name_len + 1;
+    const char *extras = type + r->type_len + 1;
+    Record view = {
+        .name = name,
+        .type = type,
+        .size = r->size,
+        .modified = {.year = r->year, .month = r->month, .day = r->day},
+        .endpoint = chunk->owner->endpoint,
+        .has_root = r->has_root,
+    };
+
+    if (r->has_endpoint) {
+        memcpy(&view.endpoint, extras, sizeof(view.endpoint));
+        extras += sizeof(view.endpoint);
+    }
+    if (r->has_root)
+        memcpy(&view.root, extras, sizeof(view.root));
+    return view;
+}
+
+bool record_store_next_of_owner(const RecordStore *store, const RecordOwner *owner, RecordId *id) {
+    uint32_t number = *id ? *id / CHUNK_RECORDS : owner->chunks;
+    unsigned from = *id ? *id % CHUNK_RECORDS + 1 : 0;
+
+    if (number == 0)
+        return false;
+    for (;;) {
+        unsigned used = store->chunks[number]->used >> from << from;
+
+        if (used) {
+            *id = number * CHUNK_RECORDS + __builtin_ctz(used);
+            return true;
+        }
+        number = store->chunks[number]->next;
+        if (number == owner->chunks)
+            return false;
+        from = 0;
+    }
+}
