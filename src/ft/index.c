@@ -153,19 +153,14 @@ static bool is_alone(const Index *index, RecordId id) {
 
 // The oldest record of the name; 0: none.
 static RecordId find_name(const FileKey *key) {
-    const uint32_t *slot = ref_table_find(&key->index->names, name_hash(key), name_match, key);
-
-    return slot ? *slot : 0;
+    return ref_table_find(&key->index->names, name_hash(key), name_match, key);
 }
 
 // The oldest record of that name and type, `first` being the oldest of the name; 0: none.
 static RecordId find_type(const FileKey *key, RecordId first) {
-    const uint32_t *slot;
-
     if (is_alone(key->index, first))
         return type_match(key, first) ? first : 0;
-    slot = ref_table_find(&key->index->types, type_hash(key), file_match, key);
-    return slot ? *slot : 0;
+    return ref_table_find(&key->index->types, type_hash(key), file_match, key);
 }
 
 // A file may be shared by everybody, and a peer may share ten thousand: looks through both the ring of the
@@ -202,16 +197,16 @@ bool index_has(const Index *index, const IndexOwner *owner, const Record *record
 static void link_type(Index *index, RecordId id) {
     const FileKey key = key_of(index, id);
     const uint64_t hash = type_hash(&key);
-    const uint32_t *slot = ref_table_find(&index->types, hash, file_match, &key);
+    const RecordId head = ref_table_find(&index->types, hash, file_match, &key);
     StoredRecord *r = record_store_get(&index->store, id), *first;
 
     r->type_next = r->type_prev = id;
-    if (!slot) {
+    if (!head) {
         ref_table_add(&index->types, hash, id);
         return;
     }
-    first = record_store_get(&index->store, *slot);
-    r->type_next = *slot;
+    first = record_store_get(&index->store, head);
+    r->type_next = head;
     r->type_prev = first->type_prev;
     record_store_get(&index->store, first->type_prev)->type_next = id;
     first->type_prev = id;
@@ -219,15 +214,14 @@ static void link_type(Index *index, RecordId id) {
 
 static void unlink_type(Index *index, RecordId id) {
     const FileKey key = key_of(index, id);
-    uint32_t *slot = ref_table_find(&index->types, type_hash(&key), file_match, &key);
+    const uint64_t hash = type_hash(&key);
     const StoredRecord *r = record_store_get(&index->store, id);
 
     if (r->type_next == id) {
-        ref_table_remove(&index->types, slot);
+        ref_table_remove(&index->types, hash, id);
         return;
     }
-    if (*slot == id)
-        *slot = r->type_next;
+    ref_table_replace(&index->types, hash, id, r->type_next); // if it is the first
     record_store_get(&index->store, r->type_prev)->type_next = r->type_next;
     record_store_get(&index->store, r->type_next)->type_prev = r->type_prev;
 }
@@ -236,16 +230,14 @@ static void unlink_type(Index *index, RecordId id) {
 static void link_record(Index *index, RecordId id) {
     const FileKey key = key_of(index, id);
     const uint64_t hash = name_hash(&key);
-    const uint32_t *slot = ref_table_find(&index->names, hash, name_match, &key);
+    const RecordId head = ref_table_find(&index->names, hash, name_match, &key);
     StoredRecord *r = record_store_get(&index->store, id), *first;
-    RecordId head;
 
     r->name_next = r->name_prev = id;
-    if (!slot) {
+    if (!head) {
         ref_table_add(&index->names, hash, id);
         return;
     }
-    head = *slot;
     if (is_alone(index, head))
         link_type(index, head);
     first = record_store_get(&index->store, head);
@@ -258,16 +250,15 @@ static void link_record(Index *index, RecordId id) {
 
 static void unlink_record(Index *index, RecordId id) {
     const FileKey key = key_of(index, id);
-    uint32_t *slot = ref_table_find(&index->names, name_hash(&key), name_match, &key);
+    const uint64_t hash = name_hash(&key);
     const StoredRecord *r = record_store_get(&index->store, id);
 
     if (is_alone(index, id)) {
-        ref_table_remove(&index->names, slot);
+        ref_table_remove(&index->names, hash, id);
         return;
     }
     unlink_type(index, id);
-    if (*slot == id)
-        *slot = r->name_next;
+    ref_table_replace(&index->names, hash, id, r->name_next); // if it is the first
     record_store_get(&index->store, r->name_prev)->name_next = r->name_next;
     record_store_get(&index->store, r->name_next)->name_prev = r->name_prev;
     if (is_alone(index, r->name_next))
@@ -388,6 +379,33 @@ size_t index_lookup(const Index *index, const char *file_name, Record results[],
     key.name_len = end - file_name;
     first = find_name(&key);
     return first ? add_results(index, first, false, results, n, max) : n;
+}
+
+void index_prefetch(const Index *index, const FileName names[], size_t n) {
+    uint64_t hashes[2 * INDEX_PREFETCH_MAX];
+    RecordId ids[2 * INDEX_PREFETCH_MAX];
+    size_t hash_count = 0, id_count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *text = names[i].text, *dot = memrchr(text, '.', names[i].len);
+
+        hashes[hash_count++] = hash_text(index, text, names[i].len);
+        if (dot)
+            hashes[hash_count++] = hash_text(index, text, dot - text);
+    }
+    for (size_t i = 0; i < hash_count; i++)
+        ref_table_prefetch(&index->names, hashes[i]);
+    for (size_t i = 0; i < hash_count; i++) {
+        ids[id_count] = ref_table_guess(&index->names, hashes[i]);
+        if (ids[id_count])
+            record_store_prefetch_chunk(&index->store, ids[id_count++]);
+    }
+    for (size_t i = 0; i < id_count; i++)
+        record_store_prefetch(&index->store, ids[i]);
+    for (size_t i = 0; i < id_count; i++) { // the two may be in different cache lines
+        __builtin_prefetch(record_store_name(&index->store, ids[i]));
+        __builtin_prefetch(record_store_type(&index->store, ids[i]));
+    }
 }
 
 uint64_t index_names(const Index *index) {

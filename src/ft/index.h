@@ -43,5 +43,16 @@ int index_remove(Index *index, IndexOwner *owner, const Record *record);
 // up to `max` records, which stay valid until the index changes, and returns their number.
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max);
 
+// A hint that these names, in their most common reading, will be looked up next: what it takes is then fetched from
+// memory for all of them at once. They need not be valid.
+typedef struct FileName {
+    const char *text; // without a NUL
+    size_t len;
+} FileName;
+enum {
+    INDEX_PREFETCH_MAX = 32,
+};
+void index_prefetch(const Index *index, const FileName names[], size_t n);
+
 uint64_t index_names(const Index *index); // with those that only index_work() will forget
 uint64_t index_records(const Index *index);

@@ -7,7 +7,7 @@
 enum {
     CHUNK_FULL = (1 << CHUNK_RECORDS) - 1,
     CHUNKS_MIN = 16,
-    NUMBERS_MAX = UINT32_MAX / CHUNK_RECORDS,
+    NUMBERS_MAX = (RECORD_ID_MAX + 1) / CHUNK_RECORDS,
 };
 
 // An unused number holds the next one, told from a pointer by its lowest bit.

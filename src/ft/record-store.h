@@ -8,11 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ft/ref-table.h"
 #include "proto/record.h"
 #include "util/macro.h"
 
 // Numbers a record while it exists; never 0.
 typedef uint32_t RecordId;
+
+enum {
+    RECORD_ID_MAX = REF_MAX, // 67 million records, 4 GB
+};
 
 typedef struct StoredRecord {
     uint64_t size;
@@ -57,6 +62,18 @@ void record_store_clear(RecordStore *store); // whatever is in it
 
 static inline RecordChunk *record_store_chunk(const RecordStore *store, RecordId id) {
     return store->chunks[id / CHUNK_RECORDS];
+}
+
+// Hints, for many lookups at once: have what leads to a record fetched from memory, and then the record.
+static inline void record_store_prefetch_chunk(const RecordStore *store, RecordId id) {
+    __builtin_prefetch(&store->chunks[id / CHUNK_RECORDS]);
+}
+
+static inline void record_store_prefetch(const RecordStore *store, RecordId id) {
+    const RecordChunk *chunk = record_store_chunk(store, id);
+
+    __builtin_prefetch(&chunk->records[id % CHUNK_RECORDS]);
+    __builtin_prefetch(chunk);
 }
 
 // Valid until a record of that owner is added, removed or refreshed.

@@ -11,6 +11,8 @@ enum {
     // Slots that a change empties. A table that shrinks to a quarter when it is an eighth full must be done
     // before the new one is three quarters full: after a sixteenth of its slots' number of additions.
     MOVED_AT_ONCE = 16,
+    // Where a table is three quarters full, nine of ten entries are as close to where they want to be.
+    GUESSED_SLOTS = 8,
 };
 
 void ref_table_init(RefTable *table, RefHash hash, const void *userdata) {
@@ -18,30 +20,60 @@ void ref_table_init(RefTable *table, RefHash hash, const void *userdata) {
 }
 
 void ref_table_clear(RefTable *table) {
-    free(table->slots.refs);
-    free(table->old.refs);
+    free(table->now.slots);
+    free(table->old.slots);
     ref_table_init(table, table->hash, table->userdata);
 }
 
-static uint32_t *slots_find(const RefSlots *slots, uint64_t hash, RefMatch match, const void *key) {
-    if (!slots->refs)
-        return NULL;
-    for (size_t i = hash & slots->mask; slots->refs[i]; i = (i + 1) & slots->mask)
-        if (match(key, slots->refs[i]))
-            return &slots->refs[i];
-    return NULL;
+// The bits of the hash that say where an entry goes are others than those that stand beside it.
+static uint32_t tag(uint64_t hash) {
+    return (uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX;
 }
 
-uint32_t *ref_table_find(const RefTable *table, uint64_t hash, RefMatch match, const void *key) {
-    return slots_find(&table->slots, hash, match, key) ?: slots_find(&table->old, hash, match, key);
+static uint32_t ref_of(uint32_t slot) {
+    return slot & REF_MAX;
 }
 
-static void slots_add(RefSlots *slots, uint64_t hash, uint32_t ref) {
-    size_t i = hash & slots->mask;
+static uint32_t slots_find(const RefSlots *table, uint64_t hash, RefMatch match, const void *key) {
+    uint32_t slot;
 
-    while (slots->refs[i])
-        i = (i + 1) & slots->mask;
-    slots->refs[i] = ref;
+    if (!table->slots)
+        return 0;
+    for (size_t i = hash & table->mask; (slot = table->slots[i]); i = (i + 1) & table->mask)
+        if ((slot & ~(uint32_t) REF_MAX) == tag(hash) && match(key, ref_of(slot)))
+            return ref_of(slot);
+    return 0;
+}
+
+uint32_t ref_table_find(const RefTable *table, uint64_t hash, RefMatch match, const void *key) {
+    return slots_find(&table->now, hash, match, key) ?: slots_find(&table->old, hash, match, key);
+}
+
+void ref_table_prefetch(const RefTable *table, uint64_t hash) {
+    if (table->now.slots)
+        __builtin_prefetch(&table->now.slots[hash & table->now.mask]);
+}
+
+uint32_t ref_table_guess(const RefTable *table, uint64_t hash) {
+    const RefSlots *now = &table->now;
+
+    for (size_t n = 0; now->slots && n < GUESSED_SLOTS; n++) {
+        uint32_t slot = now->slots[(hash + n) & now->mask];
+
+        if (!slot)
+            return 0;
+        if ((slot & ~(uint32_t) REF_MAX) == tag(hash))
+            return ref_of(slot);
+    }
+    return 0;
+}
+
+static void slots_add(RefSlots *table, uint64_t hash, uint32_t ref) {
+    size_t i = hash & table->mask;
+
+    while (table->slots[i])
+        i = (i + 1) & table->mask;
+    table->slots[i] = tag(hash) | ref;
 }
 
 // Empties some of the old slots. A run of entries goes as a whole (of one across the end, the part that begins
@@ -50,39 +82,39 @@ static void move_some(RefTable *table) {
     size_t n = 0;
     uint32_t ref;
 
-    if (!table->old.refs)
+    if (!table->old.slots)
         return;
     do {
-        ref = table->old.refs[table->old_next];
+        ref = ref_of(table->old.slots[table->old_next]);
         if (ref)
-            slots_add(&table->slots, table->hash(table->userdata, ref), ref);
-        table->old.refs[table->old_next] = 0;
+            slots_add(&table->now, table->hash(table->userdata, ref), ref);
+        table->old.slots[table->old_next] = 0;
         table->old_next++;
         n++;
     } while (table->old_next <= table->old.mask && (n < MOVED_AT_ONCE || ref));
     if (table->old_next <= table->old.mask)
         return;
-    free(table->old.refs);
+    free(table->old.slots);
     table->old = (RefSlots){};
 }
 
 static int resize(RefTable *table, size_t size) {
-    uint32_t *refs;
+    uint32_t *slots;
 
-    while (table->old.refs)
+    while (table->old.slots)
         move_some(table);
     // Many slots come from the kernel, which zeroes them when they are touched.
-    refs = calloc(size, sizeof(*refs));
-    if (!refs)
+    slots = calloc(size, sizeof(*slots));
+    if (!slots)
         return -ENOMEM;
-    table->old = table->slots;
-    table->slots = (RefSlots){.refs = refs, .mask = size - 1};
+    table->old = table->now;
     table->old_next = 0;
+    table->now = (RefSlots){.slots = slots, .mask = size - 1};
     return 0;
 }
 
 static size_t slot_count(const RefTable *table) {
-    return table->slots.refs ? table->slots.mask + 1 : 0;
+    return table->now.slots ? table->now.mask + 1 : 0;
 }
 
 int ref_table_reserve(RefTable *table, size_t n) {
@@ -96,34 +128,54 @@ int ref_table_reserve(RefTable *table, size_t n) {
 
 void ref_table_add(RefTable *table, uint64_t hash, uint32_t ref) {
     move_some(table);
-    slots_add(&table->slots, hash, ref);
+    slots_add(&table->now, hash, ref);
     table->count++;
 }
 
-static bool owns(const RefSlots *slots, const uint32_t *slot) {
-    return slots->refs && slot >= slots->refs && slot <= slots->refs + slots->mask;
+// The entry's slot; NULL: it is not among these.
+static uint32_t *slots_locate(const RefSlots *table, uint64_t hash, uint32_t ref) {
+    if (!table->slots)
+        return NULL;
+    for (size_t i = hash & table->mask; table->slots[i]; i = (i + 1) & table->mask)
+        if (ref_of(table->slots[i]) == ref)
+            return &table->slots[i];
+    return NULL;
+}
+
+bool ref_table_replace(RefTable *table, uint64_t hash, uint32_t ref, uint32_t other) {
+    uint32_t *slot = slots_locate(&table->now, hash, ref) ?: slots_locate(&table->old, hash, ref);
+
+    if (slot)
+        *slot = tag(hash) | other;
+    return slot;
 }
 
 // Closes the gap with those behind it that would not be found across it.
-static void slots_remove(const RefTable *table, RefSlots *slots, size_t gap) {
-    for (size_t i = (gap + 1) & slots->mask; slots->refs[i]; i = (i + 1) & slots->mask) {
-        size_t home = table->hash(table->userdata, slots->refs[i]) & slots->mask;
+static void slots_remove(const RefTable *table, RefSlots *from, size_t gap) {
+    for (size_t i = (gap + 1) & from->mask; from->slots[i]; i = (i + 1) & from->mask) {
+        size_t home = table->hash(table->userdata, ref_of(from->slots[i])) & from->mask;
 
-        if (((i - home) & slots->mask) < ((i - gap) & slots->mask))
+        if (((i - home) & from->mask) < ((i - gap) & from->mask))
             continue;
-        slots->refs[gap] = slots->refs[i];
+        from->slots[gap] = from->slots[i];
         gap = i;
     }
-    slots->refs[gap] = 0;
+    from->slots[gap] = 0;
 }
 
-void ref_table_remove(RefTable *table, uint32_t *slot) {
-    RefSlots *slots = owns(&table->slots, slot) ? &table->slots : &table->old;
-    size_t size = slot_count(table);
+void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref) {
+    const uint32_t *slot = slots_locate(&table->now, hash, ref);
+    const size_t size = slot_count(table);
 
-    slots_remove(table, slots, slot - slots->refs);
+    if (slot)
+        slots_remove(table, &table->now, slot - table->now.slots);
+    else {
+        slot = slots_locate(&table->old, hash, ref);
+        assert(slot);
+        slots_remove(table, &table->old, slot - table->old.slots);
+    }
     table->count--;
     move_some(table);
-    if (!table->old.refs && size > SLOTS_MIN && table->count < size / 8)
+    if (!table->old.slots && size > SLOTS_MIN && table->count < size / 8)
         (void) resize(table, MAX(size / 4, (size_t) SLOTS_MIN)); // it may stay large, too
 }

@@ -22,7 +22,7 @@ static bool is_ref(const void *key, uint32_t ref) {
     return *(const uint32_t *) key == ref;
 }
 
-static uint32_t *find(const RefTable *table, uint32_t ref) {
+static uint32_t find(const RefTable *table, uint32_t ref) {
     return ref_table_find(table, hashes[ref], is_ref, &ref);
 }
 
@@ -30,9 +30,7 @@ static void assert_holds(const RefTable *table, const bool held[]) {
     size_t count = 0;
 
     for (uint32_t ref = 1; ref <= REFS; ref++) {
-        const uint32_t *slot = find(table, ref);
-
-        assert_int_equal(slot ? *slot : 0, held[ref] ? ref : 0);
+        assert_int_equal(find(table, ref), held[ref] ? ref : 0);
         count += held[ref];
     }
     assert_int_equal(table->count, count);
@@ -49,7 +47,7 @@ static void run_history(unsigned seed) {
         bool grow = step / (STEPS / 10) % 2 == 0;
 
         if (held[ref] && (!grow || rand_r(&seed) % 4 == 0)) {
-            ref_table_remove(&table, find(&table, ref));
+            ref_table_remove(&table, hashes[ref], ref);
             held[ref] = false;
         } else if (!held[ref] && (grow || rand_r(&seed) % 4 == 0)) {
             assert_int_equal(ref_table_reserve(&table, 1), 0);
@@ -84,18 +82,21 @@ static void test_runs_across_the_end(void **state _unused_) {
     run_history(3);
 }
 
-// A slot that was found takes another entry of the same hash.
-static void test_slot_is_replaced(void **state _unused_) {
+static void test_replace(void **state _unused_) {
     RefTable table;
 
     for (size_t i = 1; i <= REFS; i++)
         hashes[i] = 1;
     ref_table_init(&table, hash_of, NULL);
+    assert_false(ref_table_replace(&table, 1, 1, 2));
     assert_int_equal(ref_table_reserve(&table, 1), 0);
     ref_table_add(&table, 1, 1);
-    *find(&table, 1) = 2;
-    assert_null(find(&table, 1));
-    assert_non_null(find(&table, 2));
+    assert_true(ref_table_replace(&table, 1, 1, 2));
+    assert_int_equal(find(&table, 1), 0);
+    assert_int_equal(find(&table, 2), 2);
+    assert_int_equal(ref_table_guess(&table, 1), 2);
+    assert_int_equal(ref_table_guess(&table, 2), 0);
+    assert_int_equal(table.count, 1);
     ref_table_clear(&table);
 }
 
@@ -104,7 +105,7 @@ int main(void) {
         cmocka_unit_test(test_random_hashes),
         cmocka_unit_test(test_equal_hashes),
         cmocka_unit_test(test_runs_across_the_end),
-        cmocka_unit_test(test_slot_is_replaced),
+        cmocka_unit_test(test_replace),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
