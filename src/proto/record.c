@@ -2,8 +2,6 @@
 
 #include "proto/record.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -437,9 +435,23 @@ static int append_text(Buffer *out, const char *text) {
     return buffer_append(out, text, strlen(text));
 }
 
+// Writes at most 10 bytes and returns how many.
+static size_t date_format(char *text, Date date, const RecordSyntax *syntax) {
+    char separator = syntax->dashed ? '-' : '/';
+    size_t n;
+
+    n = format_u64(text, date.day, 2);
+    text[n++] = separator;
+    n += format_u64(text + n, date.month, 2);
+    text[n++] = separator;
+    return n + (syntax->long_year ? format_u64(text + n, date.year, 4)
+                                  : format_u64(text + n, date.year % 100u, 2));
+}
+
 static int field_format(Buffer *out, RecordField field, const Record *record,
                         const RecordSyntax *syntax) {
     char text[64];
+    size_t n;
 
     switch (field) {
     case FIELD_TYPE:
@@ -449,26 +461,22 @@ static int field_format(Buffer *out, RecordField field, const Record *record,
             return -ENOMEM;
         return append_text(out, record->type);
     case FIELD_SIZE:
-        snprintf(text, sizeof(text), "%" PRIu64, record->size);
+        n = format_u64(text, record->size, 1);
         break;
-    case FIELD_DATE: {
-        char separator = syntax->dashed ? '-' : '/';
-
-        snprintf(text, sizeof(text), "%02u%c%02u%c%0*u", record->modified.day, separator,
-                 record->modified.month, separator, syntax->long_year ? 4 : 2,
-                 syntax->long_year ? record->modified.year : record->modified.year % 100u);
+    case FIELD_DATE:
+        n = date_format(text, record->modified, syntax);
         break;
-    }
     case FIELD_ADDRESS:
         address_format(&record->endpoint.address, text);
+        n = strlen(text);
         break;
     case FIELD_PORT:
-        snprintf(text, sizeof(text), "%u", record->endpoint.port);
+        n = format_u64(text, record->endpoint.port, 1);
         break;
-    case _FIELD_COUNT:
+    default:
         return -EINVAL;
     }
-    return append_text(out, text);
+    return buffer_append(out, text, n);
 }
 
 static int name_format(Buffer *out, const Record *record, const RecordSyntax *syntax,

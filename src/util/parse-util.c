@@ -37,3 +37,13 @@ int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
     *ret = value;
     return 0;
 }
+
+size_t format_u64(char *text, uint64_t value, size_t width) {
+    char digits[20]; // of UINT64_MAX
+    size_t n = 0;
+
+    for (; value > 0 || n < width; value /= 10)
+        digits[sizeof(digits) - ++n] = (char) ('0' + value % 10);
+    memcpy(text, digits + sizeof(digits) - n, n);
+    return n;
+}

@@ -13,8 +13,13 @@
 // The character at p: its bytes, or 0 where there is none that D-Bus would take: not UTF-8, or one of the
 // noncharacters that Unicode keeps for programs (U+FDD0..FDEF and the last two of each plane).
 static size_t next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
-    int n = u8_mbtoucr(ret, p, end - p);
+    int n;
 
+    if (*p > 0 && *p < 0x80) { // most are
+        *ret = *p;
+        return 1;
+    }
+    n = u8_mbtoucr(ret, p, end - p);
     if (n <= 0 || (*ret >= 0xfdd0 && *ret <= 0xfdef) || (*ret & 0xfffe) == 0xfffe)
         return 0;
     return n;

@@ -53,11 +53,38 @@ static void test_parse_u64_range(void **state _unused_) {
     assert_int_equal(value, 65535);
 }
 
+static void test_format_u64(void **state _unused_) {
+    static const struct {
+        uint64_t value;
+        size_t width;
+        const char *text;
+    } numbers[] = {
+        {0, 1, "0"},
+        {0, 0, ""},
+        {7, 2, "07"},
+        {123, 2, "123"},
+        {9, 1, "9"},
+        {10, 1, "10"},
+        {42, 4, "0042"},
+        {UINT64_MAX, 1, "18446744073709551615"},
+        {1, 20, "00000000000000000001"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
+        char text[21] = {};
+
+        assert_int_equal(format_u64(text, numbers[i].value, numbers[i].width),
+                         strlen(numbers[i].text));
+        assert_string_equal(text, numbers[i].text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_u64),
         cmocka_unit_test(test_parse_u64_n),
         cmocka_unit_test(test_parse_u64_range),
+        cmocka_unit_test(test_format_u64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
