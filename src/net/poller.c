@@ -9,6 +9,8 @@
 enum {
     // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
     BATCH = 64,
+    // A buffer that one handler has made larger than that is not kept.
+    LENT_BYTES_MAX = 128 * 1024,
 };
 
 struct Poller {
@@ -18,6 +20,7 @@ struct Poller {
     struct epoll_event batch[BATCH]; // being dispatched: [batch_next, batch_size) is still to come
     int batch_next;
     int batch_size;
+    Buffer lent; // while nobody has it
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
@@ -66,6 +69,7 @@ Poller *poller_free(Poller *poller) {
     sd_event_source_disable_unref(poller->source);
     sd_event_unref(poller->event);
     close_fd(poller->epoll_fd);
+    buffer_clear(&poller->lent);
     free(poller);
     return NULL;
 }
@@ -76,6 +80,22 @@ sd_event *poller_event(Poller *poller) {
 
 char *poller_scratch(Poller *poller) {
     return poller->scratch;
+}
+
+Buffer poller_lend_buffer(Poller *poller) {
+    Buffer buffer = poller->lent;
+
+    poller->lent = (Buffer){};
+    return buffer;
+}
+
+void poller_take_back(Poller *poller, Buffer *buffer) {
+    if (poller->lent.data || buffer->capacity > LENT_BYTES_MAX) {
+        buffer_clear(buffer);
+        return;
+    }
+    poller->lent = (Buffer){.data = buffer->data, .capacity = buffer->capacity};
+    *buffer = (Buffer){};
 }
 
 static int control(Poller *poller, int op, PollWatch *watch) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "util/buffer.h"
 #include "util/macro.h"
 
 typedef struct Poller Poller;
@@ -41,3 +42,8 @@ enum {
     POLLER_SCRATCH_BYTES = 65536,
 };
 char *poller_scratch(Poller *poller);
+
+// Memory for what handlers write: taken for the time of one handler, so that what is sent at once needs no memory of
+// its own. Empty while it is lent.
+Buffer poller_lend_buffer(Poller *poller);
+void poller_take_back(Poller *poller, Buffer *buffer); // empties it

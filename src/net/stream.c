@@ -89,7 +89,10 @@ static int send_queued(Stream *stream) {
             continue;
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
-        buffer_consume(&stream->out, n);
+        if (n == stream->out.size)
+            poller_take_back(stream->poller, &stream->out);
+        else
+            buffer_consume(&stream->out, n);
     }
     return 0;
 }
@@ -130,7 +133,11 @@ static int deliver(Stream *stream, const char *data, size_t len) {
     size_t consumed = 0;
     int r;
 
+    if (!stream->out.data)
+        stream->out = poller_lend_buffer(stream->poller);
     r = stream->ops->on_data(stream, data, len, stream->eof, &consumed);
+    if (stream->out.size == 0)
+        poller_take_back(stream->poller, &stream->out);
     if (stream->fd < 0)
         return r;
     if (r < 0) {
