@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """p2p-ft beside redis-server: random searches by name among a million records, by 50 connections that each keep 1,
 16 or 64 of them under way, against GET with an answer of the same number of bytes. Both in one run, alternating, with
-the same client (ft-load.c); medians, and their ratio. And the memory of a record, with a name of 23 bytes.
+the same client (ft-load.c); medians, and their ratio. CPU is the server's alone: it says more than answers per
+second where others want the cores. And the memory of a record, with a name of 23 bytes.
 
     tests/bench/index.py BUILD [RECORDS] [ROUNDS] [SECONDS]       (redis-server must be installed)
 
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from bench import alternate, argument, congestion_control, harness, load, place
+from bench import alternate, argument, congestion_control, cpu_seconds, harness, load, place
 
 RECORDS = argument(1, 1_000_000)
 ROUNDS = argument(2, 5)
@@ -118,22 +119,25 @@ def fill_redis(redis, answer_bytes):
           f"{(resident(redis.process.pid) - before) / RECORDS:.1f} bytes each")
 
 
-def measure(protocol, port, depth):
-    """Answers per second, as alternate() wants them."""
+def measure(protocol, port, pid, depth):
+    """(answers per second, µs of the server's CPU for one)."""
     argv = [FT_LOAD, protocol, port, CONNECTIONS, depth, SECONDS, RECORDS]
+    before = cpu_seconds(pid)
     run = subprocess.run([str(arg) for arg in argv], check=True, stdout=subprocess.PIPE,
                          preexec_fn=lambda: os.sched_setaffinity(0, {1}))
-    return [float(run.stdout)]
+    rate = float(run.stdout)
+    return rate, (cpu_seconds(pid) - before) / (rate * SECONDS) * 1e6
 
 
 def compare(ft, redis):
     print(f"{CONNECTIONS} connections, medians of {ROUNDS} runs of {SECONDS} s, {congestion_control()} on both "
-          f"sides, {load()}; thousand answers per second")
-    print(f"{'depth':>5}{'p2p-ft':>9}{'redis':>9}{'ratio':>7}")
+          f"sides, {load()}; p2p-ft, redis-server, ratio")
+    print(f"{'depth':>5}{'k/s':>9}{'k/s':>9}{'ratio':>7}{'CPU µs':>9}{'CPU µs':>9}{'ratio':>7}")
     for depth in DEPTHS:
-        [ours], [theirs] = alternate(ROUNDS, [lambda: measure("line", ft.port, depth),
-                                              lambda: measure("resp", redis.port, depth)])
-        print(f"{depth:5}{ours / 1000:9.0f}{theirs / 1000:9.0f}{ours / theirs:7.2f}", flush=True)
+        ours, theirs = alternate(ROUNDS, [lambda: measure("line", ft.port, ft.pid, depth),
+                                          lambda: measure("resp", redis.port, redis.process.pid, depth)])
+        print(f"{depth:5}{ours[0] / 1000:9.0f}{theirs[0] / 1000:9.0f}{ours[0] / theirs[0]:7.2f}"
+              f"{ours[1]:9.2f}{theirs[1]:9.2f}{ours[1] / theirs[1]:7.2f}", flush=True)
 
 
 def main():
