@@ -48,6 +48,7 @@ struct FtClient {
     Endpoint address;        // of this peer, in its records
     sd_event_source *retry;
     unsigned failures;
+    unsigned lesser_joins; // in a row, that were not in the best way
     FtSearchQueue searches;
     FtPublisher publisher;
     sd_event_source *publish; // the offer has changed
@@ -56,6 +57,7 @@ struct FtClient {
 
 // ft-client.c
 void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
+void ft_client_joined(FtClient *client);        // FT_JOINED has just begun
 void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
 
 // ft-session.c

@@ -21,6 +21,8 @@ enum {
 static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
 // A directory into which files are copied changes a hundred times a second.
 static const uint64_t PUBLISH_USEC = USEC_PER_SEC / 2;
+// An FT that was not spoken to in the best way is tried again, after this time first.
+static const uint64_t BETTER_WAY_USEC = 60 * USEC_PER_SEC;
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 2;
 // A session that lasted this long, or answered something, was a good one: come back at once.
 static const uint64_t GOOD_SESSION_USEC = 10 * USEC_PER_SEC;
@@ -88,24 +90,23 @@ static void say_bye(FtClient *client) {
     (void) stream_flush(&client->stream);
 }
 
-static uint64_t retry_delay(const FtClient *client) {
-    unsigned doublings = MIN(client->failures, (unsigned) RETRY_DOUBLINGS_MAX);
-    uint64_t delay = RETRY_MIN_USEC << doublings;
+// Ever later, the more often it was in vain.
+static void start_retry(FtClient *client, uint64_t first, unsigned times) {
+    uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
     // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one instant.
     (void) getrandom(&random, sizeof(random), 0);
-    return delay * 3 / 4 + delay / 2 * random / UINT16_MAX;
+    (void) sd_event_source_set_time_relative(client->retry,
+                                             delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
+    (void) sd_event_source_set_enabled(client->retry, SD_EVENT_ONESHOT);
 }
 
 static void wait_and_retry(FtClient *client, const char *why) {
-    uint64_t delay = retry_delay(client);
-
     if (client->failures == 0)
         log_warning("Not joined to %s:%u: %s; trying again", client->host, client->port, why);
+    start_retry(client, RETRY_MIN_USEC, client->failures);
     client->failures++;
-    (void) sd_event_source_set_time_relative(client->retry, delay);
-    (void) sd_event_source_set_enabled(client->retry, SD_EVENT_ONESHOT);
     ft_client_set_state(client, FT_WAITING, "%s", why);
     ft_search_queue_fail(&client->searches, -ENOTCONN);
 }
@@ -115,9 +116,23 @@ static void start_anew(FtClient *client) {
     start(client);
 }
 
+// Nothing is joined, or not in the best way.
 static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-    start_anew(userdata);
+    FtClient *client = userdata;
+
+    say_bye(client);
+    start_anew(client);
     return 0;
+}
+
+void ft_client_joined(FtClient *client) {
+    if (client->way == WAY_ROOTED || client->dialect == DIALECT_RAW) {
+        client->lesser_joins = 0;
+        return;
+    }
+    // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is verified.
+    start_retry(client, BETTER_WAY_USEC, client->lesser_joins);
+    client->lesser_joins++;
 }
 
 // The same endpoint again, in another way.

@@ -70,6 +70,7 @@ static int finish_joining(FtClient *client) {
 
     endpoint_format(&client->address, text);
     log_info("Joined %s:%u, reachable at %s", client->host, client->port, text);
+    ft_client_joined(client);
     ft_client_set_state(client, FT_JOINED, "%s", "");
     return ft_session_search(client);
 }

@@ -768,3 +768,17 @@ def test_an_ft_that_says_anything_but_hi(world):
     peer = world.peer(server, dialect="raw")
     server.wait_connections(2)
     assert "FT does not answer" in peer.log
+
+
+@pytest.mark.skipif(not os.environ.get("P2PSHARE_SLOW_TESTS"), reason="takes a minute; P2PSHARE_SLOW_TESTS=1")
+def test_a_busy_ft_is_asked_again(world):
+    """An FT that was too slow to say HI was joined in RAW. It is not left at that: in RAW nothing is verified."""
+    fake = world.server(FakeFt({"f.bin": "NOT FOUND"}))
+    fake.script = [silent, fake._raw, fake._line]
+    peer = world.peer(fake).joined()
+    assert fake.connections == 2
+    wait_for(lambda: fake.connections == 3, "the next attempt", 120)
+    peer.joined()
+    assert fake.heard[-2] == b"HELLO\n"
+    assert re.search(rb", [0-9a-f]{64}>\n$", fake.heard[-1])
+    assert b"BYE" in fake.heard
