@@ -11,6 +11,8 @@
 #include "util/time-util.h"
 
 enum {
+    // What is told of at once, before a call on D-Bus has its turn.
+    TELL_AT_ONCE = 16,
     TICK_AT_ONCE = 16,
 };
 
@@ -85,11 +87,39 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     return 0;
 }
 
+static void tell(Transfer *transfer) {
+    TransferTable *table = transfer->table;
+
+    TAILQ_REMOVE(&table->changed, transfer, changed_link);
+    transfer->changed = false;
+    if (table->hooks.on_changed)
+        table->hooks.on_changed(transfer, table->hooks.userdata);
+}
+
+// When nothing else is to be done: a thousand downloads that go on at once are a thousand signals.
+static int on_tell(sd_event_source *source, void *userdata) {
+    TransferTable *table = userdata;
+
+    for (int i = 0; i < TELL_AT_ONCE && !TAILQ_EMPTY(&table->changed); i++)
+        tell(TAILQ_FIRST(&table->changed));
+    if (!TAILQ_EMPTY(&table->changed))
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
 int transfer_table_init(TransferTable *table, sd_event *event) {
     int r;
 
     *table = (TransferTable){.event = sd_event_ref(event), .next_id = 1};
     TAILQ_INIT(&table->list);
+    TAILQ_INIT(&table->changed);
+    r = sd_event_add_defer(event, &table->tell, on_tell, table);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(table->tell, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_source_set_priority(table->tell, SD_EVENT_PRIORITY_IDLE);
+    if (r < 0)
+        return r;
     r = sd_event_add_time_relative(event, &table->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_USEC / 10,
                                    on_tick, table);
     return r < 0 ? r : sd_event_source_set_enabled(table->tick, SD_EVENT_OFF);
@@ -105,6 +135,7 @@ void transfer_table_done(TransferTable *table) {
         transfer->ops->free(transfer);
     }
     table->tick = sd_event_source_disable_unref(table->tick);
+    table->tell = sd_event_source_disable_unref(table->tell);
     table->event = sd_event_unref(table->event);
 }
 
@@ -167,6 +198,8 @@ void transfer_remove(Transfer *transfer) {
 
     if (!table)
         return;
+    if (transfer->changed)
+        tell(transfer);
     if (table->hooks.on_removed)
         table->hooks.on_removed(transfer, table->hooks.userdata);
     HASH_DEL(table->by_id, transfer);
@@ -178,10 +211,13 @@ void transfer_remove(Transfer *transfer) {
 }
 
 static void changed(Transfer *transfer) {
-    const TransferTable *table = transfer->table;
+    TransferTable *table = transfer->table;
 
-    if (table && table->hooks.on_changed)
-        table->hooks.on_changed(transfer, table->hooks.userdata);
+    if (!table || transfer->changed)
+        return;
+    transfer->changed = true;
+    TAILQ_INSERT_TAIL(&table->changed, transfer, changed_link);
+    (void) sd_event_source_set_enabled(table->tell, SD_EVENT_ONESHOT);
 }
 
 void transfer_set_state(Transfer *transfer, TransferState state) {

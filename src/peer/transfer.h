@@ -74,6 +74,9 @@ struct Transfer {
     TAILQ_ENTRY(Transfer) link;
     UT_hash_handle hh;
     bool hashed;
+    TAILQ_ENTRY(Transfer)
+        changed_link; // in table->changed, if it has changed and that is not told yet
+    bool changed;
     uint32_t id;
     TransferDirection direction;
     TransferState state;
@@ -98,7 +101,7 @@ struct Transfer {
 
 typedef struct TransferHooks {
     void (*on_new)(Transfer *transfer, void *userdata);
-    void (*on_changed)(Transfer *transfer, void *userdata);  // state, name, error …
+    void (*on_changed)(Transfer *transfer, void *userdata); // state, name, error …; soon after it
     void (*on_progress)(Transfer *transfer, void *userdata); // twice a second at most
     void (*on_removed)(Transfer *transfer, void *userdata);  // while it can still be found
     void *userdata;
@@ -109,7 +112,9 @@ struct TransferTable {
     sd_event_source *tick; // on while there is any transfer
     uint32_t tick_id;      // where it goes on; 0: from the beginning
     TAILQ_HEAD(, Transfer) list;
-    Transfer *by_id; // uthash
+    TAILQ_HEAD(, Transfer) changed;
+    sd_event_source *tell; // on while there are any
+    Transfer *by_id;       // uthash
     size_t count;
     size_t lingering; // of these, ended
     size_t downloads; // that have not ended
