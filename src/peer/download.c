@@ -42,7 +42,7 @@ typedef struct Download {
     // One of these at a time.
     Swarm *swarm;
     SeedFetch *seed;
-    Work *sync;
+    FileSync *sync;
 } Download;
 
 static void search_again(Download *download);
@@ -50,7 +50,7 @@ static void search_again(Download *download);
 static void download_free(Download *download) {
     ft_search_free(download->search);
     sd_event_source_disable_unref(download->timer);
-    work_free(download->sync);
+    file_sync_free(download->sync);
     seed_fetch_free(download->seed);
     download_target_done(&download->target);
     free(download->file_name);
@@ -143,7 +143,7 @@ static void without_source(Download *download, const char *error, const char *wh
 static void on_synced(int result, void *userdata) {
     Download *download = userdata;
 
-    download->sync = work_free(download->sync);
+    download->sync = NULL;
     if (result >= 0)
         result = download_target_commit(&download->target);
     if (result < 0)
@@ -157,7 +157,7 @@ static int start_sync(Download *download) {
     stop_timer(download);
     if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
         return -errno;
-    return file_sync_start(download->peer->event, download->target.fd, on_synced, download,
+    return file_sync_start(&download->peer->syncs, download->target.fd, on_synced, download,
                            &download->sync);
 }
 
@@ -431,7 +431,7 @@ static void cancel(Transfer *transfer) {
         seed_fetch_cancel(download->seed);
         return;
     }
-    download->sync = work_free(download->sync);
+    download->sync = file_sync_free(download->sync);
     finish(download, TRANSFER_CANCELLED, NULL, NULL);
 }
 

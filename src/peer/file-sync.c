@@ -4,43 +4,120 @@
 
 #include <fcntl.h>
 
-typedef struct FileSync {
+struct FileSync {
+    FileSyncs *syncs;
+    TAILQ_ENTRY(FileSync) link; // in syncs->waiting, while there is no `work`
+    Work *work;
+    int fd;
+    FileSyncHandler handler;
+    void *userdata;
+};
+
+// What the thread has: it may outlive the FileSync.
+typedef struct SyncJob {
     int fd;
     int result;
-    FileSyncHandler handler;
-} FileSync;
+} SyncJob;
 
-static void sync_run(void *job) {
-    FileSync *sync = job;
+static void job_run(void *data) {
+    SyncJob *job = data;
 
-    sync->result = fdatasync(sync->fd) < 0 ? -errno : 0;
+    job->result = fdatasync(job->fd) < 0 ? -errno : 0;
 }
 
-static void sync_done(void *job, void *userdata) {
-    const FileSync *sync = job;
+static void finish(FileSync *sync, int result) {
+    FileSyncHandler handler = sync->handler;
+    void *userdata = sync->userdata;
 
-    sync->handler(sync->result, userdata);
+    file_sync_free(sync);
+    handler(result, userdata);
 }
 
-static void sync_free(void *job) {
-    FileSync *sync = job;
+static void job_done(void *data, void *userdata) {
+    const SyncJob *job = data;
 
-    close_fd(sync->fd);
-    free(sync);
+    finish(userdata, job->result);
 }
 
-int file_sync_start(sd_event *event, int fd, FileSyncHandler handler, void *userdata, Work **ret) {
-    static const WorkOps ops = {.run = sync_run, .done = sync_done, .free = sync_free};
+static void job_free(void *data) {
+    SyncJob *job = data;
+
+    close_fd(job->fd);
+    free(job);
+}
+
+static int start(FileSync *sync) {
+    static const WorkOps ops = {.run = job_run, .done = job_done, .free = job_free};
+    SyncJob *job = calloc(1, sizeof(*job));
+    int r;
+
+    if (!job)
+        return -ENOMEM;
+    job->fd = TAKE_FD(sync->fd);
+    r = work_start(sync->syncs->event, &ops, job, sync, &sync->work);
+    if (r >= 0)
+        sync->syncs->running++;
+    return r;
+}
+
+static void start_waiting(FileSyncs *syncs) {
     FileSync *sync;
+    int r;
+
+    while (syncs->running < FILE_SYNCS_MAX && (sync = TAILQ_FIRST(&syncs->waiting))) {
+        TAILQ_REMOVE(&syncs->waiting, sync, link);
+        r = start(sync);
+        if (r >= 0)
+            continue;
+        TAILQ_INSERT_HEAD(&syncs->waiting, sync, link); // where file_sync_free() looks for it
+        finish(sync, r);
+    }
+}
+
+void file_syncs_init(FileSyncs *syncs, sd_event *event) {
+    *syncs = (FileSyncs){.event = event};
+    TAILQ_INIT(&syncs->waiting);
+}
+
+int file_sync_start(FileSyncs *syncs, int fd, FileSyncHandler handler, void *userdata,
+                    FileSync **ret) {
+    FileSync *sync;
+    int r;
 
     sync = calloc(1, sizeof(*sync));
     if (!sync)
         return -ENOMEM;
+    sync->syncs = syncs;
     sync->handler = handler;
+    sync->userdata = userdata;
     sync->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (sync->fd < 0) {
+    r = sync->fd < 0 ? -errno : 0;
+    if (r >= 0 && syncs->running < FILE_SYNCS_MAX)
+        r = start(sync);
+    else if (r >= 0)
+        TAILQ_INSERT_TAIL(&syncs->waiting, sync, link);
+    if (r < 0) {
+        close_fd(sync->fd);
         free(sync);
-        return -errno;
+        return r;
     }
-    return work_start(event, &ops, sync, userdata, ret);
+    *ret = sync;
+    return 0;
+}
+
+FileSync *file_sync_free(FileSync *sync) {
+    FileSyncs *syncs;
+
+    if (!sync)
+        return NULL;
+    syncs = sync->syncs;
+    if (sync->work) {
+        sync->work = work_free(sync->work);
+        syncs->running--;
+    } else
+        TAILQ_REMOVE(&syncs->waiting, sync, link);
+    close_fd(sync->fd);
+    free(sync);
+    start_waiting(syncs);
+    return NULL;
 }

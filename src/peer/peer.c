@@ -100,6 +100,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = poller_new(event, &peer->poller);
     if (r < 0)
         return r;
+    file_syncs_init(&peer->syncs, event);
     r = transfer_table_init(&peer->transfers, event);
     if (r < 0)
         return r;

@@ -10,6 +10,7 @@
 #include "net/listener.h"
 #include "net/loop-thread.h"
 #include "net/poller.h"
+#include "peer/file-sync.h"
 #include "peer/ft-client.h"
 #include "peer/hasher.h"
 #include "peer/mover.h"
@@ -48,6 +49,7 @@ typedef struct Peer {
     SwarmEngine *swarms; // the same
     RateLimit download_rate;
     TransferStore *store;
+    FileSyncs syncs; // of downloads
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;
