@@ -437,6 +437,7 @@ def test_ctrl_c_ends_all(world, daemon, out):
         known(transfer, Transferred=6)
     for name in "ab":
         process.expect_match(rf"{name}\.txt .* 54%")
+        (out / f"{name}.txt.part").write_bytes(HELLO[:6])  # as the daemon has, through the descriptor
     process.signal(signal.SIGINT)
     assert process.wait() == 130
     assert [transfer.calls for transfer in daemon.transfers] == [["Cancel"], ["Cancel"]]
