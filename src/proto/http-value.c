@@ -120,16 +120,6 @@ bool http_etag_in_list(HttpText value, const char *etag) {
     return false;
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int percent_decode(HttpText text, char out[], size_t size) {
     size_t n = 0;
 
@@ -137,8 +127,8 @@ static int percent_decode(HttpText text, char out[], size_t size) {
         char c = text.data[i];
 
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.data[i + 2]) : -1;
+            int high = i + 2 < text.len ? parse_hex_digit(text.data[i + 1]) : -1;
+            int low = i + 2 < text.len ? parse_hex_digit(text.data[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return -EBADMSG;

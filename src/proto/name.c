@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "util/macro.h"
+#include "util/parse-util.h"
 #include "util/text.h"
 
 bool name_is_valid(const char *name, size_t len) {
@@ -86,10 +87,6 @@ int name_encode(Buffer *out, const char *name, NameContext context) {
     return 0;
 }
 
-static int hex_value(char c) {
-    return isdigit((unsigned char) c) ? c - '0' : tolower((unsigned char) c) - 'a' + 10;
-}
-
 int name_decode(const char *text, size_t len, char *out, size_t size) {
     size_t n = 0;
 
@@ -98,10 +95,13 @@ int name_decode(const char *text, size_t len, char *out, size_t size) {
 
         if (n + 1 >= size)
             return -ENAMETOOLONG;
-        if (c == '%' && len - i > 2 && isxdigit((unsigned char) text[i + 1]) &&
-            isxdigit((unsigned char) text[i + 2])) {
-            c = (char) (hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
-            i += 2;
+        if (c == '%' && len - i > 2) {
+            int high = parse_hex_digit(text[i + 1]), low = parse_hex_digit(text[i + 2]);
+
+            if (high >= 0 && low >= 0) {
+                c = (char) (high << 4 | low);
+                i += 2;
+            }
         }
         out[n++] = c;
     }

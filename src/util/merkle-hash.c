@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "util/parse-util.h"
+
 void merkle_hash_format(const MerkleHash *hash, char text[static MERKLE_TEXT_BYTES + 1]) {
     static const char digits[] = "0123456789abcdef";
 
@@ -14,23 +16,13 @@ void merkle_hash_format(const MerkleHash *hash, char text[static MERKLE_TEXT_BYT
     text[MERKLE_TEXT_BYTES] = '\0';
 }
 
-static int digit_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -EINVAL;
-}
-
 int merkle_hash_parse(const char *text, size_t len, MerkleHash *ret) {
     MerkleHash hash;
 
     if (len != MERKLE_TEXT_BYTES)
         return -EINVAL;
     for (size_t i = 0; i < sizeof(hash.bytes); i++) {
-        int high = digit_value(text[2 * i]), low = digit_value(text[2 * i + 1]);
+        int high = parse_hex_digit(text[2 * i]), low = parse_hex_digit(text[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return -EINVAL;

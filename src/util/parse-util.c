@@ -47,3 +47,13 @@ size_t format_u64(char *text, uint64_t value, size_t width) {
     memcpy(text, digits + sizeof(digits) - n, n);
     return n;
 }
+
+int parse_hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -EINVAL;
+}

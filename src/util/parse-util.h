@@ -11,6 +11,9 @@
 int parse_u64_n(const char *text, size_t len, uint64_t *ret);
 int parse_u64(const char *text, uint64_t *ret);
 
+// The value of a hex digit in either case; -EINVAL: it is none.
+int parse_hex_digit(char c);
+
 // As parse_u64(), with inclusive bounds.
 int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
