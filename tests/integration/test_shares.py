@@ -301,6 +301,7 @@ def slow(world, bus, ft):
     """A peer that takes hours to hash its second file."""
     files = [world.file("0.txt", b"small"), world.file("1.bin", bytes(8 * PIECE)), world.file("2.bin", content(9 * PIECE))]
     peer = world.peer(ft, files, bus=bus, hash_rate="300K")
+    wait_for(peer.shares, "the first walk")
     return peer, files
 
 
@@ -308,8 +309,7 @@ def test_hashing_shows(ft, slow):
     peer, files = slow
 
     def percent():
-        # Before the first walk is over there are none.
-        return re.fullmatch(r"(\d+)%", peer.shares().get(str(files[1]), (0, "", ""))[2])
+        return re.fullmatch(r"(\d+)%", peer.shares()[str(files[1])][2])
 
     wait_for(lambda: percent() and int(percent()[1]) > 0, "some progress")
     assert peer.shares()[str(files[2])][1:] == ("hashing", "waiting")
