@@ -147,6 +147,7 @@ struct SwarmSource {
     unsigned failures; // in a row
     uint32_t queue_place;
 
+    bool closes;     // the connection, behind this response
     bool asks_layer; // the request under way is for the piece layer
     // The pieces [piece, run_end) are to come, the first of them from `offset` on.
     uint64_t piece, run_end, offset;

@@ -227,7 +227,8 @@ static void wait_for_slot(SwarmSource *source, const HttpHead *head) {
         (void) http_parse_number(text, &place);
     source_close(source);
     source->queue_place = (uint32_t) MAX(MIN(place, (uint64_t) UINT32_MAX), UINT64_C(1));
-    source->not_before = time_monotonic() + MIN(seconds, (uint64_t) RETRY_AFTER_MAX) * USEC_PER_SEC;
+    seconds = MAX(MIN(seconds, (uint64_t) RETRY_AFTER_MAX), UINT64_C(1));
+    source->not_before = time_monotonic() + seconds * USEC_PER_SEC;
     swarm_source_idle(source->swarm);
 }
 
@@ -302,6 +303,7 @@ static void handle_head(SwarmSource *source, const HttpHead *head) {
         return;
     }
     source->queue_place = 0;
+    source->closes = !http_head_keeps_alive(head);
     set_state(source, layer ? SOURCE_LAYER : SOURCE_BODY);
     if (!layer)
         set_wake(source);
@@ -334,6 +336,15 @@ static void receive_head(SwarmSource *source) {
     }
 }
 
+// What is left of the response, if anything, has become another source's task.
+static void end_response(SwarmSource *source) {
+    if (source->body_left > 0 || source->closes)
+        source_close(source);
+    else
+        set_state(source, SOURCE_READY);
+    swarm_source_idle(source->swarm);
+}
+
 static void end_layer(SwarmSource *source) {
     Swarm *swarm = source->swarm;
     MerkleHash *pieces = (MerkleHash *) (void *) buffer_data(&source->in);
@@ -348,9 +359,9 @@ static void end_layer(SwarmSource *source) {
         return;
     }
     source->asks_layer = false;
+    source->body_left = 0;
     buffer_clear(&source->in);
-    set_state(source, SOURCE_READY);
-    swarm_source_idle(swarm);
+    end_response(source);
 }
 
 static void receive_layer(SwarmSource *source) {
@@ -385,14 +396,7 @@ static void end_run(SwarmSource *source) {
     else if (usec > 4 * USEC_PER_SEC)
         source->run = MAX(source->run / 2, UINT64_C(1));
     source->piece = source->run_end = 0;
-    // The rest of the response is somebody else's now.
-    if (source->body_left > 0) {
-        source_close(source);
-        swarm_source_idle(source->swarm);
-        return;
-    }
-    set_state(source, SOURCE_READY);
-    swarm_assign(source->swarm, source);
+    end_response(source);
 }
 
 static int write_block(const Swarm *swarm, const Block *block, uint64_t at) {
@@ -492,9 +496,21 @@ static bool receive_block(SwarmSource *source) {
     return take_block(source, block) && (uint64_t) n == want;
 }
 
-void source_receive(SwarmSource *source) {
+// Nothing was asked: the end of a connection that is not used, or a peer that talks out of turn.
+static void receive_unasked(SwarmSource *source) {
     char byte;
+    ssize_t n;
 
+    if (source->fd < 0)
+        return;
+    n = recv(source->fd, &byte, 1, MSG_DONTWAIT);
+    if (n > 0)
+        source_drop(source, "sent what nobody asked for");
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        source_close(source);
+}
+
+void source_receive(SwarmSource *source) {
     switch (source->state) {
     case SOURCE_ASKED:
         receive_head(source);
@@ -508,13 +524,7 @@ void source_receive(SwarmSource *source) {
                 break;
         break;
     default:
-        // Nothing was asked: the end of a connection that is not used, or a peer that talks out of turn.
-        if (source->fd < 0)
-            break;
-        if (recv(source->fd, &byte, 1, MSG_DONTWAIT) > 0)
-            source_drop(source, "sent what nobody asked for");
-        else if (errno != EAGAIN && errno != EINTR)
-            source_close(source);
+        receive_unasked(source);
     }
 }
 

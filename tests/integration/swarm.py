@@ -61,6 +61,7 @@ class HttpSource(ScriptedServer):
     busy        how many requests get 503 first, with Queue-Place = those left
     after       function(source, sent) called after each 64 KiB; false ends the connection
     tail        bytes behind each body
+    close       says Connection: close, and does
     .requests holds (path, first, last) of all; first is None without a Range."""
 
     def __init__(self, data, **lies):
@@ -124,7 +125,8 @@ class HttpSource(ScriptedServer):
         elif first is None:
             wire.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")
         else:
-            wire.send(f"HTTP/1.1 206 Partial Content\r\nContent-Length: {len(body)}\r\n"
+            close = "Connection: close\r\n" if self.lies.get("close") else ""
+            wire.send(f"HTTP/1.1 206 Partial Content\r\nContent-Length: {len(body)}\r\n{close}"
                       f"Content-Range: bytes {first}-{last}/{size}\r\n\r\n")
         for i in range(0, len(body), 65536):
             if self.lies.get("delay") and self.stopping.wait(self.lies["delay"]):
@@ -135,7 +137,7 @@ class HttpSource(ScriptedServer):
                 return False
         if self.lies.get("tail"):
             wire.send(self.lies["tail"])
-        return True
+        return not self.lies.get("close")
 
 
 def found_rooted(name, sources, size=None, date="23/11/26"):

@@ -199,6 +199,28 @@ def test_a_source_that_trickles(world, peer, answers):
     done(peer, peer.download("f.bin"), "f.bin", data)
 
 
+def test_a_source_that_closes_each_connection(world, peer, answers):
+    """As servers of others may: that is no failure, and costs no waiting."""
+    data = content(20 * PIECE_MIN)
+    source = world.server(HttpSource(data, close=True))
+    answers["f.bin"] = found_rooted("f.bin", [source])
+    done(peer, peer.download("f.bin"), "f.bin", data)
+    assert all(n == 1 for n in source.pieces_asked().values())
+    assert source.connections == len(source.requests) - 1  # the hashes and the first run share one
+
+
+def test_a_source_that_closes_when_it_is_not_asked(world, peer, answers):
+    """The end of an idle connection is seen once, not for ever: the loop has nothing to do meanwhile."""
+    data = content(2 * PIECE_MIN)
+    closing = world.server(ScriptedServer(lambda wire, _: None))
+    slow = world.server(HttpSource(data, delay=0.05))
+    answers["f.bin"] = found_rooted("f.bin", [slow]) + \
+        f", <bin, {len(data)}, 23/11/26, 127.0.0.1, {closing.port}, {slow.root}>"
+    before = peer.cpu_seconds()
+    done(peer, peer.download("f.bin"), "f.bin", data)
+    assert peer.cpu_seconds() - before < 1  # of the 1.6 s at least that the slow one took
+
+
 def test_sources_that_are_not_there(world, peer, answers):
     data = content(2 * PIECE_MIN)
     gone, good = world.server(HttpSource(data)), world.server(HttpSource(data))
