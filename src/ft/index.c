@@ -20,7 +20,6 @@ enum {
 
 struct IndexOwner {
     RecordOwner records; // first: RecordChunk.owner is this
-    bool gone;
     LIST_ENTRY(IndexOwner) leaving;
 };
 
@@ -305,7 +304,7 @@ void index_owner_leave(Index *index, IndexOwner *owner) {
     if (!owner)
         return;
     index->record_count -= owner->records.count;
-    owner->gone = true;
+    owner->records.gone = true;
     LIST_INSERT_HEAD(&index->leaving, owner, leaving);
     // Few records go at once, and nobody has to think of them again.
     if (owner->records.count < WORK_RECORDS)
@@ -352,7 +351,7 @@ static size_t add_results(const Index *index, RecordId first, bool typed, Record
 
         if (n == max)
             break;
-        if (!owner_of(index, id)->gone)
+        if (!record_store_chunk(&index->store, id)->owner->gone)
             results[n++] = record_store_view(&index->store, id);
         id = typed && r->name_next != id ? r->type_next : r->name_next;
     } while (id != first);

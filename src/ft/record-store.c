@@ -222,6 +222,8 @@ void record_store_remove(RecordStore *store, RecordId id) {
         number_give_back(store, number);
         return;
     }
+    if (owner->gone)
+        return;
     text_remove(chunk, r->text, text_len(r));
     (void) chunk_resize(store, number, chunk->text_len); // it may stay large, too
     if (full) {

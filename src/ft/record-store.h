@@ -37,6 +37,7 @@ typedef struct RecordOwner {
     Endpoint endpoint; // of its first record
     uint32_t chunks;   // a ring of its chunks, those with room first; 0: none
     uint32_t count;
+    bool gone; // all of them will be removed: what is left needs not be packed again
 } RecordOwner;
 
 enum {
