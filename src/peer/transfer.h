@@ -75,7 +75,7 @@ struct Transfer {
     UT_hash_handle hh;
     bool hashed;
     TAILQ_ENTRY(Transfer)
-        changed_link; // in table->changed, if it has changed and that is not told yet
+    changed_link; // in table->changed, if it has changed and that is not told yet
     bool changed;
     uint32_t id;
     TransferDirection direction;
