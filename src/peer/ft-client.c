@@ -314,7 +314,6 @@ int ft_client_new(sd_event *event, Poller *poller, const FtClientHooks *hooks, F
     r = sd_event_source_set_enabled(client->retry, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    client->hooks = *hooks;
     ft_publisher_init(&client->publisher, &client->hooks);
     r = sd_event_add_time(event, &client->publish, CLOCK_MONOTONIC, 0, 0, on_publish, client);
     if (r < 0)
@@ -322,7 +321,8 @@ int ft_client_new(sd_event *event, Poller *poller, const FtClientHooks *hooks, F
     r = sd_event_source_set_enabled(client->publish, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    client->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+    ft_client_set_state(client, FT_IDLE, "the shares have not been read yet");
+    client->hooks = *hooks;
     *ret = TAKE_PTR(client);
     return 0;
 }

@@ -580,6 +580,10 @@ class Peer(Daemon):
         wait_for(lambda: self.state == state, f"{self.name} to be {state}\n{self.log}", deadline)
         return self
 
+    def wait_reason(self, part, deadline=DEADLINE):
+        wait_for(lambda: part in self.get("Reason"), f"a reason with {part!r}\n{self.log}", deadline)
+        return self
+
     def joined(self):
         return self.wait_state("joined")
 

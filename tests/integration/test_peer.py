@@ -131,15 +131,15 @@ def test_leave_and_join(world, ft, peer):
 
 
 def test_without_ft(world, bus):
-    peer = world.peer(None, bus=bus).wait_state("idle")
-    assert "ft" in peer.get("Reason")
+    peer = world.peer(None, bus=bus).wait_reason("no FileTracker is configured (ft")
+    assert peer.state == "idle"
     assert peer.get("FileTracker") == ""
 
 
 def test_without_shares(world, ft, bus):
     """FT would not accept such a peer: it says so, and joins when there is something."""
-    peer = world.peer(ft, [], bus=bus).wait_state("idle")
-    assert "share" in peer.get("Reason")
+    peer = world.peer(ft, [], bus=bus).wait_reason("nothing to publish")
+    assert peer.state == "idle"
     assert ft.peers() == []
     peer.reload(share=[world.file("new.txt")])
     peer.joined()
