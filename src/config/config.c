@@ -29,6 +29,17 @@ int config_parse_number(const ConfigKey *key, const char *value, void *field) {
     return parse_u64_range(value, key->min, key->max, field);
 }
 
+int config_parse_bool(const ConfigKey *key _unused_, const char *value, void *field) {
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (strcasecmp(value, words[i]) == 0) {
+            *(bool *) field = i % 2;
+            return 0;
+        }
+    return -EINVAL;
+}
+
 int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *field) {
     static const char units[] = "KMG";
     size_t len = strlen(value);

@@ -41,6 +41,8 @@ void prefix_list_clear(PrefixList *list);
 bool prefix_list_contains(const PrefixList *list, const IpAddress *address);
 
 int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
+// yes or no, true or false, on or off, 1 or 0. bool
+int config_parse_bool(const ConfigKey *key, const char *value, void *field);
 // Bytes per second: a number, and perhaps K, M or G behind it (powers of 1024); 0 = no limit. uint64_t
 int config_parse_rate(const ConfigKey *key, const char *value, void *field);
 int config_parse_string(const ConfigKey *key, const char *value, void *field); // char *, owned

@@ -64,6 +64,7 @@ static const Property properties[] = {
     {"Since", "t", offsetof(PeerInfo, since), NULL},
     {"FileTracker", "s", offsetof(PeerInfo, file_tracker), NULL},
     {"Address", "s", offsetof(PeerInfo, address), NULL},
+    {"Reachable", "s", offsetof(PeerInfo, reachable), NULL},
     {"DownloadDirectory", "s", offsetof(PeerInfo, download_directory), NULL},
     {"WatchProblem", "s", offsetof(PeerInfo, watch_problem), NULL},
     {"Shares", "a(stss)", offsetof(PeerInfo, shares), read_shares},
@@ -129,6 +130,10 @@ char *share_counts_describe(const ShareCounts *counts) {
                                                                                         : text;
 }
 
+bool peer_info_is_unreachable(const PeerInfo *peer) {
+    return strcmp(peer->reachable, "no") == 0;
+}
+
 char *peer_info_describe(const PeerInfo *peer) {
     const char *ft = *peer->file_tracker ? peer->file_tracker : "FT", *state = peer->state;
     const char *colon = *peer->reason ? ": " : "";
@@ -137,8 +142,8 @@ char *peer_info_describe(const PeerInfo *peer) {
 
     format_time(peer->since, (uint64_t) time(NULL) * USEC_PER_SEC, since);
     if (strcmp(state, "joined") == 0 && *peer->address)
-        r = asprintf(&text, "p2p-peer is joined to %s since %s, reachable at %s", ft, since,
-                     peer->address);
+        r = asprintf(&text, "p2p-peer is joined to %s since %s, %sreachable at %s", ft, since,
+                     peer_info_is_unreachable(peer) ? "not " : "", peer->address);
     else if (strcmp(state, "joined") == 0)
         r = asprintf(&text, "p2p-peer is joined to %s since %s", ft, since);
     else if (strcmp(state, "left") == 0)
@@ -155,9 +160,10 @@ char *peer_info_describe(const PeerInfo *peer) {
 }
 
 json_t *peer_info_json(const PeerInfo *peer) {
-    return json_pack("{so so so so so so so}", "state", json_text(peer->state), "reason",
+    return json_pack("{so so so so so so so so}", "state", json_text(peer->state), "reason",
                      json_text(peer->reason), "since", json_time(peer->since), "file_tracker",
                      json_text(peer->file_tracker), "address", json_text(peer->address),
-                     "download_directory", json_text(peer->download_directory), "daemon_version",
+                     "reachable", json_text(peer->reachable), "download_directory",
+                     json_text(peer->download_directory), "daemon_version",
                      json_text(peer->version));
 }

@@ -26,6 +26,7 @@ typedef struct PeerInfo {
     uint64_t since; // µs since the epoch
     char *file_tracker;
     char *address;
+    char *reachable; // "yes", "no", "unknown": whether FT could connect there
     char *download_directory;
     char *watch_problem; // why changes of shared files may be seen late
     ShareList shares;
@@ -47,6 +48,9 @@ typedef struct ShareCounts {
 ShareCounts peer_info_count(const PeerInfo *peer);
 // "4 published, 2 being hashed, 1 not". Caller frees; NULL = no memory.
 char *share_counts_describe(const ShareCounts *counts);
+
+// FT has tried to connect to the peer, in vain.
+bool peer_info_is_unreachable(const PeerInfo *peer);
 
 // "p2p-peer is joined to …": what its state means, in one line. Caller frees; NULL = no memory.
 char *peer_info_describe(const PeerInfo *peer);

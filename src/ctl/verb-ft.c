@@ -98,23 +98,21 @@ static void print_head(const Ctl *ctl, const FtInfo *ft) {
 }
 
 typedef struct FtPeer {
-    const char *address, *framing;
+    const char *address, *framing, *reachable; // "yes", "no", "unknown"
     uint16_t port;
     uint32_t records;
     uint64_t since; // µs since the epoch
 } FtPeer;
 
 static int read_peer(sd_bus_message *reply, FtPeer *ret) {
-    return sd_bus_message_read(reply, "(sqsut)", &ret->address, &ret->port, &ret->framing,
-                               &ret->records, &ret->since);
+    return sd_bus_message_read(reply, "(sqsuts)", &ret->address, &ret->port, &ret->framing,
+                               &ret->records, &ret->since, &ret->reachable);
 }
 
 static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
     static const Column columns[] = {
-        {"PEER", false, 1, 20},
-        {"FRAMING", false, 0, 0},
-        {"RECORDS", true, 0, 0},
-        {"SINCE", false, 0, 0},
+        {"PEER", false, 1, 20},     {"FRAMING", false, 0, 0}, {"RECORDS", true, 0, 0},
+        {"REACHABLE", false, 0, 0}, {"SINCE", false, 0, 0},
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
     uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
@@ -124,7 +122,7 @@ static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
 
     if (!table)
         return -ENOMEM;
-    r = sd_bus_message_enter_container(reply, 'a', "(sqsut)");
+    r = sd_bus_message_enter_container(reply, 'a', "(sqsuts)");
     if (r < 0)
         return r;
     while ((r = read_peer(reply, &peer)) > 0) {
@@ -135,6 +133,7 @@ static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
         table_addf(table, "%s%s%s:%u", v6 ? "[" : "", peer.address, v6 ? "]" : "", peer.port);
         table_add(table, peer.framing);
         table_addf(table, "%u", peer.records);
+        table_add(table, strcmp(peer.reachable, "unknown") == 0 ? "-" : peer.reachable);
         table_add(table, since);
     }
     if (r < 0)
@@ -149,13 +148,13 @@ static json_t *peers_json(sd_bus_message *reply) {
     json_t *peers = json_array();
     FtPeer peer;
 
-    if (sd_bus_message_enter_container(reply, 'a', "(sqsut)") < 0)
+    if (sd_bus_message_enter_container(reply, 'a', "(sqsuts)") < 0)
         return peers;
     while (read_peer(reply, &peer) > 0)
-        json_array_append_new(peers,
-                              json_pack("{ss si ss sI so}", "address", peer.address, "port",
-                                        (int) peer.port, "framing", peer.framing, "records",
-                                        (json_int_t) peer.records, "since", json_time(peer.since)));
+        json_array_append_new(peers, json_pack("{ss si ss sI so ss}", "address", peer.address,
+                                               "port", (int) peer.port, "framing", peer.framing,
+                                               "records", (json_int_t) peer.records, "since",
+                                               json_time(peer.since), "reachable", peer.reachable));
     return peers;
 }
 

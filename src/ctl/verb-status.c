@@ -106,14 +106,31 @@ static void print_transfers(const Totals *totals) {
     putchar('\n');
 }
 
+// Most peers whose files nobody can get are behind a firewall that nobody has thought of.
+static void print_unreachable(const PeerInfo *peer) {
+    const char *port = strrchr(peer->address, ':');
+
+    printf("             The FileTracker could not connect there: others will find what is shared "
+           "here, but "
+           "probably not get it.\n");
+    if (port)
+        print_escaped(stdout,
+                      "             Open TCP port %s in this machine's firewall, or forward it in "
+                      "the router; "
+                      "then: p2pctl join\n",
+                      port + 1);
+}
+
 static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
     _cleanup_free_ char *line = peer_info_describe(peer);
 
     if (!line)
         return fail_memory();
-    print_bullet(ctl, state_colour(peer->state));
+    print_bullet(ctl, peer_info_is_unreachable(peer) ? COLOUR_YELLOW : state_colour(peer->state));
     print_escaped(stdout, "%s", line);
     putchar('\n');
+    if (strcmp(peer->state, "joined") == 0 && peer_info_is_unreachable(peer))
+        print_unreachable(peer);
     if (strcmp(peer->state, "left") == 0)
         printf("       join: p2pctl join\n");
     if (print_shares(peer) < 0)

@@ -85,16 +85,17 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
     r = sd_bus_message_new_method_return(call, &reply);
     if (r < 0)
         return r;
-    r = sd_bus_message_open_container(reply, 'a', "(sqsut)");
+    r = sd_bus_message_open_container(reply, 'a', "(sqsuts)");
     TAILQ_FOREACH (session, &ft->accepted, link) {
         char address[INET6_ADDRSTRLEN];
 
         if (r < 0)
             break;
         address_format(&session->stream.remote.address, address);
-        r = sd_bus_message_append(reply, "(sqsut)", address, session->stream.remote.port,
+        r = sd_bus_message_append(reply, "(sqsuts)", address, session->stream.remote.port,
                                   session->framer.framing == FRAMING_LINE ? "line" : "raw",
-                                  (uint32_t) index_owner_count(session->owner), session->since);
+                                  (uint32_t) index_owner_count(session->owner), session->since,
+                                  reachability_name(session->reachability));
     }
     if (r >= 0)
         r = sd_bus_message_close_container(reply);
@@ -105,7 +106,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
                             method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsut)", peers),
+    SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsuts)", peers),
                             method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Listen", "as", get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),

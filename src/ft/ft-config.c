@@ -18,6 +18,7 @@ static const ConfigKey keys[] = {
      FILES_PER_PEER_MAX, "a number from 1 to 10000"},
     {"ft", "max-peers", config_parse_number, offsetof(FtConfig, max_peers), 1, MAX_PEERS,
      "a number from 1 to 1000000"},
+    {"ft", "probe", config_parse_bool, offsetof(FtConfig, probe), 0, 0, "yes or no"},
 };
 
 static const char *const other_sections[] = {"peer", "share", NULL};
@@ -27,6 +28,7 @@ int ft_config_load(const char *path, FtConfig *ret) {
         .listen = {.address.family = AF_INET6, .port = FT_PORT_DEFAULT}, // [::]
         .max_files_per_peer = FILES_PER_PEER_DEFAULT,
         .max_peers = MAX_PEERS_DEFAULT,
+        .probe = true,
     };
     int r;
 

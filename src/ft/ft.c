@@ -10,8 +10,8 @@
 #include "util/log.h"
 
 enum {
-    // File descriptors that are not sessions: sockets, the bus, the loop, the reserve.
-    FD_MARGIN = 64,
+    // File descriptors that are not sessions: sockets, probes, the bus, the loop, the reserve.
+    FD_MARGIN = 96,
 };
 
 static const char *const refusal_names[] = {
@@ -83,6 +83,8 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     if (r < 0)
         return r;
     r = index_new(&ft->index);
+    if (r >= 0)
+        r = prober_new(event, ft->poller, &ft->prober);
     if (r < 0)
         return r;
     r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,
@@ -113,6 +115,7 @@ Ft *ft_free(Ft *ft) {
     sd_event_source_disable_unref(ft->status_timer);
     sd_event_source_disable_unref(ft->index_work);
     sd_bus_flush_close_unref(ft->bus);
+    prober_free(ft->prober);
     index_free(ft->index);
     poller_free(ft->poller);
     sd_event_unref(ft->event);

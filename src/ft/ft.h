@@ -9,6 +9,7 @@
 
 #include "ft/ft-config.h"
 #include "ft/index.h"
+#include "ft/prober.h"
 #include "ft/session.h"
 #include "net/listener.h"
 #include "net/poller.h"
@@ -40,6 +41,7 @@ struct Ft {
     size_t listener_count;
     FtConfig config;
     Index *index;
+    Prober *prober;
     SessionList waiting;  // not accepted, the oldest first
     SessionList accepted; // in no order
     uint32_t waiting_count, accepted_count;

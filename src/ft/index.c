@@ -16,6 +16,9 @@ enum {
     WORK_RECORDS = 256,
     // The same with each addition, so that there is an end to it however busy FT is.
     WORK_RECORDS_OF_ADD = 2,
+    // Records of one name that a lookup looks at: strangers may fill a name with those that come last, or that
+    // have just left.
+    RING_SEEN_MAX = 1024,
 };
 
 struct IndexOwner {
@@ -300,6 +303,14 @@ size_t index_owner_count(const IndexOwner *owner) {
     return owner ? owner->records.count : 0;
 }
 
+const Endpoint *index_owner_endpoint(const IndexOwner *owner) {
+    return &owner->records.endpoint;
+}
+
+void index_owner_set_last(IndexOwner *owner, bool last) {
+    owner->records.last = last;
+}
+
 void index_owner_leave(Index *index, IndexOwner *owner) {
     if (!owner)
         return;
@@ -341,28 +352,35 @@ int index_remove(Index *index, IndexOwner *owner, const Record *record) {
     return 0;
 }
 
-// Appends the records of a ring, `first` being its first, to n results.
-static size_t add_results(const Index *index, RecordId first, bool typed, Record results[],
-                          size_t n, size_t max) {
+typedef struct Results {
+    Record *records;
+    size_t n, max;
+    bool last; // those of owners that are last are wanted now, or else the others
+    bool more; // there were such of the other kind
+} Results;
+
+// Appends the records of a ring, `first` being its first.
+static void add_results(const Index *index, RecordId first, bool typed, Results *results) {
     RecordId id = first;
 
-    do {
+    for (size_t seen = 0; seen < RING_SEEN_MAX && results->n < results->max; seen++) {
         const StoredRecord *r = record_store_get(&index->store, id);
+        const RecordOwner *owner = record_store_chunk(&index->store, id)->owner;
 
-        if (n == max)
-            break;
-        if (!record_store_chunk(&index->store, id)->owner->gone)
-            results[n++] = record_store_view(&index->store, id);
+        if (owner->last != results->last)
+            results->more = true;
+        else if (!owner->gone)
+            results->records[results->n++] = record_store_view(&index->store, id);
         id = typed && r->name_next != id ? r->type_next : r->name_next;
-    } while (id != first);
-    return n;
+        if (id == first)
+            break;
+    }
 }
 
-size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
+static void find_all(const Index *index, const char *file_name, Results *results) {
     FileKey key = {.index = index, .name = file_name, .name_len = strlen(file_name)};
     const char *end = file_name + key.name_len, *dot = end;
     RecordId first;
-    size_t n = 0;
 
     while ((dot = memrchr(file_name, '.', dot - file_name)) && end - dot - 1 <= TYPE_BYTES_MAX) {
         key.name_len = dot - file_name;
@@ -373,11 +391,23 @@ size_t index_lookup(const Index *index, const char *file_name, Record results[],
         first = find_name(&key);
         first = first ? find_type(&key, first) : 0;
         if (first)
-            n = add_results(index, first, true, results, n, max);
+            add_results(index, first, true, results);
     }
     key.name_len = end - file_name;
     first = find_name(&key);
-    return first ? add_results(index, first, false, results, n, max) : n;
+    if (first)
+        add_results(index, first, false, results);
+}
+
+size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
+    Results found = {.records = results, .max = max};
+
+    find_all(index, file_name, &found);
+    if (found.more && found.n < max) {
+        found.last = true;
+        find_all(index, file_name, &found);
+    }
+    return found.n;
 }
 
 void index_prefetch(const Index *index, const FileName names[], size_t n) {

@@ -20,6 +20,10 @@ DEFINE_CLEANUP_FUNC(Index, index_free)
 
 IndexOwner *index_owner_new(void);                 // NULL: out of memory
 size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
+// Where its first record said that it is.
+const Endpoint *index_owner_endpoint(const IndexOwner *owner);
+// Whether its records come behind those of others in what is found.
+void index_owner_set_last(IndexOwner *owner, bool last);
 
 // The owner leaves: none of its records is found any more. If it has many of them, their memory is given back
 // bit by bit, by index_work() and along with additions. NULL is nobody.
@@ -38,7 +42,8 @@ bool index_has(const Index *index, const IndexOwner *owner, const Record *record
 // Removes that file's record; 0, or -ENOENT.
 int index_remove(Index *index, IndexOwner *owner, const Record *record);
 
-// Finds `file_name` as a name with its extension, then as a name without one, the oldest record first. (It may
+// Finds `file_name` as a name with its extension, then as a name without one, the oldest record first, those of owners
+// that are last behind all others. (It may
 // be several names with an extension: "a.tar.gz" is a.tar of the type gz, then a of the type tar.gz.) Writes
 // up to `max` records, which stay valid until the index changes, and returns their number.
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max);

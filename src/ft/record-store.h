@@ -38,6 +38,7 @@ typedef struct RecordOwner {
     uint32_t chunks;   // a ring of its chunks, those with room first; 0: none
     uint32_t count;
     bool gone; // all of them will be removed: what is left needs not be packed again
+    bool last; // they come behind those of others
 } RecordOwner;
 
 enum {

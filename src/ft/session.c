@@ -25,6 +25,8 @@ enum {
 static const uint64_t ACCEPT_USEC = 20 * USEC_PER_SEC;
 // What a peer that is not going to be accepted gets.
 static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
+// Whoever has opened a firewall does not wait longer to be told so; nobody has FT knock more often.
+static const uint64_t PROBE_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 static void reject(Session *session, FtRefusal refusal) {
     ft_count_refusal(session->ft, refusal);
@@ -115,14 +117,59 @@ static int remove_record(Session *session, const Message *message) {
     return 0;
 }
 
+static int tell_reachable(Session *session) {
+    session->asks_reachable = false;
+    return message_put_reachable(stream_out(&session->stream), session->framer.framing,
+                                 session->reachability, index_owner_endpoint(session->owner));
+}
+
+static void on_probed(Reachability result, void *userdata) {
+    Session *session = userdata;
+
+    session->probe = NULL;
+    session->reachability = result;
+    index_owner_set_last(session->owner, result == REACHABLE_NO);
+    // What fails here fails again as soon as anything else is sent.
+    if (session->asks_reachable && tell_reachable(session) >= 0)
+        (void) stream_flush(&session->stream);
+}
+
+// Tries to reach it where its records say that it is, unless that has been done.
+static int probe(Session *session, uint64_t again_usec) {
+    uint64_t now = time_monotonic();
+
+    if (session->probe || !session->ft->config.probe || !session->syntax.rooted ||
+        session->framer.framing != FRAMING_LINE ||
+        (session->probed_at > 0 && now - session->probed_at < again_usec))
+        return 0;
+    session->probed_at = now;
+    return prober_try(session->ft->prober, index_owner_endpoint(session->owner), on_probed, session,
+                      &session->probe);
+}
+
+static int answer_reachable(Session *session) {
+    int r;
+
+    if (!session->syntax.rooted || session->framer.framing != FRAMING_LINE)
+        return 0;
+    r = probe(session, PROBE_AGAIN_USEC);
+    session->asks_reachable = true;
+    return r < 0 || session->probe ? r : tell_reachable(session);
+}
+
 // KEPT, to those who have shown that they know of it. One for all that has been gone through since the
 // last one: a peer that sends a thousand records reads a few numbers.
 static int tell_kept(Session *session) {
+    int r;
+
     if (!session->changed)
         return 0;
     session->changed = false;
     if (session->state != SESSION_ACCEPTED || !session->syntax.rooted)
         return 0;
+    r = probe(session, UINT64_MAX);
+    if (r < 0)
+        return r;
     return message_put_kept(stream_out(&session->stream), session->framer.framing,
                             index_owner_count(session->owner));
 }
@@ -167,6 +214,9 @@ static int handle_accepted(Session *session, const Message *message) {
     case MESSAGE_REMOVE:
         session->changed = true;
         return remove_record(session, message);
+    case MESSAGE_REACHABLE:
+        r = tell_kept(session);
+        return r < 0 ? r : answer_reachable(session);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
     default:
@@ -330,6 +380,7 @@ void session_new(Ft *ft, int fd, const Endpoint *remote) {
 Session *session_free(Session *session) {
     if (!session)
         return NULL;
+    probe_free(session->probe);
     index_owner_leave(session->ft->index, session->owner);
     ft_session_removed(session->ft, session);
     stream_close(&session->stream);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ft/index.h"
+#include "ft/prober.h"
 #include "net/stream.h"
 #include "proto/framing.h"
 #include "proto/record-syntax.h"
@@ -34,6 +35,10 @@ typedef struct Session {
     RecordSyntax syntax; // as the peer wrote its first records; rooted if any of them was
     uint64_t deadline;   // CLOCK_MONOTONIC µs: to be accepted by then
     uint64_t since;      // accepted at, µs since the epoch
+    Probe *probe;        // under way, or NULL
+    uint64_t probed_at;  // CLOCK_MONOTONIC µs: when the last one began; 0: none has
+    Reachability reachability;
+    bool asks_reachable; // it is to be told the result
 } Session;
 
 TAILQ_HEAD(SessionList, Session);

@@ -45,7 +45,8 @@ struct FtClient {
     size_t logged;           // files that FT has, as the log has said it last
     uint64_t joined_at;      // CLOCK_MONOTONIC µs
     uint64_t greet_deadline; // HI must have come by then, the same
-    Endpoint address;        // of this peer, in its records
+    Endpoint address; // of this peer: in its records, and then as FT says that it publishes it
+    Reachability reachability;
     sd_event_source *retry;
     unsigned failures;
     unsigned lesser_joins; // in a row, that were not in the best way
@@ -64,5 +65,7 @@ void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a s
 extern const StreamOps ft_session_ops;
 // Tells FT what it does not know yet, as much as it takes at once. To be flushed. 0 or -errno.
 int ft_session_tell(FtClient *client);
+// Asks whether FT can connect to this peer, if it knows the question. To be flushed. 0 or -ENOMEM.
+int ft_session_ask_reachable(FtClient *client);
 // Asks what may be asked now. To be flushed. 0 or -ENOMEM.
 int ft_session_search(FtClient *client);

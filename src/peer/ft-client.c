@@ -379,11 +379,22 @@ void ft_client_leave(FtClient *client) {
 
 void ft_client_join(FtClient *client) {
     bool retry_now = client->state == FT_WAITING || client->left;
+    int r;
 
     client->left = false;
     client->failures = 0;
-    if (retry_now || client->state == FT_IDLE)
+    if (retry_now || client->state == FT_IDLE) {
         start_anew(client);
+        return;
+    }
+    if (client->state != FT_JOINED)
+        return;
+    // Whoever joins what is joined has perhaps just opened a firewall.
+    r = ft_session_ask_reachable(client);
+    if (r >= 0)
+        r = stream_flush(&client->stream);
+    if (r < 0)
+        handle_loss(client, r);
 }
 
 void ft_client_search_timed_out(FtClient *client) {
@@ -405,6 +416,10 @@ uint64_t ft_client_since(const FtClient *client) {
 
 const Endpoint *ft_client_address(const FtClient *client) {
     return client->state == FT_JOINED ? &client->address : NULL;
+}
+
+Reachability ft_client_reachability(const FtClient *client) {
+    return client->state == FT_JOINED ? client->reachability : REACHABLE_UNKNOWN;
 }
 
 bool ft_client_has_published(const FtClient *client, const Record *record) {

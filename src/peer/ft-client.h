@@ -71,8 +71,10 @@ void ft_client_join(FtClient *client);
 FtState ft_client_state(const FtClient *client);
 const char *ft_client_reason(const FtClient *client); // why not joined; "" if it is
 uint64_t ft_client_since(const FtClient *client);     // of the state, µs since the epoch
-// What the records say of this peer; NULL while not joined.
+// Where this peer is published to be; NULL while not joined.
 const Endpoint *ft_client_address(const FtClient *client);
+// Whether FT could connect there.
+Reachability ft_client_reachability(const FtClient *client);
 // Whether FT holds this very file of ours now.
 bool ft_client_has_published(const FtClient *client, const Record *record);
 // Whether FT keeps no more files of this peer than it has, and how many that is.

@@ -65,14 +65,46 @@ int ft_session_search(FtClient *client) {
                                 client->framer.framing);
 }
 
+int ft_session_ask_reachable(FtClient *client) {
+    if (!client->knows_roots || client->framer.framing != FRAMING_LINE)
+        return 0;
+    return message_put_word(stream_out(&client->stream), client->framer.framing, WORD_REACHABLE);
+}
+
+static int handle_reachable(FtClient *client, const Message *message) {
+    Reachability reachability;
+    char text[ENDPOINT_TEXT_MAX];
+    Endpoint address;
+
+    if (client->state != FT_JOINED || message_reachable(message, &reachability, &address) < 0)
+        return 0;
+    endpoint_format(&address, text);
+    if (reachability == REACHABLE_NO)
+        log_warning(
+            "FT cannot connect to this peer at %s: others will find its files, but probably not "
+            "get them. "
+            "Open TCP port %u in the firewall, or forward it in the router; then: p2pctl join",
+            text, address.port);
+    else if (reachability != client->reachability)
+        log_info("Reachable at %s%s", text,
+                 reachability == REACHABLE_YES ? ", FT has tried it" : "");
+    client->reachability = reachability;
+    client->address = address;
+    if (client->hooks.on_state)
+        client->hooks.on_state(client->hooks.userdata);
+    return 0;
+}
+
 static int finish_joining(FtClient *client) {
     char text[ENDPOINT_TEXT_MAX];
+    int r;
 
     endpoint_format(&client->address, text);
-    log_info("Joined %s:%u, reachable at %s", client->host, client->port, text);
+    log_info("Joined %s:%u as %s", client->host, client->port, text);
     ft_client_joined(client);
     ft_client_set_state(client, FT_JOINED, "%s", "");
-    return ft_session_search(client);
+    r = ft_session_ask_reachable(client);
+    return r < 0 ? r : ft_session_search(client);
 }
 
 static int handle_hi(FtClient *client) {
@@ -81,6 +113,7 @@ static int handle_hi(FtClient *client) {
     client->address = find_own_address(client);
     client->joined_at = time_monotonic();
     client->served = client->knows_roots = false;
+    client->reachability = REACHABLE_UNKNOWN;
     client->logged = 0;
     // In RAW only a silence separates the records from the first search.
     client->settled = client->framer.framing == FRAMING_LINE;
@@ -142,6 +175,8 @@ static int handle_message(FtClient *client, const Message *message) {
         return message->kind == MESSAGE_HI ? handle_hi(client) : -EPROTO;
     if (message->kind == MESSAGE_KEPT)
         return handle_kept(client, message);
+    if (message->kind == MESSAGE_REACHABLE_IS)
+        return handle_reachable(client, message);
     // Words of its own, from an FT that does not know us, answer a search as much as NOT FOUND does.
     if (!ft_search_queue_answer(&client->searches, message))
         return 0;

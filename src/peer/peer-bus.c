@@ -257,6 +257,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         {"Reason", ft_client_reason(peer->ft)},
         {"FileTracker", peer->config.ft ?: ""},
         {"Address", address_text},
+        {"Reachable", reachability_name(ft_client_reachability(peer->ft))},
         {"DownloadDirectory", peer->config.download_dir},
         {"WatchProblem", share_watch_problem(peer->share_watch)},
     };
@@ -388,6 +389,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Since", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("FileTracker", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reachable", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
@@ -413,7 +415,7 @@ void peer_bus_state_changed(Peer *peer) {
     if (peer->bus)
         (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
                                               "Reason", "Since", "FileTracker", "Address",
-                                              "DownloadDirectory", "Shares", NULL);
+                                              "Reachable", "DownloadDirectory", "Shares", NULL);
 }
 
 void peer_bus_shares_changed(Peer *peer) {

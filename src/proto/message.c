@@ -15,12 +15,29 @@ static const struct {
     const char *word;
     MessageKind kind;
 } words[] = {
-    {WORD_SEARCH, MESSAGE_SEARCH}, {WORD_HELLO, MESSAGE_HELLO},
-    {WORD_HI, MESSAGE_HI},         {WORD_BYE, MESSAGE_BYE},
-    {WORD_FOUND, MESSAGE_FOUND},   {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
-    {WORD_REMOVE, MESSAGE_REMOVE}, {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
+    {WORD_SEARCH, MESSAGE_SEARCH},
+    {WORD_HELLO, MESSAGE_HELLO},
+    {WORD_HI, MESSAGE_HI},
+    {WORD_BYE, MESSAGE_BYE},
+    {WORD_FOUND, MESSAGE_FOUND},
+    {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
+    {WORD_REMOVE, MESSAGE_REMOVE},
+    {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
     {WORD_KEPT, MESSAGE_KEPT},
+    {WORD_REACHABLE, MESSAGE_REACHABLE},
+    {WORD_REACHABLE ":", MESSAGE_REACHABLE_IS},
 };
+
+static const char *const reachability_names[] = {
+    [REACHABLE_UNKNOWN] = "unknown",
+    [REACHABLE_YES] = "yes",
+    [REACHABLE_NO] = "no",
+};
+_Static_assert(ELEMENTSOF(reachability_names) == _REACHABILITY_COUNT, "each has a name");
+
+const char *reachability_name(Reachability reachability) {
+    return reachability_names[reachability];
+}
 
 static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -54,6 +71,45 @@ int message_kept(const Message *message, uint64_t *ret) {
     return parse_u64_n(message->argument, message->argument_len, ret) < 0 ? -EBADMSG : 0;
 }
 
+// Takes what is before the next ", " off *text; 0 or -EBADMSG.
+static int take_field(const char **text, size_t *len, const char **ret, size_t *ret_len) {
+    const char *comma = memchr(*text, ',', *len);
+
+    if (!comma)
+        return -EBADMSG;
+    *ret = *text;
+    *ret_len = comma - *text;
+    *len -= *ret_len + 1;
+    *text = comma + 1;
+    while (*len > 0 && is_space(**text)) {
+        (*text)++;
+        (*len)--;
+    }
+    return 0;
+}
+
+int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_endpoint) {
+    const char *text = message->argument, *word, *address;
+    size_t len = message->argument_len, word_len, address_len;
+    Endpoint endpoint = {};
+    uint64_t port;
+
+    if (take_field(&text, &len, &word, &word_len) < 0 ||
+        take_field(&text, &len, &address, &address_len) < 0 ||
+        address_parse(address, address_len, &endpoint.address) < 0 ||
+        parse_u64_n(text, len, &port) < 0 || port == 0 || port > UINT16_MAX)
+        return -EBADMSG;
+    endpoint.port = (uint16_t) port;
+    for (Reachability i = 0; i < _REACHABILITY_COUNT; i++)
+        if (strlen(reachability_names[i]) == word_len &&
+            memcmp(reachability_names[i], word, word_len) == 0) {
+            *ret = i;
+            *ret_endpoint = endpoint;
+            return 0;
+        }
+    return -EBADMSG;
+}
+
 static int put(Buffer *out, const char *text) {
     return buffer_append(out, text, strlen(text));
 }
@@ -81,6 +137,16 @@ int message_put_kept(Buffer *out, Framing framing, uint64_t n) {
     char text[64];
 
     snprintf(text, sizeof(text), WORD_KEPT " %" PRIu64, n);
+    return message_put_word(out, framing, text);
+}
+
+int message_put_reachable(Buffer *out, Framing framing, Reachability reachability,
+                          const Endpoint *endpoint) {
+    char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 64];
+
+    address_format(&endpoint->address, address);
+    snprintf(text, sizeof(text), WORD_REACHABLE ": %s, %s, %u", reachability_name(reachability),
+             address, endpoint->port);
     return message_put_word(out, framing, text);
 }
 

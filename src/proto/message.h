@@ -19,12 +19,25 @@ typedef enum MessageKind {
     MESSAGE_SEARCH, // argument: the name as it was written, see message_search_name()
     MESSAGE_FOUND,  // argument: the list of records
     MESSAGE_NOT_FOUND,
-    MESSAGE_REMOVE,   // argument: name, type, size
-    MESSAGE_DOWNLOAD, // argument: name, type, size
-    MESSAGE_KEPT,     // argument: a number, see message_kept()
+    MESSAGE_REMOVE,       // argument: name, type, size
+    MESSAGE_DOWNLOAD,     // argument: name, type, size
+    MESSAGE_KEPT,         // argument: a number, see message_kept()
+    MESSAGE_REACHABLE,    // the question
+    MESSAGE_REACHABLE_IS, // its answer; argument: see message_reachable()
     MESSAGE_BYE,
     MESSAGE_RECORDS, // anything else; argument: the whole of it
 } MessageKind;
+
+// Whether FT could connect to a peer.
+typedef enum Reachability {
+    REACHABLE_UNKNOWN, // it has not tried, or lacked what it takes
+    REACHABLE_YES,
+    REACHABLE_NO,
+    _REACHABILITY_COUNT,
+} Reachability;
+
+const char *reachability_name(
+    Reachability reachability); // "unknown", "yes", "no"; in messages and on D-Bus
 
 typedef struct Message {
     MessageKind kind;
@@ -40,9 +53,14 @@ int message_search_name(const Message *message, char name[static NAME_BYTES_MAX 
 // How many records FT holds; 0 or -EBADMSG.
 int message_kept(const Message *message, uint64_t *ret);
 
+// What FT says of the way to this peer; 0 or -EBADMSG.
+int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_endpoint);
+
 // Writers. `framing` says whether a newline ends the message. 0 or -ENOMEM.
 int message_put_word(Buffer *out, Framing framing, const char *word);
 int message_put_search(Buffer *out, Framing framing, const char *name);
+int message_put_reachable(Buffer *out, Framing framing, Reachability reachability,
+                          const Endpoint *endpoint);
 int message_put_kept(Buffer *out, Framing framing, uint64_t n);
 // "DOWNLOAD: " or "REMOVE: " (`word`) and the file.
 int message_put_file(Buffer *out, Framing framing, const char *word, const Record *record,

@@ -14,6 +14,8 @@
 //            or NOT FOUND                       ▼                  ▼                 SEARCH, records,
 //   A → FT   REMOVE: name, type, size         rejected: FT is silent, then closes      REMOVE
 //   FT → A   KEPT: n (with roots only)
+//   A → FT   REACHABLE                    (with roots only)
+//   FT → A   REACHABLE: yes, address, port
 //   A → FT   BYE
 //
 //   A → B    DOWNLOAD: name, type, size
@@ -41,6 +43,11 @@
 // where two answers would run together, a KEPT is left out if another question was there already. Nobody
 // else ever sees a root or KEPT.
 //
+// FT tries once to connect to the peer of a rooted session, where it publishes it, and lists the records of those that it
+// cannot reach behind all others. Who asks with `REACHABLE` is told when that is over: `REACHABLE: yes`, `no` or
+// `unknown` (it was not tried), and the address and port that FT publishes. Asked again a minute or more later, FT
+// tries again. In LINE only.
+//
 // A record with a root says that B's port also speaks HTTP/1.1; the first bytes of a connection decide
 // (DOWNLOAD or an HTTP method). ROOT is 64 hex digits; NAME is for people, only ROOT counts.
 //   GET, HEAD /file/ROOT/NAME   the bytes; ETag = "ROOT"; Range, If-Range. 200, 206, 304, 404, 416
@@ -60,6 +67,7 @@
 #define WORD_NOT_FOUND "NOT FOUND"
 #define WORD_REMOVE    "REMOVE:"
 #define WORD_KEPT      "KEPT:"
+#define WORD_REACHABLE "REACHABLE"
 #define WORD_BYE       "BYE"
 #define WORD_DOWNLOAD  "DOWNLOAD:"
 #define WORD_FILE      "FILE:"

@@ -37,6 +37,22 @@ static void check_kept(const Message *message) {
     buffer_clear(&out);
 }
 
+static void check_reachable(const Message *message) {
+    Reachability reachability, again;
+    Endpoint endpoint, endpoint_again;
+    Buffer out = {};
+    Message parsed;
+
+    if (message_reachable(message, &reachability, &endpoint) < 0)
+        return;
+    CHECK(message_put_reachable(&out, FRAMING_LINE, reachability, &endpoint) >= 0);
+    parsed = message_parse(buffer_data(&out), out.size);
+    CHECK(parsed.kind == MESSAGE_REACHABLE_IS);
+    CHECK(message_reachable(&parsed, &again, &endpoint_again) >= 0 && again == reachability);
+    CHECK(endpoint_equal(&endpoint, &endpoint_again));
+    buffer_clear(&out);
+}
+
 static void check_file_header(const char *data, size_t size, bool last) {
     FileHeader header;
 
@@ -73,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check_search(&message);
     if (message.kind == MESSAGE_KEPT)
         check_kept(&message);
+    if (message.kind == MESSAGE_REACHABLE_IS)
+        check_reachable(&message);
     check_file_header(text, size, false);
     check_file_header(text, size, true);
     return 0;

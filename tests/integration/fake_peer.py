@@ -93,7 +93,7 @@ class FakePeer(dbus.service.Object):
         self.bus, self.lacks = bus, lacks
         self.found, self.unanswered, self.transfers = {}, set(), []
         self.properties = {"Version": "0", "State": "joined", "Reason": "", "Since": 1_788_696_720_000_000,
-                           "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556",
+                           "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556", "Reachable": "unknown",
                            "DownloadDirectory": "/srv/downloads", "Shares": []}
         self.loop = GLib.MainLoop()
         self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())

@@ -521,7 +521,11 @@ class Ft(Daemon):
 
     def peers(self):
         """[(address, port, framing, records, since)]"""
-        return [tuple(peer) for peer in self.call("ListPeers")]
+        return [tuple(peer[:5]) for peer in self.call("ListPeers")]
+
+    def reachable(self):
+        """{port of the session: whether FT could connect to that peer}"""
+        return {peer[1]: peer[5] for peer in self.call("ListPeers")}
 
     def refused(self):
         return self.get("Refused")
@@ -890,13 +894,14 @@ class FakeFt(ScriptedServer):
 
     framing: "line" answers HELLO\\n; "raw" never does, only a bare HELLO, as the seed authors' program.
     once: closes after each SEARCH that it has answered. kept: how many records it keeps, which it says with
-    KEPT to those who write roots; None: it knows nothing of that. All that it heard is in .heard, one bytes
-    object for each message, in order."""
+    KEPT to those who write roots; None: it knows nothing of that. reachable: what it answers to REACHABLE ("yes,
+    192.0.2.7, 5556"); None: nothing. All that it heard is in .heard, one bytes
+    object for each message, in order, but for REACHABLE, which is counted in .asked_reachable."""
 
-    def __init__(self, answers=None, framing="line", once=False, hi=True, kept=1000):
+    def __init__(self, answers=None, framing="line", once=False, hi=True, kept=1000, reachable=None):
         self.answers = answers if callable(answers) else (answers if answers is not None else {}).get
-        self.framing, self.once, self.hi, self.kept = framing, once, hi, kept
-        self.heard = []
+        self.framing, self.once, self.hi, self.kept, self.reachable = framing, once, hi, kept, reachable
+        self.heard, self.asked_reachable = [], 0
         super().__init__(self._line if framing == "line" else self._raw)
 
     def wait_heard(self, message, count=1):
@@ -915,6 +920,11 @@ class FakeFt(ScriptedServer):
                 line = wire.recv_until(b"\n")
             except AssertionError:  # the peer has gone
                 return
+            if line == b"REACHABLE\n":
+                self.asked_reachable += 1
+                if self.reachable is not None:
+                    wire.send(f"REACHABLE: {self.reachable}\n")
+                continue
             self.heard.append(line)
             if line == b"HELLO\n":
                 if not self.hi:

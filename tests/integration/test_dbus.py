@@ -180,6 +180,7 @@ def test_no_such_transfer(world, ft, peer):
 
 def test_properties_of_the_peer(ft, peer):
     version = re.search(r"version: '([^']+)'", (SOURCE / "meson.build").read_text())[1]
+    wait_for(lambda: peer.get("Reachable") == "yes", "FT to have tried")
     properties = peer.bus.get_all(PEER, PEER_PATH, PEER)
     assert properties.pop("Since") > 1_600_000_000_000_000
     assert properties == {
@@ -188,6 +189,7 @@ def test_properties_of_the_peer(ft, peer):
         "Reason": "",
         "FileTracker": ft.address,
         "Address": peer.address,
+        "Reachable": "yes",
         "DownloadDirectory": str(peer.downloads),
         "WatchProblem": "",
         "Shares": [[peer.sections["share"]["path"][0], 7, "published", ""]],

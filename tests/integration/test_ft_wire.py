@@ -25,6 +25,12 @@ def keep(ft, wire):
     return wire
 
 
+@pytest.fixture
+def ft(world, bus):
+    """Nobody listens at the ports of these records."""
+    return world.ft(bus, probe="no")
+
+
 def line_session(ft, *records):
     return keep(ft, ft.join(*(records or [record("filler", "txt", 1, 1)])))
 

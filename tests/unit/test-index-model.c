@@ -28,6 +28,7 @@ typedef struct ModelRecord {
 typedef struct History {
     Index *index;
     IndexOwner *owners[OWNERS];
+    bool last[OWNERS];
     ModelRecord *model; // the oldest first
     size_t count;
     unsigned seed;
@@ -130,10 +131,16 @@ static void step_leave(History *h, int owner) {
     index_owner_leave(h->index, h->owners[owner]);
     h->owners[owner] = index_owner_new();
     assert_non_null(h->owners[owner]);
+    h->last[owner] = false;
     for (size_t i = 0; i < h->count; i++)
         if (h->model[i].owner != owner)
             h->model[kept++] = h->model[i];
     h->count = kept;
+}
+
+static void step_last(History *h, int owner) {
+    h->last[owner] = !h->last[owner];
+    index_owner_set_last(h->owners[owner], h->last[owner]);
 }
 
 static void assert_equal(const Record *found, const ModelRecord *m) {
@@ -146,15 +153,17 @@ static void assert_equal(const Record *found, const ModelRecord *m) {
     assert_memory_equal(&found->root, &m->record.root, sizeof(MerkleHash));
 }
 
-// What is found of those that are called `name`, and have that type unless it is NULL; returns how many.
+// What is found of those that are called `name`, and have that type unless it is NULL, of owners that are `last` or
+// of the others; returns how many.
 static size_t compare_part(const History *h, const char *name, size_t name_len, const char *type,
-                           const Record results[], size_t found) {
+                           bool last, const Record results[], size_t found) {
     size_t n = 0;
 
     for (size_t i = 0; i < h->count; i++) {
         const ModelRecord *m = &h->model[i];
 
-        if (strlen(m->text.name) != name_len || memcmp(m->text.name, name, name_len) != 0 ||
+        if (h->last[m->owner] != last || strlen(m->text.name) != name_len ||
+            memcmp(m->text.name, name, name_len) != 0 ||
             (type && strcasecmp(m->text.type, type) != 0))
             continue;
         if (n < found)
@@ -176,10 +185,12 @@ static void step_lookup(History *h) {
     if (pick(h, 3) == 0)
         strcpy(file_name, name);
     found = index_lookup(h->index, file_name, results, max);
-    dot = file_name + strlen(file_name);
-    while ((dot = memrchr(file_name, '.', dot - file_name)))
-        n += compare_part(h, file_name, dot - file_name, dot + 1, results + n, found - n);
-    n += compare_part(h, file_name, strlen(file_name), NULL, results + n, found - n);
+    for (int last = 0; last < 2; last++) {
+        dot = file_name + strlen(file_name);
+        while ((dot = memrchr(file_name, '.', dot - file_name)))
+            n += compare_part(h, file_name, dot - file_name, dot + 1, last, results + n, found - n);
+        n += compare_part(h, file_name, strlen(file_name), NULL, last, results + n, found - n);
+    }
     assert_int_equal(n, found);
     if (found == max)
         return;
@@ -221,6 +232,8 @@ static void run_history(History *h) {
             step_add(h, owner);
         else
             step_remove(h, owner);
+        if (pick(h, 50) == 0)
+            step_last(h, owner);
         if (pick(h, 2) == 0)
             step_lookup(h);
         if (pick(h, 16) == 0)

@@ -192,6 +192,49 @@ static void test_no_more_results_than_asked_for(void **state _unused_) {
     index_owner_leave(index, owner);
 }
 
+static void test_last_owners_come_last(void **state _unused_) {
+    _cleanup_(index_freep) Index *index = new_index();
+    IndexOwner *first = new_owner(), *second = new_owner();
+    Record results[4];
+
+    add(index, first, "a", "txt", 1);
+    add(index, first, "a.txt", "gz", 2);
+    add(index, second, "a", "txt", 3);
+    index_owner_set_last(first, true);
+    assert_int_equal(index_lookup(index, "a.txt", results, 4), 3);
+    assert_int_equal(results[0].size, 3);
+    assert_int_equal(results[1].size, 1);
+    assert_int_equal(results[2].size, 2);
+    assert_int_equal(index_lookup(index, "a.txt", results, 1), 1);
+    assert_int_equal(results[0].size, 3);
+    index_owner_set_last(first, false);
+    assert_int_equal(index_lookup(index, "a", results, 4), 2);
+    assert_int_equal(results[0].size, 1);
+    index_owner_leave(index, first);
+    index_owner_leave(index, second);
+}
+
+// However many come last, a lookup takes no longer for them.
+static void test_a_name_full_of_those_that_come_last(void **state _unused_) {
+    _cleanup_(index_freep) Index *index = new_index();
+    IndexOwner *many = new_owner(), *one = new_owner();
+    Record results[4];
+
+    for (uint64_t size = 0; size < 900; size++)
+        add(index, many, "a", "txt", size);
+    add(index, one, "a", "txt", 7);
+    index_owner_set_last(many, true);
+    assert_int_equal(index_lookup(index, "a", results, 1), 1);
+    assert_int_equal(results[0].size, 7);
+    assert_int_equal(index_owner_endpoint(one)->port, 5556);
+    for (uint64_t size = 900; size < 3000; size++)
+        add(index, many, "a", "txt", size);
+    assert_int_equal(index_lookup(index, "a", results, 4), 4);
+    assert_int_equal(results[0].size, 7);
+    index_owner_leave(index, many);
+    index_owner_leave(index, one);
+}
+
 // What a peer calls the type may hold dots: every way to split the name is looked for, the longest name first.
 static void test_type_with_dots(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
@@ -246,6 +289,8 @@ int main(void) {
         cmocka_unit_test(test_root_is_refreshed),
         cmocka_unit_test(test_own_record_among_many),
         cmocka_unit_test(test_no_more_results_than_asked_for),
+        cmocka_unit_test(test_last_owners_come_last),
+        cmocka_unit_test(test_a_name_full_of_those_that_come_last),
         cmocka_unit_test(test_type_with_dots),
         cmocka_unit_test(test_large_owner_leaves_at_once),
     };

@@ -22,6 +22,8 @@ static const struct ParseRow {
     {"REMOVE", TEXT("REMOVE: a, txt, 1"), MESSAGE_REMOVE, "a, txt, 1"},
     {"DOWNLOAD", TEXT("DOWNLOAD: a, txt, 1"), MESSAGE_DOWNLOAD, "a, txt, 1"},
     {"KEPT", TEXT("KEPT: 7"), MESSAGE_KEPT, "7"},
+    {"REACHABLE", TEXT("REACHABLE"), MESSAGE_REACHABLE, ""},
+    {"its answer", TEXT("REACHABLE: yes, ::1, 7"), MESSAGE_REACHABLE_IS, "yes, ::1, 7"},
     {"a record", TEXT("<a>"), MESSAGE_RECORDS, "<a>"},
     {"a word without argument stands alone", TEXT("HELLO there"), MESSAGE_RECORDS, "HELLO there"},
     {"a bare record whose name begins like a word", TEXT("HISTORY, txt"), MESSAGE_RECORDS,
@@ -101,6 +103,62 @@ static void test_search_round_trip(void **state _unused_) {
             assert_string_equal(name, names[i]);
             buffer_clear(&out);
         }
+}
+
+static const struct ReachableRow {
+    const char *proves, *text;
+    bool valid;
+    Reachability reachability;
+    const char *endpoint;
+} reachable_rows[] = {
+    {"yes", "REACHABLE: yes, 192.0.2.7, 5556", true, REACHABLE_YES, "192.0.2.7:5556"},
+    {"no, IPv6", "REACHABLE: no, 2001:db8::7, 1", true, REACHABLE_NO, "[2001:db8::7]:1"},
+    {"unknown, tight", "REACHABLE:unknown,192.0.2.7,65535", true, REACHABLE_UNKNOWN,
+     "192.0.2.7:65535"},
+    {"another word", "REACHABLE: maybe, 192.0.2.7, 5556", false, 0, NULL},
+    {"the beginning of a word", "REACHABLE: ye, 192.0.2.7, 5556", false, 0, NULL},
+    {"nothing", "REACHABLE:", false, 0, NULL},
+    {"no address", "REACHABLE: yes", false, 0, NULL},
+    {"no port", "REACHABLE: yes, 192.0.2.7", false, 0, NULL},
+    {"port 0", "REACHABLE: yes, 192.0.2.7, 0", false, 0, NULL},
+    {"a port that is none", "REACHABLE: yes, 192.0.2.7, 65536", false, 0, NULL},
+    {"a name", "REACHABLE: yes, localhost, 5556", false, 0, NULL},
+    {"something behind it", "REACHABLE: yes, 192.0.2.7, 5556, x", false, 0, NULL},
+};
+
+static void test_reachable(void **state _unused_) {
+    Buffer out = {};
+
+    for (size_t i = 0; i < ELEMENTSOF(reachable_rows); i++) {
+        const struct ReachableRow *row = &reachable_rows[i];
+        Message message = message_parse(row->text, strlen(row->text));
+        char text[ENDPOINT_TEXT_MAX];
+        Reachability reachability;
+        Endpoint endpoint;
+
+        ROW(row);
+        assert_int_equal(message.kind, MESSAGE_REACHABLE_IS);
+        assert_int_equal(message_reachable(&message, &reachability, &endpoint),
+                         row->valid ? 0 : -EBADMSG);
+        if (!row->valid)
+            continue;
+        assert_int_equal(reachability, row->reachability);
+        endpoint_format(&endpoint, text);
+        assert_string_equal(text, row->endpoint);
+    }
+    for (Reachability i = 0; i < _REACHABILITY_COUNT; i++) {
+        Endpoint endpoint = {.port = 5556}, again;
+        Reachability parsed;
+        Message message;
+
+        assert_int_equal(address_parse("2001:db8::7", 11, &endpoint.address), 0);
+        assert_int_equal(message_put_reachable(&out, FRAMING_LINE, i, &endpoint), 0);
+        message = message_parse(buffer_data(&out), out.size);
+        assert_int_equal(message_reachable(&message, &parsed, &again), 0);
+        assert_int_equal(parsed, i);
+        assert_true(endpoint_equal(&endpoint, &again));
+        buffer_clear(&out);
+    }
 }
 
 static const struct KeptRow {
@@ -266,6 +324,7 @@ int main(void) {
         cmocka_unit_test(test_search_name),
         cmocka_unit_test(test_search_round_trip),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_reachable),
         cmocka_unit_test(test_largest_answer_fits),
         cmocka_unit_test(test_file_header_parse),
         cmocka_unit_test(test_file_header_fits),
