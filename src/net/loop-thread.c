@@ -8,6 +8,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "util/thread-util.h"
+
 enum {
     // Then whatever else has come to that loop has its turn: a D-Bus call must not wait for a thousand others.
     CALLS_AT_ONCE = 8,
@@ -119,6 +121,7 @@ int loop_thread_new(sd_event *control, const char *name, LoopThread **ret) {
 static void *thread_main(void *arg) {
     LoopThread *thread = arg;
 
+    thread_give_way();
     (void) sd_event_loop(thread->event);
     return NULL;
 }

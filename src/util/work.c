@@ -9,6 +9,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "util/thread-util.h"
+
 struct Work {
     const WorkOps *ops;
     void *job;
@@ -30,6 +32,7 @@ static void work_unref(Work *work) {
 static void *thread_main(void *arg) {
     Work *work = arg;
 
+    thread_give_way();
     work->ops->run(work->job);
     atomic_store(&work->finished, true);
     (void) eventfd_write(work->event_fd, 1);
