@@ -18,7 +18,8 @@
 #define BUS_ERROR_NO_ANSWER        BUS_ERROR_PREFIX "NoAnswer"      // FT did not answer in time
 #define BUS_ERROR_INVALID_NAME     BUS_ERROR_PREFIX "InvalidName"   // no file can have that name
 #define BUS_ERROR_INVALID_OPTION   BUS_ERROR_PREFIX "InvalidOption" // unknown, or a bad value
-#define BUS_ERROR_TOO_MANY         BUS_ERROR_PREFIX "TooMany"       // transfers or searches at once
+#define BUS_ERROR_CONFIGURATION    BUS_ERROR_PREFIX "InvalidConfiguration" // the file is wrong
+#define BUS_ERROR_TOO_MANY         BUS_ERROR_PREFIX "TooMany" // transfers or searches at once
 #define BUS_ERROR_NO_SUCH_TRANSFER BUS_ERROR_PREFIX "NoSuchTransfer" // or it has ended
 #define BUS_ERROR_NOT_SUPPORTED    BUS_ERROR_PREFIX "NotSupported"   // of this kind of transfer
 #define BUS_ERROR_NOT_FOUND        BUS_ERROR_PREFIX "NotFound"       // nobody shares it

@@ -46,6 +46,8 @@ static const Verb verbs[] = {
     {"join", "", "Join the FileTracker again", 0, 0, 0, verb_join},
     {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, 0, verb_monitor},
     {"ft", "", "State of the FileTracker that runs on this host", 0, 0, 0, verb_ft},
+    {"config", "check|reload", "Is the configuration right; have it read again", 1, 2, 0,
+     verb_config},
     {"verify", "FILE...", "Are these the files that others share under their names", 1, ANY,
      GROUP_ROOT, verb_verify},
     {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, 0,
@@ -268,8 +270,10 @@ static ExitStatus parse_options(Ctl *ctl, Request *request, int argc, char **arg
 static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const Request *request) {
     static const struct {
         const char *arguments, *needed;
-    } needs[] = {
-        {"NAME", "the name of a file"}, {"FILE", "a file"}, {"ID", "the ID of a transfer"}};
+    } needs[] = {{"NAME", "the name of a file"},
+                 {"FILE", "a file"},
+                 {"ID", "the ID of a transfer"},
+                 {"check", "to be told what: check or reload"}};
 
     for (size_t i = 0; i < ELEMENTSOF(request->options); i++)
         if (request->options[i] && !(verb->groups & (1U << i))) {

@@ -20,4 +20,5 @@ ExitStatus verb_join(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_monitor(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_ft(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_verify(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_config(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_hash(Ctl *ctl, int argc, char **argv);

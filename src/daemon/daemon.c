@@ -12,6 +12,7 @@
 
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/text.h"
 #include "util/time-util.h"
 
 enum {
@@ -32,13 +33,18 @@ static int default_config_path(bool user, char **ret) {
 }
 
 // 0 to go on; 1: --help or --version was served; -EINVAL: the usage was wrong.
-static int parse_argv(int argc, char *argv[], const char *name, const char *help,
-                      DaemonOptions *options) {
+static int parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOptions *options,
+                      bool *ret_check) {
     static const struct option long_options[] = {
-        {"config", required_argument, NULL, 'c'}, {"user", no_argument, NULL, 'u'},
-        {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},      {},
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'C'},
+        {"user", no_argument, NULL, 'u'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {},
     };
+    const char *name = ops->name;
     int c;
 
     argv[0] = (char *) name; // getopt_long() begins its messages with it
@@ -51,6 +57,9 @@ static int parse_argv(int argc, char *argv[], const char *name, const char *help
                 return -ENOMEM;
             options->config_given = true;
             break;
+        case 'C':
+            *ret_check = true;
+            break;
         case 'u':
             options->user = true;
             break;
@@ -58,7 +67,7 @@ static int parse_argv(int argc, char *argv[], const char *name, const char *help
             log_set_max_level(LOG_DEBUG);
             break;
         case 'h':
-            printf("%s", help);
+            printf("%s", ops->help);
             return 1;
         case 'V':
             printf("%s %s\n", name, VERSION);
@@ -119,56 +128,69 @@ static int event_new(sd_event **ret) {
     return 0;
 }
 
-// A daemon while it runs.
-typedef struct Running {
+struct Daemon {
     const DaemonOps *ops;
     DaemonOptions options;
-    void *daemon;
-} Running;
+    void *object; // what ops->start has made
+};
 
-static int on_sighup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_,
-                     void *userdata) {
-    const Running *running = userdata;
+int daemon_reload(Daemon *daemon, char **ret_reason) {
+    _cleanup_free_ char *reason = NULL;
+    int r;
 
     // Type=notify-reload (systemd >= 253) waits for READY=1 with a newer time stamp than this one.
     (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
-    running->ops->reload(&running->options, running->daemon);
+    log_keep_errors(&reason);
+    r = daemon->ops->reload(&daemon->options, daemon->object);
+    log_keep_errors(NULL);
     (void) sd_notify(false, "READY=1");
+    *ret_reason = reason ? text_valid(reason) : NULL;
+    return r;
+}
+
+static int on_sighup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_,
+                     void *userdata) {
+    _cleanup_free_ char *reason = NULL;
+
+    (void) daemon_reload(userdata, &reason); // logged
     return 0;
 }
 
-static int run(Running *running) {
+static int run(Daemon *daemon) {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     int r;
 
     raise_fd_limit();
     r = event_new(&event);
     if (r >= 0)
-        r = sd_event_add_signal(event, NULL, SIGHUP, on_sighup, running);
+        r = sd_event_add_signal(event, NULL, SIGHUP, on_sighup, daemon);
     if (r < 0)
         return daemon_fail(r);
-    r = running->ops->start(&running->options, event, &running->daemon);
+    r = daemon->ops->start(&daemon->options, event, &daemon->object);
     if (r >= 0) {
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(event);
         (void) sd_notify(false, "STOPPING=1");
     }
-    if (running->daemon)
-        running->ops->free(running->daemon);
+    if (daemon->object)
+        daemon->ops->free(daemon->object);
     return r;
 }
 
 int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
-    Running running = {.ops = ops};
+    Daemon daemon = {.ops = ops, .options.daemon = &daemon};
+    bool check = false;
     int r;
 
     log_open(ops->name);
-    r = parse_argv(argc, argv, ops->name, ops->help, &running.options);
-    if (r == 0)
-        r = run(&running) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    r = parse_argv(argc, argv, ops, &daemon.options, &check);
+    if (r == 0 && check)
+        r = ops->check(&daemon.options) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    else if (r == 0)
+        r = run(&daemon) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     else
         r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
-    free(running.options.config_path);
+    free(daemon.options.config_path);
     return r;
 }
 

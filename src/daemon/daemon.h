@@ -7,10 +7,14 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+// A daemon while it runs.
+typedef struct Daemon Daemon;
+
 typedef struct DaemonOptions {
     char *config_path; // owned
     bool config_given; // --config: the file must exist then
     bool user;         // the session bus, the user's own files
+    Daemon *daemon;    // whose they are; lives as long as what `start` makes
 } DaemonOptions;
 
 // One of the daemons. What its functions get as `daemon` is what `start` has made.
@@ -19,8 +23,10 @@ typedef struct DaemonOps {
     const char *help;
     // 0, or a negative errno that has been logged. *ret may be set either way; `free` gets it.
     int (*start)(const DaemonOptions *options, sd_event *event, void **ret);
-    // SIGHUP. Logs what is wrong.
-    void (*reload)(const DaemonOptions *options, void *daemon);
+    // Only reads the configuration. 0, or a negative errno that has been logged.
+    int (*check)(const DaemonOptions *options);
+    // The same, and takes it over where all is right.
+    int (*reload)(const DaemonOptions *options, void *daemon);
     void (*free)(void *daemon);
 } DaemonOps;
 
@@ -28,6 +34,10 @@ typedef struct DaemonOps {
 // systemd's watchdog is fed, file descriptors are raised to the hard limit), starts the daemon, tells
 // systemd, runs the loop. Returns the exit status: 0; 1 if something failed; 2 if the usage was wrong.
 int daemon_main(int argc, char *argv[], const DaemonOps *ops);
+
+// Reads the configuration again, as SIGHUP does. 0; or -errno, and *ret_reason is
+// what the log says about that, in lines of UTF-8 (freed by the caller; NULL: no memory).
+int daemon_reload(Daemon *daemon, char **ret_reason);
 
 // The system bus or the user's. Logs why not. 0 or -errno.
 int daemon_bus_open(sd_event *event, bool user, sd_bus **ret);

@@ -102,12 +102,24 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    _cleanup_free_ char *reason = NULL;
+    const Ft *ft = userdata;
+    int r;
+
+    r = daemon_reload(ft->daemon, &reason);
+    if (r < 0)
+        return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
+    return sd_bus_reply_method_return(call, "");
+}
+
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
                             method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsuts)", peers),
                             method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Reload", "", "", method_reload, 0),
     SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Listen", "as", get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Peers", "u", NULL, offsetof(Ft, accepted_count), 0),

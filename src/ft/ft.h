@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/daemon.h"
 #include "ft/ft-config.h"
 #include "ft/index.h"
 #include "ft/prober.h"
@@ -50,6 +51,7 @@ struct Ft {
     sd_event_source *status_timer;
     sd_event_source *index_work; // on while the index has some
     sd_bus *bus;                 // NULL: FT works without one
+    Daemon *daemon;              // to be reloaded
 };
 
 int ft_new(sd_event *event, const FtConfig *config, Ft **ret); // 0 or -errno

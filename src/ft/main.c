@@ -10,6 +10,7 @@ static const char help[] =
     "p2p-ft [OPTION...]\n\n"
     "The FileTracker: keeps who shares which file, and answers searches by name.\n\n"
     "  -c --config FILE  read FILE instead of " CONFIG_PATH "\n"
+    "     --check-config say what is wrong in the configuration, and end\n"
     "     --user         be on the user's bus and read ~/.config/p2pshare.ini\n"
     "  -v --verbose      log more\n"
     "  -h --help         show this\n"
@@ -20,13 +21,23 @@ static int load(const DaemonOptions *options, FtConfig *config) {
     return daemon_config_result(options, ft_config_load(options->config_path, config));
 }
 
-static void reload(const DaemonOptions *options, void *daemon) {
+static int check(const DaemonOptions *options) {
     FtConfig config;
 
-    if (load(options, &config) < 0)
+    return load(options, &config);
+}
+
+static int reload(const DaemonOptions *options, void *daemon) {
+    FtConfig config;
+    int r;
+
+    r = load(options, &config);
+    if (r < 0) {
         log_error("The old configuration stays in force");
-    else
-        ft_reconfigure(daemon, &config);
+        return r;
+    }
+    ft_reconfigure(daemon, &config);
+    return 0;
 }
 
 // FT does its work without a bus, or without its name there; only `p2pctl ft` misses it then.
@@ -47,6 +58,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     r = ft_new(event, &config, &ft);
     if (r < 0)
         return daemon_fail(r);
+    ft->daemon = options->daemon;
     *ret = ft;
     r = ft_listen(ft);
     if (r < 0)
@@ -64,6 +76,7 @@ int main(int argc, char *argv[]) {
         .name = "p2p-ft",
         .help = help,
         .start = start,
+        .check = check,
         .reload = reload,
         .free = stop,
     };

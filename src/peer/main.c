@@ -10,6 +10,7 @@ static const char help[] =
     "p2p-peer [OPTION...]\n\n"
     "Shares files with other peers, and fetches theirs on behalf of p2pctl.\n\n"
     "  -c --config FILE  read FILE instead of " CONFIG_PATH "\n"
+    "     --check-config say what is wrong in the configuration, and end\n"
     "     --user         be on the user's bus and read ~/.config/p2pshare.ini\n"
     "  -v --verbose      log more\n"
     "  -h --help         show this\n"
@@ -25,13 +26,24 @@ static int load(const DaemonOptions *options, PeerConfig *config) {
     return r;
 }
 
-static void reload(const DaemonOptions *options, void *daemon) {
+static int check(const DaemonOptions *options) {
     PeerConfig config = {};
+    int r;
 
-    if (load(options, &config) < 0)
-        log_error("The old configuration stays in force");
-    else
-        peer_reconfigure(daemon, &config);
+    r = load(options, &config);
+    peer_config_done(&config);
+    return r;
+}
+
+static int reload(const DaemonOptions *options, void *daemon) {
+    PeerConfig config = {};
+    int r;
+
+    r = load(options, &config);
+    if (r >= 0)
+        return peer_reconfigure(daemon, &config);
+    log_error("The old configuration stays in force");
+    return r;
 }
 
 static int offer_on_bus(const DaemonOptions *options, Peer *peer) {
@@ -58,6 +70,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     r = peer_new(event, &config, &peer);
     if (r < 0)
         return daemon_fail(r);
+    peer->daemon = options->daemon;
     *ret = peer;
     r = peer_listen(peer);
     if (r >= 0)
@@ -77,6 +90,7 @@ int main(int argc, char *argv[]) {
         .name = "p2p-peer",
         .help = help,
         .start = start,
+        .check = check,
         .reload = reload,
         .free = stop,
     };

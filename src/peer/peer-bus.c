@@ -231,12 +231,26 @@ static int method_rescan(sd_bus_message *call, void *userdata, sd_bus_error *err
     int r;
 
     if (peer->rescan_count >= RESCANS_MAX)
-        return too_many(error, "calls of Rescan");
+        return too_many(error, "calls of Rescan and Reload");
     r = peer_rescan(peer);
     if (r < 0)
         return r;
     peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
     return 1; // answered when it is done
+}
+
+static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    _cleanup_free_ char *reason = NULL;
+    Peer *peer = userdata;
+    int r;
+
+    if (peer->rescan_count >= RESCANS_MAX)
+        return too_many(error, "calls of Rescan and Reload");
+    r = daemon_reload(peer->daemon, &reason);
+    if (r < 0)
+        return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
+    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    return 1; // answered when the shares have been walked
 }
 
 static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
@@ -381,6 +395,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("Leave", "", "", method_leave, 0),
     SD_BUS_METHOD("Join", "", "", method_join, 0),
     SD_BUS_METHOD("Rescan", "", "", method_rescan, 0),
+    SD_BUS_METHOD("Reload", "", "", method_reload, 0),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
     SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
     SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),

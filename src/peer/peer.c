@@ -189,7 +189,7 @@ int peer_start(Peer *peer) {
     return peer_rescan(peer);
 }
 
-void peer_reconfigure(Peer *peer, PeerConfig *config) {
+int peer_reconfigure(Peer *peer, PeerConfig *config) {
     int r;
 
     if (!endpoint_equal(&config->listen, &peer->config.listen)) {
@@ -211,4 +211,5 @@ void peer_reconfigure(Peer *peer, PeerConfig *config) {
     else
         log_info("Configuration reloaded");
     peer_bus_state_changed(peer);
+    return r < 0 ? r : 0;
 }

@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/daemon.h"
 #include "net/listener.h"
 #include "net/loop-thread.h"
 #include "net/poller.h"
@@ -53,7 +54,8 @@ typedef struct Peer {
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;
-    sd_bus_message *rescans[RESCANS_MAX]; // calls to be answered when a scan is done
+    Daemon *daemon;                       // to be reloaded
+    sd_bus_message *rescans[RESCANS_MAX]; // calls (Reload, too) to be answered when a scan is done
     size_t rescan_count;
 } Peer;
 
@@ -66,7 +68,8 @@ DEFINE_CLEANUP_FUNC(Peer, peer_free)
 int peer_listen(Peer *peer);
 // Walks the shares; FT is joined when that is done. 0 or -errno.
 int peer_start(Peer *peer);
-// Takes the new configuration over. What cannot change while running is said in the log.
-void peer_reconfigure(Peer *peer, PeerConfig *config);
+// Takes the new configuration over, and walks the shares anew. What cannot change while running is said in the log,
+// and so is what went wrong. 0 or -errno.
+int peer_reconfigure(Peer *peer, PeerConfig *config);
 // Tells systemd what `systemctl status` shows.
 void peer_update_status(Peer *peer);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-journal.h>
@@ -13,6 +14,7 @@
 enum {
     LIMIT_BURST = 10, // messages of one kind in each interval
 };
+static const size_t KEPT_BYTES_MAX = 4096; // of errors; a reply on D-Bus is no place for more
 static const uint64_t LIMIT_INTERVAL = 30 * USEC_PER_SEC;
 
 // The one global of the project: where a process logs to is a property of the process.
@@ -21,6 +23,8 @@ static struct {
     int max_level;
     bool journal;
 } sink = {.max_level = LOG_INFO};
+
+static _Thread_local char **kept_errors;
 
 // systemd names the stream it has connected to stderr in JOURNAL_STREAM=DEVICE:INODE; a redirected
 // stderr (a test, a shell) must not be bypassed.
@@ -43,6 +47,21 @@ void log_set_max_level(int level) {
     sink.max_level = level;
 }
 
+void log_keep_errors(char **text) {
+    kept_errors = text;
+}
+
+static void keep(const char *line) {
+    char *before = *kept_errors, *text;
+
+    if (before && strlen(before) + strlen(line) >= KEPT_BYTES_MAX)
+        return;
+    if (asprintf(&text, "%s%s%s", before ?: "", before ? "\n" : "", line) < 0)
+        return;
+    free(before);
+    *kept_errors = text;
+}
+
 void log_message(int level, const char *format, ...) {
     char line[2048];
     va_list ap;
@@ -55,6 +74,8 @@ void log_message(int level, const char *format, ...) {
     va_end(ap);
     if (n < 0)
         return;
+    if (level <= LOG_ERR && kept_errors)
+        keep(line);
     if (sink.journal)
         (void) sd_journal_send("MESSAGE=%s", line, "PRIORITY=%i", level, NULL);
     else

@@ -18,6 +18,10 @@ void log_set_max_level(int level);
 
 void log_message(int level, const char *format, ...) _printf_(2, 3);
 
+// Whatever this thread logs as an error until log_keep_errors(NULL) is added to *text too, a line each, for who
+// has caused it. The caller frees *text, which begins as NULL and stays so where nothing was wrong.
+void log_keep_errors(char **text);
+
 #define log_error(...)   log_message(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)  log_message(LOG_NOTICE, __VA_ARGS__)

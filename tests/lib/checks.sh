@@ -29,10 +29,10 @@ check_units() {
     mkdir "$dir/system" "$dir/user"
     cp systemd/p2p-ft.socket "$dir/system"
     for unit in p2p-ft p2p-peer; do
-        sed "s,^ExecStart=.*/,ExecStart=$build/src/," "$build/systemd/$unit.service" \
+        sed -E "s,^(Exec[A-Za-z]*=)[^ ]*/,\1$build/src/," "$build/systemd/$unit.service" \
             >"$dir/system/$unit.service"
     done
-    sed "s,^ExecStart=[^ ]*/,ExecStart=$build/src/," "$build/systemd/p2p-peer.user.service" \
+    sed -E "s,^(Exec[A-Za-z]*=)[^ ]*/,\1$build/src/," "$build/systemd/p2p-peer.user.service" \
         >"$dir/user/p2p-peer.service"
 
     systemd-analyze verify --man=no "$dir"/system/* || ok=1

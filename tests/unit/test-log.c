@@ -65,6 +65,25 @@ static void test_long_line_is_cut(void **state _unused_) {
     assert_int_equal(line[strlen(line) - 1], '\n');
 }
 
+static void test_keep_errors(void **state _unused_) {
+    char *kept = NULL, line[4096];
+
+    log_keep_errors(&kept);
+    capture_message(LOG_WARNING, "no error", line, sizeof(line));
+    assert_null(kept);
+    capture_message(LOG_ERR, "one", line, sizeof(line));
+    assert_string_equal(line, "prog: one\n"); // and logged as ever
+    capture_message(LOG_ERR, "two", line, sizeof(line));
+    for (int i = 0; i < 1000; i++)
+        capture_message(LOG_ERR, "one of many", line, sizeof(line));
+    log_keep_errors(NULL);
+    capture_message(LOG_ERR, "three", line, sizeof(line));
+    assert_memory_equal(kept, "one\ntwo\none of many\n", 20);
+    assert_in_range(strlen(kept), 4000, 4096);
+    assert_null(strstr(kept, "three"));
+    free(kept);
+}
+
 static void test_limit(void **state _unused_) {
     LogLimit limit = {};
     uint64_t suppressed = 99;
@@ -89,6 +108,7 @@ int main(void) {
         cmocka_unit_test(test_level),
         cmocka_unit_test(test_foreign_journal_stream),
         cmocka_unit_test(test_long_line_is_cut),
+        cmocka_unit_test(test_keep_errors),
         cmocka_unit_test(test_limit),
     };
 

@@ -6,8 +6,8 @@ _p2pctl() {
     local global='--user --host= -H --json --no-legend --help -h --version'
     local download='--output= -o --force --no-wait --wait --root= --type= --size= --address= --port='
     local verbs='status search download transfers pause resume cancel shares rescan leave join monitor ft
-        verify hash help'
-    local verb='' i where=()
+        config verify hash help'
+    local verb='' argument='' i where=()
 
     # "=" is part of the word for us, as for getopt_long.
     _init_completion -s -n : || return
@@ -20,7 +20,7 @@ _p2pctl() {
             ;;
         --user | --host=*) where+=("${words[i]}") ;;
         -*) ;;
-        *) [[ $verb ]] || verb=${words[i]} ;;
+        *) if [[ $verb ]]; then argument=${words[i]}; else verb=${words[i]}; fi ;;
         esac
     done
 
@@ -47,6 +47,13 @@ _p2pctl() {
     case $verb in
     '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "${verbs% help}" -- "$cur") ;;
+    config)
+        case $argument in
+        check) _filedir ;;
+        reload) mapfile -t COMPREPLY < <(compgen -W 'p2p-peer p2p-ft' -- "$cur") ;;
+        '') mapfile -t COMPREPLY < <(compgen -W 'check reload' -- "$cur") ;;
+        esac
+        ;;
     hash | verify) _filedir ;;
     cancel | pause | resume)
         # The columns are ID, DIRECTION, NAME, and what follows; only downloads can be paused.

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+
+// config check: the daemons' own reading of a file, by the daemons that are installed; config reload: by the one
+// that runs.
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/output.h"
+#include "ctl/verbs.h"
+#include "util/macro.h"
+
+enum {
+    SAID_BYTES_MAX = 64 * 1024, // of a daemon, about one file
+};
+
+// What was said about a file, each line once: both daemons read all of it.
+typedef struct Findings {
+    json_t *messages;
+    bool wrong;
+    unsigned programs; // that have read it
+} Findings;
+
+// The program beside this one, as in a build directory and as installed; or where PATH has it. *ret is for
+// posix_spawnp(); no memory: NULL.
+static char *program_path(const char *program) {
+    char self[4096], *path;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (n > 0) {
+        self[n] = '\0';
+        if (asprintf(&path, "%s/%s", dirname(self), program) < 0)
+            return NULL;
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return strdup(program);
+}
+
+// Starts the program with stdout and stderr in a pipe. 0, or -errno; -ENOENT: it is not installed.
+static int start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) {
+    _cleanup_free_ char *path = program_path(program);
+    posix_spawn_file_actions_t actions;
+    _cleanup_close_ int from = -EBADF, to = -EBADF;
+    int fds[2], r;
+
+    if (!path)
+        return -ENOMEM;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    from = fds[0];
+    to = fds[1];
+    r = posix_spawn_file_actions_init(&actions);
+    if (r != 0)
+        return -r;
+    r = posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
+    if (r == 0)
+        r = posix_spawn_file_actions_adddup2(&actions, to, STDERR_FILENO);
+    if (r == 0)
+        r = posix_spawnp(ret_pid, path, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (r == 0)
+        *ret_fd = TAKE_FD(from);
+    return -r;
+}
+
+static bool has_message(const Findings *findings, const char *line) {
+    const json_t *message;
+    size_t i;
+
+    json_array_foreach(findings->messages, i, message) {
+        if (strcmp(json_string_value(message), line) == 0)
+            return true;
+    }
+    return false;
+}
+
+// "p2p-ft: FILE:3: …": the file counts, not who has read it.
+static void take_lines(Findings *findings, const char *program, FILE *said) {
+    char line[4096];
+    size_t len = strlen(program), bytes = 0;
+
+    while (fgets(line, sizeof(line), said)) {
+        const char *text = line;
+
+        line[strcspn(line, "\n")] = '\0';
+        bytes += strlen(line);
+        if (strncmp(text, program, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+            text += len + 2;
+        if (bytes <= SAID_BYTES_MAX && !has_message(findings, text))
+            json_array_append_new(findings->messages, json_string(text) ?: json_string("?"));
+    }
+}
+
+static ExitStatus check_with(const Ctl *ctl, const char *program, const char *file,
+                             Findings *findings) {
+    char *argv[6] = {(char *) program, (char *) "--check-config"};
+    int fd = -EBADF, r, status, n = 2;
+    FILE *said;
+    pid_t pid;
+
+    if (ctl->user)
+        argv[n++] = (char *) "--user";
+    if (file) {
+        argv[n++] = (char *) "--config";
+        argv[n++] = (char *) file;
+    }
+    r = start(program, argv, &pid, &fd);
+    if (r == -ENOENT)
+        return STATUS_DONE;
+    if (r < 0)
+        return fail_errno(r, "cannot run %s", program);
+    said = fdopen(fd, "r");
+    if (said) {
+        take_lines(findings, program, said);
+        fclose(said);
+    } else
+        close_fd(fd);
+    if (waitpid(pid, &status, 0) < 0)
+        return fail_errno(errno, "cannot wait for %s", program);
+    findings->programs++;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILURE) {
+        ctl_error("%s did not understand the question: is it of another version?", program);
+        return STATUS_FAILED;
+    }
+    findings->wrong |= WEXITSTATUS(status) != 0;
+    return STATUS_DONE;
+}
+
+static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+    const json_t *message;
+    json_t *document;
+    size_t i;
+
+    if (ctl->json) {
+        document = document_new();
+        json_object_set_new(document, "file", json_text(file));
+        json_object_set_new(document, "valid", json_boolean(!findings->wrong));
+        json_object_set(document, "messages", findings->messages);
+        if (document_print(ctl, document) != STATUS_DONE)
+            return STATUS_FAILED;
+        return findings->wrong ? STATUS_FAILED : STATUS_DONE;
+    }
+    json_array_foreach(findings->messages, i, message) {
+        ctl_error("%s", json_string_value(message));
+    }
+    if (findings->wrong)
+        return STATUS_FAILED;
+    print_escaped(stdout, "%s is right.", file ?: "The configuration");
+    putchar('\n');
+    return STATUS_DONE;
+}
+
+static ExitStatus check(const Ctl *ctl, const char *file) {
+    static const char *const programs[] = {"p2p-peer", "p2p-ft"};
+    Findings findings = {.messages = json_array()};
+    ExitStatus status = STATUS_DONE;
+
+    if (ctl->host) {
+        ctl_error("config check reads files of this host; -H does not go with it.");
+        ctl_hint("Try: ssh %s p2pctl config check", ctl->host);
+        return STATUS_USAGE;
+    }
+    for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
+        status = check_with(ctl, programs[i], file, &findings);
+    if (status == STATUS_DONE && findings.programs == 0) {
+        ctl_error("neither p2p-peer nor p2p-ft is installed here.");
+        status = STATUS_UNAVAILABLE;
+    }
+    if (status == STATUS_DONE)
+        status = print_findings(ctl, &findings, file);
+    json_decref(findings.messages);
+    return status;
+}
+
+// A reason is lines, of which each is a finding.
+static ExitStatus reload_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
+                                int r) {
+    _cleanup_free_ char *lines = NULL;
+    char *rest, *line;
+
+    if (!sd_bus_error_has_name(error, BUS_ERROR_CONFIGURATION))
+        return bus_failed(ctl, service, error, r);
+    lines = strdup(error->message ?: "");
+    if (!lines)
+        return fail_memory();
+    for (line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        ctl_error("%s", line);
+    return STATUS_FAILED;
+}
+
+static ExitStatus reload(Ctl *ctl, const char *program) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    bool ft = strcmp(program, SERVICE_FT.program) == 0;
+    const Service *service = ft ? &SERVICE_FT : &SERVICE_PEER;
+    int r;
+
+    if (!ft && strcmp(program, SERVICE_PEER.program) != 0) {
+        ctl_error("config reload takes p2p-peer or p2p-ft, not \"%s\".", program);
+        ctl_hint("Try: p2pctl help config");
+        return STATUS_USAGE;
+    }
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = sd_bus_message_new_method_call(ctl->bus, &message, service->bus_name,
+                                       ft ? BUS_FT_PATH : BUS_PEER_PATH,
+                                       ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "Reload");
+    // One that does not run reads its configuration when it starts.
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(message, false);
+    // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
+    if (r >= 0)
+        r = sd_bus_call(ctl->bus, message, UINT64_MAX, &error, NULL);
+    return r < 0 ? reload_failed(ctl, service, &error, r) : STATUS_DONE;
+}
+
+ExitStatus verb_config(Ctl *ctl, int argc, char **argv) {
+    const char *argument = argc > 1 ? argv[1] : NULL;
+
+    if (strcmp(argv[0], "check") == 0)
+        return check(ctl, argument);
+    if (strcmp(argv[0], "reload") == 0)
+        return reload(ctl, argument ?: SERVICE_PEER.program);
+    ctl_error("config takes check or reload, not \"%s\".", argv[0]);
+    ctl_hint("Try: p2pctl help config");
+    return STATUS_USAGE;
+}
