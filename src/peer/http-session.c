@@ -364,29 +364,46 @@ static void on_event(PollWatch *watch, uint32_t events) {
         http_session_close(session, r);
 }
 
-// The idle ones: those that wait for a request and have none of it yet.
-static bool is_idle(const HttpSession *session) {
-    return session->state == HTTP_CLOSING ||
-           (session->state == HTTP_READING && session->in.size == 0);
-}
-
-static void make_room(UploadHub *hub) {
-    HttpSession *session, *idle = NULL;
+// Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it has its share.
+static void make_room(UploadHub *hub, const IpAddress *site) {
+    HttpSession *session, *oldest = NULL;
 
     TAILQ_FOREACH (session, &hub->sessions, link)
-        if (is_idle(session) && (!idle || session->since < idle->since))
-            idle = session;
-    if (idle)
-        http_session_close(idle, -EBUSY);
+        if ((session->state == HTTP_READING || session->state == HTTP_CLOSING) &&
+            (!site || address_same_site(&session->remote.address, site)) &&
+            (!oldest || session->since < oldest->since))
+            oldest = session;
+    if (oldest)
+        http_session_close(oldest, -EBUSY);
+}
+
+static size_t count_site(const UploadHub *hub, const IpAddress *site) {
+    const HttpSession *session;
+    size_t n = 0;
+
+    TAILQ_FOREACH (session, &hub->sessions, link)
+        n += address_same_site(&session->remote.address, site);
+    return n;
+}
+
+// Whether there is room for one more, if need be after another one has been closed.
+static bool has_room(UploadHub *hub, const IpAddress *site) {
+    if (hub->session_count >= HTTP_SESSIONS_PER_SITE_MAX &&
+        count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX) {
+        make_room(hub, site);
+        if (count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX)
+            return false;
+    }
+    if (hub->session_count >= HTTP_SESSIONS_MAX)
+        make_room(hub, NULL);
+    return hub->session_count < HTTP_SESSIONS_MAX;
 }
 
 static void run_start(LoopCall *call) {
     HttpSession *session = container_of(call, HttpSession, call);
     UploadHub *hub = session->hub;
 
-    if (hub->session_count >= HTTP_SESSIONS_MAX)
-        make_room(hub);
-    if (hub->session_count >= HTTP_SESSIONS_MAX ||
+    if (!has_room(hub, &session->remote.address) ||
         poller_add(hub->poller, &session->watch, session->fd, EPOLLIN, on_event) < 0) {
         session_free(session);
         return;
@@ -418,9 +435,9 @@ static void tick(HttpSession *session, uint64_t now) {
     if ((session->state != HTTP_READING && session->state != HTTP_CLOSING) ||
         now < session->deadline)
         return;
-    if (is_idle(session))
+    if (session->state == HTTP_CLOSING || session->in.size == 0)
         http_session_close(session, -ETIMEDOUT);
-    else if (refuse(session, 408, "The request took too long.\n") < 0)
+    else if (refuse(session, 408, "The request took too long.") < 0)
         http_session_close(session, -ETIMEDOUT);
 }
 

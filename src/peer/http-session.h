@@ -18,8 +18,10 @@
 typedef struct UploadServer UploadServer;
 
 enum {
-    // The one that has been idle longest makes room.
+    // The one that has waited longest for a request makes room.
     HTTP_SESSIONS_MAX = 4096,
+    // Answers may be read slowly, and only those with bytes of a file need a slot.
+    HTTP_SESSIONS_PER_SITE_MAX = HTTP_SESSIONS_MAX / 4,
 };
 
 // From the control loop: takes over the socket, which has unread bytes of a request.

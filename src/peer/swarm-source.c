@@ -181,6 +181,7 @@ static void finish_connect(SwarmSource *source) {
 static void send_request(SwarmSource *source, const char *kind, const char *name,
                          const char *range) {
     char request[REQUEST_BYTES_MAX], host[ENDPOINT_TEXT_MAX], root[MERKLE_TEXT_BYTES + 1];
+    ssize_t sent;
     int len;
 
     endpoint_format(&source->info.endpoint, host);
@@ -190,8 +191,9 @@ static void send_request(SwarmSource *source, const char *kind, const char *name
                  "GET /%s/%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: p2pshare/" VERSION "\r\n%s\r\n",
                  kind, root, name, host, range);
     set_state(source, SOURCE_ASKED);
-    if (send(source->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
-        source_fail_errno(source, errno == EPIPE ? -ECONNRESET : -errno);
+    sent = send(source->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent != len)
+        source_fail_errno(source, sent >= 0 || errno == EPIPE ? -ECONNRESET : -errno);
 }
 
 void source_request_layer(SwarmSource *source) {

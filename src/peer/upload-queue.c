@@ -91,7 +91,7 @@ static bool is_full(const UploadQueue *queue, const IpAddress *address) {
     size_t n = 0;
 
     TAILQ_FOREACH (place, &queue->list, link)
-        n += address_equal(&place->address, address);
+        n += address_same_site(&place->address, address);
     return queue->count >= UPLOADS_WAITING_MAX || n >= UPLOADS_WAITING_PER_ADDRESS_MAX;
 }
 

@@ -98,6 +98,11 @@ bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *addre
            same_bits(address->v6.s6_addr, prefix->address.v6.s6_addr, prefix->bits);
 }
 
+bool address_same_site(const IpAddress *a, const IpAddress *b) {
+    return a->family == b->family &&
+           same_bits(a->v6.s6_addr, b->v6.s6_addr, a->family == AF_INET6 ? 64 : 32);
+}
+
 static bool ends_in_zeros(const IpAddress *address, unsigned bits) {
     const uint8_t *bytes = address->v6.s6_addr;
 

@@ -39,6 +39,8 @@ typedef union SocketAddress {
 int address_parse(const char *text, size_t len, IpAddress *ret);
 void address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]);
 bool address_equal(const IpAddress *a, const IpAddress *b);
+// Whether they belong to one customer, as far as can be told: the same IPv4 address, or the same /64 of IPv6.
+bool address_same_site(const IpAddress *a, const IpAddress *b);
 bool address_is_loopback(const IpAddress *address);
 bool address_is_any(const IpAddress *address);
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import re
+import resource
 import socket
 import subprocess
 import time
@@ -459,6 +460,38 @@ def test_slow_readers_cost_little(huge):
         wait_for(lambda: [state for state, _ in uploads(huge.peer)].count("active") == 100, "100 uploads")
         assert resident() - before < 20 * MIB
         assert ask(huge.target, "If-None-Match: *", to=huge.peer).status == 304
+
+
+@pytest.fixture
+def open_files():
+    """Thousands, for this process and for daemons that are started from now on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"a process may open {hard} files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_one_address_does_not_take_all_connections(open_files, small):
+    """Those that it has too many of cost its own oldest ones, whether they are idle or have begun a request."""
+    def asks(wire):
+        assert ask(small.target, "If-None-Match: *", to=wire).status == 304
+
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(client_at(small.peer, "127.0.0.3"))
+        asks(other)
+        wires = [stack.enter_context(client_at(small.peer, "127.0.0.2")) for _ in range(1024)]
+        for wire in wires:
+            asks(wire)
+        wires[0].send("GET /file")
+        asks(stack.enter_context(client_at(small.peer, "127.0.0.2")))
+        wires[0].expect_close()
+        asks(stack.enter_context(client_at(small.peer, "127.0.0.2")))
+        wires[1].expect_close()
+        for wire in (other, wires[2], wires[-1]):
+            asks(wire)
 
 
 # -------------------------------------------------------------------------------- files that change

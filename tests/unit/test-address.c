@@ -70,6 +70,24 @@ static IpAddress address(const char *text) {
     return a;
 }
 
+static const struct SiteRow {
+    const char *a, *b;
+    bool same;
+} site_rows[] = {
+    {"192.0.2.7", "192.0.2.7", true},          {"192.0.2.7", "192.0.2.8", false},
+    {"2001:db8::1", "2001:db8::ffff:1", true}, {"2001:db8::1", "2001:db8:0:1::1", false},
+    {"192.0.2.7", "::ffff:192.0.2.7", true},   {"0.0.0.0", "::", false},
+};
+
+static void test_same_site(void **state _unused_) {
+    for (size_t i = 0; i < ELEMENTSOF(site_rows); i++) {
+        const IpAddress a = address(site_rows[i].a), b = address(site_rows[i].b);
+
+        assert_int_equal(address_same_site(&a, &b), site_rows[i].same);
+        assert_int_equal(address_same_site(&b, &a), site_rows[i].same);
+    }
+}
+
 static void test_equal(void **state _unused_) {
     IpAddress a = address("192.0.2.7"), b = address("::ffff:192.0.2.7"), c = address("192.0.2.8");
     IpAddress d = address("2001:db8::7"), e = address("2001:db8::8");
@@ -260,11 +278,11 @@ static void test_prefix(void **state _unused_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address),       cmocka_unit_test(test_no_address),
-        cmocka_unit_test(test_equal),         cmocka_unit_test(test_local),
-        cmocka_unit_test(test_of_host),       cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_from_sockaddr), cmocka_unit_test(test_host_port_split),
-        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_address),         cmocka_unit_test(test_no_address),
+        cmocka_unit_test(test_equal),           cmocka_unit_test(test_same_site),
+        cmocka_unit_test(test_local),           cmocka_unit_test(test_of_host),
+        cmocka_unit_test(test_endpoint),        cmocka_unit_test(test_from_sockaddr),
+        cmocka_unit_test(test_host_port_split), cmocka_unit_test(test_prefix),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
