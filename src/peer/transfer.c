@@ -43,6 +43,8 @@ const char *transfer_state_name(TransferState state) {
     return state_names[state];
 }
 
+static void changed(Transfer *transfer);
+
 static void tick(Transfer *transfer, uint64_t now) {
     TransferTable *table = transfer->table;
     uint64_t moved = transfer_moved(transfer);
@@ -56,6 +58,13 @@ static void tick(Transfer *transfer, uint64_t now) {
         transfer->reported = moved;
         if (table->hooks.on_progress)
             table->hooks.on_progress(transfer, table->hooks.userdata);
+    }
+    if (transfer->state == TRANSFER_WAITING && transfer->ops->queue_place) {
+        uint32_t place = transfer->ops->queue_place(transfer);
+
+        if (place != transfer->queue_place)
+            changed(transfer);
+        transfer->queue_place = place;
     }
 }
 
@@ -113,6 +122,7 @@ int transfer_table_init(TransferTable *table, sd_event *event) {
     *table = (TransferTable){.event = sd_event_ref(event), .next_id = 1};
     TAILQ_INIT(&table->list);
     TAILQ_INIT(&table->changed);
+    TAILQ_INIT(&table->ended);
     r = sd_event_add_defer(event, &table->tell, on_tell, table);
     if (r >= 0)
         r = sd_event_source_set_enabled(table->tell, SD_EVENT_OFF);
@@ -157,16 +167,15 @@ static void let_go(Transfer *transfer) {
 
 // Lets go of the one that ended first. False: none has ended.
 static bool let_go_oldest(TransferTable *table) {
-    Transfer *transfer, *oldest = NULL;
-
-    TAILQ_FOREACH (transfer, &table->list, link)
-        if (transfer_state_is_final(transfer->state) &&
-            (!oldest || transfer->ended < oldest->ended))
-            oldest = transfer;
-    if (!oldest)
+    if (TAILQ_EMPTY(&table->ended))
         return false;
-    let_go(oldest);
+    let_go(TAILQ_FIRST(&table->ended));
     return true;
+}
+
+static void linger(Transfer *transfer) {
+    TAILQ_INSERT_TAIL(&transfer->table->ended, transfer, ended_link);
+    transfer->table->lingering++;
 }
 
 int transfer_add(TransferTable *table, Transfer *transfer) {
@@ -181,7 +190,8 @@ int transfer_add(TransferTable *table, Transfer *transfer) {
         return -ENOMEM;
     transfer->table = table;
     transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
-    table->lingering += transfer_state_is_final(transfer->state);
+    if (transfer_state_is_final(transfer->state))
+        linger(transfer);
     table->downloads += is_open_download(transfer);
     TAILQ_INSERT_TAIL(&table->list, transfer, link);
     if (table->count++ == 0) {
@@ -206,7 +216,10 @@ void transfer_remove(Transfer *transfer) {
     TAILQ_REMOVE(&table->list, transfer, link);
     table->count--;
     table->downloads -= is_open_download(transfer);
-    table->lingering -= transfer_state_is_final(transfer->state);
+    if (transfer_state_is_final(transfer->state)) {
+        TAILQ_REMOVE(&table->ended, transfer, ended_link);
+        table->lingering--;
+    }
     transfer->table = NULL;
 }
 
@@ -236,9 +249,10 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     transfer->reported = transfer->moved;
     if (transfer->table) {
         transfer->table->downloads -= is_open_download(transfer);
-        transfer->table->lingering++;
+        linger(transfer);
     }
     transfer->state = state;
+    transfer->queue_place = 0;
     transfer->ended = time_monotonic();
     transfer->error = error;
     free(transfer->error_message);

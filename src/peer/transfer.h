@@ -65,6 +65,8 @@ typedef struct TransferOps {
     int (*pause)(Transfer *transfer); // now or soon; 0 or -EOPNOTSUPP
     int (*resume)(Transfer *transfer);
     uint64_t (*moved)(const Transfer *transfer);
+    uint32_t (*queue_place)(
+        const Transfer *transfer); // where it may change by itself; asked while it waits
 } TransferOps;
 
 // Embed it in the object that does the work.
@@ -72,6 +74,7 @@ struct Transfer {
     const TransferOps *ops;
     TransferTable *table;
     TAILQ_ENTRY(Transfer) link;
+    TAILQ_ENTRY(Transfer) ended_link; // in table->ended, once it has
     UT_hash_handle hh;
     bool hashed;
     TAILQ_ENTRY(Transfer)
@@ -112,6 +115,7 @@ struct TransferTable {
     sd_event_source *tick; // on while there is any transfer
     uint32_t tick_id;      // where it goes on; 0: from the beginning
     TAILQ_HEAD(, Transfer) list;
+    TAILQ_HEAD(, Transfer) ended; // those that linger, the first one first
     TAILQ_HEAD(, Transfer) changed;
     sd_event_source *tell; // on while there are any
     Transfer *by_id;       // uthash

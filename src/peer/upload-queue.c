@@ -13,6 +13,8 @@ static void take_out(UploadQueue *queue, UploadPlace *place) {
     TAILQ_REMOVE(&queue->list, place, link);
     queue->count--;
     queue->reserved -= place->reserved;
+    queue->changed = true;
+    place->number = 0;
     place->waiting = place->reserved = false;
 }
 
@@ -83,7 +85,15 @@ void upload_queue_release(UploadQueue *queue, uint64_t now) {
 }
 
 void upload_queue_tick(UploadQueue *queue, uint64_t now) {
+    UploadPlace *place;
+    unsigned number = 0;
+
     advance(queue, now);
+    if (!queue->changed)
+        return;
+    TAILQ_FOREACH (place, &queue->list, link)
+        place->number = ++number;
+    queue->changed = false;
 }
 
 static bool is_full(const UploadQueue *queue, const IpAddress *address) {
@@ -97,7 +107,7 @@ static bool is_full(const UploadQueue *queue, const IpAddress *address) {
 
 static void append(UploadQueue *queue, UploadPlace *place) {
     TAILQ_INSERT_TAIL(&queue->list, place, link);
-    queue->count++;
+    place->number = ++queue->count;
     place->waiting = true;
 }
 

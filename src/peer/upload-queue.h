@@ -31,7 +31,9 @@ struct UploadPlace {
 
     // The queue's own.
     TAILQ_ENTRY(UploadPlace) link;
-    bool waiting;    // in the queue
+    bool waiting; // in the queue
+    _Atomic unsigned
+        number; // there, 1 = the next, as upload_queue_tick() has seen it last; may be read by any thread
     MerkleHash root; // of one that comes back
     uint64_t until;  // likewise: kept until then, µs; 0: it waits with its connection
     bool reserved;   // likewise: a slot is kept for it
@@ -43,6 +45,7 @@ typedef struct UploadQueue {
     size_t reserved; // slots kept for places in the list
     TAILQ_HEAD(, UploadPlace) list;
     size_t count;
+    bool changed; // since they were numbered
 } UploadQueue;
 
 void upload_queue_init(UploadQueue *queue, uint64_t slots);
@@ -51,7 +54,8 @@ void upload_queue_done(UploadQueue *queue); // nobody is told
 // Times are CLOCK_MONOTONIC µs. Each of these may call on_slot of any place that waits.
 void upload_queue_set_slots(UploadQueue *queue, uint64_t slots, uint64_t now);
 void upload_queue_release(UploadQueue *queue, uint64_t now); // a slot is no longer used
-void upload_queue_tick(UploadQueue *queue, uint64_t now); // lets go of those that did not come back
+// Lets go of those that did not come back, and numbers the others.
+void upload_queue_tick(UploadQueue *queue, uint64_t now);
 
 // For a connection. 0: on_slot has been called; 1: it waits, and on_slot comes; -EBUSY: too many do.
 int upload_queue_wait(UploadQueue *queue, UploadPlace *place, uint64_t now);

@@ -80,18 +80,29 @@ static uint64_t moved(const Transfer *transfer) {
     return container_of(transfer, Upload, transfer)->moved;
 }
 
-static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer, .moved = moved};
+static uint32_t queue_place(const Transfer *transfer) {
+    return container_of(transfer, Upload, transfer)->place.number;
+}
+
+static const TransferOps transfer_ops = {
+    .cancel = cancel,
+    .free = free_transfer,
+    .moved = moved,
+    .queue_place = queue_place,
+};
 
 static void run_begin(LoopCall *call) {
     Upload *upload = container_of(call, Upload, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
+    upload->transfer.queue_place = upload->place.number;
     (void) transfer_add(upload->server->transfers, &upload->transfer);
 }
 
 static void run_start(LoopCall *call) {
     Upload *upload = container_of(call, Upload, start_call);
 
+    upload->transfer.queue_place = 0;
     if (upload->transfer.table)
         transfer_set_state(&upload->transfer, TRANSFER_ACTIVE);
     else

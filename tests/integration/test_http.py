@@ -583,6 +583,25 @@ def test_queue_over_http(huge):
         assert of(c) == 0
 
 
+def test_the_place_of_a_waiting_upload_is_shown(huge):
+    def places():
+        return sorted(t["QueuePlace"] for t in huge.peer.transfers().values() if t["State"] == "waiting")
+
+    with contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(Wire(huge.peer.port)) for _ in range(2))
+        with slot_taken(huge):
+            first.request("huge", "bin", 24 * MIB)
+            wait_for(lambda: places() == [1], "the first to wait")
+            second.request("huge", "bin", 24 * MIB)
+            wait_for(lambda: places() == [1, 2], "the second to wait")
+            path, = [path for path, t in huge.peer.transfers().items() if t["QueuePlace"] == 1]
+            assert ctl(huge.peer.bus, "cancel", path.rpartition("/")[2]).returncode == 0
+            wait_for(lambda: places() == [1], "the second to move up")
+        second.recv_all()
+    wait_for(lambda: places() == [] and all(t["QueuePlace"] == 0 for t in huge.peer.transfers().values()),
+             "nobody to wait")
+
+
 def test_downloads_wait_in_the_same_queue(huge):
     size = 24 * MIB
     with contextlib.ExitStack() as stack:
