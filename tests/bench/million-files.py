@@ -13,18 +13,13 @@ import pathlib
 import re
 import shutil
 import statistics
-import sys
-import tempfile
 import time
 
-BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
-FILES = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
-ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-COLD_DEADLINE = 600
+from bench import argument, harness, load, place
 
-os.environ["P2PSHARE_BUILD"] = str(BUILD)
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
-import harness  # noqa: E402
+FILES = argument(1, 1_000_000)
+ROUNDS = argument(2, 5)
+COLD_DEADLINE = 600
 
 
 def make_files(root, per_directory):
@@ -59,33 +54,24 @@ def measure(peer, line, deadline):
     return ready, known, peak
 
 
-def run(tmp, name, per_directory):
-    root = pathlib.Path(tmp) / f"files-{name}"
-    world = harness.World(pathlib.Path(tmp) / name)
-    world.tmp.mkdir()
+def run(world, name, per_directory):
+    root = world.tmp / f"files-{per_directory}"
     make_files(root, per_directory)
-    try:
-        peer = world.peer(None, [root], start=False)
-        cold = measure(peer, rf"Hashed what was new: {FILES} files", COLD_DEADLINE)
-        # The first line says that there was nothing to hash.
-        runs = [measure(peer, rf"Shares: {FILES} files, 0 to hash", harness.DEADLINE)
-                for _ in range(ROUNDS)]
-    finally:
-        world.close()
-        shutil.rmtree(root)
+    peer = world.peer(None, [root], name=f"peer-{per_directory}", start=False)
+    cold = measure(peer, rf"Hashed what was new: {FILES} files", COLD_DEADLINE)
+    # The first line says that there was nothing to hash.
+    runs = [measure(peer, rf"Shares: {FILES} files, 0 to hash", harness.DEADLINE) for _ in range(ROUNDS)]
+    shutil.rmtree(root)
     warm = [statistics.median(run[i] for run in runs) for i in range(3)]
     for label, row in (("nothing cached", cold), (f"cache warm, median of {ROUNDS}", warm)):
         print(f"{name:22}{label:28}{row[0]:10.2f}{row[1]:16.2f}{row[2]:12.0f}", flush=True)
 
 
 def main():
-    tmp = tempfile.mkdtemp(prefix="p2pshare-bench-", dir="/dev/shm")
-    print(f"{FILES} files on tmpfs\n{'':50}{'READY, s':>10}{'all known, s':>16}{'peak, MB':>12}")
-    try:
-        run(tmp, "1000 a directory", 1000)
-        run(tmp, "one directory", FILES)
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
+    print(f"{FILES} files on tmpfs, {load()}\n{'':50}{'READY, s':>10}{'all known, s':>16}{'peak, MB':>12}")
+    with place() as world:
+        run(world, "1000 a directory", 1000)
+        run(world, "one directory", FILES)
 
 
 if __name__ == "__main__":

@@ -198,15 +198,17 @@ class Crashes:
             getattr(self, f"kill_{kind}")(name, at, self.owners[generator.choice(sources)])
             assert (directory / name).read_bytes() == data
             assert os.listdir(directory) == [name]
-            if self.kept is not None:
+            if self.lost is not None:
                 assert self.lost <= len(sources) * (PIECE_MIN + UNDER_WAY), f"{self.lost} bytes were lost"
+            if self.kept is not None:
                 assert not self.kept & set(self.traffic.pieces), "what was there has been fetched again"
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}") from error
         finally:
             watch.close()
         (directory / name).unlink()
-        return what + ("" if self.lost is None else f": {len(self.kept)} pieces kept, {self.lost} bytes lost")
+        kept = "" if self.kept is None else f"{len(self.kept)} pieces kept, "
+        return f"{what}: {kept}{self.lost} bytes lost"
 
     def look_at_rest(self, directory, name):
         """Who downloads is dead: what is on disk, and how much of what had come is not."""
@@ -252,6 +254,8 @@ class Crashes:
         owner.start()
         self.wait_serving(owner)
         self.wait_file(self.asker.downloads, name)
+        wait_for(lambda: not any(slow.open for slow in self.slow), "the connections to end")
+        self.lost = self.traffic.total - len(self.files[name])
 
     def _kill_command(self, name, at, number, statuses):
         command = Process(ctl_argv("download", name), self.log, clean_env(**self.asker.bus.env), cwd=self.out)
