@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/text.h"
@@ -202,7 +203,8 @@ int daemon_bus_open(sd_event *event, bool user, sd_bus **ret) {
     if (r >= 0)
         r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
     if (r < 0) {
-        log_error("Cannot connect to the %s bus: %s", user ? "user's" : "system", strerror(-r));
+        log_event(LOG_ERR, &(LogFields){.id = EVENT_NO_BUS}, "Cannot connect to the %s bus: %s",
+                  user ? "user's" : "system", strerror(-r));
         return r;
     }
     *ret = TAKE_PTR(bus);
@@ -210,20 +212,25 @@ int daemon_bus_open(sd_event *event, bool user, sd_bus **ret) {
 }
 
 int daemon_bus_own(sd_bus *bus, const char *name) {
+    const LogFields no_bus = {.id = EVENT_NO_BUS};
     int r = sd_bus_request_name(bus, name, 0);
 
     if (r == -EEXIST)
-        log_error("The bus name %s is taken: another instance is running on this bus", name);
+        log_event(LOG_ERR, &no_bus,
+                  "The bus name %s is taken: another instance is running on this bus", name);
     else if (r == -EACCES || r == -EPERM)
-        log_error("The bus does not let this user own %s: the policy file is missing "
+        log_event(LOG_ERR, &no_bus,
+                  "The bus does not let this user own %s: the policy file is missing "
                   "(dbus-1/system.d), or this is not the daemon's user",
                   name);
     else if (r < 0)
-        log_error("Cannot take the bus name %s: %s", name, strerror(-r));
+        log_event(LOG_ERR, &no_bus, "Cannot take the bus name %s: %s", name, strerror(-r));
     return r;
 }
 
 int daemon_config_result(const DaemonOptions *options, int r) {
+    const LogFields wrong = {.id = EVENT_CONFIG_WRONG, .file = options->config_path};
+
     if (r >= 0)
         return 0;
     if (r == -ENOENT && !options->config_given) {
@@ -231,8 +238,8 @@ int daemon_config_result(const DaemonOptions *options, int r) {
         return 0;
     }
     if (r == -EINVAL)
-        log_error("%s has wrong values, see above", options->config_path);
+        log_event(LOG_ERR, &wrong, "%s has wrong values, see above", options->config_path);
     else
-        log_error("Cannot read %s: %s", options->config_path, strerror(-r));
+        log_event(LOG_ERR, &wrong, "Cannot read %s: %s", options->config_path, strerror(-r));
     return r;
 }

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 
 enum {
@@ -14,25 +15,35 @@ enum {
     FD_MARGIN = 96,
 };
 
-static const char *const refusal_names[] = {
-    [REFUSED_NO_HELLO] = "no-hello",
-    [REFUSED_NOT_ACCEPTED] = "not-accepted",
-    [REFUSED_TIMEOUT] = "timeout",
-    [REFUSED_BAD_RECORD] = "bad-record",
-    [REFUSED_OVER_LIMIT] = "over-limit",
-    [REFUSED_BAD_NAME] = "bad-name",
-    [REFUSED_TOO_LONG] = "too-long",
-    [REFUSED_SLOW_READER] = "slow-reader",
-    [REFUSED_FULL] = "full",
+static const struct {
+    const char *name;
+    const char *sentence; // for the log, after who it was
+} refusals[] = {
+    [REFUSED_NO_HELLO] = {"no-hello", "did not begin with HELLO"},
+    [REFUSED_NOT_ACCEPTED] = {"not-accepted", "asked without having a record accepted"},
+    [REFUSED_TIMEOUT] = {"timeout", "said too little for too long"},
+    [REFUSED_BAD_RECORD] = {"bad-record", "sent a record that cannot be one"},
+    [REFUSED_OVER_LIMIT] = {"over-limit", "has max-files-per-peer records already"},
+    [REFUSED_BAD_NAME] = {"bad-name", "asked for what no file can be called"},
+    [REFUSED_TOO_LONG] = {"too-long", "sent a message that is too long"},
+    [REFUSED_SLOW_READER] = {"slow-reader", "does not read its answers"},
+    [REFUSED_FULL] = {"full", "is one too many: max-peers connections are open"},
 };
-_Static_assert(ELEMENTSOF(refusal_names) == _REFUSED_COUNT, "each refusal has a name");
+_Static_assert(ELEMENTSOF(refusals) == _REFUSED_COUNT, "each refusal has a name");
 
 const char *ft_refusal_name(FtRefusal refusal) {
-    return refusal_names[refusal];
+    return refusals[refusal].name;
 }
 
-void ft_count_refusal(Ft *ft, FtRefusal refusal) {
+void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal) {
+    bool full = refusal == REFUSED_FULL;
+    char text[ENDPOINT_TEXT_MAX];
+
     ft->refused[refusal]++;
+    endpoint_format(remote, text);
+    log_limited(&ft->refused_log[refusal], full ? LOG_WARNING : LOG_INFO,
+                &(LogFields){.id = full ? EVENT_FULL : EVENT_REFUSED, .peer = text},
+                "Refused: %s %s", text, refusals[refusal].sentence);
 }
 
 // Running out of file descriptors must not be how the limit is found.
@@ -53,8 +64,9 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
                            void *userdata) {
     const Ft *ft = userdata;
 
-    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records", ft->accepted_count,
-                      index_records(ft->index));
+    (void) sd_notifyf(
+        false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records, %" PRIu64 " searches answered",
+        ft->accepted_count, index_records(ft->index), ft->searches);
     return 0;
 }
 
@@ -125,10 +137,10 @@ Ft *ft_free(Ft *ft) {
 
 // One more connection is always taken: strangers that say nothing make room for it, the oldest first.
 // Only where every session is an accepted peer is there none.
-static bool make_room(Ft *ft) {
+static bool make_room(Ft *ft, const Endpoint *remote) {
     if (ft->waiting_count + ft->accepted_count < ft->config.max_peers)
         return true;
-    ft_count_refusal(ft, REFUSED_FULL);
+    ft_count_refusal(ft, remote, REFUSED_FULL);
     if (TAILQ_EMPTY(&ft->waiting))
         return false;
     session_free(TAILQ_FIRST(&ft->waiting));
@@ -138,7 +150,7 @@ static bool make_room(Ft *ft) {
 static void on_connection(int fd, const Endpoint *remote, void *userdata) {
     Ft *ft = userdata;
 
-    if (make_room(ft))
+    if (make_room(ft, remote))
         session_new(ft, fd, remote);
     else
         close_fd(fd);
@@ -152,8 +164,8 @@ int ft_listen(Ft *ft) {
                           ELEMENTSOF(ft->listeners));
     if (r < 0) {
         endpoint_format(&ft->config.listen, text);
-        log_error("Cannot listen on %s: %s%s", text, strerror(-r),
-                  r == -EADDRINUSE ? " (another p2p-ft? try: ss -ltnp)" : "");
+        log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s",
+                  text, strerror(-r), r == -EADDRINUSE ? " (another p2p-ft? try: ss -ltnp)" : "");
         return r;
     }
     ft->listener_count = r;

@@ -14,6 +14,7 @@
 #include "ft/session.h"
 #include "net/listener.h"
 #include "net/poller.h"
+#include "util/log.h"
 
 enum {
     FT_LISTENERS_MAX = 16,
@@ -48,6 +49,7 @@ struct Ft {
     uint32_t waiting_count, accepted_count;
     uint64_t searches;
     uint64_t refused[_REFUSED_COUNT];
+    LogLimit refused_log[_REFUSED_COUNT];
     sd_event_source *status_timer;
     sd_event_source *index_work; // on while the index has some
     sd_bus *bus;                 // NULL: FT works without one
@@ -64,7 +66,8 @@ int ft_listen(Ft *ft);
 // Takes over new limits. What cannot change while running is said in the log.
 void ft_reconfigure(Ft *ft, const FtConfig *config);
 
-void ft_count_refusal(Ft *ft, FtRefusal refusal);
+// Counts it, and logs some of them.
+void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);
 
 // What sessions report of themselves.
 void ft_session_added(Ft *ft, Session *session);

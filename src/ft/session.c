@@ -29,7 +29,7 @@ static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
 static const uint64_t PROBE_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 static void reject(Session *session, FtRefusal refusal) {
-    ft_count_refusal(session->ft, refusal);
+    ft_count_refusal(session->ft, &session->stream.remote, refusal);
     session->state = SESSION_REJECTED;
     session->deadline = MIN(session->deadline, time_monotonic() + REJECT_USEC);
 }
@@ -63,7 +63,7 @@ static int add_records(Session *session, const Message *message) {
         int r;
 
         if (record_parse(text, len, &storage, &record, &syntax) < 0) {
-            ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
+            ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_RECORD);
             continue;
         }
         if (learnt)
@@ -72,7 +72,7 @@ static int add_records(Session *session, const Message *message) {
             return -ENOMEM;
         if (index_owner_count(session->owner) >= session->ft->config.max_files_per_peer &&
             !index_has(session->ft->index, session->owner, &record)) {
-            ft_count_refusal(session->ft, REFUSED_OVER_LIMIT);
+            ft_count_refusal(session->ft, &session->stream.remote, REFUSED_OVER_LIMIT);
             continue;
         }
         record.endpoint.address = published_address(session, &record.endpoint.address);
@@ -98,7 +98,7 @@ static int answer_search(Session *session, const Message *message) {
 
     // No file can have such a name, so nobody shares it.
     if (message_search_name(message, name) < 0)
-        ft_count_refusal(session->ft, REFUSED_BAD_NAME);
+        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_NAME);
     else
         n = index_lookup(session->ft->index, name, results, ELEMENTSOF(results));
     session->ft->searches++;
@@ -111,7 +111,7 @@ static int remove_record(Session *session, const Message *message) {
     Record record;
 
     if (record_parse_file(message->argument, message->argument_len, &storage, &record) < 0)
-        ft_count_refusal(session->ft, REFUSED_BAD_RECORD);
+        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_RECORD);
     else
         (void) index_remove(session->ft->index, session->owner, &record);
     return 0;
@@ -308,7 +308,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
         result = frame_next(&session->framer, data + done, len - done, quiet, &message,
                             &message_len, &consumed);
         if (result == FRAME_TOO_LONG) {
-            ft_count_refusal(session->ft, REFUSED_TOO_LONG);
+            ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TOO_LONG);
             return -EMSGSIZE;
         }
         if (result != FRAME_MESSAGE) {
@@ -344,9 +344,9 @@ static void on_closed(Stream *stream, int error) {
     Session *session = container_of(stream, Session, stream);
 
     if (error == -ETIMEDOUT && session->state != SESSION_REJECTED)
-        ft_count_refusal(session->ft, REFUSED_TIMEOUT);
+        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TIMEOUT);
     else if (error == -ENOBUFS)
-        ft_count_refusal(session->ft, REFUSED_SLOW_READER);
+        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_SLOW_READER);
     session_free(session);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 
 enum {
@@ -53,11 +54,8 @@ int listener_open(const Endpoint *endpoint) {
 }
 
 static void log_accept_error(Listener *listener, int error) {
-    uint64_t suppressed;
-
-    if (log_limit_pass(&listener->limit, &suppressed))
-        log_warning("Cannot accept a connection: %s (%" PRIu64 " such messages were not logged)",
-                    strerror(error), suppressed);
+    log_limited(&listener->limit, LOG_WARNING, &(LogFields){.id = EVENT_CANNOT_ACCEPT},
+                "Cannot accept a connection: %s", strerror(error));
 }
 
 static void hold_reserve(Listener *listener) {

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 
 sqlite3 *database_close(sqlite3 *database) {
@@ -87,8 +88,9 @@ int database_open(const char *path, int version, const char *schema, sqlite3 **r
 
     r = try_open(path, version, schema, ret);
     if (r == -EBADMSG && path) {
-        log_warning("%s is damaged or of another version: it becomes %s.bad, and a new one is made",
-                    path, path);
+        log_event(LOG_WARNING, &(LogFields){.id = EVENT_DATABASE_DAMAGED, .file = path},
+                  "%s is damaged or of another version: it becomes %s.bad, and a new one is made",
+                  path, path);
         database_set_aside(path);
         r = try_open(path, version, schema, ret);
     }

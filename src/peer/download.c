@@ -15,6 +15,7 @@
 #include "peer/transfer-store.h"
 #include "proto/name.h"
 #include "util/fs-util.h"
+#include "util/log-id.h"
 #include "util/log.h"
 
 enum {
@@ -73,6 +74,13 @@ static void store(Download *download) {
         (void) transfer_store_put(download->peer->store, &download->stored);
 }
 
+#define log_download(download, level, event, ...)                \
+    log_event(level,                                             \
+              &(LogFields){.id = (event),                        \
+                           .file = (download)->file_name,        \
+                           .transfer = (download)->transfer.id}, \
+              __VA_ARGS__)
+
 static void finish(Download *download, TransferState state, const char *error,
                    const char *message) {
     stop_timer(download);
@@ -84,9 +92,10 @@ static void finish(Download *download, TransferState state, const char *error,
     download->transfer.source_count = 0;
     download->transfer.queue_place = 0;
     if (state == TRANSFER_FAILED)
-        log_warning("Download of %s failed: %s", download->file_name, message);
+        log_download(download, LOG_WARNING, EVENT_DOWNLOAD_FAILED, "Download of %s failed: %s",
+                     download->file_name, message);
     else if (state == TRANSFER_DONE)
-        log_info("Downloaded %s", download->file_name);
+        log_download(download, LOG_INFO, EVENT_DOWNLOADED, "Downloaded %s", download->file_name);
     transfer_finish(&download->transfer, state, error, message ? "%s" : NULL, message);
 }
 
@@ -101,7 +110,8 @@ static void pause_now(Download *download, const char *error, const char *message
     transfer->queue_place = 0;
     transfer_set_error(transfer, error, message);
     if (message)
-        log_warning("Download of %s is paused: %s", download->file_name, message);
+        log_download(download, LOG_WARNING, EVENT_DOWNLOAD_PAUSED, "Download of %s is paused: %s",
+                     download->file_name, message);
     transfer_set_state(transfer, TRANSFER_PAUSED);
 }
 
@@ -131,7 +141,8 @@ static void without_source(Download *download, const char *error, const char *wh
         finish(download, TRANSFER_FAILED, error, why);
         return;
     }
-    log_info("Download of %s waits for a source: %s", download->file_name, why);
+    log_download(download, LOG_INFO, NULL, "Download of %s waits for a source: %s",
+                 download->file_name, why);
     transfer->source_count = 0;
     transfer->queue_place = 0;
     transfer_set_error(transfer, error, why);
@@ -220,6 +231,7 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
     SwarmSourceInfo infos[RESULTS_MAX];
     SwarmJob job = {
         .file_name = download->file_name,
+        .transfer = download->transfer.id,
         .root = choice->root,
         .size = choice->size,
         .sources = infos,
@@ -285,6 +297,8 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
         .exempt = &download->peer->config.rate_exempt,
         .raw = ft_client_framing(download->peer->ft) == FRAMING_RAW,
         .log_name = download->file_name,
+        .log_transfer = download->transfer.id,
+        .log_limit = &download->peer->source_log,
         .record = &record,
         .sources = choice->sources,
         .source_count = choice->source_count,
@@ -564,7 +578,8 @@ static void restore(const StoredTransfer *stored, void *userdata) {
     download->promised = true;
     download->transfer.has_root = stored->filter.has_root;
     download->transfer.root = stored->filter.root;
-    log_info("Taking up the download of %s again", download->file_name);
+    log_download(download, LOG_INFO, NULL, "Taking up the download of %s again",
+                 download->file_name);
     transfer_set_state(&download->transfer, stored->paused ? TRANSFER_PAUSED : TRANSFER_WAITING);
 }
 

@@ -8,6 +8,7 @@
 #include "peer/ft-publish.h"
 #include "peer/ft-search.h"
 #include "peer/resolver.h"
+#include "util/log.h"
 #include "util/macro.h"
 
 // How FT is spoken to, the best first.
@@ -30,6 +31,7 @@ struct FtClient {
     FtState state;
     bool left;
     char reason[256];
+    LogLimit joined_log, lost_log; // FT may close as often as it likes
     uint64_t since;
 
     Work *resolve;
@@ -56,7 +58,13 @@ struct FtClient {
     uint64_t published_at;    // CLOCK_MONOTONIC µs
 };
 
+enum {
+    FT_CLIENT_TEXT_MAX = 256 + sizeof("[]:65535"),
+};
+
 // ft-client.c
+// HOST:PORT, as it is named in the log.
+const char *ft_client_name(const FtClient *client, char text[static FT_CLIENT_TEXT_MAX]);
 void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
 void ft_client_joined(FtClient *client);        // FT_JOINED has just begun
 void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a session has ended

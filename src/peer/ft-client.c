@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "proto/message.h"
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/time-util.h"
 
@@ -90,6 +91,14 @@ static void say_bye(FtClient *client) {
     (void) stream_flush(&client->stream);
 }
 
+const char *ft_client_name(const FtClient *client, char text[static FT_CLIENT_TEXT_MAX]) {
+    bool brackets = strchr(client->host, ':');
+
+    snprintf(text, FT_CLIENT_TEXT_MAX, "%s%s%s:%u", brackets ? "[" : "", client->host,
+             brackets ? "]" : "", client->port);
+    return text;
+}
+
 // Ever later, the more often it was in vain.
 static void start_retry(FtClient *client, uint64_t first, unsigned times) {
     uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
@@ -103,8 +112,12 @@ static void start_retry(FtClient *client, uint64_t first, unsigned times) {
 }
 
 static void wait_and_retry(FtClient *client, const char *why) {
+    char ft[FT_CLIENT_TEXT_MAX];
+
     if (client->failures == 0)
-        log_warning("Not joined to %s:%u: %s; trying again", client->host, client->port, why);
+        log_event(LOG_WARNING,
+                  &(LogFields){.id = EVENT_NOT_JOINED, .peer = ft_client_name(client, ft)},
+                  "Not joined to %s: %s; trying again", ft, why);
     start_retry(client, RETRY_MIN_USEC, client->failures);
     client->failures++;
     ft_client_set_state(client, FT_WAITING, "%s", why);
@@ -158,6 +171,7 @@ static void handle_loss(FtClient *client, int error) {
                       : error == -ETIMEDOUT             ? "FT does not answer"
                       : error == -EPROTO                ? "FT does not speak the protocol"
                                                         : strerror(-error);
+    char ft[FT_CLIENT_TEXT_MAX];
     bool was_joined = client->state == FT_JOINED, was_greeting = client->state == FT_GREETING;
     bool line = client->framer.framing == FRAMING_LINE;
     bool roots_at_fault = client->publisher.rooted && !client->knows_roots;
@@ -170,7 +184,9 @@ static void handle_loss(FtClient *client, int error) {
         return;
     }
     if (was_joined) {
-        log_info("The session with FT has ended: %s", why);
+        log_limited(&client->lost_log, LOG_NOTICE,
+                    &(LogFields){.id = EVENT_LOST, .peer = ft_client_name(client, ft)},
+                    "The session with FT has ended: %s", why);
         if (client->served || long_enough) {
             come_back(client, long_enough);
             return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/message.h"
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/time-util.h"
 
@@ -80,7 +81,8 @@ static int handle_reachable(FtClient *client, const Message *message) {
         return 0;
     endpoint_format(&address, text);
     if (reachability == REACHABLE_NO)
-        log_warning(
+        log_event(
+            LOG_WARNING, &(LogFields){.id = EVENT_UNREACHABLE, .peer = text},
             "FT cannot connect to this peer at %s: others will find its files, but probably not "
             "get them. "
             "Open TCP port %u in the firewall, or forward it in the router; then: p2pctl join",
@@ -96,11 +98,13 @@ static int handle_reachable(FtClient *client, const Message *message) {
 }
 
 static int finish_joining(FtClient *client) {
-    char text[ENDPOINT_TEXT_MAX];
+    char text[ENDPOINT_TEXT_MAX], ft[FT_CLIENT_TEXT_MAX];
     int r;
 
     endpoint_format(&client->address, text);
-    log_info("Joined %s:%u as %s", client->host, client->port, text);
+    log_limited(&client->joined_log, LOG_INFO,
+                &(LogFields){.id = EVENT_JOINED, .peer = ft_client_name(client, ft)},
+                "Joined %s as %s", ft, text);
     ft_client_joined(client);
     ft_client_set_state(client, FT_JOINED, "%s", "");
     r = ft_session_ask_reachable(client);

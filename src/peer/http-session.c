@@ -173,9 +173,13 @@ static int send_answer(HttpSession *session, const HttpAnswer *answer) {
 
 static void log_refusal(HttpSession *session, const HttpHead *head, const HttpAnswer *answer) {
     size_t len = head ? (size_t) (head->target.data + head->target.len - head->method.data) : 0;
-    _cleanup_free_ char *shown = head ? text_escape(head->method.data, len) : NULL;
+    UploadRefusal refusal = answer->status == 404   ? UPLOAD_NOT_SHARED
+                            : answer->status == 503 ? UPLOAD_BUSY
+                            : answer->status >= 500 ? UPLOAD_UNREADABLE
+                                                    : UPLOAD_NO_REQUEST;
 
-    upload_log_refusal(&session->hub->limit, &session->remote, shown ?: "", answer->text);
+    upload_refused(&session->hub->refusals, refusal, &session->remote,
+                   head ? head->method.data : "", len, answer->text);
 }
 
 // A request that cannot even be read.

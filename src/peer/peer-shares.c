@@ -8,7 +8,9 @@
 
 #include "peer/peer-bus.h"
 #include "peer/share-scan.h"
+#include "util/log-id.h"
 #include "util/log.h"
+#include "util/text.h"
 #include "util/time-util.h"
 
 // While much is being hashed, FT and the bus are told once in so long.
@@ -99,18 +101,32 @@ static size_t count_impossible(const Peer *peer) {
            share_table_count_state(peer->shares, SHARE_HASHING);
 }
 
-static void log_shares(const Peer *peer) {
-    size_t impossible = count_impossible(peer);
+// Each of those that cannot be read; the first one for everybody, when it is not so many as before.
+static void log_unreadable(Peer *peer) {
+    size_t count = share_table_count_state(peer->shares, SHARE_UNREADABLE) +
+                   share_table_count_state(peer->shares, SHARE_VANISHED);
+    int level = count == peer->unreadable ? LOG_DEBUG : LOG_WARNING;
 
-    for (size_t i = 0; i < share_table_count(peer->shares) && impossible > 0; i++) {
+    peer->unreadable = count;
+    for (size_t i = 0; i < share_table_count(peer->shares) && count > 0; i++) {
         const Share *share = share_table_at(peer->shares, i);
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *shown = NULL;
 
         if (share_state(share) != SHARE_UNREADABLE && share_state(share) != SHARE_VANISHED)
             continue;
         path = share_make_path(share);
-        log_debug("Not shared: %s: %s", path ?: "", strerror(share_error(share)));
+        shown = path ? text_escape(path, strlen(path)) : NULL;
+        log_event(level, &(LogFields){.id = EVENT_NOT_SHARED, .file = path}, "Not shared: %s: %s%s",
+                  shown ?: "", strerror(share_error(share)),
+                  level == LOG_WARNING && count > 1 ? ", and others (p2pctl shares)" : "");
+        level = LOG_DEBUG;
     }
+}
+
+static void log_shares(Peer *peer) {
+    size_t impossible = count_impossible(peer);
+
+    log_unreadable(peer);
     log_info("Shares: %zu files, %zu to hash, %zu not possible%s",
              share_table_count(peer->shares) - impossible,
              share_table_count_state(peer->shares, SHARE_HASHING), impossible,

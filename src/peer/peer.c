@@ -11,17 +11,34 @@
 #include "peer/peer-shares.h"
 #include "proto/protocol.h"
 #include "util/fs-util.h"
+#include "util/log-id.h"
 #include "util/log.h"
 
-void peer_update_status(Peer *peer) {
-    FtState state = ft_client_state(peer->ft);
-    size_t files = share_table_count(peer->shares);
+static const uint64_t STATUS_USEC = USEC_PER_SEC / 2;
 
-    if (state == FT_JOINED)
-        (void) sd_notifyf(false, "STATUS=Joined to %s, %zu files shared", peer->config.ft, files);
-    else
-        (void) sd_notifyf(false, "STATUS=Not joined (%s): %s; %zu files shared",
-                          ft_state_name(state), ft_client_reason(peer->ft), files);
+static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                           void *userdata) {
+    const Peer *peer = userdata;
+    const TransferTable *transfers = &peer->transfers;
+    size_t files = share_table_count(peer->shares);
+    size_t uploads = transfers->count - transfers->lingering - transfers->downloads;
+    bool joined = ft_client_state(peer->ft) == FT_JOINED;
+
+    (void) sd_notifyf(false, "STATUS=%s%s; %zu files shared; %zu downloads, %zu uploads",
+                      joined ? "Joined to " : "Not joined: ",
+                      joined ? peer->config.ft : ft_client_reason(peer->ft), files,
+                      transfers->downloads, uploads);
+    return 0;
+}
+
+// Soon, not at once: uploads may come and go by the thousand.
+void peer_update_status(Peer *peer) {
+    int enabled;
+
+    if (sd_event_source_get_enabled(peer->status_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
+        return;
+    (void) sd_event_source_set_time_relative(peer->status_timer, STATUS_USEC);
+    (void) sd_event_source_set_enabled(peer->status_timer, SD_EVENT_ONESHOT);
 }
 
 static void on_ft_state(void *userdata) {
@@ -83,7 +100,8 @@ static int open_store(Peer *peer) {
         r = transfer_store_open(path, &peer->store);
     if (r >= 0)
         return 0;
-    log_warning("Cannot keep state in %s: downloads will not survive a restart", directory);
+    log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_STATE, .file = directory},
+              "Cannot keep state in %s: downloads will not survive a restart", directory);
     return transfer_store_open(NULL, &peer->store);
 }
 
@@ -98,6 +116,12 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     peer->config = *config;
     *config = (PeerConfig){};
     r = poller_new(event, &peer->poller);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time_relative(event, &peer->status_timer, CLOCK_MONOTONIC, 0, 0,
+                                   on_status_timer, peer);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(peer->status_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
     file_syncs_init(&peer->syncs, event);
@@ -129,6 +153,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
 Peer *peer_free(Peer *peer) {
     if (!peer)
         return NULL;
+    sd_event_source_disable_unref(peer->status_timer);
     ft_client_free(peer->ft);
     peer_shares_done(peer);
     for (size_t i = 0; i < peer->listener_count; i++)
@@ -161,8 +186,8 @@ int peer_listen(Peer *peer) {
                           ELEMENTSOF(peer->listeners));
     if (r < 0) {
         endpoint_format(&peer->config.listen, text);
-        log_error("Cannot listen on %s: %s%s", text, strerror(-r),
-                  r == -EADDRINUSE ? " (another p2p-peer? try: ss -ltnp)" : "");
+        log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s",
+                  text, strerror(-r), r == -EADDRINUSE ? " (another p2p-peer? try: ss -ltnp)" : "");
         return r;
     }
     peer->listener_count = r;

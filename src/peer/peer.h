@@ -50,7 +50,10 @@ typedef struct Peer {
     SwarmEngine *swarms; // the same
     RateLimit download_rate;
     TransferStore *store;
-    FileSyncs syncs; // of downloads
+    FileSyncs syncs;     // of downloads
+    LogLimit source_log; // of those without roots
+    size_t unreadable;   // shares, as the log has said it last
+    sd_event_source *status_timer;
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;

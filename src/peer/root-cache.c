@@ -9,6 +9,7 @@
 
 #include "peer/database.h"
 #include "util/fs-util.h"
+#include "util/log-id.h"
 #include "util/log.h"
 
 // Pieces stand in the row of their file, so that they come and go with its root; only where they are more
@@ -38,8 +39,8 @@ static int use_memory(RootCache *cache) {
     cache->writer = database_close(cache->writer);
     free(cache->path);
     cache->path = NULL;
-    log_warning(
-        "The roots of shared files are kept in memory only: a restart will hash them again");
+    log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_STATE},
+              "The roots of shared files are kept in memory only: a restart will hash them again");
     atomic_fetch_add(&cache->generation, 1);
     return database_open(NULL, SCHEMA_VERSION, schema, &cache->writer);
 }
@@ -90,8 +91,8 @@ static bool is_damaged(sqlite3 *database) {
 static int replace_damaged(RootCache *cache) {
     int r;
 
-    log_warning("%s is damaged: it becomes %s.bad, and a new one is made", cache->path,
-                cache->path);
+    log_event(LOG_WARNING, &(LogFields){.id = EVENT_DATABASE_DAMAGED, .file = cache->path},
+              "%s is damaged: it becomes %s.bad, and a new one is made", cache->path, cache->path);
     cache->writer = database_close(cache->writer);
     database_set_aside(cache->path);
     atomic_fetch_add(&cache->generation, 1);

@@ -72,7 +72,10 @@ static void note_failure(SeedFetch *fetch, const char *why) {
     endpoint_format(&fetch->source, remote);
     if (asprintf(&message, "%s %s", remote, why) < 0)
         return;
-    log_info("Download of %s: %s", fetch->log_name, message);
+    log_limited(
+        fetch->job.log_limit, LOG_INFO,
+        &(LogFields){.peer = remote, .file = fetch->log_name, .transfer = fetch->job.log_transfer},
+        "Download of %s: %s", fetch->log_name, message);
     free(fetch->last_error);
     fetch->last_error = message;
 }

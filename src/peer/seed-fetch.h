@@ -12,6 +12,7 @@
 #include "net/poller.h"
 #include "peer/mover.h"
 #include "proto/record.h"
+#include "util/log.h"
 
 typedef struct SeedFetch SeedFetch;
 
@@ -27,6 +28,8 @@ typedef struct SeedFetchJob {
     const PrefixList *exempt; // from the download-rate; borrowed until on_done
     bool raw;                 // FT speaks RAW, so its peers do
     const char *log_name;     // copied
+    uint32_t log_transfer;    // the number of the transfer
+    LogLimit *log_limit;      // of sources that do not deliver; borrowed
     const Record *record;     // copied
     const Endpoint *sources;
     size_t source_count; // copied

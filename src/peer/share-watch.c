@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/time-util.h"
 
@@ -177,7 +178,7 @@ static void set_problem(ShareWatch *watch, const char *problem) {
         return;
     snprintf(watch->problem, sizeof(watch->problem), "%s", problem);
     if (*problem)
-        log_warning("%s", problem);
+        log_event(LOG_WARNING, &(LogFields){.id = EVENT_NOT_WATCHED}, "%s", problem);
     else
         log_info("All shared directories are watched again");
 }

@@ -10,6 +10,7 @@
 #include "peer/piece-map.h"
 #include "peer/swarm.h"
 #include "util/buffer.h"
+#include "util/log.h"
 #include "util/merkle.h"
 #include "util/rate-limit.h"
 
@@ -38,6 +39,7 @@ struct SwarmEngine {
     struct SourceList throttled;
     sd_event_source *throttle_timer;
     RateLimit *limit;
+    LogLimit drop_log, wrong_log;
     size_t connections;
 };
 
@@ -70,7 +72,8 @@ struct Swarm {
     TAILQ_ENTRY(Swarm) all_link, link;
     LoopCall call; // carries the swarm to the thread and back
     char *file_name;
-    char *url_name; // percent-encoded
+    uint32_t transfer; // the number of it, for the log
+    char *url_name;    // percent-encoded
     MerkleHash root;
     uint64_t size;
     uint64_t piece_bytes;
@@ -195,4 +198,6 @@ void source_receive(SwarmSource *source); // as its socket, a block, or the rate
 void source_close(SwarmSource *source);   // to rest; gives its pieces back
 // Not asked again in this transfer. Logged.
 void source_drop(SwarmSource *source, const char *why);
+// The same, of one that sent what is not in the file.
+void source_drop_wrong(SwarmSource *source, const char *why);
 void source_tick(SwarmSource *source, uint64_t now);

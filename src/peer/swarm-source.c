@@ -11,6 +11,7 @@
 
 #include "peer/swarm-internal.h"
 #include "proto/http-value.h"
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/time-util.h"
 
@@ -105,16 +106,33 @@ static void note(SwarmSource *source, const char *why) {
     snprintf(swarm->why, sizeof(swarm->why), "%s %s", remote, why);
 }
 
-void source_drop(SwarmSource *source, const char *why) {
+static void drop(SwarmSource *source, const char *why, const char *event, LogLimit *limit) {
+    char remote[ENDPOINT_TEXT_MAX];
     Swarm *swarm = source->swarm;
 
     if (source->state == SOURCE_DROPPED)
         return;
+    endpoint_format(&source->info.endpoint, remote);
     disconnect(source);
     set_state(source, SOURCE_DROPPED);
     note(source, why);
-    log_notice("Download of %s: %s; not asked again", swarm->file_name, swarm->why);
+    log_limited(limit, LOG_NOTICE,
+                &(LogFields){
+                    .id = event,
+                    .peer = remote,
+                    .file = swarm->file_name,
+                    .transfer = swarm->transfer,
+                },
+                "Download of %s: %s; not asked again", swarm->file_name, swarm->why);
     swarm_source_idle(swarm);
+}
+
+void source_drop(SwarmSource *source, const char *why) {
+    drop(source, why, NULL, &source->swarm->engine->drop_log);
+}
+
+void source_drop_wrong(SwarmSource *source, const char *why) {
+    drop(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
 }
 
 // Something went wrong that may go away. Again and again, it does not.
@@ -357,7 +375,7 @@ static void end_layer(SwarmSource *source) {
     if (swarm->finished)
         return;
     if (!good) {
-        source_drop(source, "sent piece hashes that do not lead to the root");
+        source_drop_wrong(source, "sent piece hashes that do not lead to the root");
         return;
     }
     source->asks_layer = false;

@@ -114,7 +114,7 @@ void swarm_block_verified(Block *block) {
 
         snprintf(why, sizeof(why), "sent a wrong piece (%" PRIu64 ")", piece);
         piece_map_set(&swarm->map, piece, PIECE_MISSING);
-        source_drop(source, why);
+        source_drop_wrong(source, why);
     } else if (piece_map_complete(&swarm->map))
         finish(swarm, 0);
     engine_feed(engine);
@@ -487,6 +487,7 @@ int swarm_start(SwarmEngine *engine, const SwarmJob *job, Swarm **ret) {
     swarm->userdata = job->userdata;
     for (size_t i = 0; i < CHECKS_MAX; i++)
         swarm->checks[i].swarm = swarm;
+    swarm->transfer = job->transfer;
     swarm->file_name = strdup(job->file_name);
     swarm->url_name = url_encode(job->file_name);
     r = swarm->file_name && swarm->url_name ? 0 : -ENOMEM;

@@ -60,6 +60,7 @@ typedef struct SwarmStatus {
 
 typedef struct SwarmJob {
     const char *file_name; // for the log, and the end of the URL; copied
+    uint32_t transfer;     // its number, for the log
     MerkleHash root;
     uint64_t size;
     int fd; // open for reading and writing; taken over on success

@@ -182,6 +182,7 @@ static void on_new(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     Peer *peer = userdata;
 
+    peer_update_status(peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
     (void) sd_bus_emit_object_added(peer->bus, path);
@@ -193,6 +194,7 @@ static void on_changed(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     Peer *peer = userdata;
 
+    peer_update_status(peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
     (void) sd_bus_emit_properties_changed(

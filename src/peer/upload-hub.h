@@ -11,7 +11,7 @@
 #include "net/loop-thread.h"
 #include "peer/sender.h"
 #include "peer/upload-queue.h"
-#include "util/log.h"
+#include "peer/upload-refusals.h"
 
 typedef struct HttpSession HttpSession;
 
@@ -34,7 +34,7 @@ typedef struct UploadHub {
     Sender sender;
     TAILQ_HEAD(, HttpSession) sessions;
     size_t session_count;
-    LogLimit limit;
+    UploadRefusals refusals;
 } UploadHub;
 
 // Before the thread is started. 0 or -errno.

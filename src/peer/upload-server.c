@@ -30,19 +30,6 @@ typedef struct Stranger {
     Endpoint remote;
 } Stranger;
 
-void upload_log_refusal(LogLimit *limit, const Endpoint *remote, const char *what,
-                        const char *why) {
-    char text[ENDPOINT_TEXT_MAX];
-    uint64_t suppressed;
-
-    if (!log_limit_pass(limit, &suppressed))
-        return;
-    endpoint_format(remote, text);
-    log_info("Refused %s the request \"%s\": %s", text, what, why);
-    if (suppressed > 0)
-        log_info("(%" PRIu64 " refusals before this one were not logged)", suppressed);
-}
-
 static const char *failure(int error) {
     switch (error) {
     case -ESTALE:

@@ -11,7 +11,7 @@
 #include "peer/share.h"
 #include "peer/transfer.h"
 #include "peer/upload-hub.h"
-#include "util/log.h"
+#include "peer/upload-refusals.h"
 
 enum {
     // Connections that have not said what they want; the oldest make room.
@@ -43,7 +43,7 @@ struct UploadServer {
     TAILQ_HEAD(, ServedFile) files;
     LIST_HEAD(, PieceLayer) layers;
     size_t layer_bytes;
-    LogLimit limit;
+    UploadRefusals refusals; // of the control loop; the hub has those of HTTP
 };
 
 // Before the thread is started. 0 or -errno.
@@ -65,8 +65,6 @@ void request_add(UploadServer *server, Request *request);
 // It has said what it wants. Harmless for one that is not in the list.
 void request_remove(UploadServer *server, Request *request);
 
-// A line in the log for who got nothing; `what` is what it asked for, escaped.
-void upload_log_refusal(LogLimit *limit, const Endpoint *remote, const char *what, const char *why);
 // What the transfer of an upload shows from the beginning. 0 or -ENOMEM.
 int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remote);
 // Ends it: 0, or a negative errno as Send.on_done has it; -ECANCELED.

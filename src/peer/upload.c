@@ -120,8 +120,9 @@ static void run_end(LoopCall *call) {
         return;
     }
     if (upload->result == -EBUSY)
-        upload_log_refusal(&upload->server->limit, &upload->transfer.remote,
-                           upload->transfer.text.name, "too many are waiting");
+        upload_refused(&upload->server->refusals, UPLOAD_BUSY, &upload->transfer.remote,
+                       upload->transfer.text.name, strlen(upload->transfer.text.name),
+                       "too many are waiting");
     upload_free(upload);
 }
 
@@ -246,10 +247,9 @@ static int enter(Upload *upload, const Share *share, int file_fd) {
     return 0;
 }
 
-static void log_refusal(Upload *upload, const char *what, size_t len, const char *why) {
-    _cleanup_free_ char *shown = text_escape(what, len);
-
-    upload_log_refusal(&upload->server->limit, &upload->stream.remote, shown ?: "", why);
+static void refused(Upload *upload, UploadRefusal refusal, const char *what, size_t len,
+                    const char *why) {
+    upload_refused(&upload->server->refusals, refusal, &upload->stream.remote, what, len, why);
 }
 
 static int handle_request(Upload *upload, const char *data, size_t len) {
@@ -261,19 +261,19 @@ static int handle_request(Upload *upload, const char *data, size_t len) {
 
     if (message.kind != MESSAGE_DOWNLOAD ||
         record_parse_file(message.argument, message.argument_len, &text, &wanted) < 0) {
-        log_refusal(upload, data, len, "not a DOWNLOAD");
+        refused(upload, UPLOAD_NO_REQUEST, data, len, "not a DOWNLOAD");
         return -EPROTO;
     }
     share = share_table_find(*upload->server->shares, wanted.name, wanted.type, wanted.size);
     if (!share) {
-        log_refusal(upload, data, len, "not shared with that name, type and size");
+        refused(upload, UPLOAD_NOT_SHARED, data, len, "not shared with that name, type and size");
         return -ENOENT;
     }
     fd = share_open(share);
     r = fd < 0 ? fd : enter(upload, share, fd);
     if (r < 0)
-        log_refusal(upload, data, len,
-                    r == -ESTALE ? "the file has changed since it was read in" : strerror(-r));
+        refused(upload, UPLOAD_UNREADABLE, data, len,
+                r == -ESTALE ? "the file has changed since it was read in" : strerror(-r));
     return r;
 }
 

@@ -2,11 +2,13 @@
 
 #include "util/log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <systemd/sd-journal.h>
 
 #include "util/time-util.h"
@@ -62,24 +64,94 @@ static void keep(const char *line) {
     *kept_errors = text;
 }
 
+enum {
+    LINE_BYTES = 2048,
+    IOV_MAX_USED = 6,
+};
+
+// A field of the journal: "NAME=", and then any bytes.
+typedef struct Field {
+    char text[LINE_BYTES];
+} Field;
+
+static void put_field(struct iovec iov[], size_t *n, Field *field, const char *name,
+                      const char *value) {
+    int len = snprintf(field->text, sizeof(field->text), "%s=%s", name, value);
+
+    iov[(*n)++] = (struct iovec){field->text, MIN((size_t) len, sizeof(field->text) - 1)};
+}
+
+static void send_to_journal(int level, const LogFields *fields, const char *line) {
+    char priority[16], id[64], transfer[32];
+    Field message, peer, file;
+    struct iovec iov[IOV_MAX_USED];
+    size_t n = 0;
+
+    put_field(iov, &n, &message, "MESSAGE", line);
+    iov[n++] = (struct iovec){priority, snprintf(priority, sizeof(priority), "PRIORITY=%i", level)};
+    if (fields->id)
+        iov[n++] = (struct iovec){id, snprintf(id, sizeof(id), "MESSAGE_ID=%s", fields->id)};
+    if (fields->peer)
+        put_field(iov, &n, &peer, "P2P_PEER", fields->peer);
+    if (fields->file)
+        put_field(iov, &n, &file, "P2P_FILE", fields->file);
+    if (fields->transfer)
+        iov[n++] = (struct iovec){transfer, snprintf(transfer, sizeof(transfer),
+                                                     "P2P_TRANSFER=%" PRIu32, fields->transfer)};
+    (void) sd_journal_sendv(iov, (int) n);
+}
+
+static void put_line(int level, const LogFields *fields, const char *line) {
+    if (level <= LOG_ERR && kept_errors)
+        keep(line);
+    if (sink.journal)
+        send_to_journal(level, fields, line);
+    else
+        (void) dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
+}
+
+static void log_va(int level, const LogFields *fields, uint64_t suppressed, const char *format,
+                   va_list ap) {
+    char line[LINE_BYTES];
+    int n = vsnprintf(line, sizeof(line), format, ap);
+
+    if (n < 0)
+        return;
+    if (suppressed > 0 && (size_t) n < sizeof(line))
+        snprintf(line + n, sizeof(line) - n, " (%" PRIu64 " like this before it were not logged)",
+                 suppressed);
+    put_line(level, fields, line);
+}
+
 void log_message(int level, const char *format, ...) {
-    char line[2048];
     va_list ap;
-    int n;
 
     if (level > sink.max_level)
         return;
     va_start(ap, format);
-    n = vsnprintf(line, sizeof(line), format, ap);
+    log_va(level, &(LogFields){}, 0, format, ap);
     va_end(ap);
-    if (n < 0)
+}
+
+void log_event(int level, const LogFields *fields, const char *format, ...) {
+    va_list ap;
+
+    if (level > sink.max_level)
         return;
-    if (level <= LOG_ERR && kept_errors)
-        keep(line);
-    if (sink.journal)
-        (void) sd_journal_send("MESSAGE=%s", line, "PRIORITY=%i", level, NULL);
-    else
-        (void) dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
+    va_start(ap, format);
+    log_va(level, fields, 0, format, ap);
+    va_end(ap);
+}
+
+void log_limited(LogLimit *limit, int level, const LogFields *fields, const char *format, ...) {
+    uint64_t suppressed;
+    va_list ap;
+
+    if (level > sink.max_level || !log_limit_pass(limit, &suppressed))
+        return;
+    va_start(ap, format);
+    log_va(level, fields, suppressed, format, ap);
+    va_end(ap);
 }
 
 bool log_limit_pass(LogLimit *limit, uint64_t *ret_suppressed) {

@@ -103,6 +103,31 @@ static void test_limit(void **state _unused_) {
     assert_int_equal(suppressed, 0);
 }
 
+// A message that is let through says how many were not.
+static void test_limited_message(void **state _unused_) {
+    LogLimit limit = {};
+    char line[4096] = "";
+    int fds[2], saved = dup(STDERR_FILENO);
+    ssize_t n;
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    dup2(fds[1], STDERR_FILENO);
+    for (int i = 0; i < 13; i++)
+        log_limited(&limit, LOG_INFO, &(LogFields){}, "number %d", i);
+    log_limited(&limit, LOG_DEBUG, &(LogFields){}, "not even counted");
+    limit.interval_begin -= 30 * USEC_PER_SEC;
+    log_limited(&limit, LOG_INFO, &(LogFields){}, "later");
+    dup2(saved, STDERR_FILENO);
+    n = read(fds[0], line, sizeof(line) - 1);
+    assert_true(n > 0);
+    assert_non_null(strstr(line, "prog: number 9\n"));
+    assert_null(strstr(line, "number 10"));
+    assert_non_null(strstr(line, "prog: later (3 like this before it were not logged)\n"));
+    close(fds[0]);
+    close(fds[1]);
+    close(saved);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_level),
@@ -110,6 +135,7 @@ int main(void) {
         cmocka_unit_test(test_long_line_is_cut),
         cmocka_unit_test(test_keep_errors),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limited_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
