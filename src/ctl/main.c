@@ -20,6 +20,7 @@ enum {
 typedef enum OptionGroup {
     GROUP_DOWNLOAD = 1 << 0,
     GROUP_ROOT = 1 << 1,
+    GROUP_OUTPUT = 1 << 2,
 } OptionGroup;
 
 typedef struct Verb {
@@ -35,7 +36,7 @@ static const Verb verbs[] = {
     {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, 0, verb_status},
     {"search", "NAME", "Who shares a file of that name", 1, 1, 0, verb_search},
     {"download", "NAME...", "Fetch files into the current directory", 1, ANY,
-     GROUP_DOWNLOAD | GROUP_ROOT, verb_download},
+     GROUP_DOWNLOAD | GROUP_ROOT | GROUP_OUTPUT, verb_download},
     {"transfers", "", "What is being downloaded and uploaded", 0, 0, 0, verb_transfers},
     {"pause", "ID...", "Stop downloads until resume", 1, ANY, 0, verb_pause},
     {"resume", "ID...", "Go on with downloads that are paused", 1, ANY, 0, verb_resume},
@@ -48,6 +49,8 @@ static const Verb verbs[] = {
     {"ft", "", "State of the FileTracker that runs on this host", 0, 0, 0, verb_ft},
     {"config", "check|reload", "Is the configuration right; have it read again", 1, 2, 0,
      verb_config},
+    {"metrics", "", "Numbers of the daemons for monitoring, as OpenMetrics text", 0, 0,
+     GROUP_OUTPUT, verb_metrics},
     {"verify", "FILE...", "Are these the files that others share under their names", 1, ANY,
      GROUP_ROOT, verb_verify},
     {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, 0,
@@ -74,6 +77,10 @@ static const char download_help[] =
     "      --address=IP     Only from the peer at that address\n"
     "      --port=PORT      Only from the peer at that port\n";
 
+static const char output_help[] =
+    "Option of metrics:\n"
+    "  -o, --output=PATH    Write the file PATH, replacing it when all is there\n";
+
 static const char root_help[] =
     "Option of download and verify:\n"
     "      --root=HEX       The file with that root, or a root that begins so\n";
@@ -93,6 +100,8 @@ static void print_help(const Verb *verb) {
             printf("%s\n", download_help);
         if (verb->groups & GROUP_ROOT)
             printf("%s\n", root_help);
+        if (verb->groups & GROUP_OUTPUT && !(verb->groups & GROUP_DOWNLOAD))
+            printf("%s\n", output_help);
         printf("%s\nSee p2pctl(1).\n", global_help);
         return;
     }
@@ -104,8 +113,8 @@ static void print_help(const Verb *verb) {
         snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
         printf("  %-20s %s\n", left, verbs[i].help);
     }
-    printf("  %-20s %s\n\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
-           "Print this, or more of a verb", global_help, download_help, root_help);
+    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
+           "Print this, or more of a verb", global_help, download_help, root_help, output_help);
 }
 
 static ExitStatus usage(const char *verb) {
@@ -127,7 +136,7 @@ typedef enum Option {
     OPTION_NO_LEGEND,
     OPTION_VERSION,
     OPTION_ROOT,
-    // From here on, and -o: of download.
+    // From here on, and and -o: of download (-o of metrics, too).
     OPTION_FORCE,
     OPTION_WAIT,
     OPTION_NO_WAIT,
@@ -159,7 +168,7 @@ static const struct option options[] = {
 // What is asked for besides a verb.
 typedef struct Request {
     bool help, version;
-    const char *options[2]; // the first one of each OptionGroup, as it is spelled; or NULL
+    const char *options[3]; // the first one of each OptionGroup, as it is spelled; or NULL
 } Request;
 
 static bool is_root(const char *value) {
@@ -208,6 +217,11 @@ static ExitStatus take_download_option(DownloadOptions *download, int c, const c
     }
 }
 
+// The number of its bit in OptionGroup.
+static size_t group_of(int c) {
+    return c == OPTION_ROOT ? 1 : c == 'o' ? 2 : 0;
+}
+
 static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *value) {
     switch (c) {
     case OPTION_USER:
@@ -230,8 +244,8 @@ static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *val
         return STATUS_DONE;
     default:
         for (const struct option *o = options; o->name; o++)
-            if (o->val == c && !request->options[c == OPTION_ROOT])
-                request->options[c == OPTION_ROOT] = o->name;
+            if (o->val == c && !request->options[group_of(c)])
+                request->options[group_of(c)] = o->name;
         return take_download_option(&ctl->download, c, value);
     }
 }

@@ -21,4 +21,5 @@ ExitStatus verb_monitor(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_ft(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_verify(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_config(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_metrics(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_hash(Ctl *ctl, int argc, char **argv);

@@ -6,6 +6,7 @@
 
 #include "bus/bus-util.h"
 #include "bus/names.h"
+#include "ft/ft-metrics.h"
 #include "proto/name.h"
 
 static int get_files(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
@@ -102,6 +103,14 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = ft_metrics(userdata, &text);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
+}
+
 static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     const Ft *ft = userdata;
@@ -120,6 +129,8 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsuts)", peers),
                             method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Reload", "", "", method_reload, 0),
+    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Listen", "as", get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Peers", "u", NULL, offsetof(Ft, accepted_count), 0),

@@ -211,6 +211,7 @@ void ft_session_accepted(Ft *ft, Session *session) {
     ft->waiting_count--;
     TAILQ_INSERT_TAIL(&ft->accepted, session, link);
     ft->accepted_count++;
+    ft->joins++;
     endpoint_format(&session->stream.remote, text);
     log_debug("%s has joined with %zu records", text, index_owner_count(session->owner));
     update_status(ft);

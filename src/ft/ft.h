@@ -47,7 +47,7 @@ struct Ft {
     SessionList waiting;  // not accepted, the oldest first
     SessionList accepted; // in no order
     uint32_t waiting_count, accepted_count;
-    uint64_t searches;
+    uint64_t searches, joins;
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
     sd_event_source *status_timer;

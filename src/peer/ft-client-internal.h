@@ -51,6 +51,7 @@ struct FtClient {
     Reachability reachability;
     sd_event_source *retry;
     unsigned failures;
+    uint64_t joins, searches_begun;
     unsigned lesser_joins; // in a row, that were not in the best way
     FtSearchQueue searches;
     FtPublisher publisher;

@@ -139,6 +139,7 @@ static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, vo
 }
 
 void ft_client_joined(FtClient *client) {
+    client->joins++;
     if (client->way == WAY_ROOTED || client->dialect == DIALECT_RAW) {
         client->lesser_joins = 0;
         return;
@@ -451,6 +452,18 @@ Framing ft_client_framing(const FtClient *client) {
     return client->framer.framing;
 }
 
+size_t ft_client_published(const FtClient *client) {
+    return client->state == FT_JOINED ? client->publisher.count : 0;
+}
+
+uint64_t ft_client_joins(const FtClient *client) {
+    return client->joins;
+}
+
+uint64_t ft_client_searches(const FtClient *client) {
+    return client->searches_begun;
+}
+
 int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
                      void *userdata, FtSearch **ret) {
     int r;
@@ -458,6 +471,7 @@ int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler ha
     if (client->state != FT_JOINED && !is_joining(client))
         return -ENOTCONN;
     r = ft_search_queue_add(&client->searches, file_name, handler, userdata, ret);
+    client->searches_begun += r >= 0;
     if (r < 0 || client->state != FT_JOINED)
         return r;
     r = ft_session_search(client);

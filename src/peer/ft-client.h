@@ -79,6 +79,10 @@ Reachability ft_client_reachability(const FtClient *client);
 bool ft_client_has_published(const FtClient *client, const Record *record);
 // Whether FT keeps no more files of this peer than it has, and how many that is.
 bool ft_client_is_full(const FtClient *client, size_t *ret_limit);
+// How many files FT has now, and what there has been since the start.
+size_t ft_client_published(const FtClient *client);
+uint64_t ft_client_joins(const FtClient *client);
+uint64_t ft_client_searches(const FtClient *client);
 // How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the seed
 // authors'.
 Framing ft_client_framing(const FtClient *client);

@@ -21,6 +21,7 @@ struct Mover {
     sd_event_source *throttle_source; // when the rate allows more
     struct MoveList active;
     MoveBuffer *buffer;
+    _Atomic uint64_t received; // of all moves
 };
 
 enum {
@@ -34,6 +35,10 @@ enum {
     STALL_BYTES = 16 * 1024,
     MOVE_BYTES_MAX = 1024 * 1024, // in one step
 };
+
+uint64_t mover_received(const Mover *mover) {
+    return mover->received;
+}
 
 Move *move_new(void) {
     Move *move;
@@ -122,6 +127,7 @@ static int move_step(Move *move) {
         return MOVE_IO_BLOCKED;
     }
     r = move->cancelled ? -ECANCELED : move_io_step(move, mover->buffer, max);
+    mover->received += move->received - before;
     if (!move->exempt)
         rate_limit_spend(mover->limit, move->received - before);
     if (r == MOVE_IO_MORE)

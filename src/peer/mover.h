@@ -66,5 +66,8 @@ DEFINE_CLEANUP_FUNC(Move, move_free)
 // Takes the move over.
 void mover_submit(Mover *mover, Move *move);
 
+// Bytes that all moves have received so far, headers included. From any thread.
+uint64_t mover_received(const Mover *mover);
+
 // Ends it soon, with -ECANCELED. Only between mover_submit() and on_done.
 void move_cancel(Move *move);

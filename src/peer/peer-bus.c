@@ -10,6 +10,7 @@
 #include "bus/names.h"
 #include "peer/download-target.h"
 #include "peer/download.h"
+#include "peer/peer-metrics.h"
 #include "peer/peer-shares.h"
 #include "peer/transfer-bus.h"
 #include "proto/name.h"
@@ -239,6 +240,14 @@ static int method_rescan(sd_bus_message *call, void *userdata, sd_bus_error *err
     return 1; // answered when it is done
 }
 
+static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = peer_metrics(userdata, &text);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
+}
+
 static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     Peer *peer = userdata;
@@ -396,6 +405,8 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("Join", "", "", method_join, 0),
     SD_BUS_METHOD("Rescan", "", "", method_rescan, 0),
     SD_BUS_METHOD("Reload", "", "", method_reload, 0),
+    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
     SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
     SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -50,6 +50,7 @@ static uint64_t granted(const Send *send, bool resumed) {
 
 static void body_moved(Send *send, uint64_t bytes) {
     send->offset += bytes;
+    send->sender->total += bytes;
     if (send->moved)
         *send->moved += bytes;
     if (send->limited)

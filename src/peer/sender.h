@@ -24,7 +24,8 @@ typedef struct Sender {
     Poller *poller;
     sd_event_source *wake; // when the rate allows more
     RateLimit rate;
-    PrefixList exempt; // borrowed
+    _Atomic uint64_t total; // bytes of all bodies so far; any thread may read it
+    PrefixList exempt;      // borrowed
     TAILQ_HEAD(, Send) active;
     TAILQ_HEAD(, Send) starved; // wait for the rate, the first one first
 } Sender;

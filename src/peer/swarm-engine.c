@@ -59,6 +59,14 @@ static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _un
     return 0;
 }
 
+uint64_t swarm_engine_received(const SwarmEngine *engine) {
+    return engine->received;
+}
+
+uint64_t swarm_engine_wrong_sources(const SwarmEngine *engine) {
+    return engine->wrong_sources;
+}
+
 int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret) {
     sd_event *event = loop_thread_event(thread);
     SwarmEngine *engine;

@@ -40,6 +40,7 @@ struct SwarmEngine {
     sd_event_source *throttle_timer;
     RateLimit *limit;
     LogLimit drop_log, wrong_log;
+    _Atomic uint64_t received, wrong_sources;
     size_t connections;
 };
 

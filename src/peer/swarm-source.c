@@ -132,6 +132,7 @@ void source_drop(SwarmSource *source, const char *why) {
 }
 
 void source_drop_wrong(SwarmSource *source, const char *why) {
+    source->swarm->engine->wrong_sources++;
     drop(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
 }
 
@@ -510,6 +511,7 @@ static bool receive_block(SwarmSource *source) {
             source_fail_errno(source, n == 0 ? -ECONNRESET : (int) n);
         return false;
     }
+    engine->received += n;
     if (!source->info.exempt)
         rate_limit_spend(engine->limit, n);
     block->len = n;

@@ -250,6 +250,7 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     if (transfer->table) {
         transfer->table->downloads -= is_open_download(transfer);
         linger(transfer);
+        transfer->table->results[transfer->direction][state - TRANSFER_DONE]++;
     }
     transfer->state = state;
     transfer->queue_place = 0;

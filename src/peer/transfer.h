@@ -47,6 +47,7 @@ typedef enum TransferState {
     TRANSFER_DONE,
     TRANSFER_FAILED,
     TRANSFER_CANCELLED,
+    _TRANSFER_STATE_COUNT,
 } TransferState;
 
 const char *transfer_direction_name(TransferDirection direction);
@@ -122,6 +123,8 @@ struct TransferTable {
     size_t count;
     size_t lingering; // of these, ended
     size_t downloads; // that have not ended
+    // Since the start, by direction, and by state from TRANSFER_DONE on.
+    uint64_t results[2][_TRANSFER_STATE_COUNT - TRANSFER_DONE];
     uint32_t next_id;
     TransferHooks hooks;
 };

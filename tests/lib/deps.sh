@@ -17,6 +17,7 @@ deps_tests=(
     libglib2.0-bin # gdbus, which names errors
     python3-dbus python3-gi # a fake daemon
     python3-libtorrent # roots by others
+    python3-prometheus-client # a reader of OpenMetrics
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
     aria2 curl wget # the clients of others

@@ -6,7 +6,7 @@ _p2pctl() {
     local global='--user --host= -H --json --no-legend --help -h --version'
     local download='--output= -o --force --no-wait --wait --root= --type= --size= --address= --port='
     local verbs='status search download transfers pause resume cancel shares rescan leave join monitor ft
-        config verify hash help'
+        config metrics verify hash help'
     local verb='' argument='' i where=()
 
     # "=" is part of the word for us, as for getopt_long.
@@ -39,6 +39,7 @@ _p2pctl() {
 
     if [[ $cur == -* ]]; then
         [[ $verb == download || ! $verb ]] && global+=" $download"
+        [[ $verb == metrics ]] && global+=' --output= -o'
         [[ $verb == verify ]] && global+=' --root='
         mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
         [[ ${COMPREPLY-} == *= ]] && compopt -o nospace

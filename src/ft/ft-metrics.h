@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "ft/ft.h"
+
+// What p2p-ft(8) lists, as OpenMetrics text. Caller frees. 0 or -ENOMEM.
+int ft_metrics(const Ft *ft, char **ret);
