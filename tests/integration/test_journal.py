@@ -134,6 +134,9 @@ def test_ft_refuses(world, journal, bus):
         first.send("<no record>\n")
     first.send("SEARCH: a\n")
     first.recv_until()
+    with ft.connect() as wire:
+        wire.expect_close()
+    journal.event("EVENT_FULL", 2)  # what was logged before it has come
     events = journal.events("EVENT_REFUSED")
     assert len(events) == 10
     assert events[0]["P2P_PEER"].decode() == f"127.0.0.1:{first.local[1]}"
