@@ -79,6 +79,12 @@ static int on_index_work(sd_event_source *source, void *userdata) {
     return 0;
 }
 
+static void on_batch_done(void *userdata) {
+    Ft *ft = userdata;
+
+    search_queue_run(&ft->search_queue);
+}
+
 int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     _cleanup_(ft_freep) Ft *ft = NULL;
     int r;
@@ -94,9 +100,12 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     r = poller_new(event, &ft->poller);
     if (r < 0)
         return r;
+    poller_after_batch(ft->poller, on_batch_done, ft);
     r = index_new(&ft->index);
-    if (r >= 0)
+    if (r >= 0) {
+        search_queue_init(&ft->search_queue, ft->index);
         r = prober_new(event, ft->poller, &ft->prober);
+    }
     if (r < 0)
         return r;
     r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,

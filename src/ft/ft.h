@@ -11,6 +11,7 @@
 #include "ft/ft-config.h"
 #include "ft/index.h"
 #include "ft/prober.h"
+#include "ft/search-queue.h"
 #include "ft/session.h"
 #include "net/listener.h"
 #include "net/poller.h"
@@ -43,6 +44,7 @@ struct Ft {
     size_t listener_count;
     FtConfig config;
     Index *index;
+    SearchQueue search_queue;
     Prober *prober;
     SessionList waiting;  // not accepted, the oldest first
     SessionList accepted; // in no order

@@ -2,6 +2,7 @@
 
 #include "ft/index.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <sodium.h>
 #include <string.h>
@@ -153,9 +154,13 @@ static bool is_alone(const Index *index, RecordId id) {
     return record_store_get(&index->store, id)->name_next == id;
 }
 
-// The oldest record of the name; 0: none.
+// The oldest record of the name, whose hash this is; 0: none.
+static RecordId find_hashed(const FileKey *key, uint64_t hash) {
+    return ref_table_find(&key->index->names, hash, name_match, key);
+}
+
 static RecordId find_name(const FileKey *key) {
-    return ref_table_find(&key->index->names, name_hash(key), name_match, key);
+    return find_hashed(key, name_hash(key));
 }
 
 // The oldest record of that name and type, `first` being the oldest of the name; 0: none.
@@ -377,64 +382,85 @@ static void add_results(const Index *index, RecordId first, bool typed, Results 
     }
 }
 
-static void find_all(const Index *index, const char *file_name, Results *results) {
-    FileKey key = {.index = index, .name = file_name, .name_len = strlen(file_name)};
-    const char *end = file_name + key.name_len, *dot = end;
+// As name_split() and programs of others understand it: the name may end at any dot with a type behind it, or have no
+// extension. Most have one dot, if any, and both readings are hashed already.
+static void find_all(const Index *index, const IndexQuery *query, Results *results) {
+    FileKey key = {.index = index, .name = query->name, .name_len = query->len};
+    const char *end = query->name + query->len, *dot = end;
     RecordId first;
 
-    while ((dot = memrchr(file_name, '.', dot - file_name)) && end - dot - 1 <= TYPE_BYTES_MAX) {
-        key.name_len = dot - file_name;
+    while ((dot = memrchr(query->name, '.', dot - query->name)) &&
+           end - dot - 1 <= TYPE_BYTES_MAX) {
+        key.name_len = dot - query->name;
         key.type = dot + 1;
         key.type_len = end - dot - 1;
-        if (dot == file_name || dot + 1 == end || dot[1] == '.')
+        if (dot == query->name || dot + 1 == end || dot[1] == '.')
             continue; // nothing has such a name or type
-        first = find_name(&key);
+        first =
+            find_hashed(&key, key.name_len == query->stem_len ? query->stem_hash : name_hash(&key));
         first = first ? find_type(&key, first) : 0;
         if (first)
             add_results(index, first, true, results);
     }
-    key.name_len = end - file_name;
-    first = find_name(&key);
+    key.name_len = query->len;
+    first = find_hashed(&key, query->hash);
     if (first)
         add_results(index, first, false, results);
 }
 
-size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
+size_t index_find(const Index *index, const IndexQuery *query, Record results[], size_t max) {
     Results found = {.records = results, .max = max};
 
-    find_all(index, file_name, &found);
+    find_all(index, query, &found);
     if (found.more && found.n < max) {
         found.last = true;
-        find_all(index, file_name, &found);
+        find_all(index, query, &found);
     }
     return found.n;
 }
 
-void index_prefetch(const Index *index, const FileName names[], size_t n) {
-    uint64_t hashes[2 * INDEX_PREFETCH_MAX];
+IndexQuery index_query(const Index *index, const char *file_name) {
+    const size_t len = strlen(file_name);
+    const char *dot = memrchr(file_name, '.', len);
+    IndexQuery query = {.name = file_name, .len = len, .hash = hash_text(index, file_name, len)};
+
+    if (dot) {
+        query.stem_len = dot - file_name;
+        query.stem_hash = hash_text(index, file_name, query.stem_len);
+    }
+    return query;
+}
+
+size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max) {
+    const IndexQuery query = index_query(index, file_name);
+
+    return index_find(index, &query, results, max);
+}
+
+// Each step needs what the one before has fetched.
+void index_prefetch(const Index *index, const IndexQuery queries[], size_t n) {
+    const RecordStore *store = &index->store;
     RecordId ids[2 * INDEX_PREFETCH_MAX];
-    size_t hash_count = 0, id_count = 0;
+    size_t count = 0;
 
+    assert(n <= INDEX_PREFETCH_MAX);
     for (size_t i = 0; i < n; i++) {
-        const char *text = names[i].text, *dot = memrchr(text, '.', names[i].len);
+        ref_table_prefetch(&index->names, queries[i].hash);
+        if (queries[i].stem_len > 0)
+            ref_table_prefetch(&index->names, queries[i].stem_hash);
+    }
+    for (size_t i = 0; i < n; i++) {
+        RecordId id = ref_table_guess(&index->names, queries[i].hash);
 
-        hashes[hash_count++] = hash_text(index, text, names[i].len);
-        if (dot)
-            hashes[hash_count++] = hash_text(index, text, dot - text);
+        if (id)
+            record_store_prefetch_chunk(store, ids[count++] = id);
+        if (queries[i].stem_len > 0 && (id = ref_table_guess(&index->names, queries[i].stem_hash)))
+            record_store_prefetch_chunk(store, ids[count++] = id);
     }
-    for (size_t i = 0; i < hash_count; i++)
-        ref_table_prefetch(&index->names, hashes[i]);
-    for (size_t i = 0; i < hash_count; i++) {
-        ids[id_count] = ref_table_guess(&index->names, hashes[i]);
-        if (ids[id_count])
-            record_store_prefetch_chunk(&index->store, ids[id_count++]);
-    }
-    for (size_t i = 0; i < id_count; i++)
-        record_store_prefetch(&index->store, ids[i]);
-    for (size_t i = 0; i < id_count; i++) { // the two may be in different cache lines
-        __builtin_prefetch(record_store_name(&index->store, ids[i]));
-        __builtin_prefetch(record_store_type(&index->store, ids[i]));
-    }
+    for (size_t i = 0; i < count; i++)
+        record_store_prefetch(store, ids[i]);
+    for (size_t i = 0; i < count; i++)
+        record_store_prefetch_text(store, ids[i]);
 }
 
 uint64_t index_names(const Index *index) {

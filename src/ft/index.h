@@ -48,16 +48,23 @@ int index_remove(Index *index, IndexOwner *owner, const Record *record);
 // up to `max` records, which stay valid until the index changes, and returns their number.
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max);
 
-// A hint that these names, in their most common reading, will be looked up next: what it takes is then fetched from
-// memory for all of them at once. They need not be valid.
-typedef struct FileName {
-    const char *text; // without a NUL
+// What is looked up, hashed once. A lookup waits for memory four times, one after the other: whoever has many of them
+// makes their queries, has what all of them will touch fetched at once, and then finds each.
+typedef struct IndexQuery {
+    const char *name; // borrowed
     size_t len;
-} FileName;
+    size_t stem_len; // up to its last dot; 0: it has none
+    uint64_t hash, stem_hash;
+} IndexQuery;
+
 enum {
-    INDEX_PREFETCH_MAX = 32,
+    INDEX_PREFETCH_MAX = 32, // queries; what the processor can wait for at once is not much more
 };
-void index_prefetch(const Index *index, const FileName names[], size_t n);
+
+IndexQuery index_query(const Index *index, const char *file_name);
+void index_prefetch(const Index *index, const IndexQuery queries[], size_t n);
+size_t index_find(const Index *index, const IndexQuery *query, Record results[],
+                  size_t max); // as index_lookup()
 
 uint64_t index_names(const Index *index); // with those that only index_work() will forget
 uint64_t index_records(const Index *index);

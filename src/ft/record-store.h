@@ -66,12 +66,15 @@ static inline RecordChunk *record_store_chunk(const RecordStore *store, RecordId
     return store->chunks[id / CHUNK_RECORDS];
 }
 
-// Hints, for many lookups at once: have what leads to a record fetched from memory, and then the record.
-static inline void record_store_prefetch_chunk(const RecordStore *store, RecordId id) {
+// Hints, for many lookups at once: have what leads to a record fetched from memory, then the record, then what it
+// leads to. Each is of use when the one before it has arrived.
+static inline __attribute__((always_inline)) void record_store_prefetch_chunk(
+    const RecordStore *store, RecordId id) {
     __builtin_prefetch(&store->chunks[id / CHUNK_RECORDS]);
 }
 
-static inline void record_store_prefetch(const RecordStore *store, RecordId id) {
+static inline __attribute__((always_inline)) void record_store_prefetch(const RecordStore *store,
+                                                                        RecordId id) {
     const RecordChunk *chunk = record_store_chunk(store, id);
 
     __builtin_prefetch(&chunk->records[id % CHUNK_RECORDS]);
@@ -89,6 +92,13 @@ static inline const char *record_store_name(const RecordStore *store, RecordId i
 
 static inline const char *record_store_type(const RecordStore *store, RecordId id) {
     return record_store_name(store, id) + record_store_get(store, id)->name_len + 1;
+}
+
+static inline __attribute__((always_inline)) void record_store_prefetch_text(
+    const RecordStore *store, RecordId id) {
+    __builtin_prefetch(record_store_name(store, id));
+    __builtin_prefetch(record_store_type(store, id)); // the two may be in different cache lines
+    __builtin_prefetch(record_store_chunk(store, id)->owner);
 }
 
 // A copy of the record, in no ring yet; 0 or -ENOMEM.

@@ -17,8 +17,6 @@ enum {
     // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
     // before they are all answered.
     OUT_BYTES_AT_ONCE = 64 * 1024,
-    // A longer line is read, but not beforehand.
-    LINE_LOOKED_AT = 512,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
@@ -91,19 +89,27 @@ static int add_records(Session *session, const Message *message) {
     return 0;
 }
 
-static int answer_search(Session *session, const Message *message) {
-    Record results[RESULTS_MAX];
-    char name[NAME_BYTES_MAX + 1];
-    size_t n = 0;
+void session_answer(Session *session, const Record results[], size_t n) {
+    Stream *stream = &session->stream;
+    int r;
 
-    // No file can have such a name, so nobody shares it.
-    if (message_search_name(message, name) < 0)
-        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_NAME);
+    r = message_put_found(stream_out(stream), session->framer.framing, &session->syntax, results,
+                          n);
+    if (r < 0)
+        stream_fail_later(stream, r);
     else
-        n = index_lookup(session->ft->index, name, results, ELEMENTSOF(results));
+        stream_flush_later(stream);
+}
+
+// In RAW, the silence that completes a message comes alone: there is nothing to wait for.
+static void add_search(Session *session, const Message *message) {
+    SearchQueue *queue = &session->ft->search_queue;
+
+    if (search_queue_add(queue, session, message) < 0)
+        ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_NAME);
     session->ft->searches++;
-    return message_put_found(stream_out(&session->stream), session->framer.framing,
-                             &session->syntax, results, n);
+    if (session->framer.framing == FRAMING_RAW || search_queue_is_full(queue))
+        search_queue_run(queue);
 }
 
 static int remove_record(Session *session, const Message *message) {
@@ -201,13 +207,18 @@ static int handle_greeted(Session *session, const Message *message) {
 static int handle_accepted(Session *session, const Message *message) {
     int r;
 
+    // Answers keep the order of what they answer.
+    if (message->kind != MESSAGE_SEARCH)
+        search_queue_run(&session->ft->search_queue);
     switch (message->kind) {
     case MESSAGE_SEARCH:
-        // Answers keep the order of what they answer. In RAW the two would run together.
+        // In RAW the two would run together.
         if (session->framer.framing == FRAMING_RAW)
             session->changed = false;
         r = tell_kept(session);
-        return r < 0 ? r : answer_search(session, message);
+        if (r >= 0)
+            add_search(session, message);
+        return r;
     case MESSAGE_RECORDS:
         session->changed = true;
         return add_records(session, message);
@@ -262,49 +273,23 @@ static int arm_timeout(Session *session, bool incomplete) {
     return stream_set_timeout(&session->stream, timeout);
 }
 
-// Where the searches in the next lines look is fetched from memory for all of them at once, which takes as long
-// as for one. Returns how many bytes it has gone through.
-static size_t look_ahead(const Session *session, const char *data, size_t len) {
-    const size_t word = strlen(WORD_SEARCH);
-    FileName names[INDEX_PREFETCH_MAX];
-    size_t n = 0, done = 0;
-    const char *newline;
+// Goes through all messages that are complete. Sets *ret_incomplete if silence would complete another.
+static int handle_messages(Session *session, const char *data, size_t len, bool quiet,
+                           size_t *ret_consumed, bool *ret_incomplete) {
+    Stream *stream = &session->stream;
+    size_t done = 0;
 
-    while (n < ELEMENTSOF(names) && (newline = memchr(data + done, '\n', len - done))) {
-        const char *line = data + done, *name;
-        size_t line_len = newline - line, spaces;
-
-        done += line_len + 1;
-        if (line_len <= word || line_len > LINE_LOOKED_AT || memcmp(line, WORD_SEARCH, word) != 0)
-            break; // what comes behind it may not be a search any more
-        name = line + word;
-        spaces = *name == ' ';
-        line_len -= line[line_len - 1] == '\r';
-        names[n++] = (FileName){.text = name + spaces, .len = line_len - word - spaces};
-    }
-    if (n > 1)
-        index_prefetch(session->ft->index, names, n);
-    return done;
-}
-
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
-    Session *session = container_of(stream, Session, stream);
-    bool quiet = session->quiet || eof, incomplete = false;
-    size_t done = 0, seen = 0;
-    int r;
-
+    *ret_incomplete = false;
     for (;;) {
         const char *message;
         size_t message_len, consumed;
         FrameResult result;
+        int r;
 
         if (session->state == SESSION_REJECTED) {
-            done = len; // whatever it says, nobody listens
-            break;
+            *ret_consumed = len; // whatever it says, nobody listens
+            return 0;
         }
-        if (done >= seen && session->state == SESSION_ACCEPTED &&
-            session->framer.framing == FRAMING_LINE)
-            seen = done + look_ahead(session, data + done, len - done);
         result = frame_next(&session->framer, data + done, len - done, quiet, &message,
                             &message_len, &consumed);
         if (result == FRAME_TOO_LONG) {
@@ -312,21 +297,30 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
             return -EMSGSIZE;
         }
         if (result != FRAME_MESSAGE) {
-            incomplete = result == FRAME_MORE_OR_QUIET;
-            break;
+            *ret_incomplete = result == FRAME_MORE_OR_QUIET;
+            *ret_consumed = done;
+            return 0;
         }
         r = handle_message(session, message, message_len);
-        if (r >= 0 && stream_out(stream)->size >= OUT_BYTES_AT_ONCE)
+        if (r >= 0 && stream->out.size >= OUT_BYTES_AT_ONCE)
             r = stream_flush(stream);
         if (r < 0)
             return r;
         done += consumed;
     }
-    r = tell_kept(session);
-    if (r < 0)
-        return r;
-    *ret_consumed = done;
-    return arm_timeout(session, incomplete);
+}
+
+static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+    Session *session = container_of(stream, Session, stream);
+    bool incomplete;
+    int r;
+
+    r = handle_messages(session, data, len, session->quiet || eof, ret_consumed, &incomplete);
+    if (r < 0 || eof)
+        search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
+    if (r >= 0)
+        r = tell_kept(session);
+    return r < 0 ? r : arm_timeout(session, incomplete);
 }
 
 static int on_timeout(Stream *stream) {
@@ -380,6 +374,7 @@ void session_new(Ft *ft, int fd, const Endpoint *remote) {
 Session *session_free(Session *session) {
     if (!session)
         return NULL;
+    search_queue_forget(&session->ft->search_queue, session);
     probe_free(session->probe);
     index_owner_leave(session->ft->index, session->owner);
     ft_session_removed(session->ft, session);

@@ -42,6 +42,9 @@ typedef struct Session {
 } Session;
 
 TAILQ_HEAD(SessionList, Session);
+
+// Writes the answer to a search, and sends it soon.
+void session_answer(Session *session, const Record results[], size_t n);
 typedef struct SessionList SessionList;
 
 // Takes over the fd. Out of memory and the like end the connection; nothing is returned, because

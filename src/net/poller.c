@@ -9,8 +9,8 @@
 enum {
     // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
     BATCH = 64,
-    // A buffer that one handler has made larger than that is not kept.
-    LENT_BYTES_MAX = 128 * 1024,
+    // A buffer that has become larger than that is not kept: all of them are a megabyte at most.
+    SPARE_BYTES_MAX = 16 * 1024,
 };
 
 struct Poller {
@@ -20,18 +20,17 @@ struct Poller {
     struct epoll_event batch[BATCH]; // being dispatched: [batch_next, batch_size) is still to come
     int batch_next;
     int batch_size;
-    Buffer lent; // while nobody has it
+    bool in_batch;
+    PollWatch *later[BATCH]; // NULL: removed meanwhile
+    size_t later_count;
+    void (*batch_done)(void *userdata);
+    void *userdata;
+    Buffer spare[BATCH]; // empty, with memory
+    size_t spare_count;
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
-static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                    void *userdata) {
-    Poller *poller = userdata;
-    int n;
-
-    n = epoll_wait(fd, poller->batch, BATCH, 0);
-    if (n < 0)
-        return 0; // EINTR; anything else would come again, and the source must stay
+static void dispatch_batch(Poller *poller, int n) {
     poller->batch_size = n;
     for (poller->batch_next = 0; poller->batch_next < poller->batch_size;) {
         struct epoll_event *ready = &poller->batch[poller->batch_next++];
@@ -41,7 +40,45 @@ static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _
             watch->handler(watch, ready->events);
     }
     poller->batch_size = 0;
+    if (poller->batch_done)
+        poller->batch_done(poller->userdata);
+}
+
+static void dispatch_later(Poller *poller) {
+    for (size_t i = 0; i < poller->later_count; i++) {
+        PollWatch *watch = poller->later[i];
+
+        if (!watch)
+            continue;
+        watch->later = false;
+        watch->handler(watch, 0);
+    }
+    poller->later_count = 0;
+}
+
+static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+                    void *userdata) {
+    Poller *poller = userdata;
+    int n;
+
+    n = epoll_wait(fd, poller->batch, BATCH, 0);
+    if (n < 0)
+        return 0; // EINTR; anything else would come again, and the source must stay
+    poller->in_batch = true;
+    dispatch_batch(poller, n);
+    poller->in_batch = false; // what is done later than later is done at once
+    dispatch_later(poller);
     return 0;
+}
+
+bool poller_later(Poller *poller, PollWatch *watch) {
+    if (watch->later)
+        return true;
+    if (!poller->in_batch || poller->later_count == BATCH)
+        return false;
+    watch->later = true;
+    poller->later[poller->later_count++] = watch;
+    return true;
 }
 
 int poller_new(sd_event *event, Poller **ret) {
@@ -69,7 +106,8 @@ Poller *poller_free(Poller *poller) {
     sd_event_source_disable_unref(poller->source);
     sd_event_unref(poller->event);
     close_fd(poller->epoll_fd);
-    buffer_clear(&poller->lent);
+    for (size_t i = 0; i < poller->spare_count; i++)
+        buffer_clear(&poller->spare[i]);
     free(poller);
     return NULL;
 }
@@ -78,23 +116,28 @@ sd_event *poller_event(Poller *poller) {
     return poller->event;
 }
 
+void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {
+    poller->batch_done = done;
+    poller->userdata = userdata;
+}
+
 char *poller_scratch(Poller *poller) {
     return poller->scratch;
 }
 
 Buffer poller_lend_buffer(Poller *poller) {
-    Buffer buffer = poller->lent;
-
-    poller->lent = (Buffer){};
-    return buffer;
+    return poller->spare_count > 0 ? poller->spare[--poller->spare_count] : (Buffer){};
 }
 
 void poller_take_back(Poller *poller, Buffer *buffer) {
-    if (poller->lent.data || buffer->capacity > LENT_BYTES_MAX) {
+    if (!buffer->data)
+        return;
+    if (poller->spare_count == BATCH || buffer->capacity > SPARE_BYTES_MAX) {
         buffer_clear(buffer);
         return;
     }
-    poller->lent = (Buffer){.data = buffer->data, .capacity = buffer->capacity};
+    poller->spare[poller->spare_count++] =
+        (Buffer){.data = buffer->data, .capacity = buffer->capacity};
     *buffer = (Buffer){};
 }
 
@@ -107,7 +150,7 @@ static int control(Poller *poller, int op, PollWatch *watch) {
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler) {
     int r;
 
-    *watch = (PollWatch){.handler = handler, .fd = fd, .events = events};
+    *watch = (PollWatch){.handler = handler, .fd = fd, .events = (uint16_t) events};
     r = control(poller, EPOLL_CTL_ADD, watch);
     if (r < 0)
         watch->fd = -EBADF;
@@ -117,7 +160,7 @@ int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHa
 int poller_change(Poller *poller, PollWatch *watch, uint32_t events) {
     if (watch->events == events)
         return 0;
-    watch->events = events;
+    watch->events = (uint16_t) events;
     return control(poller, EPOLL_CTL_MOD, watch);
 }
 
@@ -130,4 +173,8 @@ void poller_remove(Poller *poller, PollWatch *watch) {
     for (int i = poller->batch_next; i < poller->batch_size; i++)
         if (poller->batch[i].data.ptr == watch)
             poller->batch[i].data.ptr = NULL;
+    for (size_t i = 0; watch->later && i < poller->later_count; i++)
+        if (poller->later[i] == watch)
+            poller->later[i] = NULL;
+    watch->later = false;
 }

@@ -5,6 +5,7 @@
 // source per epoll_wait(); with many ready sockets that costs several times the work itself
 // (in a prototype, two and a half times the CPU at 256 downloads). Here each wake-up drains a batch.
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -21,7 +22,8 @@ typedef void (*PollHandler)(PollWatch *watch, uint32_t events);
 struct PollWatch {
     PollHandler handler;
     int fd; // borrowed; -EBADF: not watched
-    uint32_t events;
+    uint16_t events;
+    bool later; // see poller_later()
 };
 
 int poller_new(sd_event *event, Poller **ret); // 0 or -errno
@@ -29,6 +31,13 @@ Poller *poller_free(Poller *poller);           // all watches must be gone
 DEFINE_CLEANUP_FUNC(Poller, poller_free)
 
 sd_event *poller_event(Poller *poller);
+
+// Has a function called behind all handlers of a batch: what they have left undone is done for all of them there.
+void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata);
+
+// Has the handler called once more, without events, behind that function. False: no batch is under way; what was to be
+// done later is to be done now.
+bool poller_later(Poller *poller, PollWatch *watch);
 
 // Level-triggered. 0 or -errno.
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler);
@@ -43,7 +52,7 @@ enum {
 };
 char *poller_scratch(Poller *poller);
 
-// Memory for what handlers write: taken for the time of one handler, so that what is sent at once needs no memory of
-// its own. Empty while it is lent.
+// Memory for what handlers write: taken for the time of one batch, so that what is sent at once needs no memory of
+// its own. Perhaps without memory yet.
 Buffer poller_lend_buffer(Poller *poller);
 void poller_take_back(Poller *poller, Buffer *buffer); // empties it

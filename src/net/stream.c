@@ -80,6 +80,12 @@ int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const E
     return r;
 }
 
+Buffer *stream_out(Stream *stream) {
+    if (!stream->out.data)
+        stream->out = poller_lend_buffer(stream->poller);
+    return &stream->out;
+}
+
 static int send_queued(Stream *stream) {
     while (stream->out.size > 0) {
         ssize_t n = send(stream->fd, buffer_data(&stream->out), stream->out.size,
@@ -102,12 +108,25 @@ int stream_flush(Stream *stream) {
 
     if (stream->fd < 0 || stream->connecting)
         return 0;
+    if (stream->error < 0)
+        return stream->error;
     r = send_queued(stream);
     if (r < 0)
         return r;
     if (stream->out.size > stream->out_max)
         return -ENOBUFS;
     return update_events(stream);
+}
+
+// What fails now fails again when the callback that runs is over, or with the next event.
+void stream_flush_later(Stream *stream) {
+    if (!poller_later(stream->poller, &stream->watch))
+        (void) stream_flush(stream);
+}
+
+void stream_fail_later(Stream *stream, int error) {
+    stream->error = error;
+    stream_flush_later(stream);
 }
 
 // What is left of a burst is less than a message: let it not hold the memory of the burst, for as long
@@ -133,8 +152,6 @@ static int deliver(Stream *stream, const char *data, size_t len) {
     size_t consumed = 0;
     int r;
 
-    if (!stream->out.data)
-        stream->out = poller_lend_buffer(stream->poller);
     r = stream->ops->on_data(stream, data, len, stream->eof, &consumed);
     if (stream->out.size == 0)
         poller_take_back(stream->poller, &stream->out);
@@ -149,7 +166,9 @@ static int deliver(Stream *stream, const char *data, size_t len) {
         r = keep_rest(&stream->in, consumed);
     else if (consumed < len)
         r = buffer_append(&stream->in, data + consumed, len - consumed);
-    return r < 0 ? r : stream_flush(stream);
+    if (r < 0 || poller_later(stream->poller, &stream->watch))
+        return r;
+    return stream_flush(stream);
 }
 
 int stream_reconsider(Stream *stream) {
@@ -189,10 +208,10 @@ static void handle_events(PollWatch *watch, uint32_t events) {
     Stream *stream = container_of(watch, Stream, watch);
     int r = 0;
 
-    if (stream->connecting)
+    if (stream->connecting && events != 0)
         r = finish_connect(stream);
     else {
-        if (events & EPOLLOUT)
+        if (events == 0 || (events & EPOLLOUT))
             r = stream_flush(stream);
         if (r >= 0 && !stream->eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
             r = receive(stream);

@@ -29,7 +29,7 @@ typedef struct Stream Stream;
 
 typedef struct StreamOps {
     // All bytes that have arrived and were not consumed; `eof`: no more will come. Sets *ret_consumed
-    // (<= len). What is written meanwhile leaves in one segment. 0, or a negative errno to close.
+    // (<= len). What is written meanwhile leaves as one. 0, or a negative errno to close.
     int (*on_data)(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed);
     // 0 or a negative errno; NULL = -ETIMEDOUT.
     int (*on_timeout)(Stream *stream);
@@ -48,7 +48,8 @@ struct Stream {
     Buffer out; // written, not sent
     size_t out_max;
     Endpoint remote;
-    int fd; // owned; -EBADF once closed or taken
+    int fd;    // owned; -EBADF once closed or taken
+    int error; // stream_fail_later()
     bool connecting;
     bool eof;
 };
@@ -69,10 +70,15 @@ void stream_keep_alive(Stream *stream);
 
 // Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
 // themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting.
-static inline Buffer *stream_out(Stream *stream) {
-    return &stream->out;
-}
+Buffer *stream_out(Stream *stream);
 int stream_flush(Stream *stream);
+
+// Sends it when all connections of the poller's batch have been served. A receiver on this machine that is awake for the
+// first answer takes the others as they come; to wake it up for each costs as much as to find what it asked for.
+void stream_flush_later(Stream *stream);
+
+// Closes, with on_closed, when no callback of this stream runs.
+void stream_fail_later(Stream *stream, int error);
 
 // Runs on_data again on what has not been consumed: for a silence that completes a message.
 int stream_reconsider(Stream *stream);

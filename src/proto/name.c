@@ -16,6 +16,8 @@ bool name_is_valid(const char *name, size_t len) {
         return false;
     if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
         return false;
+    if (text_is_plain(name, len))
+        return true; // most are: one look instead of two long ones
     return text_is_utf8(name, len) && !text_has_control(name, len);
 }
 
@@ -40,6 +42,15 @@ NameParts name_split(const char *file_name, size_t len) {
             .type_len = file_name + len - dot - 1,
         };
     return (NameParts){.name_len = len, .type = TYPE_NONE, .type_len = strlen(TYPE_NONE)};
+}
+
+size_t name_stem_len(const char *text, size_t len, const char *type) {
+    size_t type_len = strlen(type), stem;
+
+    if (len < type_len + 2 || strchr(type, '.'))
+        return 0;
+    stem = len - type_len - 1;
+    return text[stem] == '.' && strncasecmp(text + stem + 1, type, type_len) == 0 ? stem : 0;
 }
 
 bool name_matches(const char *name, const char *type, const char *file_name) {
@@ -90,6 +101,11 @@ int name_encode(Buffer *out, const char *name, NameContext context) {
 int name_decode(const char *text, size_t len, char *out, size_t size) {
     size_t n = 0;
 
+    if (len < size && !memchr(text, '%', len)) {
+        memcpy(out, text, len);
+        out[len] = '\0';
+        return (int) len;
+    }
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
 

@@ -32,6 +32,10 @@ NameParts name_split(const char *file_name, size_t len);
 // Case matters in the name and not in the type.
 bool name_matches(const char *name, const char *type, const char *file_name);
 
+// Bytes before the ".type" that the text ends in, or 0: it does not end so. A type such as "tar.gz" is
+// left alone, because name_split() never finds one.
+size_t name_stem_len(const char *text, size_t len, const char *type);
+
 // "name.type", or "name" where the type is TYPE_NONE. `text` must hold FILE_NAME_BYTES_MAX + 1.
 enum {
     FILE_NAME_BYTES_MAX = NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX,

@@ -278,17 +278,6 @@ static int fields_read(const char *data, size_t len, unsigned wanted, bool namel
     return 0;
 }
 
-// Bytes before the ".type" that the text ends in, or 0: it does not end so. A type such as "tar.gz" is
-// left alone, because name_split() never finds one.
-static size_t stem_len(const char *text, size_t len, const char *type) {
-    size_t type_len = strlen(type), stem;
-
-    if (len < type_len + 2 || strchr(type, '.'))
-        return 0;
-    stem = len - type_len - 1;
-    return text[stem] == '.' && strncasecmp(text + stem + 1, type, type_len) == 0 ? stem : 0;
-}
-
 static int text_copy(const char *text, char *out, size_t size) {
     size_t len = strlen(text);
 
@@ -323,8 +312,8 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
 
     // name_format() hides a dot that belongs to the name, so look at what was written.
     if (f->name.len == 0 || !field_seen(f, FIELD_TYPE) ||
-        stem_len(f->name.data, f->name.len, text->type) > 0)
-        stem = stem_len(text->name, n, text->type);
+        name_stem_len(f->name.data, f->name.len, text->type) > 0)
+        stem = name_stem_len(text->name, n, text->type);
     if (stem > 0 && !name_is_valid(text->name, stem))
         stem = 0; // "..txt"
     *ret_full_name = stem > 0;
@@ -429,114 +418,4 @@ int record_parse_file(const char *data, size_t len, RecordText *text, Record *re
 
 bool record_same_file(const Record *a, const Record *b) {
     return a->size == b->size && strcmp(a->name, b->name) == 0 && strcasecmp(a->type, b->type) == 0;
-}
-
-static int append_text(Buffer *out, const char *text) {
-    return buffer_append(out, text, strlen(text));
-}
-
-// Writes at most 10 bytes and returns how many.
-static size_t date_format(char *text, Date date, const RecordSyntax *syntax) {
-    char separator = syntax->dashed ? '-' : '/';
-    size_t n;
-
-    n = format_u64(text, date.day, 2);
-    text[n++] = separator;
-    n += format_u64(text + n, date.month, 2);
-    text[n++] = separator;
-    return n + (syntax->long_year ? format_u64(text + n, date.year, 4)
-                                  : format_u64(text + n, date.year % 100u, 2));
-}
-
-static int field_format(Buffer *out, RecordField field, const Record *record,
-                        const RecordSyntax *syntax) {
-    char text[64];
-    size_t n;
-
-    switch (field) {
-    case FIELD_TYPE:
-        if (syntax->empty_type && strcasecmp(record->type, TYPE_NONE) == 0)
-            return 0;
-        if (syntax->dotted && append_text(out, ".") < 0)
-            return -ENOMEM;
-        return append_text(out, record->type);
-    case FIELD_SIZE:
-        n = format_u64(text, record->size, 1);
-        break;
-    case FIELD_DATE:
-        n = date_format(text, record->modified, syntax);
-        break;
-    case FIELD_ADDRESS:
-        address_format(&record->endpoint.address, text);
-        n = strlen(text);
-        break;
-    case FIELD_PORT:
-        n = format_u64(text, record->endpoint.port, 1);
-        break;
-    default:
-        return -EINVAL;
-    }
-    return buffer_append(out, text, n);
-}
-
-static int name_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
-                       NameContext context) {
-    bool with_type = syntax->full_name && strcasecmp(record->type, TYPE_NONE) != 0;
-    size_t stem = with_type ? 0 : stem_len(record->name, strlen(record->name), record->type);
-    char head[NAME_BYTES_MAX + 1];
-    int r;
-
-    if (stem > 0 && name_is_valid(record->name, stem)) {
-        // "a.txt.txt" is the name "a.txt" of type "txt". Written plainly it reads as the full name of
-        // "a.txt".
-        memcpy(head, record->name, stem);
-        head[stem] = '\0';
-        r = name_encode(out, head, context);
-        if (r >= 0)
-            r = append_text(out, "%2E");
-        return r < 0 ? r : name_encode(out, record->name + stem + 1, context);
-    }
-    r = name_encode(out, record->name, context);
-    if (r >= 0 && with_type)
-        r = append_text(out, ".");
-    return r < 0 || !with_type ? r : append_text(out, record->type);
-}
-
-int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax, bool named) {
-    const char *separator = syntax->spaced ? ", " : ",";
-    int r = 0;
-
-    if (named)
-        r = name_format(out, record, syntax, NAME_IN_RECORD);
-    for (size_t i = 0; i < _FIELD_COUNT && r >= 0; i++) {
-        if (named || i > 0)
-            r = append_text(out, separator);
-        if (r >= 0)
-            r = field_format(out, syntax->order[i], record, syntax);
-    }
-    if (r >= 0 && syntax->rooted && record->has_root) {
-        char root[MERKLE_TEXT_BYTES + 1];
-
-        merkle_hash_format(&record->root, root);
-        r = append_text(out, separator);
-        if (r >= 0)
-            r = append_text(out, root);
-    }
-    return r;
-}
-
-int record_format_file(Buffer *out, const Record *record, const RecordSyntax *syntax) {
-    const char *separator = syntax->spaced ? ", " : ",";
-    int r;
-
-    r = name_format(out, record, syntax, NAME_IN_MESSAGE);
-    if (r >= 0)
-        r = append_text(out, separator);
-    if (r >= 0)
-        r = field_format(out, FIELD_TYPE, record, syntax);
-    if (r >= 0)
-        r = append_text(out, separator);
-    if (r >= 0)
-        r = field_format(out, FIELD_SIZE, record, syntax);
-    return r;
 }

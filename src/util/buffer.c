@@ -49,11 +49,9 @@ void buffer_commit(Buffer *buffer, size_t n) {
     buffer->size += n;
 }
 
-int buffer_append(Buffer *buffer, const void *data, size_t n) {
+int buffer_append_more(Buffer *buffer, const void *data, size_t n) {
     char *tail;
 
-    if (n == 0)
-        return 0; // an empty buffer stays without memory
     tail = buffer_reserve(buffer, n);
     if (!tail)
         return -ENOMEM;

@@ -5,6 +5,7 @@
 // that ten thousand idle connections cost nothing here.
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct Buffer {
     char *data; // owned; valid bytes are data[begin .. begin + size)
@@ -26,7 +27,17 @@ char *buffer_reserve(Buffer *buffer, size_t n);
 void buffer_commit(Buffer *buffer, size_t n);
 
 // 0 or -ENOMEM.
-int buffer_append(Buffer *buffer, const void *data, size_t n);
+int buffer_append_more(Buffer *buffer, const void *data, size_t n); // is for buffer_append()
+
+// Inline, because most of what is written is a few bytes of known length, and there is room for it.
+static inline int buffer_append(Buffer *buffer, const void *data, size_t n) {
+    if (n > buffer->capacity - buffer->begin - buffer->size)
+        return buffer_append_more(buffer, data, n);
+    if (n > 0)
+        memcpy(buffer->data + buffer->begin + buffer->size, data, n);
+    buffer->size += n;
+    return 0;
+}
 
 // Drops the first n (<= size) bytes.
 void buffer_consume(Buffer *buffer, size_t n);

@@ -5,6 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/macro.h"
+
+enum {
+    U64_DIGITS_MAX = 20,
+};
+
 int parse_u64_n(const char *text, size_t len, uint64_t *ret) {
     uint64_t value = 0;
 
@@ -38,13 +44,32 @@ int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
     return 0;
 }
 
-size_t format_u64(char *text, uint64_t value, size_t width) {
-    char digits[20]; // of UINT64_MAX
+static size_t digit_count(uint64_t value) {
     size_t n = 0;
 
-    for (; value > 0 || n < width; value /= 10)
-        digits[sizeof(digits) - ++n] = (char) ('0' + value % 10);
-    memcpy(text, digits + sizeof(digits) - n, n);
+    for (uint64_t power = 1; n < U64_DIGITS_MAX && value >= power; power *= 10)
+        n++;
+    return n;
+}
+
+// Two digits at a time, and written where they belong: FT writes ten numbers for each record that it finds.
+size_t format_u64(char *text, uint64_t value, size_t width) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    const size_t n = MAX(digit_count(value), width);
+    char *p = text + n;
+
+    while (value >= 10) {
+        p -= 2;
+        memcpy(p, &pairs[value % 100 * 2], 2);
+        value /= 100;
+    }
+    if (value > 0)
+        *--p = (char) ('0' + value);
+    while (p > text)
+        *--p = '0';
     return n;
 }
 

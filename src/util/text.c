@@ -25,6 +25,13 @@ static size_t next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
     return n;
 }
 
+bool text_is_plain(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < ' ' || text[i] > '~') // also what is not ASCII: char is signed, or above '~'
+            return false;
+    return true;
+}
+
 bool text_is_utf8(const char *text, size_t len) {
     const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
 

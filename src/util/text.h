@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 // Valid UTF-8 without NUL and noncharacters. D-Bus demands no less.
+bool text_is_plain(const char *text, size_t len); // printable ASCII
 bool text_is_utf8(const char *text, size_t len);
 
 // C0, DEL or C1: what a terminal may act on.
