@@ -122,17 +122,21 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     return 0;
 }
 
-Ft *ft_free(Ft *ft) {
+void ft_close_sessions(Ft *ft) {
     Session *session, *next;
 
-    if (!ft)
-        return NULL;
-    for (size_t i = 0; i < ft->listener_count; i++)
-        listener_free(ft->listeners[i]);
     TAILQ_FOREACH_SAFE(session, &ft->waiting, link, next)
     session_free(session);
     TAILQ_FOREACH_SAFE(session, &ft->accepted, link, next)
     session_free(session);
+}
+
+Ft *ft_free(Ft *ft) {
+    if (!ft)
+        return NULL;
+    for (size_t i = 0; i < ft->listener_count; i++)
+        listener_free(ft->listeners[i]);
+    ft_close_sessions(ft);
     sd_event_source_disable_unref(ft->status_timer);
     sd_event_source_disable_unref(ft->index_work);
     sd_bus_flush_close_unref(ft->bus);
@@ -165,19 +169,36 @@ static void on_connection(int fd, const Endpoint *remote, void *userdata) {
         close_fd(fd);
 }
 
-int ft_listen(Ft *ft) {
+static int add_listener(Ft *ft, int fd) {
+    int r = listener_new(ft->event, fd, on_connection, ft, &ft->listeners[ft->listener_count]);
+
+    if (r >= 0)
+        ft->listener_count++;
+    return r;
+}
+
+static int open_listeners(Ft *ft, int fds[], size_t n) {
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = add_listener(ft, TAKE_FD(fds[i]));
+    if (n > 0)
+        return r;
+    r = listener_open(&ft->config.listen);
+    return r < 0 ? r : add_listener(ft, r);
+}
+
+int ft_listen(Ft *ft, int fds[], size_t n) {
     char text[ENDPOINT_TEXT_MAX];
     int r;
 
-    r = listener_open_all(ft->event, &ft->config.listen, on_connection, ft, ft->listeners,
-                          ELEMENTSOF(ft->listeners));
+    r = open_listeners(ft, fds, n);
     if (r < 0) {
         endpoint_format(&ft->config.listen, text);
         log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s",
                   text, strerror(-r), r == -EADDRINUSE ? " (another p2p-ft? try: ss -ltnp)" : "");
         return r;
     }
-    ft->listener_count = r;
     for (size_t i = 0; i < ft->listener_count; i++) {
         endpoint_format(listener_endpoint(ft->listeners[i]), text);
         log_info("Listening on %s", text);

@@ -62,11 +62,13 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret); // 0 or -errno
 Ft *ft_free(Ft *ft);
 DEFINE_CLEANUP_FUNC(Ft, ft_free)
 
-// Opens the sockets, systemd's or our own; logs why not. 0 or -errno.
-int ft_listen(Ft *ft);
+// Listens on the `n` sockets, which it takes over, or else on one of its own; logs why not. 0 or -errno.
+int ft_listen(Ft *ft, int fds[], size_t n);
 
 // Takes over new limits. What cannot change while running is said in the log.
 void ft_reconfigure(Ft *ft, const FtConfig *config);
+
+void ft_close_sessions(Ft *ft);
 
 // Counts it, and logs some of them.
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);

@@ -316,6 +316,13 @@ void index_owner_set_last(IndexOwner *owner, bool last) {
     owner->records.last = last;
 }
 
+bool index_owner_next(const Index *index, const IndexOwner *owner, uint32_t *cursor, Record *ret) {
+    if (!record_store_next_of_owner(&index->store, &owner->records, cursor))
+        return false;
+    *ret = record_store_view(&index->store, *cursor);
+    return true;
+}
+
 void index_owner_leave(Index *index, IndexOwner *owner) {
     if (!owner)
         return;

@@ -25,6 +25,9 @@ const Endpoint *index_owner_endpoint(const IndexOwner *owner);
 // Whether its records come behind those of others in what is found.
 void index_owner_set_last(IndexOwner *owner, bool last);
 
+// All its records, in no order: begins with *cursor == 0; false at the end. *ret is valid until the index changes.
+bool index_owner_next(const Index *index, const IndexOwner *owner, uint32_t *cursor, Record *ret);
+
 // The owner leaves: none of its records is found any more. If it has many of them, their memory is given back
 // bit by bit, by index_work() and along with additions. NULL is nobody.
 void index_owner_leave(Index *index, IndexOwner *owner);

@@ -3,6 +3,7 @@
 #include "bus/names.h"
 #include "daemon/daemon.h"
 #include "ft/ft-bus.h"
+#include "ft/ft-restart.h"
 #include "ft/ft.h"
 #include "util/log.h"
 
@@ -48,6 +49,7 @@ static void offer_on_bus(const DaemonOptions *options, Ft *ft) {
 }
 
 static int start(const DaemonOptions *options, sd_event *event, void **ret) {
+    _cleanup_(inheritance_done) Inheritance inheritance = INHERITANCE_NONE;
     FtConfig config;
     Ft *ft;
     int r;
@@ -60,14 +62,17 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
         return daemon_fail(r);
     ft->daemon = options->daemon;
     *ret = ft;
-    r = ft_listen(ft);
+    inheritance_take(&config, &inheritance);
+    r = ft_listen(ft, inheritance.listen_fds, inheritance.listen_count);
     if (r < 0)
         return r;
+    ft_thaw(ft, &inheritance);
     offer_on_bus(options, ft);
     return 0;
 }
 
 static void stop(void *daemon) {
+    ft_freeze(daemon);
     ft_free(daemon);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ft/ft-state.h"
 #include "ft/ft.h"
 #include "proto/message.h"
 #include "util/log.h"
@@ -350,25 +351,88 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
-void session_new(Ft *ft, int fd, const Endpoint *remote) {
+static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
     Session *session;
 
     session = calloc(1, sizeof(*session));
     if (!session) {
         close_fd(fd);
-        return;
+        return NULL;
     }
     session->ft = ft;
     session->framer.source = FRAME_FROM_PEER;
     session->deadline = time_monotonic() + ACCEPT_USEC;
     if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) < 0) {
         free(session);
-        return;
+        return NULL;
     }
     stream_keep_alive(&session->stream);
     ft_session_added(ft, session);
-    if (arm_timeout(session, false) < 0)
+    return session;
+}
+
+void session_new(Ft *ft, int fd, const Endpoint *remote) {
+    Session *session = open_session(ft, fd, remote);
+
+    if (session && arm_timeout(session, false) < 0)
         session_free(session);
+}
+
+void session_save(const Session *session, SavedSession *ret) {
+    // Not `changed`: between two events nobody waits for KEPT. Not `quiet`: the silence begins anew.
+    *ret = (SavedSession){
+        .remote = session->stream.remote,
+        .state = session->state,
+        .framing = session->framer.framing,
+        .syntax = session->syntax,
+        .deadline = session->deadline,
+        .since = session->since,
+        .probed_at = session->probed_at,
+        .reachability = session->reachability,
+        .asks_reachable = session->asks_reachable,
+        .probing = session->probe,
+        .in = buffer_data(&session->stream.in),
+        .in_len = session->stream.in.size,
+        .out = buffer_data(&session->stream.out),
+        .out_len = session->stream.out.size,
+        .record_count = index_owner_count(session->owner),
+    };
+}
+
+Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
+    _cleanup_(session_freep) Session *session = open_session(ft, fd, &saved->remote);
+
+    if (!session)
+        return NULL;
+    session->framer.framing = saved->framing;
+    session->syntax = saved->syntax;
+    session->deadline = MIN(saved->deadline, session->deadline);
+    session->since = saved->since;
+    session->reachability = saved->reachability;
+    session->asks_reachable = saved->asks_reachable;
+    session->probed_at = saved->probing ? 0 : MIN(saved->probed_at, time_monotonic());
+    if (buffer_append(&session->stream.in, saved->in, saved->in_len) < 0 ||
+        buffer_append(&session->stream.out, saved->out, saved->out_len) < 0)
+        return NULL;
+    if (saved->state == SESSION_ACCEPTED && !(session->owner = index_owner_new()))
+        return NULL;
+    return TAKE_PTR(session);
+}
+
+int session_resume(Session *session, const SavedSession *saved) {
+    int r = 0;
+
+    session->state = saved->state;
+    if (session->state == SESSION_ACCEPTED) {
+        ft_session_accepted(session->ft, session);
+        index_owner_set_last(session->owner, session->reachability == REACHABLE_NO);
+        if (saved->probing && index_owner_count(session->owner) > 0)
+            r = probe(session, 0);
+        if (r >= 0 && session->asks_reachable && !session->probe)
+            r = tell_reachable(session);
+    }
+    // Sends what is left of the answers, and waits for the silence behind a message, if there is one.
+    return r < 0 ? r : stream_reconsider(&session->stream);
 }
 
 Session *session_free(Session *session) {

@@ -15,6 +15,7 @@
 #include "util/macro.h"
 
 typedef struct Ft Ft;
+typedef struct SavedSession SavedSession; // ft-state.h
 
 typedef enum SessionState {
     SESSION_CONNECTED,
@@ -51,3 +52,12 @@ typedef struct SessionList SessionList;
 // nobody could do anything about it.
 void session_new(Ft *ft, int fd, const Endpoint *remote);
 Session *session_free(Session *session);
+DEFINE_CLEANUP_FUNC(Session, session_free)
+
+// What the next FT has to know of it, but for its records; borrows what the session holds.
+void session_save(const Session *session, SavedSession *ret);
+// A session of the FT before this one: takes over the fd, whatever the result. Its records go to its owner then,
+// before session_resume(), with which it goes on. NULL: out of memory and the like.
+Session *session_restore(Ft *ft, int fd, const SavedSession *saved);
+int session_resume(Session *session,
+                   const SavedSession *saved); // 0, or a negative errno to free it

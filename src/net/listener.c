@@ -148,6 +148,10 @@ const Endpoint *listener_endpoint(const Listener *listener) {
     return &listener->endpoint;
 }
 
+int listener_fd(const Listener *listener) {
+    return listener->fd;
+}
+
 int listener_open_all(sd_event *event, const Endpoint *endpoint, AcceptHandler handler,
                       void *userdata, Listener *listeners[], size_t max) {
     int n, r;

@@ -22,6 +22,7 @@ DEFINE_CLEANUP_FUNC(Listener, listener_free)
 
 // The address in use (with the port that the kernel chose where 0 was asked for).
 const Endpoint *listener_endpoint(const Listener *listener);
+int listener_fd(const Listener *listener); // stays the listener's
 
 // Opens a socket that accepts IPv6 and, on [::], IPv4 too. Returns an fd or -errno; where the machine
 // has no IPv6, [::] becomes 0.0.0.0.

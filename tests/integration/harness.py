@@ -398,19 +398,26 @@ class Daemon:
         config = [] if self.default_config else ["--config", str(self.config)]
         return as_user(self.uid) + [program(self.binary), *config, *self.args]
 
+    def make_notify(self, path):
+        return Notify(path)
+
+    def launch(self, argv):
+        """(what to run, the descriptors that it gets) for the daemon to run as argv."""
+        if not self.listen_fd:
+            return argv, ()
+        # LISTEN_PID must be the PID of the daemon, and its descriptors begin at 3: a shell sees to both.
+        fd = self.listen_fd.fileno()
+        return ["/bin/bash", "-c", f'exec 3<&{fd}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "bash", *argv], (fd,)
+
     def start(self):
         """Starts it and waits until it says that it is ready."""
         assert not self.process or not self.process.running()
-        self.notify = Notify(pathlib.Path(self.notify_dir) / "socket")
+        self.notify = self.make_notify(pathlib.Path(self.notify_dir) / "socket")
         if self.uid is not None:
             os.chmod(self.notify_dir, 0o755)
             os.chmod(self.notify.path, 0o666)
         env = clean_env(NOTIFY_SOCKET=self.notify.path, STATE_DIRECTORY=str(self.state_dir), **self.bus.env)
-        argv, fds = self.argv(), ()
-        if self.listen_fd:
-            # LISTEN_PID must be the PID of the daemon, and its descriptors begin at 3: a shell sees to both.
-            fds = (self.listen_fd.fileno(),)
-            argv = ["/bin/bash", "-c", f'exec 3<&{fds[0]}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "bash", *argv]
+        argv, fds = self.launch(self.argv())
         self.process = Process(argv, self.log_path, env | self.env, fds)
         self.process.name = self.name
         self.status = None
@@ -1036,11 +1043,11 @@ class World:
     def bus(self, **options):
         return self._keep(Bus(**options))
 
-    def ft(self, bus=None, **options):
+    def ft(self, bus=None, kind=Ft, **options):
         """An Ft, on a bus of its own unless one is given."""
         options.setdefault("name", self._name("ft"))
         start = options.pop("start", True)
-        ft = self._keep(Ft(self.tmp, bus or self.bus(), start=False, **options))
+        ft = self._keep(kind(self.tmp, bus or self.bus(), start=False, **options))
         return ft.start() if start else ft
 
     def peer(self, ft, shares=None, bus=None, **options):

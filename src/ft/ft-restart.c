@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/ft-restart.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "ft/ft-state.h"
+#include "util/log.h"
+#include "util/time-util.h"
+
+#define NAME_LISTEN   "p2p-ft-listen"
+#define NAME_STATE    "p2p-ft-state"
+#define NAME_SESSIONS "p2p-ft-sessions"
+
+enum {
+    SOCKETS_AT_ONCE = 253, // SCM_MAX_FD of the kernel
+    // A message that carries sockets takes less than a kilobyte of it. The kernel grants less where net.core.wmem_max is
+    // lower; what Debian grants, 416 KiB, is enough for 140,000 sessions.
+    QUEUE_BYTES = 4 * 1024 * 1024,
+};
+
+// systemd is as busy as the machine, but does not wait for disks.
+static const uint64_t BARRIER_USEC = 5 * USEC_PER_SEC;
+
+// The sockets of the sessions [first, first + n), as one message. The state says what sessions they are.
+typedef struct SocketBatch {
+    uint32_t first;
+    size_t n;
+    int fds[SOCKETS_AT_ONCE];
+} SocketBatch;
+
+typedef union SocketControl {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * SOCKETS_AT_ONCE)];
+} SocketControl;
+
+static void store(const char *name, int fd) {
+    char text[128];
+    int r;
+
+    // Not watched: the queue of sockets has no writer any more, which would look like the end of it.
+    snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+    r = sd_pid_notify_with_fds(0, false, text, &fd, 1);
+    if (r < 0)
+        log_warning("Cannot hand a file descriptor to systemd: %s", strerror(-r));
+}
+
+static void unstore(const char *name) {
+    (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+static int send_batch(int fd, SocketBatch *batch) {
+    const size_t len = sizeof(int) * batch->n;
+    struct iovec iov = {.iov_base = &batch->first, .iov_len = sizeof(batch->first)};
+    SocketControl control = {};
+    const struct msghdr message = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = CMSG_SPACE(len),
+    };
+
+    if (batch->n == 0)
+        return 0;
+    control.header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET,
+        .cmsg_type = SCM_RIGHTS,
+        .cmsg_len = CMSG_LEN(len),
+    };
+    memcpy(CMSG_DATA(&control.header), batch->fds, len);
+    if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return -errno;
+    batch->first += batch->n;
+    batch->n = 0;
+    return 0;
+}
+
+static int save_session(const Ft *ft, const Session *session, StateWriter *writer) {
+    SavedSession saved;
+    uint32_t cursor = 0;
+    Record record;
+    int r;
+
+    session_save(session, &saved);
+    r = state_write_session(writer, &saved);
+    if (!session->owner)
+        return r;
+    while (r >= 0 && index_owner_next(ft->index, session->owner, &cursor, &record))
+        r = state_write_record(writer, &record);
+    return r;
+}
+
+static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer, int fd,
+                     SocketBatch *batch) {
+    const Session *session;
+    int r = 0;
+
+    TAILQ_FOREACH (session, list, link) {
+        r = save_session(ft, session, writer);
+        if (r < 0)
+            return r;
+        batch->fds[batch->n++] = session->stream.fd;
+        if (batch->n == SOCKETS_AT_ONCE)
+            r = send_batch(fd, batch);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+// Puts the sockets into the queue. Those that do not fit are closed; the state may have their sessions or not.
+static int save_sessions(const Ft *ft, StateWriter *writer, int fd) {
+    const uint32_t count = ft->accepted_count + ft->waiting_count;
+    SocketBatch batch = {};
+    int r;
+
+    r = save_list(ft, &ft->accepted, writer, fd, &batch);
+    if (r >= 0)
+        r = save_list(ft, &ft->waiting, writer, fd, &batch);
+    if (r >= 0)
+        r = send_batch(fd, &batch);
+    if (r == -EAGAIN || r == -ETOOMANYREFS) {
+        log_warning("Only %" PRIu32 " of %" PRIu32 " sessions can be kept over a restart",
+                    batch.first, count);
+        r = 0;
+    }
+    return r;
+}
+
+static int freeze(const Ft *ft) {
+    _cleanup_(state_writer_done) StateWriter writer;
+    _cleanup_close_ int in = -EBADF, out = -EBADF, state = -EBADF;
+    const int bytes = QUEUE_BYTES;
+    int pair[2], r;
+
+    r = state_writer_init(&writer);
+    if (r < 0)
+        return r;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -errno;
+    in = pair[0];
+    out = pair[1];
+    (void) setsockopt(in, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    r = save_sessions(ft, &writer, in);
+    if (r < 0)
+        return r;
+    r = state = state_writer_finish(&writer);
+    if (r < 0)
+        return r;
+    in = close_fd(in); // so that the queue has an end
+    store(NAME_STATE, state);
+    store(NAME_SESSIONS, out);
+    // systemd closes what is still in its socket when the process is gone.
+    r = sd_notify_barrier(false, BARRIER_USEC);
+    if (r < 0)
+        log_warning("systemd has not confirmed that it keeps the sessions: %s", strerror(-r));
+    return 0;
+}
+
+void ft_freeze(const Ft *ft) {
+    const uint32_t count = ft->accepted_count + ft->waiting_count;
+    uint64_t begin = time_monotonic();
+    int r;
+
+    if (count == 0 || !getenv("NOTIFY_SOCKET"))
+        return;
+    r = freeze(ft);
+    if (r < 0)
+        log_warning("The sessions cannot be kept over a restart: %s", strerror(-r));
+    else
+        log_info("%" PRIu32 " sessions are with systemd, for the next p2p-ft (%" PRIu64 " ms)",
+                 count, (time_monotonic() - begin) / USEC_PER_MSEC);
+}
+
+static bool is_configured(int fd, const Endpoint *listen) {
+    SocketAddress sockaddr = {};
+    socklen_t len = sizeof(sockaddr);
+    Endpoint endpoint;
+
+    if (getsockname(fd, &sockaddr.sa, &len) < 0)
+        return false;
+    endpoint = endpoint_from_sockaddr(&sockaddr);
+    return address_equal(&endpoint.address, &listen->address) &&
+           (endpoint.port == listen->port || listen->port == 0);
+}
+
+static void take_listener(const FtConfig *config, Inheritance *inheritance, const char *name,
+                          int fd) {
+    if (strcmp(name, NAME_LISTEN) == 0 && !is_configured(fd, &config->listen)) {
+        // Closed by systemd, too, before another one is opened: the new address may include the old one.
+        unstore(NAME_LISTEN);
+        (void) sd_notify_barrier(false, BARRIER_USEC);
+    } else if (inheritance->listen_count < FT_LISTENERS_MAX) {
+        inheritance->listen_fds[inheritance->listen_count++] = fd;
+        return;
+    } else
+        log_warning("p2p-ft listens on %d sockets at most", FT_LISTENERS_MAX);
+    close_fd(fd);
+}
+
+static void take_fd(const FtConfig *config, Inheritance *inheritance, const char *name, int fd) {
+    int *place = strcmp(name, NAME_STATE) == 0      ? &inheritance->state_fd
+                 : strcmp(name, NAME_SESSIONS) == 0 ? &inheritance->sessions_fd
+                                                    : NULL;
+
+    if (place) {
+        close_fd(*place);
+        *place = fd;
+    } else if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
+        take_listener(config, inheritance, name, fd);
+    else
+        close_fd(fd);
+}
+
+void inheritance_take(const FtConfig *config, Inheritance *ret) {
+    char **names = NULL;
+    int n;
+
+    *ret = INHERITANCE_NONE;
+    n = sd_listen_fds_with_names(true, &names);
+    for (int i = 0; i < n; i++) {
+        take_fd(config, ret, names[i], SD_LISTEN_FDS_START + i);
+        free(names[i]);
+    }
+    free(names);
+}
+
+void inheritance_done(Inheritance *inheritance) {
+    for (size_t i = 0; i < inheritance->listen_count; i++)
+        inheritance->listen_fds[i] = close_fd(inheritance->listen_fds[i]);
+    inheritance->state_fd = close_fd(inheritance->state_fd);
+    inheritance->sessions_fd = close_fd(inheritance->sessions_fd);
+}
+
+// The sockets by the number of their session; -EBADF where there is none.
+typedef struct Sockets {
+    int *fds;
+    size_t n;
+} Sockets;
+
+static void sockets_done(Sockets *sockets) {
+    for (size_t i = 0; i < sockets->n; i++)
+        close_fd(sockets->fds[i]);
+    free(sockets->fds);
+}
+
+static void place_sockets(Sockets *sockets, uint32_t first, const struct cmsghdr *control) {
+    const size_t n = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = first + i;
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
+        if (at >= sockets->n || sockets->fds[at] >= 0)
+            close_fd(fd);
+        else
+            sockets->fds[at] = fd;
+    }
+}
+
+// Empties the queue.
+static int receive_sockets(int fd, uint32_t count, Sockets *ret) {
+    Sockets sockets = {.n = count};
+    ssize_t n;
+
+    sockets.fds = malloc(count * sizeof(int) ?: 1);
+    if (!sockets.fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        sockets.fds[i] = -EBADF;
+    for (;;) {
+        uint32_t first = UINT32_MAX;
+        struct iovec iov = {.iov_base = &first, .iov_len = sizeof(first)};
+        SocketControl control;
+        struct msghdr message = {
+            .msg_iov = &iov,
+            .msg_iovlen = 1,
+            .msg_control = &control,
+            .msg_controllen = sizeof(control),
+        };
+
+        n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+            place_sockets(&sockets, first, c);
+    }
+    *ret = sockets;
+    return 0;
+}
+
+// Whether it is the connection that the state speaks of, and still one.
+static bool is_connected(int fd, const Endpoint *remote) {
+    SocketAddress sockaddr = {};
+    socklen_t len = sizeof(sockaddr);
+    Endpoint endpoint;
+
+    if (fd < 0 || getpeername(fd, &sockaddr.sa, &len) < 0)
+        return false;
+    endpoint = endpoint_from_sockaddr(&sockaddr);
+    return endpoint_equal(&endpoint, remote);
+}
+
+// Reads its records, whether there is a session or not.
+static int thaw_records(Ft *ft, StateReader *reader, const Session *session) {
+    RecordText text;
+    Record record;
+    int r, failed = 0;
+
+    while ((r = state_read_record(reader, &text, &record)) > 0)
+        if (session && failed == 0)
+            failed = index_add(ft->index, session->owner, &record);
+    return r < 0 ? r : failed;
+}
+
+// Takes the socket if it goes on. 0; -EBADMSG: the state cannot be read.
+static int thaw_session(Ft *ft, StateReader *reader, const SavedSession *saved, int *fd) {
+    Session *session = NULL;
+    int r;
+
+    if (ft->accepted_count + ft->waiting_count < ft->config.max_peers &&
+        is_connected(*fd, &saved->remote))
+        session = session_restore(ft, TAKE_FD(*fd), saved);
+    r = thaw_records(ft, reader, session);
+    if (session && (r < 0 || session_resume(session, saved) < 0))
+        session_free(session);
+    return r == -EBADMSG ? r : 0;
+}
+
+static int thaw_all(Ft *ft, StateReader *reader, int sessions_fd) {
+    _cleanup_(sockets_done) Sockets sockets = {};
+    const uint32_t count = reader->sessions;
+    SavedSession saved;
+    int r;
+
+    // More sessions than bytes are not there.
+    if (count > reader->len)
+        return -EBADMSG;
+    r = receive_sockets(sessions_fd, count, &sockets);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; (r = state_read_session(reader, &saved)) > 0; i++) {
+        r = thaw_session(ft, reader, &saved, &sockets.fds[i]);
+        if (r < 0)
+            break;
+    }
+    if (r < 0)
+        ft_close_sessions(ft);
+    return r;
+}
+
+// Sealed: nobody truncates it under us, which would be SIGBUS.
+static int map_state(int fd, void **ret, size_t *ret_len) {
+    const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
+    const int seals = fcntl(fd, F_GET_SEALS);
+    struct stat st;
+    void *data;
+
+    if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || st.st_size == 0)
+        return -EBADMSG;
+    data = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (data == MAP_FAILED)
+        return -errno;
+    *ret = data;
+    *ret_len = st.st_size;
+    return 0;
+}
+
+static int thaw(Ft *ft, const Inheritance *inheritance, uint32_t *ret_count) {
+    StateReader reader;
+    void *data = NULL;
+    size_t len = 0;
+    int r;
+
+    r = map_state(inheritance->state_fd, &data, &len);
+    if (r < 0)
+        return r;
+    r = state_read_begin(&reader, data, len);
+    if (r >= 0) {
+        *ret_count = reader.sessions;
+        r = thaw_all(ft, &reader, inheritance->sessions_fd);
+    }
+    munmap(data, len);
+    return r;
+}
+
+void ft_thaw(Ft *ft, Inheritance *inheritance) {
+    uint64_t begin = time_monotonic();
+    uint32_t count = 0, gone_on;
+    int r;
+
+    if (inheritance->listen_count == 0)
+        store(NAME_LISTEN, listener_fd(ft->listeners[0]));
+    if (inheritance->state_fd < 0 && inheritance->sessions_fd < 0)
+        return;
+    // First of all: what would make FT crash must not meet the next one again.
+    unstore(NAME_STATE);
+    unstore(NAME_SESSIONS);
+    r = thaw(ft, inheritance, &count);
+    inheritance_done(inheritance);
+    gone_on = ft->accepted_count + ft->waiting_count;
+    if (r < 0) {
+        log_warning(
+            "The state of the p2p-ft before this one cannot be used (%s): its sessions are closed, "
+            "and the peers join again",
+            r == -EBADMSG           ? "damaged"
+            : r == -EPROTONOSUPPORT ? "another version wrote it"
+                                    : strerror(-r));
+        return;
+    }
+    log_info("%" PRIu32 " of %" PRIu32 " sessions go on, with %" PRIu64 " records (%" PRIu64 " ms)",
+             gone_on, count, index_records(ft->index), (time_monotonic() - begin) / USEC_PER_MSEC);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// A restart that peers do not notice. What FT has is in systemd's store of file descriptors (FileDescriptorStoreMax= of
+// the unit) while no FT runs:
+//
+//   p2p-ft-listen    the socket that FT listens on, from its start on, unless it is systemd's (p2p-ft.socket)
+//   p2p-ft-state     a sealed memfd (ft-state.h), and
+//   p2p-ft-sessions  a socket in whose queue the sockets of the sessions lie: both from its end on
+//
+// systemd keeps them if the unit is restarted, by hand or after a crash, and closes them all if it is stopped:
+// FT needs not know which.
+
+#include "ft/ft.h"
+
+// What systemd has passed.
+typedef struct Inheritance {
+    int listen_fds[FT_LISTENERS_MAX]; // for ft_listen(), which takes them over
+    size_t listen_count;
+    int state_fd, sessions_fd; // owned; -EBADF: none
+} Inheritance;
+
+#define INHERITANCE_NONE ((Inheritance){.state_fd = -EBADF, .sessions_fd = -EBADF})
+
+// What was listened on and is not configured any more is closed.
+void inheritance_take(const FtConfig *config, Inheritance *ret);
+void inheritance_done(Inheritance *inheritance);
+
+// After ft_listen(): goes on with the sessions. What cannot be read is thrown away, and said in the log.
+void ft_thaw(Ft *ft, Inheritance *inheritance);
+
+// Hands everything over, as the last thing before ft_free(). Does nothing without systemd.
+void ft_freeze(const Ft *ft);

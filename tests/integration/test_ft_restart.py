@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: MIT
+"""A restart of p2p-ft that peers do not notice, with service_manager.py in the part of systemd."""
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+
+import pytest
+
+from harness import Process, Wire, clean_env, free_port, record, root_of, wait_for
+from service_manager import ManagedFt
+
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+STORED = ["p2p-ft-listen", "p2p-ft-sessions", "p2p-ft-state"]
+
+
+@pytest.fixture
+def ft(world):
+    return world.ft(kind=ManagedFt, probe="no")
+
+
+def restart(ft, sessions):
+    """Restarts it and sees to it that so many sessions went on."""
+    ft.restart()
+    match = ft.wait_log(r"(?s).*\b(\d+) of \d+ sessions go on")
+    assert int(match[1]) == sessions, ft.log
+    # What has been taken over lies in no store any more.
+    wait_for(lambda: ft.names() == ["p2p-ft-listen"], "the store to be cleared")
+
+
+def memfd(data, seals=SEALS):
+    fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, data)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
+
+
+def state_of(ft):
+    fd = ft.fd("p2p-ft-state")
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def test_sessions_go_on(ft):
+    """Records, syntax and session are the same as before, and new ones are as welcome as ever."""
+    wire = ft.join(record("report", "txt", 11, 5556), record("notes.tar", "gz", 5_000_000_000, 5557, "01/02/03"))
+    before, peers = ft.lookup("report.txt") + ft.lookup("notes.tar.gz"), ft.peers()
+    restart(ft, 1)
+    assert ft.lookup("report.txt") + ft.lookup("notes.tar.gz") == before
+    assert ft.peers() == peers
+    wire.send("SEARCH: report.txt\n")
+    wire.expect("FOUND: <txt, 11, 23/11/26, 127.0.0.1, 5556>\n")
+    wire.send("REMOVE: report, txt, 11\nSEARCH: report\n")
+    wire.expect("NOT FOUND\n")
+    other = ft.join(record("other", "txt", 1, 5560))
+    restart(ft, 2)
+    wire.send("BYE\n")
+    wire.expect_close()
+    ft.wait_lookup("notes.tar.gz", 0)
+    other.send("SEARCH: other\n")
+    other.expect("FOUND: <txt, 1, 23/11/26, 127.0.0.1, 5560>\n")
+
+
+def test_words_in_the_middle(ft):
+    """Half a line, half of the greeting, and what arrives while there is no FT."""
+    wire, greeting, asking = ft.join(record("a", "txt", 1, 5556)), ft.connect(), ft.connect()
+    wire.send("SEARCH: ")
+    greeting.send("HEL")
+    asking.send("HELLO\n<b, txt, 2, 23/11/26, 127.0.0.1, 55")
+    asking.expect("HI\n")
+    # FT has read all of it: nothing is left in the sockets.
+    wait_for(lambda: ft.get("Peers") == 1 and unread(ft) == 0, "FT to read")
+    ft.stop()
+    assert ft.names() == STORED
+    wire.send("a.txt\n")
+    greeting.send("LO\n")
+    ft.start()
+    wire.expect("FOUND: <txt, 1, 23/11/26, 127.0.0.1, 5556>\n")
+    greeting.expect("HI\n")
+    asking.send("57>\nSEARCH: b\n")
+    asking.expect("FOUND: <txt, 2, 23/11/26, 127.0.0.1, 5557>\n")
+
+
+def rows(ft):
+    """[(local port, remote port, bytes not acknowledged, bytes not read)] of FT's connections, as the kernel has them."""
+    with open("/proc/net/tcp") as table:
+        lines = [line.split() for line in table.readlines()[1:]]
+    found = [(*(int(line[i].split(":")[1], 16) for i in (1, 2)), *(int(n, 16) for n in line[4].split(":")))
+             for line in lines if line[3] == "01"]
+    return [row for row in found if ft.port in row[:2]]
+
+
+def unread(ft):
+    """Bytes that wait in the sockets of FT's side."""
+    return sum(row[3] for row in rows(ft) if row[0] == ft.port)
+
+
+def in_kernel(ft, wire):
+    """Bytes of answers that FT has sent and that wire has not read, or a few more."""
+    ends = {row[0]: row for row in rows(ft) if wire.local[1] in row[:2]}
+    return ends[ft.port][2] + ends[wire.local[1]][3]
+
+
+def test_unsent_answers(ft):
+    """A peer that does not read: what FT has not been able to send comes after the restart, and each answer once."""
+    names = [f"{i}{'n' * 200}" for i in range(10)]
+    ft.reload(max_files_per_peer=10)
+    sharer = ft.join(*(record(name, "txt", 1, 5556) for name in names))
+    wire = ft.connect()
+    wire.send("HELLO\n")
+    wire.expect("HI\n")
+    # Answers in this syntax have the name, so that each can be told from the others.
+    wire.send("<own,127.0.0.1,5570,.txt,23/11/2026,11>\n")
+    wait_for(lambda: ft.get("Peers") == 2, "the slow reader")
+    answers = [f"FOUND: <{name},127.0.0.1,5556,.txt,23/11/2026,1>\n" for name in names]
+    asked = 0
+    # FT keeps 256 KiB for it; one round is less.
+    while asked * len(answers[0]) <= in_kernel(ft, wire):
+        wire.send("".join(f"SEARCH: {name}.txt\n" for name in names) * 50)
+        asked += 50 * len(names)
+        wait_for(lambda: ft.get("Searches") == asked, "FT to answer")
+    ft.stop()
+    assert b"FOUND: <" in state_of(ft)
+    ft.start()
+    assert wire.recv_exactly(asked * len(answers[0])).decode() == "".join(answers) * (asked // len(names))
+    wire.send("SEARCH: own.txt\n")
+    wire.expect("FOUND: <own,127.0.0.1,5570,.txt,23/11/2026,11>\n")
+    sharer.close()
+
+
+def test_raw(ft):
+    """Peers that speak RAW: the framing stays, and half a message waits for its silence anew."""
+    wire = ft.connect()
+    wire.send("HELLO")
+    wire.expect("HI")
+    wire.send("<notes,127.0.0.1,6604,.txt,23/11/2026,11>;<blob,127.0.0.1,6604,.bin,23/11/2026,3000>")
+    ft.wait_lookup("blob.bin")
+    restart(ft, 1)
+    wire.send("SEARCH: notes.txt")
+    wire.expect("FOUND: <notes,127.0.0.1,6604,.txt,23/11/2026,11>")
+    wire.send("SEARCH: bl")
+    restart(ft, 1)
+    wire.send("ob.bin")
+    answer = wire.recv_until(b">") if not wire.buffer else wire.buffer
+    # The silence may have come before the restart: then there are two messages.
+    assert answer == b"FOUND: <blob,127.0.0.1,6604,.bin,23/11/2026,3000>" or answer.startswith(b"NOT FOUND")
+    wire.send("BYE")
+    ft.wait_lookup("notes.txt", 0)
+
+
+def test_rooted(ft):
+    """Roots, and KEPT for what was on its way."""
+    root = root_of(b"x")
+    wire = ft.join(record("a", "txt", 1, 5556, root=root))
+    wire.expect("KEPT: 1\n")
+    ft.stop()
+    wire.send(record("b", "txt", 1, 5556, root=root) + "\n")
+    ft.start()
+    wire.expect("KEPT: 2\n")
+    assert ft.lookup_roots("a.txt") == ft.lookup_roots("b.txt") == [root]
+    wire.send("SEARCH: a.txt\n")
+    wire.expect(f"FOUND: <txt, 1, 23/11/26, 127.0.0.1, 5556, {root}>\n")
+
+
+def test_reachable(world):
+    """Who waits to be told whether it can be reached is told, although FT has to try again."""
+    ft = world.ft(kind=ManagedFt)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = ft.join(record("a", "txt", 1, server.getsockname()[1], root=root_of(b"x")))
+        wire.expect("KEPT: 1\n")
+        wait_for(lambda: ft.reachable()[wire.local[1]] == "yes", "FT to try")
+        restart(ft, 1)
+        assert ft.reachable()[wire.local[1]] == "yes"
+        ft.stop()
+        wire.send("REACHABLE\n")
+        ft.start()
+        wire.expect(f"REACHABLE: yes, 127.0.0.1, {server.getsockname()[1]}\n")
+
+
+def test_peer_stays(world, ft):
+    """Our own peer does not notice."""
+    peer = world.peer(ft, [world.file("report.txt")]).joined()
+    ft.wait_lookup("report.txt")
+    since = peer.get("FileTracker")
+    for _ in range(3):
+        restart(ft, 1)
+        assert peer.state == "joined"
+        assert [found[:2] for found in peer.search("report.txt")] == [("report", "txt")]
+    assert peer.get("FileTracker") == since
+    assert "has ended" not in peer.log and peer.log.count("Joined") == 1
+
+
+def test_many_sessions(world):
+    """More than one message can carry; some leave while there is no FT."""
+    ft = world.ft(kind=ManagedFt, probe="no")
+    wires = [ft.connect() for _ in range(600)]
+    for i, wire in enumerate(wires):
+        wire.send(f"HELLO\n{record(f'f{i}', 'txt', i + 1, 5556)}\n")
+    wait_for(lambda: ft.get("Peers") == 600, "600 peers")
+    ft.stop()
+    for wire in wires[::10]:
+        wire.close()
+    ft.start()
+    wait_for(lambda: ft.get("Peers") == 540 and ft.get("Records") == 540, "the 60 to have left")
+    for i, wire in enumerate(wires):
+        if i % 10:
+            wire.expect("HI\n")
+            wire.send(f"SEARCH: f{i}.txt\n")
+    for i, wire in enumerate(wires):
+        if i % 10:
+            wire.expect(f"FOUND: <txt, {i + 1}, 23/11/26, 127.0.0.1, 5556>\n")
+
+
+def join_some(ft, count):
+    wires = [ft.connect() for _ in range(count)]
+    for i, wire in enumerate(wires):
+        wire.send(f"HELLO\n{record(f'f{i}', 'txt', i + 1, 5556)}\n")
+        wire.expect("HI\n")
+    wait_for(lambda: ft.get("Peers") == count, f"{count} peers")
+    return wires
+
+
+def test_fewer_peers_allowed(ft):
+    """max-peers as it is configured when FT starts: those that joined last are closed."""
+    wires = join_some(ft, 10)
+    ft.sections["ft"]["max_peers"] = 4
+    ft.write_config()
+    restart(ft, 4)
+    for wire in wires[4:]:
+        wire.expect_close()
+    assert len(ft.peers()) == 4 and ft.get("Records") == 4
+    wires[0].send("SEARCH: f9.txt\nSEARCH: f3.txt\n")
+    wires[0].expect("NOT FOUND\nFOUND: <txt, 4, 23/11/26, 127.0.0.1, 5556>\n")
+
+
+def test_fewer_descriptors(ft):
+    """LimitNOFILE= has become too small: what can be taken over is right, the rest is closed."""
+    wires = join_some(ft, 300)
+    ft.nofile = 200
+    ft.restart()
+    count = ft.get("Peers")
+    assert 0 < count < 200 and ft.get("Records") == count
+    ports = {port for _, port, *_ in ft.peers()}
+    for i, wire in enumerate(wires):
+        if wire.local[1] not in ports:
+            wire.expect_close()
+            continue
+        wire.send(f"SEARCH: f{i}.txt\n")
+        wire.expect(f"FOUND: <txt, {i + 1}, 23/11/26, 127.0.0.1, 5556>\n")
+
+
+def damaged(state, kind):
+    """A state that must not be read."""
+    if kind == "garbage":
+        return os.urandom(len(state))
+    if kind == "truncated":
+        return state[:len(state) - 7]
+    if kind == "bit":
+        middle = len(state) - 20
+        return state[:middle] + bytes([state[middle] ^ 4]) + state[middle + 1:]
+    if kind == "version":
+        return state[:8] + struct.pack("=I", 0) + state[12:]
+    if kind == "short":
+        return state[:10]
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "truncated", "bit", "version", "short", "empty", "unsealed", "socket", "none"])
+def test_damaged(world, ft, kind):
+    """A state that does not parse is thrown away: its sessions are closed, and the peers register again."""
+    peer = world.peer(ft, [world.file("report.txt")]).joined()
+    wire = ft.join(record("a", "txt", 1, 5556))
+    ft.stop()
+    state = state_of(ft)
+    if kind == "none":
+        os.close(ft.fd("p2p-ft-state"))
+        ft.store[:] = [entry for entry in ft.store if entry[0] != "p2p-ft-state"]
+    elif kind == "socket":
+        ft.replace("p2p-ft-state", os.dup(wire.socket.fileno()))
+    elif kind == "empty":
+        ft.replace("p2p-ft-state", memfd(b""))
+    elif kind == "unsealed":
+        ft.replace("p2p-ft-state", memfd(state, fcntl.F_SEAL_GROW))
+    else:
+        ft.replace("p2p-ft-state", memfd(damaged(state, kind)))
+    ft.start()
+    ft.wait_log(r"cannot be used \(" + ("another version" if kind == "version" else "damaged"))
+    wire.expect_close()
+    # It may have been joined still when it was asked: what is found is what FT has now.
+    ft.wait_lookup("report.txt")
+    peer.joined()
+    assert ft.lookup("a.txt") == [] and ft.names() == ["p2p-ft-listen"]
+    restart(ft, 1)
+
+
+def test_swapped(ft):
+    """Sockets that are not those of the state are closed, not mistaken for them."""
+    wire = ft.join(record("a", "txt", 1, 5556))
+    stranger = socket.create_server(("127.0.0.1", 0))
+    mine = socket.create_connection(stranger.getsockname())
+    theirs, _ = stranger.accept()
+    ft.stop()
+    ours, queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    socket.send_fds(ours, [struct.pack("=I", 0)], [theirs.fileno()])
+    socket.send_fds(ours, [struct.pack("=I", 7)], [theirs.fileno()] * 3)
+    socket.send_fds(ours, [b"x"], [theirs.fileno()])
+    ours.send(b"words")
+    ours.close()
+    ft.replace("p2p-ft-sessions", queue.detach())
+    theirs.close()
+    ft.start()
+    ft.wait_log("0 of 1 sessions go on")
+    wire.expect_close()
+    Wire(mine).expect_close()
+    stranger.close()
+    assert ft.get("Records") == 0
+
+
+def test_stop(ft):
+    """`systemctl stop`: systemd closes what it has, and the peers see the end."""
+    wire = ft.join(record("a", "txt", 1, 5556))
+    ft.stop()
+    wire.expect_silence(0.1)
+    ft.release()
+    wire.expect_close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ft.port))
+    ft.start()
+    assert ft.peers() == [] and "sessions go on" not in ft.log
+
+
+def test_no_store(world):
+    """FileDescriptorStoreMax=0, which is systemd's default: a restart is what it was."""
+    ft = world.ft(kind=ManagedFt, start=False)
+    ft.store_max = 0
+    ft.start()
+    wire = ft.join(record("a", "txt", 1, 5556))
+    ft.stop()
+    wire.expect_close()
+    ft.start()
+    assert ft.peers() == []
+
+
+def test_no_service_manager(world):
+    """Without NOTIFY_SOCKET nothing is kept, and nothing is waited for."""
+    ft = world.ft(start=False)
+    process = Process(ft.argv(), ft.log_path, clean_env(**ft.bus.env))
+    try:
+        process.wait_log("Listening on")
+        wire = ft.connect()
+        wire.send(f"HELLO\n{record('a', 'txt', 1, 5556)}\nSEARCH: a\n")
+        wire.recv_until(b">\n")
+        process.signal(signal.SIGTERM)
+        wire.expect_close()
+        assert process.wait() == 0
+        process.check_log()
+        assert "systemd" not in process.log
+    finally:
+        process.kill()
+
+
+def test_kill(world, ft):
+    """kill -9: the sessions end, nobody is refused meanwhile, and the peers come back by themselves."""
+    peer = world.peer(ft, [world.file("report.txt")]).joined()
+    wire = ft.join(record("a", "txt", 1, 5556))
+    ft.wait_lookup("report.txt")
+    ft.kill()
+    wire.expect_close()
+    early = ft.connect()
+    early.send("HELLO\n")
+    ft.start()
+    early.expect("HI\n")
+    ft.wait_lookup("report.txt")
+    peer.joined()
+    assert ft.lookup("a.txt") == []
+
+
+def test_listen_changes(ft):
+    """The socket that is kept is used only while it is the configured one."""
+    port = free_port()
+    first = ft.join(record("a", "txt", 1, 5556))
+    ft.sections["ft"]["listen"] = f"127.0.0.1:{port}"
+    ft.write_config()
+    restart(ft, 1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ft.port))
+    with Wire(port) as wire:
+        wire.send("HELLO\n")
+        wire.expect("HI\n")
+    ft.port = port
+    restart(ft, 1)
+    first.send("SEARCH: a.txt\n")
+    first.expect("FOUND: <txt, 1, 23/11/26, 127.0.0.1, 5556>\n")
+    with Wire(port) as wire:
+        wire.send("HELLO\n")
+        wire.expect("HI\n")
