@@ -41,6 +41,7 @@ struct FtClient {
     Framer framer;
     FtWay way;
     bool knows_roots;        // FT has said KEPT in this session
+    bool was_ours;           // the last session was one with our own kind of FT
     bool quiet;              // RAW: the silence that ends a message has passed
     bool settled;            // RAW: the silence that ends our records has passed
     bool served;             // FT has answered a search in this session

@@ -25,8 +25,11 @@ static const uint64_t PUBLISH_USEC = USEC_PER_SEC / 2;
 // An FT that was not spoken to in the best way is tried again, after this time first.
 static const uint64_t BETTER_WAY_USEC = 60 * USEC_PER_SEC;
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 2;
-// A session that lasted this long, or answered something, was a good one: come back at once.
-static const uint64_t GOOD_SESSION_USEC = 10 * USEC_PER_SEC;
+// A session that lasted this long, or answered something, was a good one: come back at once. An FT that crashes may
+// do so again and again, and each time its peers are what it has.
+static const uint64_t GOOD_SESSION_USEC = USEC_PER_SEC;
+// After one that lasted this long, FT may have become another one.
+static const uint64_t LONG_SESSION_USEC = 10 * USEC_PER_SEC;
 
 static void start(FtClient *client);
 static void connect_next(FtClient *client);
@@ -174,10 +177,15 @@ static void handle_loss(FtClient *client, int error) {
                                                         : strerror(-error);
     char ft[FT_CLIENT_TEXT_MAX];
     bool was_joined = client->state == FT_JOINED, was_greeting = client->state == FT_GREETING;
+    bool was_telling = client->state == FT_TELLING;
     bool line = client->framer.framing == FRAMING_LINE;
-    bool roots_at_fault = client->publisher.rooted && !client->knows_roots;
-    bool long_enough = time_monotonic() - client->joined_at >= GOOD_SESSION_USEC;
+    bool roots_at_fault = client->publisher.rooted && !client->knows_roots && !client->was_ours;
+    uint64_t lasted = time_monotonic() - client->joined_at;
 
+    if (was_joined)
+        client->was_ours = client->knows_roots;
+    else if (was_greeting || was_telling)
+        client->was_ours = false; // one attempt is given the benefit of the doubt
     disconnect(client);
     if (roots_at_fault) {
         log_info("FT does not know records with roots: joining without");
@@ -188,8 +196,8 @@ static void handle_loss(FtClient *client, int error) {
         log_limited(&client->lost_log, LOG_NOTICE,
                     &(LogFields){.id = EVENT_LOST, .peer = ft_client_name(client, ft)},
                     "The session with FT has ended: %s", why);
-        if (client->served || long_enough) {
-            come_back(client, long_enough);
+        if (client->served || lasted >= GOOD_SESSION_USEC) {
+            come_back(client, lasted >= LONG_SESSION_USEC);
             return;
         }
     } else if (was_greeting && line && client->dialect == DIALECT_AUTO) {
@@ -377,6 +385,7 @@ int ft_client_configure(FtClient *client, const char *host, uint16_t port, Diale
     client->host = copy;
     client->port = port;
     client->dialect = dialect;
+    client->was_ours = false;
     client->failures = 0;
     start_anew(client);
     return 0;

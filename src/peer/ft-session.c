@@ -10,6 +10,8 @@
 #include "util/time-util.h"
 
 static const uint64_t GREET_USEC = 10 * USEC_PER_SEC;
+// It has understood us before, and is perhaps just being started anew: do not take its silence for RAW.
+static const uint64_t GREET_AGAIN_USEC = 3 * USEC_PER_SEC;
 // KEPT: for the first one, which shows whether FT knows roots at all; for the rest of an answer that has
 // begun; and for any other.
 static const uint64_t KEPT_FIRST_USEC = 3 * USEC_PER_SEC;
@@ -190,7 +192,7 @@ static int handle_message(FtClient *client, const Message *message) {
 
 static int on_connected(Stream *stream) {
     FtClient *client = container_of(stream, FtClient, stream);
-    bool line = client->framer.framing == FRAMING_LINE;
+    bool guess = client->framer.framing == FRAMING_LINE && client->dialect == DIALECT_AUTO;
     int r;
 
     r = message_put_word(stream_out(stream), client->framer.framing, WORD_HELLO);
@@ -199,8 +201,9 @@ static int on_connected(Stream *stream) {
     stream_keep_alive(stream);
     client->greet_deadline = time_monotonic() + GREET_USEC;
     ft_client_set_state(client, FT_GREETING, "FT has not answered yet");
-    return stream_set_timeout(stream, line && client->dialect == DIALECT_AUTO ? SILENCE_HELLO_USEC
-                                                                              : GREET_USEC);
+    return stream_set_timeout(stream, !guess             ? GREET_USEC
+                                      : client->was_ours ? GREET_AGAIN_USEC
+                                                         : SILENCE_HELLO_USEC);
 }
 
 // HI from a RAW FT needs no silence behind it to be understood.

@@ -369,11 +369,16 @@ def test_kill(world, ft):
     wire.expect_close()
     early = ft.connect()
     early.send("HELLO\n")
+    # The peer is there again, too, and says HELLO to nobody. That it waits does not make it try RAW.
+    wait_for(lambda: unread(ft) >= 12, "the peer to come back")
+    early.expect_silence(1)
     ft.start()
     early.expect("HI\n")
     ft.wait_lookup("report.txt")
     peer.joined()
     assert ft.lookup("a.txt") == []
+    assert ft.lookup_roots("report.txt") == [root_of(b"hello body\n")]
+    assert [framing for _, _, framing, *_ in ft.peers()] == ["line"]
 
 
 def test_listen_changes(ft):
