@@ -13,19 +13,20 @@
 // In the order in which they are tried; a word with an argument ends in ':'.
 static const struct {
     const char *word;
+    size_t len;
     MessageKind kind;
 } words[] = {
-    {WORD_SEARCH, MESSAGE_SEARCH},
-    {WORD_HELLO, MESSAGE_HELLO},
-    {WORD_HI, MESSAGE_HI},
-    {WORD_BYE, MESSAGE_BYE},
-    {WORD_FOUND, MESSAGE_FOUND},
-    {WORD_NOT_FOUND, MESSAGE_NOT_FOUND},
-    {WORD_REMOVE, MESSAGE_REMOVE},
-    {WORD_DOWNLOAD, MESSAGE_DOWNLOAD},
-    {WORD_KEPT, MESSAGE_KEPT},
-    {WORD_REACHABLE, MESSAGE_REACHABLE},
-    {WORD_REACHABLE ":", MESSAGE_REACHABLE_IS},
+    {WORD_SEARCH, sizeof(WORD_SEARCH) - 1, MESSAGE_SEARCH},
+    {WORD_HELLO, sizeof(WORD_HELLO) - 1, MESSAGE_HELLO},
+    {WORD_HI, sizeof(WORD_HI) - 1, MESSAGE_HI},
+    {WORD_BYE, sizeof(WORD_BYE) - 1, MESSAGE_BYE},
+    {WORD_FOUND, sizeof(WORD_FOUND) - 1, MESSAGE_FOUND},
+    {WORD_NOT_FOUND, sizeof(WORD_NOT_FOUND) - 1, MESSAGE_NOT_FOUND},
+    {WORD_REMOVE, sizeof(WORD_REMOVE) - 1, MESSAGE_REMOVE},
+    {WORD_DOWNLOAD, sizeof(WORD_DOWNLOAD) - 1, MESSAGE_DOWNLOAD},
+    {WORD_KEPT, sizeof(WORD_KEPT) - 1, MESSAGE_KEPT},
+    {WORD_REACHABLE, sizeof(WORD_REACHABLE) - 1, MESSAGE_REACHABLE},
+    {WORD_REACHABLE ":", sizeof(WORD_REACHABLE ":") - 1, MESSAGE_REACHABLE_IS},
 };
 
 static const char *const reachability_names[] = {
@@ -49,7 +50,7 @@ Message message_parse(const char *data, size_t len) {
     if (len == 0)
         return (Message){.kind = MESSAGE_EMPTY, .argument = data};
     for (size_t i = 0; i < ELEMENTSOF(words); i++) {
-        size_t n = strlen(words[i].word);
+        size_t n = words[i].len;
         bool with_argument = words[i].word[n - 1] == ':';
 
         if (len < n || memcmp(data, words[i].word, n) != 0 || (!with_argument && len > n))
@@ -110,7 +111,7 @@ int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_e
     return -EBADMSG;
 }
 
-static int put(Buffer *out, const char *text) {
+static inline int put(Buffer *out, const char *text) {
     return buffer_append(out, text, strlen(text));
 }
 

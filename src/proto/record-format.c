@@ -26,12 +26,13 @@ static char *put_separator(char *p, const RecordSyntax *syntax) {
 static char *put_date(char *p, Date date, const RecordSyntax *syntax) {
     char separator = syntax->dashed ? '-' : '/';
 
-    p += format_u64(p, date.day, 2);
+    p += format_2_digits(p, date.day);
     *p++ = separator;
-    p += format_u64(p, date.month, 2);
+    p += format_2_digits(p, date.month);
     *p++ = separator;
-    return p +
-           (syntax->long_year ? format_u64(p, date.year, 4) : format_u64(p, date.year % 100u, 2));
+    if (syntax->long_year)
+        p += format_2_digits(p, date.year / 100 % 100);
+    return p + format_2_digits(p, date.year % 100);
 }
 
 static char *put_type(char *p, const char *type, const RecordSyntax *syntax) {
@@ -52,8 +53,7 @@ static char *put_field(char *p, RecordField field, const Record *record,
     case FIELD_DATE:
         return put_date(p, record->modified, syntax);
     case FIELD_ADDRESS:
-        address_format(&record->endpoint.address, p);
-        return p + strlen(p);
+        return p + address_format(&record->endpoint.address, p);
     case FIELD_PORT:
         return p + format_u64(p, record->endpoint.port, 1);
     default:

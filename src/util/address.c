@@ -45,24 +45,32 @@ int address_parse(const char *text, size_t len, IpAddress *ret) {
 }
 
 // inet_ntop() is printf(), which took a good part of the time in which FT answers a search.
-static void v4_format(const struct in_addr *v4, char *text) {
+static size_t v4_format(const struct in_addr *v4, char *text) {
     const uint8_t *bytes = (const uint8_t *) v4;
+    char *p = text;
 
     for (int i = 0; i < 4; i++) {
+        unsigned byte = bytes[i];
+
         if (i > 0)
-            *text++ = '.';
-        text += format_u64(text, bytes[i], 1);
+            *p++ = '.';
+        if (byte >= 100)
+            *p++ = (char) ('0' + byte / 100);
+        if (byte >= 10)
+            p += format_2_digits(p, byte % 100);
+        else
+            *p++ = (char) ('0' + byte);
     }
-    *text = '\0';
+    *p = '\0';
+    return p - text;
 }
 
-void address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]) {
-    if (address->family == AF_INET) {
-        v4_format(&address->v4, text);
-        return;
-    }
+size_t address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]) {
+    if (address->family == AF_INET)
+        return v4_format(&address->v4, text);
     if (!inet_ntop(address->family, &address->v6, text, INET6_ADDRSTRLEN))
         strcpy(text, "-");
+    return strlen(text);
 }
 
 static size_t address_size(const IpAddress *address) {

@@ -37,7 +37,7 @@ typedef union SocketAddress {
 
 // Plain "192.0.2.7" or "2001:db8::7"; 0 or -EINVAL.
 int address_parse(const char *text, size_t len, IpAddress *ret);
-void address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]);
+size_t address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]); // its length
 bool address_equal(const IpAddress *a, const IpAddress *b);
 // Whether they belong to one customer, as far as can be told: the same IPv4 address, or the same /64 of IPv6.
 bool address_same_site(const IpAddress *a, const IpAddress *b);

@@ -44,6 +44,11 @@ int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
     return 0;
 }
 
+const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                           "25262728293031323334353637383940414243444546474849"
+                           "50515253545556575859606162636465666768697071727374"
+                           "75767778798081828384858687888990919293949596979899";
+
 static size_t digit_count(uint64_t value) {
     size_t n = 0;
 
@@ -54,16 +59,12 @@ static size_t digit_count(uint64_t value) {
 
 // Two digits at a time, and written where they belong: FT writes ten numbers for each record that it finds.
 size_t format_u64(char *text, uint64_t value, size_t width) {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
     const size_t n = MAX(digit_count(value), width);
     char *p = text + n;
 
     while (value >= 10) {
         p -= 2;
-        memcpy(p, &pairs[value % 100 * 2], 2);
+        memcpy(p, &digit_pairs[value % 100 * 2], 2);
         value /= 100;
     }
     if (value > 0)

@@ -27,7 +27,7 @@ static size_t next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
 
 bool text_is_plain(const char *text, size_t len) {
     for (size_t i = 0; i < len; i++)
-        if (text[i] < ' ' || text[i] > '~') // also what is not ASCII: char is signed, or above '~'
+        if ((unsigned char) (text[i] - ' ') > '~' - ' ')
             return false;
     return true;
 }
