@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "daemon/sandbox.h"
 #include "util/log-id.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -178,6 +179,19 @@ static int run(Daemon *daemon) {
     return r;
 }
 
+// Strangers talk to it: what they could do with it must not be all.
+static bool may_run(const DaemonOps *ops) {
+    const char *allowed = getenv("P2PSHARE_ALLOW_ROOT");
+
+    if (geteuid() != 0 || (allowed && strcmp(allowed, "1") == 0))
+        return true;
+    log_error("Never run this as root. Start the service (systemctl start %s), or be another user; "
+              "in a container that "
+              "has only root, set P2PSHARE_ALLOW_ROOT=1",
+              ops->name);
+    return false;
+}
+
 int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
     Daemon daemon = {.ops = ops, .options.daemon = &daemon};
     bool check = false;
@@ -188,7 +202,7 @@ int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
     if (r == 0 && check)
         r = ops->check(&daemon.options) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     else if (r == 0)
-        r = run(&daemon) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        r = may_run(ops) && run(&daemon) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     else
         r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
     free(daemon.options.config_path);
@@ -225,6 +239,19 @@ int daemon_bus_own(sd_bus *bus, const char *name) {
                   name);
     else if (r < 0)
         log_event(LOG_ERR, &no_bus, "Cannot take the bus name %s: %s", name, strerror(-r));
+    return r;
+}
+
+int daemon_confine(const char *const writable[], size_t n) {
+    const char *no = getenv("P2PSHARE_NO_SANDBOX");
+    int r;
+
+    // For a debugger, or for a sanitizer or profiler that writes when the process ends.
+    if (no && strcmp(no, "1") == 0)
+        return 0;
+    r = sandbox_enter(writable, n);
+    if (r < 0)
+        log_error("Cannot give up privileges: %s", strerror(-r));
     return r;
 }
 

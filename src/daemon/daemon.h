@@ -44,6 +44,10 @@ int daemon_bus_open(sd_event *event, bool user, sd_bus **ret);
 // Takes the name after all vtables are there. Logs why not; -EEXIST: another one has it.
 int daemon_bus_own(sd_bus *bus, const char *name);
 
+// Gives up what is not needed any more (daemon/sandbox.h): sockets, bus and state are open, no thread runs yet.
+// Logs why not. 0 or -errno.
+int daemon_confine(const char *const writable[], size_t n);
+
 // Logs that the daemon cannot start, for what has not said so itself; returns r.
 int daemon_fail(int r);
 

@@ -68,7 +68,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
         return r;
     ft_thaw(ft, &inheritance);
     offer_on_bus(options, ft);
-    return 0;
+    return daemon_confine(NULL, 0); // it writes no file
 }
 
 static void stop(void *daemon) {

@@ -60,8 +60,10 @@ static int try_open(const char *path, int version, const char *schema, sqlite3 *
     if (found != 0 && found != version)
         return -EBADMSG;
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version);
+    // Its temporary files would lie where nobody may write (daemon/sandbox.h).
     // Writing the version each time would wait for whoever else writes.
-    if (database_exec(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL") < 0 ||
+    if (database_exec(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+                                "PRAGMA temp_store = MEMORY") < 0 ||
         database_exec(database, schema) < 0 ||
         (found != version && database_exec(database, pragma) < 0))
         return -EIO;

@@ -96,3 +96,16 @@ bool download_target_is_usable(int fd) {
     // O_APPEND would ignore the offsets that we write at.
     return (flags & O_ACCMODE) == O_RDWR && !(flags & (O_APPEND | O_PATH));
 }
+
+const char *download_target_error(int error) {
+    switch (error) {
+    case -EWOULDBLOCK:
+        return "another download is writing it";
+    case -EACCES:
+        // daemon/sandbox.h
+        return "permission denied (a directory that was made or mounted after p2p-peer had started "
+               "needs: systemctl restart p2p-peer)";
+    default:
+        return strerror(-error);
+    }
+}

@@ -34,3 +34,6 @@ void download_target_done(DownloadTarget *target);
 
 // Whether a caller's descriptor will do: a regular file, open for reading and writing.
 bool download_target_is_usable(int fd);
+
+// What an error about a target means, a part of a sentence.
+const char *download_target_error(int error);

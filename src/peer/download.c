@@ -121,7 +121,7 @@ static void local_error(Download *download, int error) {
     _cleanup_free_ char *message = NULL;
 
     if (asprintf(&message, "cannot write %s: %s", download->transfer.path ?: "the destination",
-                 error == -EWOULDBLOCK ? "another download is writing it" : strerror(-error)) < 0)
+                 download_target_error(error)) < 0)
         message = NULL;
     if (full && download->transfer.has_root)
         pause_now(download, BUS_ERROR_NO_SPACE, message ?: strerror(-error));

@@ -75,6 +75,8 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     r = peer_listen(peer);
     if (r >= 0)
         r = offer_on_bus(options, peer);
+    if (r >= 0)
+        r = peer_confine(peer);
     if (r < 0)
         return r;
     r = peer_start(peer);

@@ -63,7 +63,7 @@ static int configure_uploads(Peer *peer) {
                                    &config->rate_exempt);
 }
 
-static int start_threads(Peer *peer) {
+static int make_threads(Peer *peer) {
     int r;
 
     r = loop_thread_new(peer->event, "uploads", &peer->upload_thread);
@@ -78,8 +78,13 @@ static int start_threads(Peer *peer) {
         r = mover_new(peer->download_thread, &peer->download_rate, &peer->receivers);
     if (r >= 0)
         r = swarm_engine_new(peer->download_thread, &peer->download_rate, &peer->swarms);
-    if (r >= 0)
-        r = loop_thread_start(peer->upload_thread);
+    return r;
+}
+
+static int start_threads(Peer *peer) {
+    int r;
+
+    r = loop_thread_start(peer->upload_thread);
     if (r >= 0)
         r = loop_thread_start(peer->download_thread);
     return r < 0 ? r : swarm_engine_start(peer->swarms);
@@ -131,7 +136,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     r = open_store(peer);
     if (r < 0)
         return r;
-    r = start_threads(peer);
+    r = make_threads(peer);
     if (r < 0)
         return r;
     rate_limit_set(&peer->download_rate, peer->config.download_rate);
@@ -199,6 +204,14 @@ int peer_listen(Peer *peer) {
     return 0;
 }
 
+int peer_confine(Peer *peer) {
+    const char *const writable[] = {peer->config.state_dir, peer->config.download_dir};
+
+    // What is not there now cannot be written to later.
+    (void) make_directories(peer->config.download_dir, 0755);
+    return daemon_confine(writable, ELEMENTSOF(writable));
+}
+
 static int configure_ft(Peer *peer) {
     return ft_client_configure(peer->ft, peer->config.ft_host, peer->config.ft_port,
                                peer->config.dialect);
@@ -207,7 +220,9 @@ static int configure_ft(Peer *peer) {
 int peer_start(Peer *peer) {
     int r;
 
-    r = configure_ft(peer);
+    r = start_threads(peer);
+    if (r >= 0)
+        r = configure_ft(peer);
     if (r < 0)
         return r;
     download_restore_all(peer);
@@ -220,6 +235,11 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
     if (!endpoint_equal(&config->listen, &peer->config.listen)) {
         log_notice("listen has changed: restart p2p-peer to use it");
         config->listen = peer->config.listen;
+    }
+    if (strcmp(config->download_dir, peer->config.download_dir) != 0) {
+        log_notice("download-dir has changed: restart p2p-peer to use it");
+        free(config->download_dir);
+        config->download_dir = TAKE_PTR(peer->config.download_dir);
     }
     peer_config_done(&peer->config);
     peer->config = *config;

@@ -69,7 +69,9 @@ DEFINE_CLEANUP_FUNC(Peer, peer_free)
 
 // Opens the port, systemd's or our own; logs why not. 0 or -errno.
 int peer_listen(Peer *peer);
-// Walks the shares; FT is joined when that is done. 0 or -errno.
+// Gives up all privileges but writing to the state and download directories; before peer_start(). Logs why not. 0 or -errno.
+int peer_confine(Peer *peer);
+// Starts the threads, and walks the shares; FT is joined when that is done. 0 or -errno.
 int peer_start(Peer *peer);
 // Takes the new configuration over, and walks the shares anew. What cannot change while running is said in the log,
 // and so is what went wrong. 0 or -errno.

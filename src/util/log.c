@@ -110,8 +110,8 @@ static void put_line(int level, const LogFields *fields, const char *line) {
         (void) dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
 }
 
-static void log_va(int level, const LogFields *fields, uint64_t suppressed, const char *format,
-                   va_list ap) {
+_printf_(4, 0) static void log_va(int level, const LogFields *fields, uint64_t suppressed,
+                                  const char *format, va_list ap) {
     char line[LINE_BYTES];
     int n = vsnprintf(line, sizeof(line), format, ap);
 

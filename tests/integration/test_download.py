@@ -450,10 +450,12 @@ def test_no_download_directory(world, pair):
 @pytest.fixture
 def small_disk(fake):
     """A file system of 4 MB where `fake` downloads to."""
+    fake.stop()  # only what is mounted when it starts is its own
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", fake.downloads],
                              capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip("may not mount")
+    fake.start().joined()
     yield fake.downloads
     subprocess.run(["umount", "--lazy", fake.downloads], check=True)
 

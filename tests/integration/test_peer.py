@@ -445,12 +445,13 @@ def test_reload_does_not_touch_a_download(world, ft, peer):
     peer.reload(download_dir=world.directory("elsewhere"), share=[world.file("other.txt")])
     assert transfer.wait()["State"] == "done"
     assert (peer.downloads / "big.bin").read_bytes() == data
-    # Downloads that begin now go to the new place.
-    assert peer.get("DownloadDirectory") == str(world.tmp / "elsewhere")
+    # Only a new process may write to a new place.
+    assert "download-dir has changed: restart p2p-peer to use it" in peer.log
+    assert peer.get("DownloadDirectory") == str(peer.downloads)
     world.peer(ft, [world.file("next.txt")]).joined()
     ft.wait_lookup("next.txt")
     assert peer.download("next.txt").wait()["State"] == "done"
-    assert (world.tmp / "elsewhere" / "next.txt").exists()
+    assert (peer.downloads / "next.txt").exists()
     wire.close()
 
 
