@@ -160,7 +160,7 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
 
 static ExitStatus check(const Ctl *ctl, const char *file) {
     static const char *const programs[] = {"p2p-peer", "p2p-ft"};
-    Findings findings = {.messages = json_array()};
+    Findings findings = {};
     ExitStatus status = STATUS_DONE;
 
     if (ctl->host) {
@@ -168,6 +168,7 @@ static ExitStatus check(const Ctl *ctl, const char *file) {
         ctl_hint("Try: ssh %s p2pctl config check", ctl->host);
         return STATUS_USAGE;
     }
+    findings.messages = json_array();
     for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
         status = check_with(ctl, programs[i], file, &findings);
     if (status == STATUS_DONE && findings.programs == 0) {
