@@ -158,7 +158,6 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
 Peer *peer_free(Peer *peer) {
     if (!peer)
         return NULL;
-    sd_event_source_disable_unref(peer->status_timer);
     ft_client_free(peer->ft);
     peer_shares_done(peer);
     for (size_t i = 0; i < peer->listener_count; i++)
@@ -173,6 +172,7 @@ Peer *peer_free(Peer *peer) {
     loop_thread_free(peer->upload_thread);
     loop_thread_free(peer->download_thread);
     transfer_table_done(&peer->transfers);
+    sd_event_source_disable_unref(peer->status_timer); // transfers that end have used it
     transfer_store_close(peer->store);
     peer_bus_done(peer);
     sd_bus_flush_close_unref(peer->bus);
