@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+
+#include "fake-net.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "ft/prober.h"
+#include "fuzz.h"
+#include "net/listener.h"
+#include "net/poller.h"
+#include "util/macro.h"
+
+FakeConnection fake_connections[FAKE_CONNECTIONS];
+uint64_t fake_now;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock _unused_, struct timespec *ret) {
+    *ret = (struct timespec){
+        .tv_sec = (time_t) (fake_now / USEC_PER_SEC),
+        .tv_nsec = (long) (fake_now % USEC_PER_SEC) * 1000,
+    };
+    return 0;
+}
+
+// ------------------------------------------------------------------------------------------- poller
+
+struct Poller {
+    sd_event *event;
+    void (*done)(void *userdata);
+    void *userdata;
+    bool in_batch;
+    bool later[FAKE_CONNECTIONS];
+};
+
+static Poller *the_poller;
+
+int poller_new(sd_event *event, Poller **ret) {
+    *ret = the_poller = calloc(1, sizeof(*the_poller));
+    if (!the_poller)
+        return -ENOMEM;
+    the_poller->event = event;
+    return 0;
+}
+
+Poller *poller_free(Poller *poller) {
+    free(poller);
+    the_poller = NULL;
+    return NULL;
+}
+
+sd_event *poller_event(Poller *poller) {
+    return poller->event;
+}
+
+void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {
+    poller->done = done;
+    poller->userdata = userdata;
+}
+
+// ------------------------------------------------------------------------------------------- stream
+
+static FakeConnection *connection_of(const Stream *stream) {
+    return &fake_connections[stream->fd];
+}
+
+static bool later(const Stream *stream) {
+    if (the_poller->in_batch)
+        the_poller->later[stream->fd] = true;
+    return the_poller->in_batch;
+}
+
+static void fail(Stream *stream, int error) {
+    stream_close(stream);
+    stream->ops->on_closed(stream, error);
+}
+
+int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
+                  const Endpoint *remote, size_t out_max) {
+    *stream = (Stream){
+        .watch.fd = -EBADF,
+        .ops = ops,
+        .poller = poller,
+        .out_max = out_max,
+        .remote = *remote,
+        .fd = fd,
+    };
+    buffer_clear(&fake_connections[fd].sent);
+    fake_connections[fd] = (FakeConnection){.stream = stream};
+    return 0;
+}
+
+void stream_keep_alive(Stream *stream _unused_) {
+}
+
+Buffer *stream_out(Stream *stream) {
+    return &stream->out;
+}
+
+static int send_queued(Stream *stream) {
+    FakeConnection *connection = connection_of(stream);
+
+    if (connection->slow || stream->out.size == 0)
+        return 0;
+    CHECK(buffer_append(&connection->sent, buffer_data(&stream->out), stream->out.size) >= 0);
+    buffer_clear(&stream->out);
+    return 0;
+}
+
+int stream_flush(Stream *stream) {
+    if (stream->fd < 0)
+        return 0;
+    if (stream->error < 0)
+        return stream->error;
+    (void) send_queued(stream);
+    return stream->out.size > stream->out_max ? -ENOBUFS : 0;
+}
+
+void stream_flush_later(Stream *stream) {
+    if (!later(stream))
+        (void) stream_flush(stream);
+}
+
+void stream_fail_later(Stream *stream, int error) {
+    stream->error = error;
+    stream_flush_later(stream);
+}
+
+static int deliver(Stream *stream) {
+    size_t consumed = 0;
+    int r;
+
+    r = stream->ops->on_data(stream, buffer_data(&stream->in) ?: "", stream->in.size, stream->eof,
+                             &consumed);
+    if (stream->fd < 0)
+        return r;
+    if (r < 0) {
+        (void) send_queued(stream);
+        return r;
+    }
+    CHECK(consumed <= stream->in.size);
+    buffer_consume(&stream->in, consumed);
+    return later(stream) ? 0 : stream_flush(stream);
+}
+
+int stream_reconsider(Stream *stream) {
+    return deliver(stream);
+}
+
+int stream_set_timeout(Stream *stream, uint64_t usec) {
+    connection_of(stream)->timeout_at = usec ? fake_now + usec : 0;
+    return 0;
+}
+
+void stream_close(Stream *stream) {
+    if (stream->fd >= 0) {
+        connection_of(stream)->stream = NULL;
+        the_poller->later[stream->fd] = false;
+    }
+    buffer_clear(&stream->in);
+    buffer_clear(&stream->out);
+    stream->fd = -EBADF;
+}
+
+// ----------------------------------------------------------------------------------------- listener
+
+int listener_open(const Endpoint *endpoint _unused_) {
+    return -EADDRINUSE;
+}
+
+int listener_new(sd_event *event _unused_, int fd _unused_, AcceptHandler handler _unused_,
+                 void *userdata _unused_, Listener **ret _unused_) {
+    return -EADDRINUSE;
+}
+
+Listener *listener_free(Listener *listener _unused_) {
+    return NULL;
+}
+
+const Endpoint *listener_endpoint(const Listener *listener _unused_) {
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------------------- prober
+
+struct Probe {
+    TAILQ_ENTRY(Probe) link;
+    Prober *prober;
+    ProbeHandler handler;
+    void *userdata;
+};
+
+struct Prober {
+    TAILQ_HEAD(, Probe) probes;
+};
+
+static Prober *the_prober;
+
+int prober_new(sd_event *event _unused_, Poller *poller _unused_, Prober **ret) {
+    *ret = the_prober = calloc(1, sizeof(*the_prober));
+    if (!the_prober)
+        return -ENOMEM;
+    TAILQ_INIT(&the_prober->probes);
+    return 0;
+}
+
+Prober *prober_free(Prober *prober) {
+    CHECK(!prober || TAILQ_EMPTY(&prober->probes));
+    free(prober);
+    the_prober = NULL;
+    return NULL;
+}
+
+int prober_try(Prober *prober, const Endpoint *remote, ProbeHandler handler, void *userdata,
+               Probe **ret) {
+    Probe *probe = calloc(1, sizeof(*probe));
+
+    CHECK(probe && remote->port > 0);
+    *probe = (Probe){.prober = prober, .handler = handler, .userdata = userdata};
+    TAILQ_INSERT_TAIL(&prober->probes, probe, link);
+    *ret = probe;
+    return 0;
+}
+
+Probe *probe_free(Probe *probe) {
+    if (!probe)
+        return NULL;
+    TAILQ_REMOVE(&probe->prober->probes, probe, link);
+    free(probe);
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------ what the fuzzer says
+
+static void settle(Stream *stream, int r) {
+    if (r < 0)
+        fail(stream, r);
+    else if (stream->fd >= 0 && stream->eof && stream->out.size == 0)
+        fail(stream, 0);
+}
+
+void fake_batch_begin(void) {
+    the_poller->in_batch = true;
+}
+
+void fake_receive(size_t number, const uint8_t *data, size_t len) {
+    Stream *stream = fake_connections[number].stream;
+
+    if (!stream || stream->eof)
+        return;
+    stream->eof = len == 0;
+    CHECK(buffer_append(&stream->in, data, len) >= 0);
+    settle(stream, deliver(stream));
+}
+
+void fake_batch_end(void) {
+    if (the_poller->done)
+        the_poller->done(the_poller->userdata);
+    the_poller->in_batch = false;
+    for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
+        if (!the_poller->later[i])
+            continue;
+        the_poller->later[i] = false;
+        settle(fake_connections[i].stream, stream_flush(fake_connections[i].stream));
+    }
+}
+
+static void expire(size_t number) {
+    FakeConnection *connection = &fake_connections[number];
+    Stream *stream = connection->stream;
+    int r;
+
+    connection->timeout_at = 0;
+    r = stream->ops->on_timeout(stream);
+    if (r < 0)
+        fail(stream, r);
+}
+
+void fake_advance(uint64_t usec) {
+    const uint64_t end = fake_now + usec;
+
+    // Timers in their order: what one of them arms may be due, too. Each is later than the one before.
+    for (int rounds = 0; rounds < 1000; rounds++) {
+        size_t next = FAKE_CONNECTIONS;
+
+        for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
+            const FakeConnection *c = &fake_connections[i];
+
+            if (c->stream && c->timeout_at > 0 && c->timeout_at <= end &&
+                (next == FAKE_CONNECTIONS || c->timeout_at < fake_connections[next].timeout_at))
+                next = i;
+        }
+        if (next == FAKE_CONNECTIONS)
+            break;
+        fake_now = MAX(fake_now, fake_connections[next].timeout_at);
+        expire(next);
+        CHECK(rounds < 999); // a timer that is always due
+    }
+    fake_now = end;
+}
+
+void fake_writable(size_t number) {
+    Stream *stream = fake_connections[number].stream;
+
+    fake_connections[number].slow = false;
+    if (stream)
+        settle(stream, stream_flush(stream));
+}
+
+void fake_reset(size_t number) {
+    if (fake_connections[number].stream)
+        fail(fake_connections[number].stream, -ECONNRESET);
+}
+
+void fake_probed(Reachability result) {
+    Probe *probe = TAILQ_FIRST(&the_prober->probes);
+    ProbeHandler handler;
+    void *userdata;
+
+    if (!probe)
+        return;
+    handler = probe->handler;
+    userdata = probe->userdata;
+    probe_free(probe);
+    handler(result, userdata);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Takes the place of net/ and of FT's prober: connections that are memory, and a clock that stands still until it is
+// told to go on. What is linked with fake-net.c has no sockets. The clock needs -Wl,--wrap=clock_gettime.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/stream.h"
+#include "proto/message.h"
+#include "util/buffer.h"
+
+enum {
+    FAKE_CONNECTIONS = 4,
+};
+
+// By the number of the connection, which is its fd.
+typedef struct FakeConnection {
+    Stream *stream;      // NULL: FT has closed it
+    Buffer sent;         // what FT has sent
+    uint64_t timeout_at; // 0: never
+    bool slow;           // nothing can be sent
+} FakeConnection;
+
+extern FakeConnection fake_connections[FAKE_CONNECTIONS];
+extern uint64_t fake_now; // µs
+
+// As the poller does with what is ready. A batch takes several connections.
+void fake_batch_begin(void);
+void fake_receive(size_t number, const uint8_t *data, size_t len); // len 0: the end of the stream
+void fake_batch_end(void);
+
+void fake_advance(uint64_t usec); // calls the timers that are due
+void fake_writable(size_t number);
+void fake_reset(size_t number);
+void fake_probed(Reachability result); // the oldest probe
