@@ -267,7 +267,7 @@ static bool get_endpoint(StateReader *reader, Endpoint *ret) {
     return get(reader, &ret->port, sizeof(ret->port)) && ret->port > 0;
 }
 
-static bool get_syntax(StateReader *reader, RecordSyntax *ret) {
+static bool get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_learnt) {
     bool *const flags[] = {&ret->named,      &ret->full_name, &ret->spaced, &ret->dotted,
                            &ret->empty_type, &ret->long_year, &ret->dashed, &ret->brackets,
                            &ret->one_pair,   &ret->rooted};
@@ -281,20 +281,24 @@ static bool get_syntax(StateReader *reader, RecordSyntax *ret) {
     for (size_t i = 0; i < ELEMENTSOF(flags); i++)
         if (!get_flag(values[i], flags[i]))
             return false;
-    for (size_t i = 0; i < _FIELD_COUNT; i++)
-        if (ret->order[i] < _FIELD_COUNT)
-            seen |= 1u << ret->order[i];
+    for (size_t i = 0; i < _FIELD_COUNT; i++) {
+        if (ret->order[i] >= _FIELD_COUNT)
+            return false;
+        seen |= 1u << ret->order[i];
+    }
     // A session that has sent no record yet has learnt nothing: all fields are the first one.
-    return (seen == (1u << _FIELD_COUNT) - 1 || seen == 1) &&
+    *ret_learnt = seen == (1u << _FIELD_COUNT) - 1;
+    return (*ret_learnt || seen == 1) &&
            memchr(ret->list_separator, '\0', sizeof(ret->list_separator));
 }
 
 static bool get_session(StateReader *reader, SavedSession *ret) {
     uint64_t numbers[3], records;
     uint8_t bytes[5];
+    bool learnt;
 
     if (!get_endpoint(reader, &ret->remote) || !get(reader, bytes, sizeof(bytes)) ||
-        !get_syntax(reader, &ret->syntax) || !get(reader, numbers, sizeof(numbers)) ||
+        !get_syntax(reader, &ret->syntax, &learnt) || !get(reader, numbers, sizeof(numbers)) ||
         !get_bytes(reader, SAVED_IN_BYTES_MAX, &ret->in, &ret->in_len) ||
         !get_bytes(reader, SAVED_OUT_BYTES_MAX, &ret->out, &ret->out_len) ||
         !get(reader, &records, sizeof(records)))
@@ -310,8 +314,7 @@ static bool get_session(StateReader *reader, SavedSession *ret) {
     ret->probed_at = numbers[2];
     ret->record_count = records;
     if (ret->state == SESSION_ACCEPTED)
-        return ret->framing != FRAMING_UNKNOWN && ret->syntax.order[0] != ret->syntax.order[1] &&
-               records <= FILES_PER_PEER_MAX;
+        return ret->framing != FRAMING_UNKNOWN && learnt && records <= FILES_PER_PEER_MAX;
     return records == 0 && !ret->asks_reachable && !ret->probing;
 }
 
