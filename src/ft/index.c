@@ -133,12 +133,8 @@ int index_new(Index **ret) {
 }
 
 Index *index_free(Index *index) {
-    IndexOwner *owner, *next;
-
     if (!index)
         return NULL;
-    LIST_FOREACH_SAFE(owner, &index->leaving, leaving, next)
-    free(owner);
     ref_table_clear(&index->names);
     ref_table_clear(&index->types);
     record_store_clear(&index->store);
@@ -290,7 +286,7 @@ static void drop_some(Index *index, size_t max) {
             continue;
         }
         LIST_REMOVE(owner, leaving);
-        free(owner);
+        slab_free(&index->store.slab, owner);
         owner = LIST_FIRST(&index->leaving);
     }
 }
@@ -300,8 +296,12 @@ bool index_work(Index *index) {
     return !LIST_EMPTY(&index->leaving);
 }
 
-IndexOwner *index_owner_new(void) {
-    return calloc(1, sizeof(IndexOwner));
+IndexOwner *index_owner_new(Index *index) {
+    IndexOwner *owner = slab_alloc(&index->store.slab, sizeof(*owner));
+
+    if (owner)
+        *owner = (IndexOwner){};
+    return owner;
 }
 
 size_t index_owner_count(const IndexOwner *owner) {

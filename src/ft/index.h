@@ -18,7 +18,7 @@ int index_new(Index **ret);      // 0 or -ENOMEM
 Index *index_free(Index *index); // all owners must have left
 DEFINE_CLEANUP_FUNC(Index, index_free)
 
-IndexOwner *index_owner_new(void);                 // NULL: out of memory
+IndexOwner *index_owner_new(Index *index);         // NULL: out of memory
 size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
 // Where its first record said that it is.
 const Endpoint *index_owner_endpoint(const IndexOwner *owner);

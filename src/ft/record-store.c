@@ -3,11 +3,12 @@
 #include "ft/record-store.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     CHUNK_FULL = (1 << CHUNK_RECORDS) - 1,
-    CHUNKS_MIN = 16,
     NUMBERS_MAX = (RECORD_ID_MAX + 1) / CHUNK_RECORDS,
+    NUMBERS_BYTES = NUMBERS_MAX * sizeof(RecordChunk *),
 };
 
 // An unused number holds the next one, told from a pointer by its lowest bit.
@@ -15,39 +16,32 @@ static RecordChunk *unused_mark(uint32_t next) {
     return (RecordChunk *) ((uintptr_t) next << 1 | 1);
 }
 
-static bool is_unused(const RecordChunk *chunk) {
-    return (uintptr_t) chunk & 1;
-}
-
 void record_store_clear(RecordStore *store) {
-    for (uint32_t i = 1; i < store->count; i++)
-        if (!is_unused(store->chunks[i]))
-            free(store->chunks[i]);
-    free(store->chunks);
+    if (store->chunks)
+        munmap(store->chunks, NUMBERS_BYTES);
+    slab_clear(&store->slab);
     *store = (RecordStore){};
 }
 
-// The pointers are moved by the kernel when they are many: this does not stall either.
+// The pointers have address space for as many as there can be, so that they never move. Memory is where they are used.
 static int number_take(RecordStore *store, uint32_t *ret) {
+    void *map;
+
     if (store->unused > 0) {
         *ret = store->unused;
         store->unused = (uint32_t) ((uintptr_t) store->chunks[*ret] >> 1);
         return 0;
     }
-    if (store->count == store->capacity) {
-        uint32_t capacity = store->capacity ? store->capacity * 2 : CHUNKS_MIN;
-        RecordChunk **chunks;
-
-        if (capacity > NUMBERS_MAX)
+    if (!store->chunks) {
+        map = mmap(NULL, NUMBERS_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (map == MAP_FAILED)
             return -ENOMEM;
-        chunks = realloc(store->chunks, capacity * sizeof(*chunks));
-        if (!chunks)
-            return -ENOMEM;
-        store->chunks = chunks;
-        store->capacity = capacity;
-        if (store->count == 0)
-            store->chunks[store->count++] = NULL; // no record has the number 0
+        store->chunks = map;
+        store->count = 1; // no record has the number 0
     }
+    if (store->count == NUMBERS_MAX)
+        return -ENOMEM;
     *ret = store->count++;
     return 0;
 }
@@ -84,11 +78,11 @@ static int chunk_new(RecordStore *store, RecordOwner *owner) {
     RecordChunk *chunk;
     uint32_t number;
 
-    chunk = malloc(sizeof(*chunk));
+    chunk = slab_alloc(&store->slab, sizeof(*chunk));
     if (!chunk)
         return -ENOMEM;
     if (number_take(store, &number) < 0) {
-        free(chunk);
+        slab_free(&store->slab, chunk);
         return -ENOMEM;
     }
     *chunk = (RecordChunk){.owner = owner};
@@ -102,19 +96,25 @@ static size_t text_len(const StoredRecord *r) {
            (r->has_root ? sizeof(MerkleHash) : 0);
 }
 
-// Gives the chunk room for exactly that much text.
-static int chunk_resize(RecordStore *store, uint32_t number, size_t len) {
-    RecordChunk *chunk;
+// Gives the chunk room for that many records, not fewer than it has, and for exactly that much text.
+static int chunk_resize(RecordStore *store, uint32_t number, size_t room, size_t len) {
+    RecordChunk *chunk = store->chunks[number];
 
-    chunk = realloc(store->chunks[number], sizeof(*chunk) + len);
+    chunk = slab_resize(&store->slab, chunk, sizeof(*chunk) + room * sizeof(StoredRecord) + len);
     if (!chunk)
         return -ENOMEM;
     store->chunks[number] = chunk;
+    if (room > chunk->room) {
+        memmove(&chunk->records[room], record_chunk_text(chunk), chunk->text_len);
+        chunk->room = (uint8_t) room;
+    }
     return 0;
 }
 
 static void text_remove(RecordChunk *chunk, size_t begin, size_t len) {
-    memmove(chunk->text + begin, chunk->text + begin + len, chunk->text_len - begin - len);
+    char *text = record_chunk_text(chunk);
+
+    memmove(text + begin, text + begin + len, chunk->text_len - begin - len);
     chunk->text_len -= len;
     for (size_t i = 0; i < CHUNK_RECORDS; i++)
         if ((chunk->used & (1u << i)) && chunk->records[i].text > begin)
@@ -122,7 +122,7 @@ static void text_remove(RecordChunk *chunk, size_t begin, size_t len) {
 }
 
 static void text_append(RecordChunk *chunk, const void *data, size_t len) {
-    memcpy(chunk->text + chunk->text_len, data, len);
+    memcpy(record_chunk_text(chunk) + chunk->text_len, data, len);
     chunk->text_len += len;
 }
 
@@ -160,10 +160,11 @@ int record_store_add(RecordStore *store, RecordOwner *owner, const Record *recor
     number = owner->chunks;
     chunk = store->chunks[number];
     set_fields(chunk, &r, record);
-    if (chunk_resize(store, number, chunk->text_len + text_len(&r)) < 0) {
+    i = __builtin_ctz(~chunk->used);
+    if (chunk_resize(store, number, MAX(chunk->room, i + 1), chunk->text_len + text_len(&r)) < 0) {
         if (chunk->used == 0) {
             ring_remove(store, owner, number);
-            free(chunk);
+            slab_free(&store->slab, chunk);
             number_give_back(store, number);
         }
         return -ENOMEM;
@@ -173,7 +174,6 @@ int record_store_add(RecordStore *store, RecordOwner *owner, const Record *recor
     text_append(chunk, record->name, r.name_len + 1);
     text_append(chunk, record->type, r.type_len + 1);
     append_extras(chunk, &r, record);
-    i = __builtin_ctz(~chunk->used);
     chunk->records[i] = r;
     chunk->used |= 1u << i;
     if (chunk->used == CHUNK_FULL)
@@ -192,18 +192,18 @@ int record_store_refresh(RecordStore *store, RecordId id, const Record *record) 
 
     set_fields(chunk, &fresh, record);
     if (text_len(&fresh) > old_len &&
-        chunk_resize(store, number, chunk->text_len + text_len(&fresh) - old_len) < 0)
+        chunk_resize(store, number, chunk->room, chunk->text_len + text_len(&fresh) - old_len) < 0)
         return -ENOMEM;
     chunk = record_store_chunk(store, id);
     r = record_store_get(store, id);
-    memcpy(names, chunk->text + r->text, names_len);
+    memcpy(names, record_chunk_text(chunk) + r->text, names_len);
     text_remove(chunk, r->text, old_len);
     fresh.text = chunk->text_len;
     *r = fresh;
     text_append(chunk, names, names_len);
     append_extras(chunk, r, record);
     if (text_len(r) < old_len)
-        (void) chunk_resize(store, number, chunk->text_len); // it may stay large, too
+        (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
     return 0;
 }
 
@@ -218,14 +218,14 @@ void record_store_remove(RecordStore *store, RecordId id) {
     chunk->used &= ~(1u << id % CHUNK_RECORDS);
     if (chunk->used == 0) {
         ring_remove(store, owner, number);
-        free(chunk);
+        slab_free(&store->slab, chunk);
         number_give_back(store, number);
         return;
     }
     if (owner->gone)
         return;
     text_remove(chunk, r->text, text_len(r));
-    (void) chunk_resize(store, number, chunk->text_len); // it may stay large, too
+    (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
     if (full) {
         ring_remove(store, owner, number);
         ring_insert_first(store, owner, number);
@@ -235,7 +235,7 @@ void record_store_remove(RecordStore *store, RecordId id) {
 Record record_store_view(const RecordStore *store, RecordId id) {
     const RecordChunk *chunk = record_store_chunk(store, id);
     const StoredRecord *r = record_store_get(store, id);
-    const char *name = chunk->text + r->text, *type = name + r->name_len + 1;
+    const char *name = record_store_name(store, id), *type = name + r->name_len + 1;
     const char *extras = type + r->type_len + 1;
     Record view = {
         .name = name,

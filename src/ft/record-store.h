@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Where the records of the index are: eight of one owner in a chunk, with their names behind them in the same
+// Where the records of the index are: up to eight of one owner in a chunk, with their names behind them in the same
 // memory, packed anew as records come and go. A record without a root, and with the endpoint of its owner,
 // takes 35 bytes and its texts.
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "ft/ref-table.h"
+#include "ft/slab.h"
 #include "proto/record.h"
 #include "util/macro.h"
 
@@ -49,14 +50,15 @@ typedef struct RecordChunk {
     RecordOwner *owner;
     uint32_t next, prev;
     uint16_t text_len;
-    uint8_t used; // bit per record
-    StoredRecord records[CHUNK_RECORDS];
-    char text[];
+    uint8_t used;           // bit per record
+    uint8_t room;           // records: most peers have five
+    StoredRecord records[]; // and behind them their texts
 } RecordChunk;
 
 typedef struct RecordStore {
+    Slab slab;            // the chunks; others may have pieces of it, too
     RecordChunk **chunks; // by number; in the unused ones stands the next unused one
-    uint32_t count, capacity;
+    uint32_t count;
     uint32_t unused;
 } RecordStore;
 
@@ -86,8 +88,12 @@ static inline StoredRecord *record_store_get(const RecordStore *store, RecordId 
     return &record_store_chunk(store, id)->records[id % CHUNK_RECORDS];
 }
 
+static inline char *record_chunk_text(RecordChunk *chunk) {
+    return (char *) &chunk->records[chunk->room];
+}
+
 static inline const char *record_store_name(const RecordStore *store, RecordId id) {
-    return record_store_chunk(store, id)->text + record_store_get(store, id)->text;
+    return record_chunk_text(record_store_chunk(store, id)) + record_store_get(store, id)->text;
 }
 
 static inline const char *record_store_type(const RecordStore *store, RecordId id) {

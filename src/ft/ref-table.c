@@ -3,6 +3,9 @@
 #include "ft/ref-table.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "util/macro.h"
 
@@ -11,6 +14,10 @@ enum {
     // Slots that a change empties. A table that shrinks to a quarter when it is an eighth full must be done
     // before the new one is three quarters full: after a sixteenth of its slots' number of additions.
     MOVED_AT_ONCE = 16,
+    // Slots that take at least so much are mapped.
+    MAPPED_BYTES = 128 * 1024,
+    // Emptied slots whose memory is given back at once: whole pages, and a few microseconds.
+    SLOTS_GIVEN_BACK = 16 * 1024,
     // Where a table is three quarters full, nine of ten entries are as close to where they want to be.
     GUESSED_SLOTS = 8,
 };
@@ -19,9 +26,36 @@ void ref_table_init(RefTable *table, RefHash hash, const void *userdata) {
     *table = (RefTable){.hash = hash, .userdata = userdata};
 }
 
+static size_t slots_bytes(const RefSlots *table) {
+    return (table->mask + 1) * sizeof(*table->slots);
+}
+
+// Many slots come from the kernel, which zeroes them when they are touched, and go back to it bit by bit.
+static int slots_new(RefSlots *ret, size_t size) {
+    RefSlots table = {.mask = size - 1};
+    const size_t bytes = slots_bytes(&table);
+
+    if (bytes < MAPPED_BYTES)
+        table.slots = calloc(1, bytes);
+    else
+        table.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!table.slots || table.slots == MAP_FAILED)
+        return -ENOMEM;
+    *ret = table;
+    return 0;
+}
+
+static void slots_free(RefSlots *table) {
+    if (table->slots && slots_bytes(table) >= MAPPED_BYTES)
+        munmap(table->slots, slots_bytes(table));
+    else
+        free(table->slots);
+    *table = (RefSlots){};
+}
+
 void ref_table_clear(RefTable *table) {
-    free(table->now.slots);
-    free(table->old.slots);
+    slots_free(&table->now);
+    slots_free(&table->old);
     ref_table_init(table, table->hash, table->userdata);
 }
 
@@ -79,7 +113,8 @@ static void slots_add(RefSlots *table, uint64_t hash, uint32_t ref) {
 // Empties some of the old slots. A run of entries goes as a whole (of one across the end, the part that begins
 // the slots goes first): what is left of the others is found as before.
 static void move_some(RefTable *table) {
-    size_t n = 0;
+    const size_t begun = table->old_next;
+    size_t n = 0, emptied;
     uint32_t ref;
 
     if (!table->old.slots)
@@ -92,24 +127,28 @@ static void move_some(RefTable *table) {
         table->old_next++;
         n++;
     } while (table->old_next <= table->old.mask && (n < MOVED_AT_ONCE || ref));
-    if (table->old_next <= table->old.mask)
+    if (table->old_next > table->old.mask) {
+        slots_free(&table->old);
         return;
-    free(table->old.slots);
-    table->old = (RefSlots){};
+    }
+    emptied = table->old_next / SLOTS_GIVEN_BACK * SLOTS_GIVEN_BACK;
+    if (begun < emptied) // they are zero, and will read so
+        (void) madvise(&table->old.slots[emptied - SLOTS_GIVEN_BACK],
+                       SLOTS_GIVEN_BACK * sizeof(*table->old.slots), MADV_DONTNEED);
 }
 
 static int resize(RefTable *table, size_t size) {
-    uint32_t *slots;
+    RefSlots slots;
+    int r;
 
     while (table->old.slots)
         move_some(table);
-    // Many slots come from the kernel, which zeroes them when they are touched.
-    slots = calloc(size, sizeof(*slots));
-    if (!slots)
-        return -ENOMEM;
+    r = slots_new(&slots, size);
+    if (r < 0)
+        return r;
     table->old = table->now;
     table->old_next = 0;
-    table->now = (RefSlots){.slots = slots, .mask = size - 1};
+    table->now = slots;
     return 0;
 }
 

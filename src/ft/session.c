@@ -67,7 +67,7 @@ static int add_records(Session *session, const Message *message) {
         }
         if (learnt)
             session->syntax.rooted |= syntax.rooted;
-        if (!session->owner && !(session->owner = index_owner_new()))
+        if (!session->owner && !(session->owner = index_owner_new(session->ft->index)))
             return -ENOMEM;
         if (index_owner_count(session->owner) >= session->ft->config.max_files_per_peer &&
             !index_has(session->ft->index, session->owner, &record)) {
@@ -414,7 +414,7 @@ Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
     if (buffer_append(&session->stream.in, saved->in, saved->in_len) < 0 ||
         buffer_append(&session->stream.out, saved->out, saved->out_len) < 0)
         return NULL;
-    if (saved->state == SESSION_ACCEPTED && !(session->owner = index_owner_new()))
+    if (saved->state == SESSION_ACCEPTED && !(session->owner = index_owner_new(session->ft->index)))
         return NULL;
     return TAKE_PTR(session);
 }

@@ -129,7 +129,7 @@ static void step_leave(History *h, int owner) {
     size_t kept = 0;
 
     index_owner_leave(h->index, h->owners[owner]);
-    h->owners[owner] = index_owner_new();
+    h->owners[owner] = index_owner_new(h->index);
     assert_non_null(h->owners[owner]);
     h->last[owner] = false;
     for (size_t i = 0; i < h->count; i++)
@@ -256,7 +256,7 @@ static void test_random_histories(void **state _unused_) {
         h.model = calloc(RECORDS_MAX, sizeof(*h.model));
         assert_non_null(h.model);
         for (int o = 0; o < OWNERS; o++)
-            h.owners[o] = index_owner_new();
+            h.owners[o] = index_owner_new(h.index);
         run_history(&h);
         for (int o = 0; o < OWNERS; o++)
             index_owner_leave(h.index, h.owners[o]);

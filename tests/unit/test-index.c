@@ -32,8 +32,8 @@ static size_t found(const Index *index, const char *file_name) {
     return index_lookup(index, file_name, results, RESULTS_MAX);
 }
 
-static IndexOwner *new_owner(void) {
-    IndexOwner *owner = index_owner_new();
+static IndexOwner *new_owner(Index *index) {
+    IndexOwner *owner = index_owner_new(index);
 
     assert_non_null(owner);
     return owner;
@@ -48,7 +48,7 @@ static Index *new_index(void) {
 
 static void test_found_with_and_without_extension(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
-    IndexOwner *owner = new_owner();
+    IndexOwner *owner = new_owner(index);
 
     add(index, owner, "report", "txt", 11);
     add(index, owner, "report", "pdf", 12);
@@ -67,7 +67,7 @@ static void test_found_with_and_without_extension(void **state _unused_) {
 static void test_name_with_extension_comes_first(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[RESULTS_MAX];
-    IndexOwner *owner = new_owner();
+    IndexOwner *owner = new_owner(index);
 
     add(index, owner, "a.b", "gz", 1);
     add(index, owner, "a", "b", 2);
@@ -80,7 +80,7 @@ static void test_name_with_extension_comes_first(void **state _unused_) {
 static void test_same_file_is_refreshed(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[RESULTS_MAX], record = file("a", "txt", 1);
-    IndexOwner *owner = new_owner(), *other = new_owner();
+    IndexOwner *owner = new_owner(index), *other = new_owner(index);
 
     add(index, owner, "a", "txt", 1);
     record.endpoint.port = 7000;
@@ -104,7 +104,7 @@ static void test_same_file_is_refreshed(void **state _unused_) {
 static void test_remove_takes_that_file_only(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     const Record other_size = file("a", "txt", 2), same = file("a", "TXT", 1);
-    IndexOwner *owner = new_owner(), *other = new_owner();
+    IndexOwner *owner = new_owner(index), *other = new_owner(index);
 
     add(index, owner, "a", "txt", 1);
     assert_int_equal(index_remove(index, owner, &other_size), -ENOENT);
@@ -128,7 +128,7 @@ static void test_root_is_refreshed(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     const Record plain = file("a", "txt", 1), one = rooted(plain, 1), two = rooted(plain, 2);
     const Record *const history[] = {&plain, &one, &two, &plain, &two, &one, &one};
-    IndexOwner *owner = new_owner(), *other = new_owner();
+    IndexOwner *owner = new_owner(index), *other = new_owner(index);
     Record results[RESULTS_MAX];
 
     assert_int_equal(index_add(index, other, &two), 0);
@@ -159,7 +159,7 @@ static void test_own_record_among_many(void **state _unused_) {
     IndexOwner *owners[50];
 
     for (size_t i = 0; i < ELEMENTSOF(owners); i++) {
-        owners[i] = new_owner();
+        owners[i] = new_owner(index);
         add(index, owners[i], "common", "txt", 1);
     }
     for (uint64_t size = 0; size < 100; size++)
@@ -182,7 +182,7 @@ static void test_own_record_among_many(void **state _unused_) {
 static void test_no_more_results_than_asked_for(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[3];
-    IndexOwner *owner = new_owner();
+    IndexOwner *owner = new_owner(index);
 
     for (uint64_t size = 0; size < 10; size++)
         add(index, owner, "a", "txt", size);
@@ -194,7 +194,7 @@ static void test_no_more_results_than_asked_for(void **state _unused_) {
 
 static void test_last_owners_come_last(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
-    IndexOwner *first = new_owner(), *second = new_owner();
+    IndexOwner *first = new_owner(index), *second = new_owner(index);
     Record results[4];
 
     add(index, first, "a", "txt", 1);
@@ -217,7 +217,7 @@ static void test_last_owners_come_last(void **state _unused_) {
 // However many come last, a lookup takes no longer for them.
 static void test_a_name_full_of_those_that_come_last(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
-    IndexOwner *many = new_owner(), *one = new_owner();
+    IndexOwner *many = new_owner(index), *one = new_owner(index);
     Record results[4];
 
     for (uint64_t size = 0; size < 900; size++)
@@ -239,7 +239,7 @@ static void test_a_name_full_of_those_that_come_last(void **state _unused_) {
 static void test_type_with_dots(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[RESULTS_MAX];
-    IndexOwner *owner = new_owner();
+    IndexOwner *owner = new_owner(index);
 
     add(index, owner, "a", "tar.gz", 1);
     add(index, owner, "a.tar", "gz", 2);
@@ -257,7 +257,7 @@ static void test_type_with_dots(void **state _unused_) {
 // However many records a peer has, none of them is found once it has left; their memory may take longer.
 static void test_large_owner_leaves_at_once(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
-    IndexOwner *large = new_owner(), *other = new_owner();
+    IndexOwner *large = new_owner(index), *other = new_owner(index);
     char name[32];
 
     for (int i = 0; i < 10000; i++) {
