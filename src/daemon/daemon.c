@@ -19,6 +19,8 @@
 
 enum {
     EXIT_USAGE = 2,
+    // A thread may be silent for so many times WatchdogSec=; the control loop for one.
+    THREAD_WATCHDOGS = 4,
 };
 
 static int default_config_path(bool user, char **ret) {
@@ -123,9 +125,6 @@ static int event_new(sd_event **ret) {
     r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
     if (r < 0)
         return r;
-    r = sd_event_set_watchdog(event, true);
-    if (r < 0)
-        return r;
     *ret = TAKE_PTR(event);
     return 0;
 }
@@ -134,6 +133,9 @@ struct Daemon {
     const DaemonOps *ops;
     DaemonOptions options;
     void *object; // what ops->start has made
+    sd_event_source *watchdog;
+    uint64_t watchdog_usec; // systemd wants to hear of us that often
+    bool stuck;             // said
 };
 
 int daemon_reload(Daemon *daemon, char **ret_reason) {
@@ -158,6 +160,46 @@ static int on_sighup(sd_event_source *source _unused_, const struct signalfd_sig
     return 0;
 }
 
+// That this runs is the control loop's sign of life; the threads are asked for theirs. One that waits for a disk that
+// has gone to sleep is not stuck yet.
+static bool is_alive(Daemon *daemon) {
+    uint64_t now = time_monotonic(), silence = 0;
+
+    if (daemon->object && daemon->ops->silence)
+        silence = daemon->ops->silence(daemon->object, now);
+    if (silence < THREAD_WATCHDOGS * daemon->watchdog_usec) {
+        daemon->stuck = false;
+        return true;
+    }
+    if (!daemon->stuck)
+        log_event(LOG_ERR, &(LogFields){.id = EVENT_STUCK},
+                  "A thread has not answered for %" PRIu64
+                  " s; systemd's watchdog will have to end this",
+                  silence / USEC_PER_SEC);
+    daemon->stuck = true;
+    return false;
+}
+
+static int on_watchdog(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+    Daemon *daemon = userdata;
+
+    if (is_alive(daemon))
+        (void) sd_notify(false, "WATCHDOG=1");
+    (void) sd_event_source_set_time_relative(source, daemon->watchdog_usec / 3);
+    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+// WatchdogSec= of the unit.
+static int start_watchdog(Daemon *daemon, sd_event *event) {
+    int r = sd_watchdog_enabled(true, &daemon->watchdog_usec);
+
+    if (r <= 0)
+        return r;
+    return sd_event_add_time_relative(event, &daemon->watchdog, CLOCK_MONOTONIC, 0, 0, on_watchdog,
+                                      daemon);
+}
+
 static int run(Daemon *daemon) {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     int r;
@@ -166,6 +208,8 @@ static int run(Daemon *daemon) {
     r = event_new(&event);
     if (r >= 0)
         r = sd_event_add_signal(event, NULL, SIGHUP, on_sighup, daemon);
+    if (r >= 0)
+        r = start_watchdog(daemon, event);
     if (r < 0)
         return daemon_fail(r);
     r = daemon->ops->start(&daemon->options, event, &daemon->object);
@@ -174,6 +218,7 @@ static int run(Daemon *daemon) {
         r = sd_event_loop(event);
         (void) sd_notify(false, "STOPPING=1");
     }
+    daemon->watchdog = sd_event_source_disable_unref(daemon->watchdog);
     if (daemon->object)
         daemon->ops->free(daemon->object);
     return r;

@@ -27,6 +27,8 @@ typedef struct DaemonOps {
     int (*check)(const DaemonOptions *options);
     // The same, and takes it over where all is right.
     int (*reload)(const DaemonOptions *options, void *daemon);
+    // For how long a thread of its own has not answered, in µs; 0: all have. NULL: it has none.
+    uint64_t (*silence)(void *daemon, uint64_t now);
     void (*free)(void *daemon);
 } DaemonOps;
 

@@ -33,6 +33,9 @@ struct LoopThread {
     Poller *poller;
     CallQueue calls, replies;
     LoopCall stop;
+    LoopCall ping;
+    _Atomic bool ping_answered;
+    uint64_t pinged_at; // CLOCK_MONOTONIC µs; 0: not asked yet
 };
 
 static void queue_put(CallQueue *queue, LoopCall *call) {
@@ -121,6 +124,8 @@ int loop_thread_new(sd_event *control, const char *name, LoopThread **ret) {
 static void *thread_main(void *arg) {
     LoopThread *thread = arg;
 
+    // By itself: naming another thread writes to a file (daemon/sandbox.h).
+    (void) pthread_setname_np(pthread_self(), thread->name);
     thread_give_way();
     (void) sd_event_loop(thread->event);
     return NULL;
@@ -132,7 +137,6 @@ int loop_thread_start(LoopThread *thread) {
     if (r < 0)
         return r;
     thread->running = true;
-    (void) pthread_setname_np(thread->thread, thread->name);
     return 0;
 }
 
@@ -159,6 +163,20 @@ LoopThread *loop_thread_free(LoopThread *thread) {
     sd_event_unref(thread->event);
     free(thread);
     return NULL;
+}
+
+static void run_ping(LoopCall *call) {
+    container_of(call, LoopThread, ping)->ping_answered = true;
+}
+
+uint64_t loop_thread_silence(LoopThread *thread, uint64_t now) {
+    if (!thread->running || (thread->pinged_at != 0 && !thread->ping_answered))
+        return thread->running ? now - thread->pinged_at : 0;
+    thread->ping_answered = false;
+    thread->pinged_at = now;
+    thread->ping.run = run_ping;
+    loop_thread_call(thread, &thread->ping);
+    return 0;
 }
 
 sd_event *loop_thread_event(LoopThread *thread) {

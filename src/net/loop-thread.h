@@ -33,5 +33,9 @@ DEFINE_CLEANUP_FUNC(LoopThread, loop_thread_free)
 sd_event *loop_thread_event(LoopThread *thread);
 Poller *loop_thread_poller(LoopThread *thread);
 
+// Asks the thread for a sign of life, unless it was asked before; how long it has not answered by now, in µs, 0: it has.
+// From the control loop, now and then.
+uint64_t loop_thread_silence(LoopThread *thread, uint64_t now);
+
 void loop_thread_call(LoopThread *thread, LoopCall *call);  // from the control loop to the thread
 void loop_thread_reply(LoopThread *thread, LoopCall *call); // and back, in the thread

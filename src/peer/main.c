@@ -83,6 +83,10 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     return r < 0 ? daemon_fail(r) : 0;
 }
 
+static uint64_t silence(void *daemon, uint64_t now) {
+    return peer_silence(daemon, now);
+}
+
 static void stop(void *daemon) {
     peer_free(daemon);
 }
@@ -94,6 +98,7 @@ int main(int argc, char *argv[]) {
         .start = start,
         .check = check,
         .reload = reload,
+        .silence = silence,
         .free = stop,
     };
 

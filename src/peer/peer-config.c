@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "peer/user-dirs.h"
 #include "proto/protocol.h"
 
 enum {
@@ -82,14 +83,30 @@ static const char *const other_sections[] = {"ft", NULL};
 
 static int default_download_dir(bool user, char **ret) {
     const char *xdg = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
+    int r;
 
+    *ret = NULL;
     if (!user)
         *ret = strdup(STATE_DIR "/downloads");
     else if (xdg && *xdg == '/')
         *ret = strdup(xdg);
-    else if (asprintf(ret, "%s/Downloads", home ?: "") < 0)
-        *ret = NULL;
+    else {
+        r = user_dir("DOWNLOAD", "Downloads", ret);
+        if (r < 0)
+            return r;
+        if (!*ret && asprintf(ret, "%s/Downloads", home ?: "") < 0)
+            *ret = NULL;
+    }
     return *ret ? 0 : -ENOMEM;
+}
+
+// What a desktop calls public is meant for others to read.
+static int share_public_directory(StringList *paths) {
+    _cleanup_free_ char *path = NULL;
+    int r;
+
+    r = user_dir("PUBLICSHARE", "Public", &path);
+    return r < 0 || !path ? r : config_parse_list(NULL, path, paths);
 }
 
 // $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':' between.
@@ -124,6 +141,11 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
         r = default_state_dir(user, &config.state_dir);
     if (r >= 0)
         r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
+    if ((r >= 0 || r == -ENOENT) && user && config.paths.count == 0) {
+        int q = share_public_directory(&config.paths);
+
+        r = q < 0 ? q : r;
+    }
     if (r < 0 && r != -ENOENT) {
         peer_config_done(&config);
         return r;

@@ -212,6 +212,14 @@ int peer_confine(Peer *peer) {
     return daemon_confine(writable, ELEMENTSOF(writable));
 }
 
+uint64_t peer_silence(Peer *peer, uint64_t now) {
+    uint64_t uploads = loop_thread_silence(peer->upload_thread, now);
+    uint64_t downloads = loop_thread_silence(peer->download_thread, now);
+    uint64_t verify = swarm_engine_silence(peer->swarms, now);
+
+    return MAX(MAX(uploads, downloads), verify);
+}
+
 static int configure_ft(Peer *peer) {
     return ft_client_configure(peer->ft, peer->config.ft_host, peer->config.ft_port,
                                peer->config.dialect);

@@ -76,5 +76,7 @@ int peer_start(Peer *peer);
 // Takes the new configuration over, and walks the shares anew. What cannot change while running is said in the log,
 // and so is what went wrong. 0 or -errno.
 int peer_reconfigure(Peer *peer, PeerConfig *config);
+// For how long one of the threads has not answered, µs; 0: all have.
+uint64_t peer_silence(Peer *peer, uint64_t now);
 // Tells systemd what `systemctl status` shows.
 void peer_update_status(Peer *peer);

@@ -59,6 +59,10 @@ static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _un
     return 0;
 }
 
+uint64_t swarm_engine_silence(SwarmEngine *engine, uint64_t now) {
+    return loop_thread_silence(engine->verifier, now);
+}
+
 uint64_t swarm_engine_received(const SwarmEngine *engine) {
     return engine->received;
 }

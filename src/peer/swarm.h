@@ -38,6 +38,8 @@ void swarm_engine_stop(SwarmEngine *engine);
 // After both have stopped. Frees the swarms that are under way, without on_done.
 SwarmEngine *swarm_engine_free(SwarmEngine *engine);
 
+// Of the verify thread, as loop_thread_silence().
+uint64_t swarm_engine_silence(SwarmEngine *engine, uint64_t now);
 // Since the start, from any thread: bytes of files, and sources that sent wrong ones.
 uint64_t swarm_engine_received(const SwarmEngine *engine);
 uint64_t swarm_engine_wrong_sources(const SwarmEngine *engine);

@@ -30,4 +30,5 @@
 #define EVENT_CANNOT_LISTEN    "6566d552a8cc4bf1b02c5af9e6d8befc"
 #define EVENT_NO_BUS           "89712de404cc4c56b300833b67a687fc"
 #define EVENT_DATABASE_DAMAGED "7081b54214f34937b999da5e122f7415" // a new one is made
+#define EVENT_STUCK            "eeeb62f470004ae79196207b56598428" // a thread does not answer
 #define EVENT_NO_STATE         "3b757e83f99c419a9fc5ac7b25106f9c" // nothing outlives a restart

@@ -164,8 +164,8 @@ class Bus:
 
     Its directory is open to all, so that a test can be nobody."""
 
-    def __init__(self, owner=None):
-        """owner: a user ID that may own our names too."""
+    def __init__(self, owner=None, services=None):
+        """owner: a user ID that may own our names too. services: a directory of what it can start."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="p2pshare-bus-", dir="/tmp"))
         self.dir.chmod(0o755)
         includes = []
@@ -207,6 +207,7 @@ class Bus:
             '    <allow send_destination="org.freedesktop.DBus"'
             ' send_interface="org.freedesktop.DBus.Properties"/>\n'
             "  </policy>\n"
+            + (f"  <servicedir>{services}</servicedir>\n" if services else "")
             + "".join(f"  {include}\n" for include in includes)
             + "</busconfig>\n"
         )

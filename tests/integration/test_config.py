@@ -333,7 +333,7 @@ def test_verbose_says_more(world, ft, bus):
     assert "gone: No such file or directory" in peer.log
 
 
-@pytest.mark.parametrize("name", ["p2p-peer.service", "p2p-ft.service", "p2p-ft.socket"])
+@pytest.mark.parametrize("name", ["p2p-peer.service", "p2p-ft.service", "p2p-ft.socket", "p2p-peer.socket"])
 def test_units_are_right(tmp_path, name):
     """As systemd-analyze verify sees them, built with the binaries of this build."""
     verify = "/usr/bin/systemd-analyze"
@@ -341,7 +341,7 @@ def test_units_are_right(tmp_path, name):
                   None)
     if not os.path.exists(verify) or not source:
         pytest.skip("no systemd-analyze, or no such unit")
-    for unit in ("p2p-peer.service", "p2p-ft.service", "p2p-ft.socket"):
+    for unit in ("p2p-peer.service", "p2p-ft.service", "p2p-ft.socket", "p2p-peer.socket"):
         path = next(p for p in (SOURCE / "systemd" / unit, SOURCE / "systemd" / f"{unit}.in") if p.exists())
         text = path.read_text().replace("@bindir@/", os.path.dirname(program("p2p-ft")) + "/")
         (tmp_path / unit).write_text(text)

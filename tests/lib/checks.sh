@@ -27,7 +27,8 @@ check_units() {
     build=$(realpath "$1")
     dir=$(mktemp -d) || return 1
     mkdir "$dir/system" "$dir/user"
-    cp systemd/p2p-ft.socket systemd/p2pshare-metrics.timer "$dir/system"
+    cp systemd/p2p-peer.user.socket "$dir/user/p2p-peer.socket"
+    cp systemd/p2p-ft.socket systemd/p2p-peer.socket systemd/p2pshare-metrics.timer "$dir/system"
     for unit in p2p-ft p2p-peer p2pshare-metrics; do
         sed -E "s,^(Exec[A-Za-z]*=)[^ ]*/,\1$build/src/," "$build/systemd/$unit.service" \
             >"$dir/system/$unit.service"
