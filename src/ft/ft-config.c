@@ -19,6 +19,7 @@ static const ConfigKey keys[] = {
     {"ft", "max-peers", config_parse_number, offsetof(FtConfig, max_peers), 1, MAX_PEERS,
      "a number from 1 to 1000000"},
     {"ft", "probe", config_parse_bool, offsetof(FtConfig, probe), 0, 0, "yes or no"},
+    {"ft", "words", config_parse_bool, offsetof(FtConfig, words), 0, 0, "yes or no"},
 };
 
 static const char *const other_sections[] = {"peer", "share", NULL};
@@ -29,6 +30,7 @@ int ft_config_load(const char *path, FtConfig *ret) {
         .max_files_per_peer = FILES_PER_PEER_DEFAULT,
         .max_peers = MAX_PEERS_DEFAULT,
         .probe = true,
+        .words = true,
     };
     int r;
 

@@ -11,6 +11,7 @@ typedef struct FtConfig {
     uint64_t max_files_per_peer;
     uint64_t max_peers; // sessions at once, accepted or not
     bool probe;         // try whether peers can be reached
+    bool words;         // search for the words of names
 } FtConfig;
 
 // Defaults, then the file. Logs what is wrong. 0, -EINVAL, or -errno as config_load().

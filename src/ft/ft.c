@@ -79,6 +79,21 @@ static int on_index_work(sd_event_source *source, void *userdata) {
     return 0;
 }
 
+// Nobody waits for more than one of them: all else on the loop has its turn in between.
+static int on_find_turn(sd_event_source *source, void *userdata) {
+    Ft *ft = userdata;
+    Session *session = TAILQ_FIRST(&ft->finding);
+
+    if (session) {
+        TAILQ_REMOVE(&ft->finding, session, find_link);
+        session->finding = false;
+        session_take_turn(session);
+    }
+    if (TAILQ_EMPTY(&ft->finding))
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    return 0;
+}
+
 static void on_batch_done(void *userdata) {
     Ft *ft = userdata;
 
@@ -94,6 +109,7 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
         return -ENOMEM;
     TAILQ_INIT(&ft->waiting);
     TAILQ_INIT(&ft->accepted);
+    TAILQ_INIT(&ft->finding);
     ft->event = sd_event_ref(event);
     ft->config = *config;
     limit_to_fds(&ft->config);
@@ -106,6 +122,8 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
         search_queue_init(&ft->search_queue, ft->index);
         r = prober_new(event, ft->poller, &ft->prober);
     }
+    if (r >= 0 && config->words)
+        r = index_add_words(ft->index);
     if (r < 0)
         return r;
     r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,
@@ -116,6 +134,10 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     if (r < 0)
         return r;
     r = sd_event_source_set_enabled(ft->index_work, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_defer(event, &ft->find_turn, on_find_turn, ft);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(ft->find_turn, SD_EVENT_OFF);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(ft);
@@ -139,6 +161,7 @@ Ft *ft_free(Ft *ft) {
     ft_close_sessions(ft);
     sd_event_source_disable_unref(ft->status_timer);
     sd_event_source_disable_unref(ft->index_work);
+    sd_event_source_disable_unref(ft->find_turn);
     sd_bus_flush_close_unref(ft->bus);
     prober_free(ft->prober);
     index_free(ft->index);
@@ -223,6 +246,10 @@ void ft_reconfigure(Ft *ft, const FtConfig *config) {
         log_notice("listen has changed: restart p2p-ft to use it");
         changed.listen = ft->config.listen;
     }
+    if (changed.words != ft->config.words) {
+        log_notice("words has changed: restart p2p-ft to use it");
+        changed.words = ft->config.words;
+    }
     limit_to_fds(&changed);
     ft->config = changed;
     log_info("Configuration reloaded: max-peers %" PRIu64 ", max-files-per-peer %" PRIu64,
@@ -247,7 +274,17 @@ void ft_session_accepted(Ft *ft, Session *session) {
     update_status(ft);
 }
 
+void ft_session_finds(Ft *ft, Session *session) {
+    if (session->finding)
+        return;
+    session->finding = true;
+    TAILQ_INSERT_TAIL(&ft->finding, session, find_link);
+    (void) sd_event_source_set_enabled(ft->find_turn, SD_EVENT_ON);
+}
+
 void ft_session_removed(Ft *ft, Session *session) {
+    if (session->finding)
+        TAILQ_REMOVE(&ft->finding, session, find_link);
     // All of its records went at once, or the rest goes now, step by step.
     if (session->owner)
         (void) sd_event_source_set_enabled(ft->index_work, SD_EVENT_ON);

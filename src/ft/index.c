@@ -8,35 +8,14 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ft/record-store.h"
-#include "ft/ref-table.h"
+#include "ft/index-internal.h"
 #include "proto/name.h"
 
 enum {
     // Records of owners that have left, given back by one index_work(): some hundred microseconds.
-    WORK_RECORDS = 256,
+    WORK_RECORDS = 128,
     // The same with each addition, so that there is an end to it however busy FT is.
     WORK_RECORDS_OF_ADD = 2,
-    // Records of one name that a lookup looks at: strangers may fill a name with those that come last, or that
-    // have just left.
-    RING_SEEN_MAX = 1024,
-};
-
-struct IndexOwner {
-    RecordOwner records; // first: RecordChunk.owner is this
-    LIST_ENTRY(IndexOwner) leaving;
-};
-
-// Records of one name are a ring, the oldest first. Where it has more than one, each is in a second ring of
-// those with the same type, so that a record is found in one step, however many types a name has. The tables
-// hold the first of each ring; most names have one record, and need no place in `types`.
-struct Index {
-    RecordStore store;
-    RefTable names;
-    RefTable types;
-    LIST_HEAD(, IndexOwner) leaving;
-    uint64_t record_count;
-    uint8_t key[crypto_shorthash_KEYBYTES];
 };
 
 // What is looked for in the tables.
@@ -60,7 +39,7 @@ static FileKey key_of(const Index *index, RecordId id) {
     };
 }
 
-static uint64_t hash_text(const Index *index, const char *text, size_t len) {
+uint64_t index_hash(const Index *index, const char *text, size_t len) {
     uint8_t hash[crypto_shorthash_BYTES];
     uint64_t value;
 
@@ -69,8 +48,18 @@ static uint64_t hash_text(const Index *index, const char *text, size_t len) {
     return value;
 }
 
+static FileKey key_of_record(const Index *index, const Record *record) {
+    return (FileKey){
+        .index = index,
+        .name = record->name,
+        .name_len = strlen(record->name),
+        .type = record->type,
+        .type_len = strlen(record->type),
+    };
+}
+
 static uint64_t name_hash(const FileKey *key) {
-    return hash_text(key->index, key->name, key->name_len);
+    return index_hash(key->index, key->name, key->name_len);
 }
 
 // The name, and the type in lower case.
@@ -81,7 +70,7 @@ static uint64_t type_hash(const FileKey *key) {
     text[key->name_len] = '/'; // is in no name
     for (size_t i = 0; i < key->type_len; i++)
         text[key->name_len + 1 + i] = (char) tolower((unsigned char) key->type[i]);
-    return hash_text(key->index, text, key->name_len + 1 + key->type_len);
+    return index_hash(key->index, text, key->name_len + 1 + key->type_len);
 }
 
 static uint64_t name_hash_of(const void *userdata, uint32_t id) {
@@ -132,12 +121,24 @@ int index_new(Index **ret) {
     return 0;
 }
 
+int index_add_words(Index *index) {
+    assert(index->record_count == 0);
+    index->words = calloc(1, sizeof(*index->words));
+    if (!index->words)
+        return -ENOMEM;
+    crypto_shorthash_keygen(index->words->key);
+    return 0;
+}
+
 Index *index_free(Index *index) {
     if (!index)
         return NULL;
     ref_table_clear(&index->names);
     ref_table_clear(&index->types);
     record_store_clear(&index->store);
+    if (index->words)
+        posting_tree_clear(&index->words->tree);
+    free(index->words);
     free(index);
     return NULL;
 }
@@ -169,13 +170,7 @@ static RecordId find_type(const FileKey *key, RecordId first) {
 // A file may be shared by everybody, and a peer may share ten thousand: looks through both the ring of the
 // file and the records of the owner, and is done when the shorter one is.
 static RecordId find_own(const Index *index, const IndexOwner *owner, const Record *record) {
-    const FileKey key = {
-        .index = index,
-        .name = record->name,
-        .name_len = strlen(record->name),
-        .type = record->type,
-        .type_len = strlen(record->type),
-    };
+    const FileKey key = key_of_record(index, record);
     RecordId first = find_name(&key), theirs, own = 0;
 
     first = first ? find_type(&key, first) : 0;
@@ -268,7 +263,47 @@ static void unlink_record(Index *index, RecordId id) {
         unlink_type(index, r->name_next);
 }
 
+// A name has words while it has records, and those of a type while it has records of that type; nothing is done
+// where other records of them stay.
+static int add_words(Index *index, const Record *record) {
+    const FileKey key = key_of_record(index, record);
+    uint64_t hash;
+    RecordId first;
+    int r = 0;
+
+    if (!index->words)
+        return 0;
+    hash = name_hash(&key);
+    first = find_hashed(&key, hash);
+    if (first && find_type(&key, first))
+        return 0;
+    if (!first)
+        r = word_index_add(index->words, key.name, key.name_len, name_code(hash));
+    if (r < 0 || strcasecmp(key.type, TYPE_NONE) == 0)
+        return r;
+    r = word_index_add(index->words, key.type, key.type_len, name_code(hash));
+    if (r < 0 && !first)
+        word_index_remove(index->words, key.name, key.name_len, name_code(hash));
+    return r;
+}
+
+// Before the record is unlinked.
+static void remove_words(Index *index, RecordId id) {
+    const FileKey key = key_of(index, id);
+    const bool last = is_alone(index, id);
+    uint64_t hash;
+
+    if (!index->words || (!last && record_store_get(&index->store, id)->type_next != id))
+        return;
+    hash = name_hash(&key);
+    if (last)
+        word_index_remove(index->words, key.name, key.name_len, name_code(hash));
+    if (strcasecmp(key.type, TYPE_NONE) != 0)
+        word_index_remove(index->words, key.type, key.type_len, name_code(hash));
+}
+
 static void drop(Index *index, RecordId id) {
+    remove_words(index, id);
     unlink_record(index, id);
     record_store_remove(&index->store, id);
 }
@@ -349,6 +384,11 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
         r = record_store_add(&index->store, &owner->records, record, &id);
     if (r < 0)
         return r;
+    r = add_words(index, record);
+    if (r < 0) {
+        record_store_remove(&index->store, id);
+        return r;
+    }
     link_record(index, id);
     index->record_count++;
     return 0;
@@ -429,11 +469,11 @@ size_t index_find(const Index *index, const IndexQuery *query, Record results[],
 IndexQuery index_query(const Index *index, const char *file_name) {
     const size_t len = strlen(file_name);
     const char *dot = memrchr(file_name, '.', len);
-    IndexQuery query = {.name = file_name, .len = len, .hash = hash_text(index, file_name, len)};
+    IndexQuery query = {.name = file_name, .len = len, .hash = index_hash(index, file_name, len)};
 
     if (dot) {
         query.stem_len = dot - file_name;
-        query.stem_hash = hash_text(index, file_name, query.stem_len);
+        query.stem_hash = index_hash(index, file_name, query.stem_len);
     }
     return query;
 }

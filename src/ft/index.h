@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/find.h"
 #include "proto/record.h"
 #include "util/macro.h"
 
@@ -17,6 +18,10 @@ typedef struct IndexOwner IndexOwner; // a peer, as the holder of its records
 int index_new(Index **ret);      // 0 or -ENOMEM
 Index *index_free(Index *index); // all owners must have left
 DEFINE_CLEANUP_FUNC(Index, index_free)
+
+// From now on the words of names can be searched for, too; that takes memory. There are no records yet. 0 or -ENOMEM.
+int index_add_words(Index *index);
+bool index_has_words(const Index *index);
 
 IndexOwner *index_owner_new(Index *index);         // NULL: out of memory
 size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
@@ -68,6 +73,11 @@ IndexQuery index_query(const Index *index, const char *file_name);
 void index_prefetch(const Index *index, const IndexQuery queries[], size_t n);
 size_t index_find(const Index *index, const IndexQuery *query, Record results[],
                   size_t max); // as index_lookup()
+
+// Finds files by words (protocol.h): writes the first of them, at most request->limit, and returns how many. They stay
+// valid until the index changes. It takes a few milliseconds at most, for it stops then (summary->at_least).
+size_t index_find_words(Index *index, const FindRequest *request, FoundFile results[],
+                        FindSummary *summary);
 
 uint64_t index_names(const Index *index); // with those that only index_work() will forget
 uint64_t index_records(const Index *index);

@@ -8,6 +8,7 @@
 
 #include "ft/ft-state.h"
 #include "ft/ft.h"
+#include "proto/find.h"
 #include "proto/message.h"
 #include "util/log.h"
 #include "util/time-util.h"
@@ -18,6 +19,8 @@ enum {
     // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
     // before they are all answered.
     OUT_BYTES_AT_ONCE = 64 * 1024,
+    // Instead of 0: it is to be handled later, and so is what comes behind it.
+    MESSAGE_WAITS = 1,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
@@ -205,6 +208,41 @@ static int handle_greeted(Session *session, const Message *message) {
     }
 }
 
+// One is answered with each turn of the loop, whoever asks: it may take milliseconds.
+static int answer_find(Session *session, const Message *message) {
+    _cleanup_free_ FoundFile *files = NULL;
+    Ft *ft = session->ft;
+    FindSummary summary;
+    FindRequest request;
+    size_t n;
+
+    if (session->framer.framing != FRAMING_LINE || !index_has_words(ft->index))
+        return 0;
+    if (!session->may_find) {
+        ft_session_finds(ft, session);
+        return MESSAGE_WAITS;
+    }
+    session->may_find = false;
+    ft->searches++;
+    if (find_parse(message, &request) < 0) {
+        ft_count_refusal(ft, &session->stream.remote, REFUSED_BAD_NAME);
+        request = (FindRequest){};
+    }
+    files = calloc(MAX(request.limit, (uint32_t) 1), sizeof(*files));
+    if (!files)
+        return -ENOMEM;
+    n = index_find_words(ft->index, &request, files, &summary);
+    return matches_put(stream_out(&session->stream), &summary, files, n);
+}
+
+void session_take_turn(Session *session) {
+    Ft *ft = session->ft;
+
+    session->may_find = true;
+    stream_resume(&session->stream); // which may be its end
+    search_queue_run(&ft->search_queue);
+}
+
 static int handle_accepted(Session *session, const Message *message) {
     int r;
 
@@ -229,6 +267,9 @@ static int handle_accepted(Session *session, const Message *message) {
     case MESSAGE_REACHABLE:
         r = tell_kept(session);
         return r < 0 ? r : answer_reachable(session);
+    case MESSAGE_FIND:
+        r = tell_kept(session);
+        return r < 0 ? r : answer_find(session, message);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
     default:
@@ -236,6 +277,7 @@ static int handle_accepted(Session *session, const Message *message) {
     }
 }
 
+// 0, MESSAGE_WAITS or -errno.
 static int handle_message(Session *session, const char *data, size_t len) {
     const Message message = message_parse(data, len);
 
@@ -303,6 +345,11 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
             return 0;
         }
         r = handle_message(session, message, message_len);
+        if (r == MESSAGE_WAITS) {
+            stream_pause(stream);
+            *ret_consumed = done;
+            return 0;
+        }
         if (r >= 0 && stream->out.size >= OUT_BYTES_AT_ONCE)
             r = stream_flush(stream);
         if (r < 0)

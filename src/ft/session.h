@@ -39,7 +39,10 @@ typedef struct Session {
     Probe *probe;        // under way, or NULL
     uint64_t probed_at;  // CLOCK_MONOTONIC µs: when the last one began; 0: none has
     Reachability reachability;
-    bool asks_reachable; // it is to be told the result
+    bool asks_reachable;            // it is to be told the result
+    TAILQ_ENTRY(Session) find_link; // in ft->finding, if `finding`
+    bool finding;                   // a FIND waits for its turn, and so does all behind it
+    bool may_find;                  // it is its turn: for one
 } Session;
 
 TAILQ_HEAD(SessionList, Session);
@@ -61,3 +64,6 @@ void session_save(const Session *session, SavedSession *ret);
 Session *session_restore(Ft *ft, int fd, const SavedSession *saved);
 int session_resume(Session *session,
                    const SavedSession *saved); // 0, or a negative errno to free it
+
+// Answers the FIND that waits.
+void session_take_turn(Session *session);

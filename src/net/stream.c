@@ -28,7 +28,7 @@ static int update_events(Stream *stream) {
     if (stream->connecting)
         events = EPOLLOUT;
     else {
-        events |= stream->eof ? 0 : EPOLLIN;
+        events |= stream->eof || stream->paused ? 0 : EPOLLIN;
         events |= stream->out.size > 0 ? EPOLLOUT : 0;
     }
     return poller_change(stream->poller, &stream->watch, events);
@@ -220,7 +220,7 @@ static void handle_events(PollWatch *watch, uint32_t events) {
     }
     if (r < 0)
         fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && stream->out.size == 0)
+    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
         fail(stream, 0);
 }
 
@@ -267,6 +267,21 @@ void stream_keep_alive(Stream *stream) {
     for (size_t i = 0; i < ELEMENTSOF(options); i++)
         (void) setsockopt(stream->fd, options[i].level, options[i].name, &options[i].value,
                           sizeof(options[i].value));
+}
+
+void stream_pause(Stream *stream) {
+    stream->paused = true;
+}
+
+void stream_resume(Stream *stream) {
+    int r;
+
+    stream->paused = false;
+    r = stream_reconsider(stream);
+    if (r < 0)
+        fail(stream, r);
+    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
+        fail(stream, 0);
 }
 
 int stream_take_fd(Stream *stream) {

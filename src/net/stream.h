@@ -52,6 +52,7 @@ struct Stream {
     int error; // stream_fail_later()
     bool connecting;
     bool eof;
+    bool paused;
 };
 
 // Takes over an accepted, non-blocking fd, whatever the result. 0 or -errno.
@@ -82,6 +83,11 @@ void stream_fail_later(Stream *stream, int error);
 
 // Runs on_data again on what has not been consumed: for a silence that completes a message.
 int stream_reconsider(Stream *stream);
+
+// Reads no more, from the end of the callback that runs (on_data may still be called), until it is resumed: then on_data
+// gets what has not been consumed. Not to be resumed inside of a callback.
+void stream_pause(Stream *stream);
+void stream_resume(Stream *stream);
 
 // Hands the socket over, without unsent and unconsumed bytes; the stream is closed then.
 int stream_take_fd(Stream *stream);

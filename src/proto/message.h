@@ -24,6 +24,8 @@ typedef enum MessageKind {
     MESSAGE_KEPT,         // argument: a number, see message_kept()
     MESSAGE_REACHABLE,    // the question
     MESSAGE_REACHABLE_IS, // its answer; argument: see message_reachable()
+    MESSAGE_FIND,         // a search by words and its answer; arguments: see find.h
+    MESSAGE_MATCHES,
     MESSAGE_BYE,
     MESSAGE_RECORDS, // anything else; argument: the whole of it
 } MessageKind;

@@ -16,6 +16,8 @@
 //   FT → A   KEPT: n (with roots only)
 //   A → FT   REACHABLE                    (with roots only)
 //   FT → A   REACHABLE: yes, address, port
+//   A → FT   FIND: limit, type, min, max, words
+//   FT → A   MATCHES: total, exactly, peers <file> <file> …   (or at least)
 //   A → FT   BYE
 //
 //   A → B    DOWNLOAD: name, type, size
@@ -48,6 +50,19 @@
 // `unknown` (it was not tried), and the address and port that FT publishes. Asked again a minute or more later, FT
 // tries again. In LINE only.
 //
+// FIND is a search by words, for those who know it: in LINE only, and FT answers nothing where its administrator has it
+// off. An FT that does not know it does not answer either, so that who is not sure sends a SEARCH right behind it and
+// sees whose answer comes first.
+//   limit    files in the answer, 1..FIND_RESULTS_MAX
+//   type     of the files; empty: any
+//   min, max bytes, both included; max empty: any
+//   words    the rest of the line, FIND_TEXT_MAX bytes. A file is found if its name or type has all of them, in any
+//            order, without regard to case; of the last one the beginning is enough (util/words.h says what a word is)
+// MATCHES says how many files were found (`at least`, where FT has stopped looking: FIND_WORK_MAX in ft/index-find.c) and
+// how many peers have them, and then lists files, what is called exactly so first, then what has most sources; no more
+// than fit ANSWER_BYTES_MAX. Files of one name that differ in size or root are several.
+//   file     <name, type, size, DD/MM/YYYY, sources>  or  <…, sources, root>; the date is the latest one
+//
 // A record with a root says that B's port also speaks HTTP/1.1; the first bytes of a connection decide
 // (DOWNLOAD or an HTTP method). ROOT is 64 hex digits; NAME is for people, only ROOT counts.
 //   GET, HEAD /file/ROOT/NAME   the bytes; ETag = "ROOT"; Range, If-Range. 200, 206, 304, 404, 416
@@ -68,6 +83,8 @@
 #define WORD_REMOVE    "REMOVE:"
 #define WORD_KEPT      "KEPT:"
 #define WORD_REACHABLE "REACHABLE"
+#define WORD_FIND      "FIND:"
+#define WORD_MATCHES   "MATCHES:"
 #define WORD_BYE       "BYE"
 #define WORD_DOWNLOAD  "DOWNLOAD:"
 #define WORD_FILE      "FILE:"
@@ -95,6 +112,12 @@ enum {
     RESULTS_MAX = 64,
     // A FOUND of RESULTS_MAX records in the most verbose syntax, with roots.
     ANSWER_BYTES_MAX = 65536,
+
+    // What somebody types: longer than a name, for the words may be those of any part of it.
+    FIND_TEXT_MAX = 512,
+    FIND_RESULTS_MAX = 500,
+    // No file begins in a MATCHES behind these: the longest (a name of 255 bytes, percent-encoded) still fits.
+    MATCHES_BYTES_FULL = ANSWER_BYTES_MAX - 1024,
 };
 
 // A size must fit off_t.

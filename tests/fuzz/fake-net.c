@@ -148,6 +148,21 @@ int stream_reconsider(Stream *stream) {
     return deliver(stream);
 }
 
+void stream_pause(Stream *stream) {
+    stream->paused = true;
+}
+
+void stream_resume(Stream *stream) {
+    int r;
+
+    stream->paused = false;
+    r = deliver(stream);
+    if (r < 0)
+        fail(stream, r);
+    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
+        fail(stream, 0);
+}
+
 int stream_set_timeout(Stream *stream, uint64_t usec) {
     connection_of(stream)->timeout_at = usec ? fake_now + usec : 0;
     return 0;
@@ -236,7 +251,7 @@ Probe *probe_free(Probe *probe) {
 static void settle(Stream *stream, int r) {
     if (r < 0)
         fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && stream->out.size == 0)
+    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
         fail(stream, 0);
 }
 

@@ -75,7 +75,8 @@ static void check_line(const char *line, size_t len, size_t number_of_line) {
         CHECK(message.kind == MESSAGE_HI);
     else
         CHECK(message.kind == MESSAGE_FOUND || message.kind == MESSAGE_NOT_FOUND ||
-              message.kind == MESSAGE_KEPT || message.kind == MESSAGE_REACHABLE_IS);
+              message.kind == MESSAGE_KEPT || message.kind == MESSAGE_REACHABLE_IS ||
+              message.kind == MESSAGE_MATCHES);
 }
 
 // All that FT has sent to it; `whole`: nothing is on its way.
@@ -127,10 +128,17 @@ static void check_all(Fuzz *fuzz) {
     CHECK(index_records(ft->index) == records);
 }
 
+// What waits for its turn on the loop has it.
+static void take_turns(const Fuzz *fuzz) {
+    while (!TAILQ_EMPTY(&fuzz->ft->finding))
+        CHECK(sd_event_run(event, 0) >= 0);
+}
+
 static void end_batch(Fuzz *fuzz) {
     if (fuzz->batch)
         fake_batch_end();
     fuzz->batch = false;
+    take_turns(fuzz);
 }
 
 static void deliver(Fuzz *fuzz, bool together) {
@@ -249,8 +257,10 @@ static void run_op(Fuzz *fuzz, Op op, uint8_t argument) {
     case OP_ESCAPE:
         break;
     }
-    if (!fuzz->batch)
+    if (!fuzz->batch) {
+        take_turns(fuzz);
         check_all(fuzz);
+    }
 }
 
 static bool is_op(uint8_t byte) {
@@ -298,6 +308,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         .max_files_per_peer = FILES_MAX,
         .max_peers = PEERS_MAX,
         .probe = true,
+        .words = true,
     };
     Fuzz fuzz = {};
 

@@ -10,6 +10,7 @@
 
 #include "ft/index.h"
 #include "proto/name.h"
+#include "util/words.h"
 
 enum {
     OWNERS = 12,
@@ -32,6 +33,7 @@ typedef struct History {
     ModelRecord *model; // the oldest first
     size_t count;
     unsigned seed;
+    size_t finds, found; // searches by words, and those that have found anything
 } History;
 
 static unsigned first_seed = 1;
@@ -43,7 +45,13 @@ static int pick(History *h, int n) {
 // Few of them are common, and some hold dots, or are as long as a name can be.
 static void pick_name(History *h, char name[static NAME_BYTES_MAX + 1]) {
     int n = pick(h, 4) == 0 ? pick(h, 5) : pick(h, NAMES);
-    int len = snprintf(name, NAME_BYTES_MAX + 1, "file-%d%s", n, n % 7 == 0 ? ".tar" : "");
+    static const char *const forms[][2] = {
+        {"file-", ""},          {"FILE-", ".tar"},           {"file-", ".tar.gz"},
+        {"straße ", ""},        {"e\xcc\x81t\xc3\xa9_", ""}, {"(Fi-le)x", "-txt"},
+        {"000000000000", "00"},
+    };
+    const char *const *form = forms[n % ELEMENTSOF(forms)];
+    int len = snprintf(name, NAME_BYTES_MAX + 1, "%s%d%s", form[0], n, form[1]);
 
     if (n % 11 == 0) {
         memset(name + len, 'x', NAME_BYTES_MAX - len);
@@ -201,6 +209,84 @@ static void step_lookup(History *h) {
     assert_int_equal(n, found);
 }
 
+// Some words of names and types that there may be, and of none.
+static void pick_text(History *h, char text[static FIND_TEXT_MAX + 1]) {
+    static const char *const parts[] = {"file",   "FI",      "tar",   "gz",     "t",
+                                        "Straße", "STRASSE", "xxxxx", "-1",     "txt",
+                                        "été",    "1",       "2",     "tar.gz", "nothing"};
+    int n = 1 + pick(h, 3);
+
+    text[0] = '\0';
+    for (int i = 0; i < n; i++)
+        snprintf(text + strlen(text), FIND_TEXT_MAX - strlen(text), "%s%s", i > 0 ? " " : "",
+                 parts[pick(h, ELEMENTSOF(parts))]);
+    if (pick(h, 3) == 0)
+        snprintf(text + strlen(text), FIND_TEXT_MAX - strlen(text), " %d", pick(h, NAMES));
+}
+
+static bool model_matches(const ModelRecord *m, const FindRequest *request) {
+    char file_name[FILE_NAME_BYTES_MAX + 1];
+    Words name, wanted;
+
+    if (m->record.size < request->min_size || m->record.size > request->max_size ||
+        (*request->type && strcasecmp(request->type, m->text.type) != 0))
+        return false;
+    name_join(m->text.name, m->text.type, file_name);
+    words_split(file_name, strlen(file_name), &name);
+    words_split(request->text, strlen(request->text), &wanted);
+    for (size_t i = 0; i < wanted.n; i++)
+        if (!words_have(&name, word_text(&wanted, i), wanted.words[i].len, i + 1 == wanted.n))
+            return false;
+    return wanted.n > 0;
+}
+
+static bool model_same(const ModelRecord *a, const FoundFile *b) {
+    return strcmp(a->text.name, b->name) == 0 && strcasecmp(a->text.type, b->type) == 0 &&
+           a->record.size == b->size && a->record.has_root == b->has_root &&
+           memcmp(&a->record.root, &b->root, sizeof(b->root)) == 0;
+}
+
+// Each record that fits is in one of the files that were found, and in nothing else.
+static void step_find(History *h) {
+    static FoundFile files[FIND_RESULTS_MAX];
+    FindRequest request = {.limit = FIND_RESULTS_MAX, .max_size = SIZE_BYTES_MAX};
+    bool owners[OWNERS] = {};
+    size_t n, peers = 0, left = 0;
+    FindSummary summary;
+
+    pick_text(h, request.text);
+    if (pick(h, 4) == 0)
+        strcpy(request.type, pick_type(h));
+    if (pick(h, 4) == 0)
+        request.min_size = SIZE_BYTES_MAX / 4;
+    if (pick(h, 4) == 0)
+        request.max_size = SIZE_BYTES_MAX / 4;
+    n = index_find_words(h->index, &request, files, &summary);
+    assert_int_equal(n, MIN(summary.total, (uint64_t) FIND_RESULTS_MAX));
+    for (size_t i = 0; i < h->count; i++) {
+        const ModelRecord *m = &h->model[i];
+        size_t f = 0;
+
+        if (!model_matches(m, &request))
+            continue;
+        peers += !owners[m->owner];
+        owners[m->owner] = true;
+        while (f < n && !model_same(m, &files[f]))
+            f++;
+        left += f == n;
+        if (f < n)
+            files[f].sources--;
+    }
+    if (summary.at_least)
+        return;
+    assert_int_equal(summary.peers, peers);
+    assert_true(left == 0 || summary.total > n);
+    for (size_t f = 0; f < n; f++)
+        assert_int_equal(files[f].sources, 0);
+    h->found += n > 0;
+    h->finds++;
+}
+
 static void compare_counts(History *h) {
     size_t counts[OWNERS] = {}, names = 0;
 
@@ -236,6 +322,8 @@ static void run_history(History *h) {
             step_last(h, owner);
         if (pick(h, 2) == 0)
             step_lookup(h);
+        if (pick(h, 8) == 0)
+            step_find(h);
         if (pick(h, 16) == 0)
             (void) index_work(h->index);
         if (pick(h, 500) == 0)
@@ -253,11 +341,14 @@ static void test_random_histories(void **state _unused_) {
 
         print_message("  seed %u\n", seed);
         assert_int_equal(index_new(&h.index), 0);
+        assert_int_equal(index_add_words(h.index), 0);
         h.model = calloc(RECORDS_MAX, sizeof(*h.model));
         assert_non_null(h.model);
         for (int o = 0; o < OWNERS; o++)
             h.owners[o] = index_owner_new(h.index);
         run_history(&h);
+        // Or else little was compared.
+        assert_true(h.finds > STEPS / 12 && h.found > h.finds / 4);
         for (int o = 0; o < OWNERS; o++)
             index_owner_leave(h.index, h.owners[o]);
         index_free(h.index);

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/posting-tree.h"
+
+#include <string.h>
+
+#include "util/macro.h"
+
+enum {
+    LEAF_MAX = 256, // 4 KiB
+    // Leaves grow in small steps, for most of the memory is theirs.
+    LEAF_STEP = 16,
+    BRANCH_MAX = 256,
+    // Neighbours that together are no more than that become one.
+    LEAF_MERGED_MAX = LEAF_MAX / 2,
+};
+
+struct PostingLeaf {
+    uint16_t n, room;
+    Posting items[];
+};
+
+typedef struct LeafRef {
+    Posting first; // nothing in the leaf is less, but in the first of the branch
+    PostingLeaf *leaf;
+} LeafRef;
+
+struct PostingBranch {
+    size_t n;
+    LeafRef refs[BRANCH_MAX];
+};
+
+static bool less(Posting a, Posting b) {
+    return a.key < b.key || (a.key == b.key && a.rest < b.rest);
+}
+
+// How many of `n` things, `stride` bytes apart, begin with a posting less than that.
+static size_t count_less(const void *things, size_t n, size_t stride, Posting than) {
+    size_t low = 0;
+
+    while (low < n) {
+        size_t middle = (low + n) / 2;
+
+        if (less(*(const Posting *) (const void *) ((const char *) things + middle * stride), than))
+            low = middle + 1;
+        else
+            n = middle;
+    }
+    return low;
+}
+
+void posting_tree_clear(PostingTree *tree) {
+    for (size_t t = 0; t < tree->n; t++) {
+        PostingBranch *branch = tree->tops[t].branch;
+
+        for (size_t i = 0; i < branch->n; i++)
+            free(branch->refs[i].leaf);
+        free(branch);
+    }
+    free(tree->tops);
+    *tree = (PostingTree){};
+}
+
+// The leaf where it is, or the one before: equal ones may begin there.
+static void find_leaf(const PostingTree *tree, Posting posting, PostingCursor *ret) {
+    size_t top = count_less(tree->tops, tree->n, sizeof(*tree->tops), posting), ref;
+    const PostingBranch *branch;
+
+    top -= top > 0;
+    branch = tree->tops[top].branch;
+    ref = count_less(branch->refs, branch->n, sizeof(*branch->refs), posting);
+    ref -= ref > 0;
+    *ret = (PostingCursor){.tree = tree, .top = top, .ref = ref};
+    ret->item = count_less(branch->refs[ref].leaf->items, branch->refs[ref].leaf->n,
+                           sizeof(Posting), posting);
+}
+
+static LeafRef *ref_at(const PostingCursor *cursor) {
+    return &cursor->tree->tops[cursor->top].branch->refs[cursor->ref];
+}
+
+static int insert_top(PostingTree *tree, size_t at, PostingTop top) {
+    if (tree->n == tree->room) {
+        size_t room = MAX(tree->room * 2, (size_t) 16);
+        PostingTop *tops = reallocarray(tree->tops, room, sizeof(*tops));
+
+        if (!tops)
+            return -ENOMEM;
+        tree->tops = tops;
+        tree->room = room;
+    }
+    memmove(&tree->tops[at + 1], &tree->tops[at], (tree->n - at) * sizeof(top));
+    tree->tops[at] = top;
+    tree->n++;
+    return 0;
+}
+
+static PostingLeaf *leaf_resize(PostingLeaf *leaf, size_t room) {
+    PostingLeaf *resized = realloc(leaf, sizeof(*leaf) + room * sizeof(Posting));
+
+    if (resized)
+        resized->room = (uint16_t) room;
+    return resized;
+}
+
+static size_t rounded(size_t n) {
+    return (n + LEAF_STEP - 1) / LEAF_STEP * LEAF_STEP;
+}
+
+static int begin_tree(PostingTree *tree) {
+    _cleanup_free_ PostingBranch *branch = calloc(1, sizeof(*branch));
+    _cleanup_free_ PostingLeaf *leaf = leaf_resize(NULL, LEAF_STEP);
+
+    if (!branch || !leaf || insert_top(tree, 0, (PostingTop){.branch = branch}) < 0)
+        return -ENOMEM;
+    leaf->n = 0;
+    branch->n = 1;
+    branch->refs[0].leaf = TAKE_PTR(leaf);
+    TAKE_PTR(branch);
+    return 0;
+}
+
+static int split_branch(PostingTree *tree, size_t top) {
+    PostingBranch *branch = tree->tops[top].branch, *right = malloc(sizeof(*right));
+    const size_t n = branch->n / 2;
+
+    if (!right || insert_top(tree, top + 1, (PostingTop){branch->refs[n].first, right}) < 0) {
+        free(right);
+        return -ENOMEM;
+    }
+    right->n = branch->n - n;
+    memcpy(right->refs, branch->refs + n, right->n * sizeof(*right->refs));
+    branch->n = n;
+    return 0;
+}
+
+// There is room in the branch.
+static int split_leaf(PostingBranch *branch, size_t ref) {
+    PostingLeaf *leaf = branch->refs[ref].leaf, *shrunk, *right;
+    const size_t n = leaf->n / 2;
+
+    right = leaf_resize(NULL, rounded(leaf->n - n));
+    if (!right)
+        return -ENOMEM;
+    right->n = leaf->n - n;
+    memcpy(right->items, leaf->items + n, right->n * sizeof(Posting));
+    leaf->n = n;
+    memmove(&branch->refs[ref + 2], &branch->refs[ref + 1],
+            (branch->n - ref - 1) * sizeof(*branch->refs));
+    branch->refs[ref + 1] = (LeafRef){right->items[0], right};
+    branch->n++;
+    shrunk = leaf_resize(leaf, rounded(n));
+    if (shrunk)
+        branch->refs[ref].leaf = shrunk;
+    return 0;
+}
+
+int posting_tree_add(PostingTree *tree, Posting posting) {
+    PostingCursor at;
+    PostingLeaf *leaf;
+    LeafRef *ref;
+
+    if (tree->n == 0 && begin_tree(tree) < 0)
+        return -ENOMEM;
+    find_leaf(tree, posting, &at);
+    if (ref_at(&at)->leaf->n == LEAF_MAX) {
+        if (tree->tops[at.top].branch->n == BRANCH_MAX) {
+            if (split_branch(tree, at.top) < 0)
+                return -ENOMEM;
+            find_leaf(tree, posting, &at);
+        }
+        if (split_leaf(tree->tops[at.top].branch, at.ref) < 0)
+            return -ENOMEM;
+        find_leaf(tree, posting, &at);
+    }
+    ref = ref_at(&at);
+    leaf = ref->leaf;
+    if (leaf->n == leaf->room) {
+        leaf = leaf_resize(leaf, leaf->room + LEAF_STEP);
+        if (!leaf)
+            return -ENOMEM;
+        ref->leaf = leaf;
+    }
+    memmove(&leaf->items[at.item + 1], &leaf->items[at.item],
+            (leaf->n - at.item) * sizeof(Posting));
+    leaf->items[at.item] = posting;
+    leaf->n++;
+    tree->count++;
+    return 0;
+}
+
+static void remove_leaf(PostingTree *tree, size_t top, size_t ref) {
+    PostingBranch *branch = tree->tops[top].branch;
+
+    free(branch->refs[ref].leaf);
+    branch->n--;
+    memmove(&branch->refs[ref], &branch->refs[ref + 1], (branch->n - ref) * sizeof(*branch->refs));
+    if (branch->n > 0)
+        return;
+    free(branch);
+    tree->n--;
+    memmove(&tree->tops[top], &tree->tops[top + 1], (tree->n - top) * sizeof(*tree->tops));
+    if (tree->n == 0)
+        posting_tree_clear(tree);
+}
+
+// Puts the leaf behind this one into it, if both are small.
+static void merge_leaves(PostingTree *tree, size_t top, size_t ref) {
+    PostingBranch *branch = tree->tops[top].branch;
+    PostingLeaf *leaf, *right;
+
+    if (ref + 1 >= branch->n)
+        return;
+    leaf = branch->refs[ref].leaf;
+    right = branch->refs[ref + 1].leaf;
+    if (leaf->n + right->n > LEAF_MERGED_MAX)
+        return;
+    if (leaf->n + right->n > leaf->room) {
+        leaf = leaf_resize(leaf, rounded(leaf->n + right->n));
+        if (!leaf)
+            return; // they may stay two
+        branch->refs[ref].leaf = leaf;
+    }
+    memcpy(leaf->items + leaf->n, right->items, right->n * sizeof(Posting));
+    leaf->n += right->n;
+    remove_leaf(tree, top, ref + 1);
+}
+
+// The same with branches.
+static void merge_branches(PostingTree *tree, size_t top) {
+    PostingBranch *branch, *right;
+
+    if (top + 1 >= tree->n)
+        return;
+    branch = tree->tops[top].branch;
+    right = tree->tops[top + 1].branch;
+    if (branch->n + right->n > BRANCH_MAX / 2)
+        return;
+    memcpy(branch->refs + branch->n, right->refs, right->n * sizeof(*right->refs));
+    branch->refs[branch->n].first = tree->tops[top + 1].first;
+    branch->n += right->n;
+    free(right);
+    tree->n--;
+    memmove(&tree->tops[top + 1], &tree->tops[top + 2], (tree->n - top - 1) * sizeof(*tree->tops));
+}
+
+bool posting_tree_remove(PostingTree *tree, Posting posting) {
+    PostingCursor at = posting_tree_seek(tree, posting);
+    const Posting *found = posting_cursor_get(&at);
+    PostingLeaf *leaf, *shrunk;
+
+    if (!found || found->key != posting.key || found->rest != posting.rest)
+        return false;
+    leaf = ref_at(&at)->leaf;
+    leaf->n--;
+    tree->count--;
+    memmove(&leaf->items[at.item], &leaf->items[at.item + 1],
+            (leaf->n - at.item) * sizeof(Posting));
+    if (leaf->n == 0) {
+        remove_leaf(tree, at.top, at.ref);
+        return true;
+    }
+    if (leaf->room - leaf->n >= 2 * LEAF_STEP) {
+        shrunk = leaf_resize(leaf, rounded(leaf->n));
+        if (shrunk)
+            ref_at(&at)->leaf = shrunk;
+    }
+    merge_leaves(tree, at.top, at.ref);
+    if (at.ref > 0)
+        merge_leaves(tree, at.top, at.ref - 1);
+    merge_branches(tree, at.top);
+    if (at.top > 0)
+        merge_branches(tree, at.top - 1);
+    return true;
+}
+
+// From behind the last posting of a leaf to the next leaf.
+static void settle(PostingCursor *cursor) {
+    const PostingTree *tree = cursor->tree;
+
+    if (cursor->top >= tree->n || cursor->item < ref_at(cursor)->leaf->n)
+        return;
+    cursor->item = 0;
+    if (++cursor->ref == tree->tops[cursor->top].branch->n) {
+        cursor->ref = 0;
+        cursor->top++;
+    }
+}
+
+PostingCursor posting_tree_seek(const PostingTree *tree, Posting from) {
+    PostingCursor cursor = {.tree = tree};
+
+    if (tree->n == 0)
+        return cursor;
+    find_leaf(tree, from, &cursor);
+    settle(&cursor);
+    return cursor;
+}
+
+const Posting *posting_cursor_get(const PostingCursor *cursor) {
+    return cursor->top < cursor->tree->n ? &ref_at(cursor)->leaf->items[cursor->item] : NULL;
+}
+
+void posting_cursor_next(PostingCursor *cursor) {
+    cursor->item++;
+    settle(cursor);
+}
+
+bool posting_cursor_skip(PostingCursor *cursor, Posting to) {
+    const PostingLeaf *leaf;
+
+    if (cursor->top >= cursor->tree->n)
+        return true;
+    leaf = ref_at(cursor)->leaf;
+    if (!less(leaf->items[leaf->n - 1], to)) {
+        cursor->item +=
+            count_less(leaf->items + cursor->item, leaf->n - cursor->item, sizeof(Posting), to);
+        return true;
+    }
+    *cursor = posting_tree_seek(cursor->tree, to);
+    return false;
+}
+
+size_t posting_tree_count(const PostingTree *tree, Posting from, Posting to, size_t max) {
+    PostingCursor cursor = posting_tree_seek(tree, from);
+    size_t n = 0;
+
+    while (n < max && cursor.top < tree->n) {
+        const PostingLeaf *leaf = ref_at(&cursor)->leaf;
+        size_t end;
+
+        if (!less(to, leaf->items[leaf->n - 1])) {
+            n += leaf->n - cursor.item;
+            cursor.item = leaf->n;
+            settle(&cursor);
+            continue;
+        }
+        end = count_less(leaf->items, leaf->n, sizeof(Posting),
+                         (Posting){to.key + (to.rest == UINT64_MAX), to.rest + 1});
+        n += end > cursor.item ? end - cursor.item : 0;
+        break;
+    }
+    return MIN(n, max);
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+
+#include "ft/word-index.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "util/macro.h"
+
+enum {
+    HEAD_BYTES = 8, // of a word in its posting
+    TAIL_BYTES = 4, // and behind them in the second one
+    TAIL_MARK =
+        0xf8, // no byte of UTF-8: nothing else is in the keys of second postings' first byte
+};
+
+static uint64_t hash_of(const WordIndex *index, const char *text, size_t len) {
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t value;
+
+    crypto_shorthash(hash, (const uint8_t *) text, len, index->key);
+    memcpy(&value, hash, sizeof(value));
+    return value;
+}
+
+static uint64_t key_of(const char text[static HEAD_BYTES]) {
+    uint64_t value;
+
+    memcpy(&value, text, sizeof(value));
+    return be64toh(value);
+}
+
+static uint64_t head_key(const char *word, size_t len, int fill) {
+    char bytes[HEAD_BYTES];
+
+    memset(bytes, fill, sizeof(bytes));
+    memcpy(bytes, word, MIN(len, sizeof(bytes)));
+    return key_of(bytes);
+}
+
+static uint64_t tail_key(const WordIndex *index, const char *word, size_t len, int fill) {
+    const uint64_t head = hash_of(index, word, HEAD_BYTES);
+    char bytes[HEAD_BYTES];
+
+    memset(bytes, fill, sizeof(bytes));
+    bytes[0] = (char) TAIL_MARK;
+    memcpy(bytes + 1, &head, HEAD_BYTES - TAIL_BYTES - 1);
+    memcpy(bytes + HEAD_BYTES - TAIL_BYTES, word + HEAD_BYTES,
+           MIN(len - HEAD_BYTES, (size_t) TAIL_BYTES));
+    return key_of(bytes);
+}
+
+// Writes the postings of a word and returns how many they are.
+static size_t postings_of(const WordIndex *index, const char *word, size_t len, uint32_t name,
+                          Posting ret[static 2]) {
+    const uint64_t rest = hash_of(index, word, len) << 32 | name;
+
+    ret[0] = (Posting){head_key(word, len, 0), rest};
+    if (len <= HEAD_BYTES)
+        return 1;
+    ret[1] = (Posting){tail_key(index, word, len, 0), rest};
+    return 2;
+}
+
+static size_t all_postings_of(const WordIndex *index, const char *text, size_t len, uint32_t name,
+                              Posting ret[static 2 * WORDS_MAX]) {
+    Words words;
+    size_t n = 0;
+
+    words_split(text, len, &words);
+    for (size_t i = 0; i < words.n; i++)
+        n += postings_of(index, word_text(&words, i), words.words[i].len, name, ret + n);
+    return n;
+}
+
+int word_index_add(WordIndex *index, const char *text, size_t len, uint32_t name) {
+    Posting postings[2 * WORDS_MAX];
+    size_t n = all_postings_of(index, text, len, name, postings);
+
+    for (size_t i = 0; i < n; i++)
+        if (posting_tree_add(&index->tree, postings[i]) < 0) {
+            while (i-- > 0)
+                (void) posting_tree_remove(&index->tree, postings[i]);
+            return -ENOMEM;
+        }
+    return 0;
+}
+
+void word_index_remove(WordIndex *index, const char *text, size_t len, uint32_t name) {
+    Posting postings[2 * WORDS_MAX];
+    size_t n = all_postings_of(index, text, len, name, postings);
+
+    for (size_t i = 0; i < n; i++)
+        (void) posting_tree_remove(&index->tree, postings[i]);
+}
+
+WordRange word_index_range(const WordIndex *index, const char *word, size_t len) {
+    const uint64_t key = head_key(word, len, 0), hash = hash_of(index, word, len) << 32;
+
+    return (WordRange){{key, hash}, {key, hash | UINT32_MAX}};
+}
+
+// What is longer has a greater key, as no byte of a word is 0; behind the last byte of a key it has the same.
+WordRange word_index_longer(const WordIndex *index, const char *word, size_t len) {
+    if (len < HEAD_BYTES)
+        return (WordRange){{head_key(word, len, 0) + 1, 0},
+                           {head_key(word, len, 0xff), UINT64_MAX}};
+    return (WordRange){
+        {tail_key(index, word, len, 0) + (len < HEAD_BYTES + TAIL_BYTES), 0},
+        {tail_key(index, word, len, 0xff), UINT64_MAX},
+    };
+}
