@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION // it would be the same for every message
 #include <systemd/sd-journal.h>
 
 #include "util/time-util.h"

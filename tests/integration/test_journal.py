@@ -79,6 +79,7 @@ def test_joined_and_lost(world, journal, bus):
     event = journal.event("EVENT_JOINED")
     assert event["P2P_PEER"].decode() == ft.address
     assert event["MESSAGE"].decode().startswith(f"Joined {ft.address} as ")
+    assert "CODE_FUNC" not in event
     assert event["PRIORITY"] == b"6" and event["SYSLOG_IDENTIFIER"] == b"p2p-peer"
     event = journal.event("EVENT_NOT_SHARED")
     assert event["P2P_FILE"].decode() == str(world.tmp / "gone") and event["PRIORITY"] == b"4"
@@ -174,6 +175,7 @@ def test_the_catalog_has_every_event():
     code = "".join(path.read_text() for path in (SOURCE / "src").rglob("*.c"))
     unused = [name for name in IDS if not re.search(rf"\b{name}\b", code)]
     assert unused == []
+    assert not re.search("@[A-Z0-9_]+@", CATALOG.read_text())  # see there
     pages = "".join(path.read_text() for path in (SOURCE / "man").glob("*.scd"))
     assert [name for name, value in IDS.items() if value not in pages] == []
 
