@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import NOBODY, Wire, as_user, clean_env, content, program
+from harness import NOBODY, SOURCE, Wire, as_user, clean_env, content, program
 
 LANDLOCK = subprocess.run(["python3", "-c", "import ctypes; raise SystemExit("
                            "ctypes.CDLL(None).syscall(444, None, 0, 1) < 0)"], check=False).returncode == 0
@@ -88,3 +88,11 @@ def test_another_user_needs_no_leave(world, bus):
     os.chown(peer.state_dir, NOBODY, -1)
     peer.start()
     assert peer.state == "idle"
+
+
+@pytest.mark.parametrize("unit", ["p2p-ft.service.in", "p2p-peer.service.in", "p2p-peer.user.service.in"])
+def test_the_units_let_them(unit):
+    """What the daemons call to confine themselves is in no group of systemd 252."""
+    allowed = re.findall(r"^SystemCallFilter=(\w.*)$", (SOURCE / "systemd" / unit).read_text(), re.M)
+    used = re.findall(r"SYS_(landlock_\w+)", (SOURCE / "src/daemon/sandbox.c").read_text())
+    assert set(used) and set(used) <= set(" ".join(allowed).split())
