@@ -26,6 +26,12 @@ def argument(number, default):
     return int(sys.argv[number + 1]) if len(sys.argv) > number + 1 else default
 
 
+def install(*packages):
+    """Of Debian, what is missing of them (tests/lib/deps.sh)."""
+    deps = pathlib.Path(__file__).parents[1] / "lib" / "deps.sh"
+    subprocess.run(["bash", "-c", '. "$0" && deps_install "$@"', deps, *packages], check=True)
+
+
 @contextlib.contextmanager
 def place():
     """A World in a directory in memory, both gone afterwards."""

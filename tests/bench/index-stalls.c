@@ -3,7 +3,7 @@
 // The longest call into the index of FT, in CPU time, and what a record takes, while it fills up and empties: peers with
 // 10,000 records each, and peers with five. Wanted: no call above a millisecond, 70 bytes a record.
 //
-//     index-stalls [RECORDS] [RECORDS-OF-A-PEER]
+//     index-stalls [RECORDS] [RECORDS-OF-A-PEER] [words]       words: with what finds files by words
 
 #include <err.h>
 #include <malloc.h>
@@ -85,7 +85,7 @@ int main(int argc, char **argv) {
     size_t before;
 
     owners = calloc(peers, sizeof(*owners));
-    if (!owners || index_new(&idx) < 0)
+    if (!owners || index_new(&idx) < 0 || (argc > 3 && index_add_words(idx) < 0))
         errx(1, "out of memory");
     before = resident();
     for (size_t i = 0; i < peers; i++) {

@@ -3,9 +3,10 @@
 """p2p-ft beside redis-server: random searches by name among a million records, by 50 connections that each keep 1,
 16 or 64 of them under way, against GET with an answer of the same number of bytes. Both in one run, alternating, with
 the same client (ft-load.c); medians, and their ratio. CPU is the server's alone: it says more than answers per
-second where others want the cores. And the memory of a record, with a name of 23 bytes.
+second where others want the cores. And the memory of a record, with a name of 23 bytes
+(words = no; words.py measures what words take).
 
-    tests/bench/index.py BUILD [RECORDS] [ROUNDS] [SECONDS]       (redis-server must be installed)
+    tests/bench/index.py BUILD [RECORDS] [ROUNDS] [SECONDS]       (installs redis-server)
 
 Records come by the protocol, from peers with 10,000 each that stay joined. The servers have the first core for
 themselves and the client the second, as far as the rest of the machine lets them."""
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import time
 
-from bench import alternate, argument, congestion_control, cpu_seconds, harness, load, place
+from bench import alternate, argument, congestion_control, cpu_seconds, harness, install, load, place
 
 RECORDS = argument(1, 1_000_000)
 ROUNDS = argument(2, 5)
@@ -141,10 +142,11 @@ def compare(ft, redis):
 
 
 def main():
+    install("redis-server")
     with place() as world:
         peers, redis = [], Redis(world.tmp)
         try:
-            ft = world.ft(max_files_per_peer=PER_PEER)
+            ft = world.ft(max_files_per_peer=PER_PEER, words="no")
             for pid in (ft.pid, redis.process.pid):
                 os.sched_setaffinity(pid, {0})
             peers, answer_bytes = fill_ft(ft)
