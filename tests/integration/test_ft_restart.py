@@ -45,12 +45,17 @@ def state_of(ft):
 def test_sessions_go_on(ft):
     """Records, syntax and session are the same as before, and new ones are as welcome as ever."""
     wire = ft.join(record("report", "txt", 11, 5556), record("notes.tar", "gz", 5_000_000_000, 5557, "01/02/03"))
+    wire.send("FIND: 5, , 0, , rep\n")
+    asked = wire.recv_until(b"\n")
+    assert asked.startswith(b"MATCHES") and b"report" in asked
     before, peers = ft.lookup("report.txt") + ft.lookup("notes.tar.gz"), ft.peers()
     restart(ft, 1)
     assert ft.lookup("report.txt") + ft.lookup("notes.tar.gz") == before
     assert ft.peers() == peers
     wire.send("SEARCH: report.txt\n")
     wire.expect("FOUND: <txt, 11, 23/11/26, 127.0.0.1, 5556>\n")
+    wire.send("FIND: 5, , 0, , rep\n")
+    assert wire.recv_until(b"\n") == asked
     wire.send("REMOVE: report, txt, 11\nSEARCH: report\n")
     wire.expect("NOT FOUND\n")
     other = ft.join(record("other", "txt", 1, 5560))
