@@ -63,10 +63,10 @@ static void limit_to_fds(FtConfig *config) {
 static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
                            void *userdata) {
     const Ft *ft = userdata;
+    uint64_t records = index_records(ft->index);
 
-    (void) sd_notifyf(
-        false, "STATUS=%" PRIu32 " peers, %" PRIu64 " records, %" PRIu64 " searches answered",
-        ft->accepted_count, index_records(ft->index), ft->searches);
+    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peer%s, %" PRIu64 " record%s", ft->accepted_count,
+                      ft->accepted_count == 1 ? "" : "s", records, records == 1 ? "" : "s");
     return 0;
 }
 

@@ -24,10 +24,10 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
     size_t uploads = transfers->count - transfers->lingering - transfers->downloads;
     bool joined = ft_client_state(peer->ft) == FT_JOINED;
 
-    (void) sd_notifyf(false, "STATUS=%s%s; %zu files shared; %zu downloads, %zu uploads",
+    (void) sd_notifyf(false, "STATUS=%s%s; %zu file%s shared; %zu down, %zu up",
                       joined ? "Joined to " : "Not joined: ",
                       joined ? peer->config.ft : ft_client_reason(peer->ft), files,
-                      transfers->downloads, uploads);
+                      files == 1 ? "" : "s", transfers->downloads, uploads);
     return 0;
 }
 
