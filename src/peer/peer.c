@@ -73,8 +73,6 @@ static int make_threads(Peer *peer) {
         r = upload_server_init(&peer->uploads, peer->poller, peer->upload_thread, &peer->transfers,
                                &peer->shares, &peer->roots);
     if (r >= 0)
-        r = configure_uploads(peer);
-    if (r >= 0)
         r = mover_new(peer->download_thread, &peer->download_rate, &peer->receivers);
     if (r >= 0)
         r = swarm_engine_new(peer->download_thread, &peer->download_rate, &peer->swarms);
@@ -85,6 +83,8 @@ static int start_threads(Peer *peer) {
     int r;
 
     r = loop_thread_start(peer->upload_thread);
+    if (r >= 0)
+        r = configure_uploads(peer);
     if (r >= 0)
         r = loop_thread_start(peer->download_thread);
     return r < 0 ? r : swarm_engine_start(peer->swarms);
