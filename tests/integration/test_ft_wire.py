@@ -3,6 +3,7 @@
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -379,6 +380,28 @@ def test_whole_session_then_half_close(ft):
         wire.send(f"HELLO\n{REPORT_LINE}\nSEARCH: report\n")
         wire.half_close()
         assert wire.recv_all() == b"HI\nFOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100>\n"
+
+
+def test_searches_of_many_at_once(ft):
+    """What has come of several peers while FT did nothing is answered to each in its own order, however many searches
+    there are, what else stands between them, and who leaves, half-closes or is gone."""
+    line_session(ft, REPORT_LINE)
+    found, count = "FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100>\n", 45
+    asking, leaving, half, gone = (line_session(ft, record(name, "txt", 1, 1)) for name in ("own", "by", "half", "gone"))
+    os.kill(ft.pid, signal.SIGSTOP)
+    gone.send("SEARCH: report\n" * count)
+    gone.reset()
+    asking.send("SEARCH: own\nSEARCH: report\nREMOVE: own, txt, 1\nSEARCH: own\nSEARCH: a/b\n" + "SEARCH: report\n" * count)
+    leaving.send("SEARCH: report\n" * count + "SEARCH: by\nBYE\nSEARCH: report\n")
+    half.send("SEARCH: report\n" * 3)
+    half.half_close()
+    os.kill(ft.pid, signal.SIGCONT)
+    own = "FOUND: <txt, 1, {}, 127.0.0.1, 1>\n"
+    day = record("own", "txt", 1, 1).split(", ")[3]
+    asking.expect(own.format(day) + found + "NOT FOUND\n" * 2 + found * count)
+    assert leaving.recv_all().decode() == found * count + own.format(day)
+    assert half.recv_all().decode() == found * 3
+    wait_for(lambda: len(ft.peers()) == 2, "the others to be gone")
 
 
 # -------------------------------------------------------------------------------------- not accepted
