@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/names.h"
+#include "ctl/find.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
 
@@ -133,6 +134,8 @@ ExitStatus nobody_shares(Ctl *ctl, const char *name) {
     if (peer_info_get(ctl->bus, &peer, &ignored) >= 0)
         host = host_of(peer.file_tracker);
     ctl_error("nobody at %s shares \"%s\".", host ?: "FT", name);
+    if (find_suggest(ctl, name))
+        return STATUS_NOTHING;
     // FT finds a file by its name without extension too, whatever the extension then is.
     if (dot && dot > name && (shorter = strndup(name, dot - name)) && (word = shell_word(shorter)))
         ctl_hint("Try: p2pctl search %s", word);

@@ -33,6 +33,15 @@ typedef struct DownloadOptions {
     bool no_wait;
 } DownloadOptions;
 
+// What `search` takes besides words.
+typedef struct SearchOptions {
+    const char *type;            // NULL: any
+    uint64_t min_size, max_size; // bytes; the second counts only if max_set
+    uint32_t limit;              // files; 0: as many as the daemon thinks
+    bool max_set;
+    bool exact; // the name as it is, not its words
+} SearchOptions;
+
 typedef struct Ctl {
     const char *verb; // as typed
     const char *host; // -H, NULL = this host
@@ -43,6 +52,7 @@ typedef struct Ctl {
     bool colour_error; // the same of stderr
     bool utf8;         // the terminal shows more than ASCII
     DownloadOptions download;
+    SearchOptions search;
     sd_bus *bus; // owned; NULL until ctl_connect()
 } Ctl;
 

@@ -75,6 +75,71 @@ int found_read(sd_bus_message *reply, FoundList *ret) {
     return 0;
 }
 
+static int read_file(sd_bus_message *reply, Found *found, uint32_t *ret_sources) {
+    int r;
+
+    found->address = "";
+    r = sd_bus_message_read(reply, "sstsu", &found->name, &found->type, &found->size,
+                            &found->modified, ret_sources);
+    if (r >= 0)
+        r = read_extras(reply, found);
+    return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+int found_read_files(sd_bus_message *reply, FoundList *ret, FileList *ret_files) {
+    _cleanup_(found_list_clear) FoundList list = {.reply = sd_bus_message_ref(reply)};
+    _cleanup_(file_list_clear) FileList files = {};
+    int r;
+
+    r = sd_bus_message_enter_container(reply, 'a', "(sstsua{sv})");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(reply, 'r', "sstsua{sv}")) > 0) {
+        Found *records = reallocarray(list.records, list.n + 1, sizeof(*records));
+        File *grown = reallocarray(files.files, list.n + 1, sizeof(*grown));
+        uint32_t sources;
+
+        list.records = records ?: list.records;
+        files.files = grown ?: files.files;
+        if (!records || !grown)
+            return -ENOMEM;
+        records[list.n] = (Found){};
+        r = read_file(reply, &records[list.n], &sources);
+        if (r < 0)
+            return r;
+        grown[list.n] = (File){.n_records = 1, .n_sources = sources};
+        list.n++;
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(reply);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < list.n; i++) {
+        files.files[i].first = &list.records[i];
+        files.files[i].modified = list.records[i].modified;
+    }
+    files.n = list.n;
+    *ret = list;
+    *ret_files = files;
+    list = (FoundList){};
+    files = (FileList){};
+    return 0;
+}
+
+void found_filter(FoundList *list, const SearchOptions *options) {
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const Found *found = &list->records[i];
+
+        if (found->size >= options->min_size &&
+            (!options->max_set || found->size <= options->max_size) &&
+            (!options->type || strcasecmp(options->type, found->type) == 0))
+            list->records[n++] = *found;
+    }
+    list->n = n;
+}
+
 void found_list_clear(FoundList *list) {
     free(list->records);
     sd_bus_message_unref(list->reply);

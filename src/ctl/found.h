@@ -41,6 +41,8 @@ typedef struct FileList {
 
 // Reads the reply of Search. 0 or -errno; the list refers to the reply.
 int found_read(sd_bus_message *reply, FoundList *ret);
+// The same of the files in the reply of Find: a record for each, without address and port.
+int found_read_files(sd_bus_message *reply, FoundList *ret, FileList *ret_files);
 void found_list_clear(FoundList *list);
 
 // "ADDRESS:PORT" of who has it, as D-Bus writes it. Caller frees; NULL = no memory.
@@ -51,6 +53,9 @@ char *found_file_name(const Found *found);
 
 // Whether `typed` is that name to the letter, not only its part before the extension.
 bool found_is_called(const Found *found, const char *typed);
+
+// Drops the records that have another type or size.
+void found_filter(FoundList *list, const SearchOptions *options);
 
 // Whether the root begins with these hex digits.
 bool found_root_begins(const Found *found, const char *digits);

@@ -13,7 +13,8 @@
 #include "util/parse-util.h"
 
 enum {
-    ANY = 1000, // arguments
+    ANY = 1000,             // arguments
+    SEARCH_LIMIT_MAX = 500, // what one answer of a FileTracker can hold
 };
 
 // Options that only some verbs take.
@@ -21,6 +22,8 @@ typedef enum OptionGroup {
     GROUP_DOWNLOAD = 1 << 0,
     GROUP_ROOT = 1 << 1,
     GROUP_OUTPUT = 1 << 2,
+    GROUP_TYPE = 1 << 3,
+    GROUP_SEARCH = 1 << 4,
 } OptionGroup;
 
 typedef struct Verb {
@@ -34,9 +37,10 @@ typedef struct Verb {
 
 static const Verb verbs[] = {
     {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, 0, verb_status},
-    {"search", "NAME", "Who shares a file of that name", 1, 1, 0, verb_search},
+    {"search", "WORD...", "Files whose names have all these words", 1, ANY,
+     GROUP_SEARCH | GROUP_TYPE, verb_search},
     {"download", "NAME...", "Fetch files into the current directory", 1, ANY,
-     GROUP_DOWNLOAD | GROUP_ROOT | GROUP_OUTPUT, verb_download},
+     GROUP_DOWNLOAD | GROUP_ROOT | GROUP_OUTPUT | GROUP_TYPE, verb_download},
     {"transfers", "", "What is being downloaded and uploaded", 0, 0, 0, verb_transfers},
     {"pause", "ID...", "Stop downloads until resume", 1, ANY, 0, verb_pause},
     {"resume", "ID...", "Go on with downloads that are paused", 1, ANY, 0, verb_resume},
@@ -77,6 +81,15 @@ static const char download_help[] =
     "      --address=IP     Only from the peer at that address\n"
     "      --port=PORT      Only from the peer at that port\n";
 
+static const char search_help[] =
+    "Options of search:\n"
+    "      --exact          A file of exactly that name, with or without its\n"
+    "                       extension; so does a name in \"quotes\" of its own\n"
+    "      --type=TYPE      Only files of that type: \"iso\"\n"
+    "      --min-size=SIZE  Only files of that many bytes or more: 10M, 4G\n"
+    "      --max-size=SIZE  Only files of that many bytes or fewer\n"
+    "      --limit=N        Print N files at most (50)\n";
+
 static const char output_help[] =
     "Option of metrics:\n"
     "  -o, --output=PATH    Write the file PATH, replacing it when all is there\n";
@@ -98,6 +111,8 @@ static void print_help(const Verb *verb) {
                verb->arguments, verb->help);
         if (verb->groups & GROUP_DOWNLOAD)
             printf("%s\n", download_help);
+        if (verb->groups & GROUP_SEARCH)
+            printf("%s\n", search_help);
         if (verb->groups & GROUP_ROOT)
             printf("%s\n", root_help);
         if (verb->groups & GROUP_OUTPUT && !(verb->groups & GROUP_DOWNLOAD))
@@ -113,8 +128,9 @@ static void print_help(const Verb *verb) {
         snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
         printf("  %-20s %s\n", left, verbs[i].help);
     }
-    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
-           "Print this, or more of a verb", global_help, download_help, root_help, output_help);
+    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
+           "Print this, or more of a verb", global_help, search_help, download_help, root_help,
+           output_help);
 }
 
 static ExitStatus usage(const char *verb) {
@@ -136,6 +152,11 @@ typedef enum Option {
     OPTION_NO_LEGEND,
     OPTION_VERSION,
     OPTION_ROOT,
+    // Of search.
+    OPTION_EXACT,
+    OPTION_MIN_SIZE,
+    OPTION_MAX_SIZE,
+    OPTION_LIMIT,
     // From here on, and and -o: of download (-o of metrics, too).
     OPTION_FORCE,
     OPTION_WAIT,
@@ -154,6 +175,10 @@ static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"output", required_argument, NULL, 'o'},
+    {"exact", no_argument, NULL, OPTION_EXACT},
+    {"min-size", required_argument, NULL, OPTION_MIN_SIZE},
+    {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
     {"force", no_argument, NULL, OPTION_FORCE},
     {"wait", no_argument, NULL, OPTION_WAIT},
     {"no-wait", no_argument, NULL, OPTION_NO_WAIT},
@@ -168,7 +193,7 @@ static const struct option options[] = {
 // What is asked for besides a verb.
 typedef struct Request {
     bool help, version;
-    const char *options[3]; // the first one of each OptionGroup, as it is spelled; or NULL
+    const char *options[5]; // the first one of each OptionGroup, as it is spelled; or NULL
 } Request;
 
 static bool is_root(const char *value) {
@@ -219,7 +244,45 @@ static ExitStatus take_download_option(DownloadOptions *download, int c, const c
 
 // The number of its bit in OptionGroup.
 static size_t group_of(int c) {
-    return c == OPTION_ROOT ? 1 : c == 'o' ? 2 : 0;
+    switch (c) {
+    case OPTION_ROOT:
+        return 1;
+    case 'o':
+        return 2;
+    case OPTION_TYPE:
+        return 3;
+    case OPTION_EXACT:
+    case OPTION_MIN_SIZE:
+    case OPTION_MAX_SIZE:
+    case OPTION_LIMIT:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+static ExitStatus take_search_option(SearchOptions *search, int c, const char *value) {
+    uint64_t number;
+
+    switch (c) {
+    case OPTION_EXACT:
+        search->exact = true;
+        return STATUS_DONE;
+    case OPTION_MIN_SIZE:
+        return parse_size(value, &search->min_size) >= 0
+                   ? STATUS_DONE
+                   : bad_value("min-size", value, "a number of bytes, such as 10M or 4G");
+    case OPTION_MAX_SIZE:
+        search->max_set = true;
+        return parse_size(value, &search->max_size) >= 0
+                   ? STATUS_DONE
+                   : bad_value("max-size", value, "a number of bytes, such as 10M or 4G");
+    default:
+        if (parse_u64_range(value, 1, SEARCH_LIMIT_MAX, &number) < 0)
+            return bad_value("limit", value, "a number from 1 to 500");
+        search->limit = (uint32_t) number;
+        return STATUS_DONE;
+    }
 }
 
 static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *value) {
@@ -246,6 +309,10 @@ static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *val
         for (const struct option *o = options; o->name; o++)
             if (o->val == c && !request->options[group_of(c)])
                 request->options[group_of(c)] = o->name;
+        if (group_of(c) == 4)
+            return take_search_option(&ctl->search, c, value);
+        if (c == OPTION_TYPE)
+            ctl->search.type = *value == '.' ? value + 1 : value;
         return take_download_option(&ctl->download, c, value);
     }
 }
@@ -285,6 +352,7 @@ static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const
     static const struct {
         const char *arguments, *needed;
     } needs[] = {{"NAME", "the name of a file"},
+                 {"WORD", "a word of a name"},
                  {"FILE", "a file"},
                  {"ID", "the ID of a transfer"},
                  {"check", "to be told what: check or reload"}};

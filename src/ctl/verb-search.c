@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl/connection.h"
+#include "ctl/find.h"
 #include "ctl/output.h"
 #include "ctl/search.h"
 #include "ctl/table.h"
@@ -29,22 +31,31 @@ static json_t *sources_json(const File *file) {
     return sources;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const FileList *list) {
+// `result`: of a search by words, or NULL.
+static ExitStatus print_json(const Ctl *ctl, const FileList *list, const FindResult *result) {
     json_t *document = document_new(), *files = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
         const File *file = &list->files[i];
         char root[MERKLE_TEXT_BYTES + 1] = "";
+        json_t *entry;
 
         if (file->first->has_root)
             file_format_root(file, MERKLE_TEXT_BYTES, root);
-        json_array_append_new(files,
-                              json_pack("{ss ss sI ss so so}", "name", file->first->name, "type",
-                                        file->first->type, "size", (json_int_t) file->first->size,
-                                        "modified", file->modified, "root", json_text(root),
-                                        "sources", sources_json(file)));
+        entry =
+            json_pack("{ss ss sI ss so sI}", "name", file->first->name, "type", file->first->type,
+                      "size", (json_int_t) file->first->size, "modified", file->modified, "root",
+                      json_text(root), "n_sources", (json_int_t) file->n_sources);
+        if (!result) // who they are is only known of a name
+            json_object_set_new(entry, "sources", sources_json(file));
+        json_array_append_new(files, entry);
     }
     json_object_set_new(document, "files", files);
+    if (result)
+        json_object_update_new(
+            document, json_pack("{sI sb sI sb}", "total", (json_int_t) result->total, "at_least",
+                                result->at_least, "n_peers", (json_int_t) result->peers,
+                                "whole_name", result->whole_name));
     return document_print(ctl, document);
 }
 
@@ -81,20 +92,29 @@ static ExitStatus print_table(const Ctl *ctl, const FileList *list) {
     return table_print(table, &style, stdout) < 0 ? fail_memory() : STATUS_DONE;
 }
 
-static ExitStatus print_text(const Ctl *ctl, const FileList *list, const FoundList *found) {
+static void print_total(uint64_t shown, uint64_t total, bool at_least, size_t peers) {
+    if (at_least || shown < total)
+        printf("showing %" PRIu64 " of %s%" PRIu64 " files", shown, at_least ? "at least " : "",
+               total);
+    else
+        printf("%" PRIu64 " file%s", total, total == 1 ? "" : "s");
+    printf(" at %zu peer%s\n", peers, peers == 1 ? "" : "s");
+}
+
+static ExitStatus print_text(const Ctl *ctl, const FileList *list, uint64_t total, bool at_least,
+                             size_t peers) {
     ExitStatus status = print_table(ctl, list);
-    size_t peers = found_count_peers(found);
 
     if (status == STATUS_DONE && ctl->legend)
-        printf("%zu file%s at %zu peer%s\n", list->n, list->n == 1 ? "" : "s", peers,
-               peers == 1 ? "" : "s");
+        print_total(list->n, total, at_least, peers);
     return status;
 }
 
-ExitStatus verb_search(Ctl *ctl, int argc _unused_, char **argv) {
-    _cleanup_(search_clear) Search search = {.name = argv[0]};
+static ExitStatus search_name(Ctl *ctl, const char *name) {
+    _cleanup_(search_clear) Search search = {.name = name};
     _cleanup_(file_list_clear) FileList files = {};
     ExitStatus status;
+    size_t total;
     int r;
 
     if (target_check_name(search.name) < 0)
@@ -105,16 +125,84 @@ ExitStatus verb_search(Ctl *ctl, int argc _unused_, char **argv) {
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
     r = search.r;
+    found_filter(&search.found, &ctl->search);
     if (r >= 0)
         r = found_group(&search.found, &files);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &search.error, r);
+    total = files.n;
+    if (ctl->search.limit > 0)
+        files.n = MIN(files.n, (size_t) ctl->search.limit);
     if (ctl->json) {
-        status = print_json(ctl, &files);
+        status = print_json(ctl, &files, NULL);
         if (status != STATUS_DONE)
             return status;
     }
     if (files.n == 0)
         return nobody_shares(ctl, search.name);
-    return ctl->json ? STATUS_DONE : print_text(ctl, &files, &search.found);
+    return ctl->json ? STATUS_DONE
+                     : print_text(ctl, &files, total, false, found_count_peers(&search.found));
+}
+
+static ExitStatus nothing_found(const FindResult *result, int argc, char **argv) {
+    if (result->whole_name)
+        ctl_error(
+            "nobody shares a file of that whole name, and this FileTracker does not search for "
+            "words.");
+    else if (result->at_least) {
+        ctl_error("too many names have one of these words to look at all of them.");
+        ctl_hint("Try rarer words, or the exact name: p2pctl search --exact NAME");
+    } else if (argc == 1)
+        ctl_error("nobody shares a file whose name has \"%s\".", argv[0]);
+    else {
+        ctl_error("nobody shares a file whose name has all of these words.");
+        ctl_hint("Try fewer of them.");
+    }
+    return STATUS_NOTHING;
+}
+
+static ExitStatus search_words(Ctl *ctl, int argc, char **argv) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(find_result_clear) FindResult result = {};
+    ExitStatus status;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = find_files(ctl->bus, argv, argc, &ctl->search, &result, &error);
+    // A daemon from before there were words.
+    if (r < 0 && argc == 1 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD))
+        return search_name(ctl, argv[0]);
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    if (ctl->json) {
+        status = print_json(ctl, &result.files, &result);
+        if (status != STATUS_DONE)
+            return status;
+    }
+    if (result.files.n == 0)
+        return nothing_found(&result, argc, argv);
+    if (result.whole_name)
+        ctl_hint("This FileTracker does not search for words: it was asked for that whole name.");
+    return ctl->json ? STATUS_DONE
+                     : print_text(ctl, &result.files, result.total, result.at_least, result.peers);
+}
+
+// p2pctl search '"report.txt"': the name as it is.
+static char *quoted(const char *text) {
+    size_t len = strlen(text);
+
+    return len > 2 && text[0] == '"' && text[len - 1] == '"' ? strndup(text + 1, len - 2) : NULL;
+}
+
+ExitStatus verb_search(Ctl *ctl, int argc, char **argv) {
+    _cleanup_free_ char *name = argc == 1 ? quoted(argv[0]) : NULL;
+
+    if (!name && !ctl->search.exact)
+        return search_words(ctl, argc, argv);
+    if (argc > 1) {
+        ctl_error("--exact takes one name; quote it if it has spaces.");
+        return STATUS_USAGE;
+    }
+    return search_name(ctl, name ?: argv[0]);
 }

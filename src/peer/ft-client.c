@@ -473,6 +473,21 @@ uint64_t ft_client_searches(const FtClient *client) {
     return client->searches_begun;
 }
 
+// Asks for what has just been added.
+static int search_added(FtClient *client) {
+    int r;
+
+    client->searches_begun++;
+    if (client->state != FT_JOINED)
+        return 0;
+    r = ft_session_search(client);
+    if (r >= 0)
+        r = stream_flush(&client->stream);
+    if (r < 0)
+        handle_loss(client, r);
+    return 0;
+}
+
 int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
                      void *userdata, FtSearch **ret) {
     int r;
@@ -480,13 +495,15 @@ int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler ha
     if (client->state != FT_JOINED && !is_joining(client))
         return -ENOTCONN;
     r = ft_search_queue_add(&client->searches, file_name, handler, userdata, ret);
-    client->searches_begun += r >= 0;
-    if (r < 0 || client->state != FT_JOINED)
-        return r;
-    r = ft_session_search(client);
-    if (r >= 0)
-        r = stream_flush(&client->stream);
-    if (r < 0)
-        handle_loss(client, r);
-    return 0;
+    return r < 0 ? r : search_added(client);
+}
+
+int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler handler,
+                   void *userdata, FtSearch **ret) {
+    int r;
+
+    if (client->state != FT_JOINED && !is_joining(client))
+        return -ENOTCONN;
+    r = ft_search_queue_add_find(&client->searches, request, handler, userdata, ret);
+    return r < 0 ? r : search_added(client);
 }

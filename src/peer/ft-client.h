@@ -22,6 +22,7 @@
 
 #include "net/poller.h"
 #include "peer/peer-config.h"
+#include "proto/find.h"
 #include "proto/message.h"
 #include "proto/record.h"
 
@@ -95,5 +96,16 @@ typedef void (*FtSearchHandler)(FtSearch *search, int r, const Record records[],
 // 0; -ENOTCONN: not joined and not about to; -EBUSY: too many at once.
 int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
                      void *userdata, FtSearch **ret);
+// A search by words, with the same results but for `matches`, NULL where r < 0, and valid during the call.
+typedef struct FtMatches {
+    FindSummary summary;
+    const FoundFile *files;
+    size_t n;
+    bool whole_name; // this FT knows no words: it has looked for a file whose name is the text
+} FtMatches;
+typedef void (*FtFindHandler)(FtSearch *search, int r, const FtMatches *matches, void *userdata);
+int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler handler,
+                   void *userdata, FtSearch **ret);
+
 // Nobody waits for it any more; not from its own handler, after which it is gone.
 FtSearch *ft_search_free(FtSearch *search);

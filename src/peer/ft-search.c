@@ -16,7 +16,11 @@ static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
 struct FtSearch {
     TAILQ_ENTRY(FtSearch) link;
     FtSearchQueue *queue;
-    FtSearchHandler handler; // NULL: nobody waits, but FT's answer has to be taken all the same
+    // Both NULL: nobody waits, but FT's answer has to be taken all the same.
+    FtSearchHandler handler;
+    FtFindHandler find_handler;
+    FindRequest *find; // NULL: not by words
+    FtFinds sent_as;   // by words: FIND, SEARCH, or (unknown) both
     void *userdata;
     uint64_t deadline;
     uint64_t sent_at; // CLOCK_MONOTONIC µs
@@ -24,16 +28,30 @@ struct FtSearch {
     char name[];
 };
 
+static void search_drop(FtSearch *search) {
+    TAILQ_REMOVE(&search->queue->list, search, link);
+    search->queue->count--;
+    free(search->find);
+    free(search);
+}
+
+static bool is_awaited(const FtSearch *search) {
+    return search->handler || search->find_handler;
+}
+
+// The handler may do anything to the queue, so the search is out of it by then.
 static void search_detach(FtSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
 }
 
-// The handler may do anything to the queue, so the search is out of it by then.
-static void search_finish(FtSearch *search, int r, const Record records[], size_t n) {
+static void search_fail(FtSearch *search, int r) {
     search_detach(search);
     if (search->handler)
-        search->handler(search, r, records, n, search->userdata);
+        search->handler(search, r, NULL, 0, search->userdata);
+    else if (search->find_handler)
+        search->find_handler(search, r, NULL, search->userdata);
+    free(search->find);
     free(search);
 }
 
@@ -57,7 +75,7 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
         // In RAW each waits for the one before: FT is at fault only if it had some time for this one.
         unanswered |= search->sent && now - search->sent_at >= SEARCH_USEC / 2;
-        search_finish(search, -ETIMEDOUT, NULL, 0);
+        search_fail(search, -ETIMEDOUT);
     }
     arm_timer(queue);
     if (unanswered)
@@ -81,19 +99,16 @@ void ft_search_queue_done(FtSearchQueue *queue) {
     queue->timer = sd_event_source_disable_unref(queue->timer);
 }
 
-int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
-                        void *userdata, FtSearch **ret) {
+static int add(FtSearchQueue *queue, const char *text, FtSearch **ret) {
     FtSearch *search;
 
     if (queue->count >= SEARCHES_MAX)
         return -EBUSY;
-    search = calloc(1, sizeof(*search) + strlen(file_name) + 1);
+    search = calloc(1, sizeof(*search) + strlen(text) + 1);
     if (!search)
         return -ENOMEM;
-    strcpy(search->name, file_name);
+    strcpy(search->name, text);
     search->queue = queue;
-    search->handler = handler;
-    search->userdata = userdata;
     search->deadline = time_monotonic() + SEARCH_USEC;
     TAILQ_INSERT_TAIL(&queue->list, search, link);
     queue->count++;
@@ -102,54 +117,161 @@ int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHan
     return 0;
 }
 
+int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
+                        void *userdata, FtSearch **ret) {
+    int r = add(queue, file_name, ret);
+
+    if (r < 0)
+        return r;
+    (*ret)->handler = handler;
+    (*ret)->userdata = userdata;
+    return 0;
+}
+
+int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
+                             FtFindHandler handler, void *userdata, FtSearch **ret) {
+    _cleanup_free_ FindRequest *copy = malloc(sizeof(*copy));
+    int r;
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *request;
+    r = add(queue, request->text, ret);
+    if (r < 0)
+        return r;
+    (*ret)->find = TAKE_PTR(copy);
+    (*ret)->find_handler = handler;
+    (*ret)->userdata = userdata;
+    return 0;
+}
+
 FtSearch *ft_search_free(FtSearch *search) {
     if (!search)
         return NULL;
     search->handler = NULL;
-    if (!search->sent) {
-        search_detach(search);
-        free(search);
-    }
+    search->find_handler = NULL;
+    if (!search->sent)
+        search_drop(search);
     return NULL;
 }
 
-int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing) {
+static int send_one(FtSearch *search, Buffer *out, Framing framing, bool may_find) {
+    int r = 0;
+
+    if (search->find) {
+        search->sent_as = may_find && framing == FRAMING_LINE ? search->queue->finds : FINDS_NO;
+        if (search->sent_as != FINDS_NO)
+            r = find_put(out, search->find);
+    }
+    if (r >= 0 && (!search->find || search->sent_as != FINDS_YES))
+        // What no file can be called is a refusal in the books of an FT.
+        r = message_put_search(
+            out, framing, name_is_valid(search->name, strlen(search->name)) ? search->name : "-");
+    if (r < 0)
+        return r;
+    search->sent = true;
+    search->sent_at = time_monotonic();
+    return 0;
+}
+
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool may_find) {
     FtSearch *search;
     int r;
 
     TAILQ_FOREACH (search, &queue->list, link) {
-        if (!search->sent) {
-            r = message_put_search(out, framing, search->name);
-            if (r < 0)
-                return r;
-            search->sent = true;
-            search->sent_at = time_monotonic();
-        }
+        r = search->sent ? 0 : send_one(search, out, framing, may_find);
+        if (r < 0)
+            return r;
         if (framing == FRAMING_RAW)
             break;
     }
     return 0;
 }
 
-bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
-    FtSearch *search = TAILQ_FIRST(&queue->list);
-    RecordText texts[RESULTS_MAX];
-    Record records[RESULTS_MAX];
+// FT's answer to a SEARCH.
+static size_t parse_found(const FtSearch *search, const Message *answer,
+                          RecordText texts[static RESULTS_MAX],
+                          Record records[static RESULTS_MAX]) {
     RecordList list;
     size_t n = 0, len;
     const char *text;
 
+    if (answer->kind != MESSAGE_FOUND)
+        return 0;
+    list = record_list(answer->argument, answer->argument_len);
+    while (n < RESULTS_MAX && record_list_next(&list, &text, &len))
+        // A record of something else would be downloaded under a name that nobody asked for.
+        if (record_parse_found(text, len, search->name, &texts[n], &records[n]) >= 0 &&
+            name_matches(records[n].name, records[n].type, search->name))
+            n++;
+    return n;
+}
+
+// An FT that knows no words has been asked for a name.
+static void finish_whole_name(FtSearch *search, const Record records[], size_t n) {
+    FoundFile files[RESULTS_MAX];
+    FtMatches matches = {.files = files, .whole_name = true};
+
+    if (!search->find_handler)
+        return;
+    matches.n = find_among_records(search->find, records, n, files, &matches.summary);
+    search->find_handler(search, 0, &matches, search->userdata);
+}
+
+static bool take_matches(FtSearch *search, const Message *answer) {
+    FtFindHandler handler = search->find_handler;
+    FtSearchQueue *queue = search->queue;
+    const bool done = search->sent_as == FINDS_YES;
+    FoundFiles found = {};
+    FtMatches matches;
+    _cleanup_free_ FoundFile *files = NULL;
+    int r;
+
+    if (!search->find || search->sent_as == FINDS_NO)
+        return false; // nobody has asked so
+    queue->finds = FINDS_YES;
+    r = matches_parse(answer, &found);
+    files = calloc(MAX(found.n, (size_t) 1), sizeof(*files));
+    if (r >= 0 && !files)
+        r = -ENOMEM;
+    for (size_t i = 0; r >= 0 && i < found.n; i++)
+        files[i] = found.entries[i].file;
+    matches = (FtMatches){.summary = found.summary, .files = files, .n = found.n};
+    if (done)
+        search_detach(search);
+    else // the answer to the SEARCH is still to come
+        search->find_handler = NULL;
+    if (handler)
+        handler(search, r, r >= 0 ? &matches : NULL, search->userdata);
+    if (done) {
+        free(search->find);
+        free(search);
+    }
+    found_files_clear(&found);
+    arm_timer(queue);
+    return true;
+}
+
+bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
+    FtSearch *search = TAILQ_FIRST(&queue->list);
+    RecordText texts[RESULTS_MAX];
+    Record records[RESULTS_MAX];
+    size_t n;
+
     if (!search || !search->sent)
         return false;
-    if (answer->kind == MESSAGE_FOUND) {
-        list = record_list(answer->argument, answer->argument_len);
-        while (n < RESULTS_MAX && record_list_next(&list, &text, &len))
-            // A record of something else would be downloaded under a name that nobody asked for.
-            if (record_parse_found(text, len, search->name, &texts[n], &records[n]) >= 0 &&
-                name_matches(records[n].name, records[n].type, search->name))
-                n++;
-    }
-    search_finish(search, 0, records, n);
+    if (answer->kind == MESSAGE_MATCHES)
+        return take_matches(search, answer);
+    if (search->find && search->find_handler && search->sent_as == FINDS_UNKNOWN)
+        queue->finds = FINDS_NO; // it should have come first
+    n = parse_found(search, answer, texts, records);
+    search_detach(search);
+    if (search->handler)
+        search->handler(search, 0, records, n, search->userdata);
+    else if (search->find)
+        finish_whole_name(search, records, n);
+    free(search->find);
+    free(search);
     arm_timer(queue);
     return true;
 }
@@ -157,12 +279,11 @@ bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
 void ft_search_queue_rewind(FtSearchQueue *queue) {
     FtSearch *search, *next;
 
+    queue->finds = FINDS_UNKNOWN;
     TAILQ_FOREACH_SAFE(search, &queue->list, link, next) {
         search->sent = false;
-        if (!search->handler) {
-            search_detach(search);
-            free(search);
-        }
+        if (!is_awaited(search))
+            search_drop(search);
     }
     arm_timer(queue);
 }
@@ -170,7 +291,8 @@ void ft_search_queue_rewind(FtSearchQueue *queue) {
 void ft_search_queue_fail(FtSearchQueue *queue, int error) {
     FtSearch *search;
 
+    queue->finds = FINDS_UNKNOWN;
     while ((search = TAILQ_FIRST(&queue->list)))
-        search_finish(search, error, NULL, 0);
+        search_fail(search, error);
     arm_timer(queue);
 }

@@ -7,8 +7,17 @@
 
 TAILQ_HEAD(FtSearchList, FtSearch);
 
+// Whether FT knows words. Until that is known, the question in the old way goes right behind each FIND: the first answer
+// shows it.
+typedef enum FtFinds {
+    FINDS_UNKNOWN,
+    FINDS_YES,
+    FINDS_NO,
+} FtFinds;
+
 typedef struct FtSearchQueue {
     struct FtSearchList list;
+    FtFinds finds; // in this session
     size_t count;
     sd_event_source *timer; // for the first one; all have the same time
     FtClient *client;
@@ -19,9 +28,12 @@ void ft_search_queue_done(FtSearchQueue *queue);
 
 int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
                         void *userdata, FtSearch **ret);
+int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
+                             FtFindHandler handler, void *userdata, FtSearch **ret);
 
-// Writes what may be asked now: everything in LINE, one at a time in RAW. 0 or -ENOMEM.
-int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing);
+// Writes what may be asked now: everything in LINE, one at a time in RAW. FIND only if FT has shown that it is one of
+// ours (`may_find`). 0 or -ENOMEM.
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool may_find);
 // Takes FT's answer to the first one. False: nothing was asked.
 bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer);
 // The session is gone: ask again in the next one.

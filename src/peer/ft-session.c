@@ -65,7 +65,7 @@ int ft_session_search(FtClient *client) {
     if (!client->settled)
         return 0;
     return ft_search_queue_send(&client->searches, stream_out(&client->stream),
-                                client->framer.framing);
+                                client->framer.framing, client->knows_roots);
 }
 
 int ft_session_ask_reachable(FtClient *client) {

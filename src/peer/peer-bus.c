@@ -10,6 +10,7 @@
 #include "bus/names.h"
 #include "peer/download-target.h"
 #include "peer/download.h"
+#include "peer/find-bus.h"
 #include "peer/peer-metrics.h"
 #include "peer/peer-shares.h"
 #include "peer/transfer-bus.h"
@@ -399,6 +400,9 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
                             method_search, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Find", SD_BUS_ARGS("as", words, "a{sv}", options),
+                            SD_BUS_RESULT(FIND_BUS_FILES, files, "a{sv}", summary), find_bus_method,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
                             SD_BUS_RESULT("o", transfer), method_download, 0),
     SD_BUS_METHOD("Leave", "", "", method_leave, 0),

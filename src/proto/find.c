@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/name.h"
 #include "util/macro.h"
@@ -215,4 +216,61 @@ int matches_parse(const Message *message, FoundFiles *ret) {
 void found_files_clear(FoundFiles *files) {
     free(files->entries);
     *files = (FoundFiles){};
+}
+
+static bool fits(const FindRequest *request, const Record *record) {
+    return record->size >= request->min_size && record->size <= request->max_size &&
+           (!*request->type || strcasecmp(request->type, record->type) == 0);
+}
+
+static bool is_of_file(const FoundFile *file, const Record *record) {
+    return file->size == record->size && file->has_root == record->has_root &&
+           merkle_hash_equal(&file->root, &record->root) && strcmp(file->name, record->name) == 0 &&
+           strcasecmp(file->type, record->type) == 0;
+}
+
+static uint32_t date_number(const Date *date) {
+    return date->year * 512u + date->month * 32u + date->day;
+}
+
+// Most sources first, then in the order in which FT has told them.
+static int compare_sources(const void *a, const void *b) {
+    const FoundFile *x = a, *y = b;
+
+    return x->sources != y->sources ? (x->sources > y->sources ? -1 : 1) : strcmp(x->name, y->name);
+}
+
+size_t find_among_records(const FindRequest *request, const Record records[], size_t n,
+                          FoundFile files[], FindSummary *summary) {
+    size_t n_files = 0;
+
+    *summary = (FindSummary){};
+    for (size_t i = 0; i < n; i++) {
+        const Record *record = &records[i];
+        bool known = false;
+        size_t f = 0;
+
+        if (!fits(request, record))
+            continue;
+        while (f < n_files && !is_of_file(&files[f], record))
+            f++;
+        if (f == n_files)
+            files[n_files++] = (FoundFile){.name = record->name,
+                                           .type = record->type,
+                                           .size = record->size,
+                                           .modified = record->modified,
+                                           .has_root = record->has_root,
+                                           .root = record->root};
+        files[f].sources++;
+        if (date_number(&record->modified) > date_number(&files[f].modified))
+            files[f].modified = record->modified;
+        for (size_t k = 0; k < i && !known; k++)
+            known = fits(request, &records[k]) &&
+                    endpoint_equal(&records[k].endpoint, &record->endpoint);
+        summary->peers += !known;
+    }
+    if (n_files > 0)
+        qsort(files, n_files, sizeof(*files), compare_sources);
+    summary->total = n_files;
+    return MIN(n_files, (size_t) request->limit);
 }

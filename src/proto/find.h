@@ -47,6 +47,10 @@ typedef struct FoundFiles {
     } * entries;
 } FoundFiles;
 
+// What of these records fits the request: for an FT that knows no words. Writes at most `n` files and returns how many.
+size_t find_among_records(const FindRequest *request, const Record records[], size_t n,
+                          FoundFile files[], FindSummary *summary);
+
 int find_parse(const Message *message, FindRequest *ret); // of a FIND; 0 or -EBADMSG
 int find_put(Buffer *out, const FindRequest *request);    // 0 or -ENOMEM
 

@@ -2,6 +2,7 @@
 
 #include "util/parse-util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -82,4 +83,21 @@ int parse_hex_digit(char c) {
     if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
     return -EINVAL;
+}
+
+int parse_size(const char *text, uint64_t *ret) {
+    static const char units[] = "KMGT";
+    size_t len = strlen(text);
+    const char *unit = len > 0 ? strchr(units, toupper((unsigned char) text[len - 1])) : NULL;
+    unsigned shift = unit ? 10 * (unsigned) (unit - units + 1) : 0;
+    uint64_t value;
+    int r;
+
+    r = parse_u64_n(text, len - (unit ? 1 : 0), &value);
+    if (r < 0)
+        return r;
+    if (value > UINT64_MAX >> shift)
+        return -ERANGE;
+    *ret = value << shift;
+    return 0;
 }

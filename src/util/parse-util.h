@@ -15,6 +15,9 @@ int parse_u64(const char *text, uint64_t *ret);
 // The value of a hex digit in either case; -EINVAL: it is none.
 int parse_hex_digit(char c);
 
+// The same with K, M, G or T behind it, in either case: that many times 1024, 1024 * 1024 …
+int parse_size(const char *text, uint64_t *ret);
+
 // As parse_u64(), with inclusive bounds.
 int parse_u64_range(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 

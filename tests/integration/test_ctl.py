@@ -41,12 +41,13 @@ def test_download_of_nothing(ft, peer, out):
     assert os.listdir(out) == []
 
 
-@pytest.mark.parametrize("args", [["frobnicate"], ["search"], ["search", "a", "b"], ["download"], ["cancel"],
-                                  ["cancel", "x"], ["status", "x"], ["search", "--force", "x"],
+@pytest.mark.parametrize("args", [["frobnicate"], ["search"], ["search", "--exact", "a", "b"],
+                                  ["search", "--limit", "0", "x"], ["search", "--min-size", "1X", "x"], ["download"],
+                                  ["cancel"], ["cancel", "x"], ["status", "x"], ["search", "--force", "x"],
                                   ["download", "x", "--size", "many"], ["download", "x", "--port", "0"],
                                   ["download", "x", "--address", "example.org"], ["--no-such-option"], ["-o"],
-                                  ["--user", "-H", "host", "status"], ["search", "a/b"], ["search", ""],
-                                  ["download", "../x"], ["search", "x" * 256], ["search", "bell\a"]])
+                                  ["--user", "-H", "host", "status"], ["search", "--exact", "a/b"], ["search", ""],
+                                  ["download", "../x"], ["search", "--exact", "x" * 256], ["search", "bell\a"]])
 def test_wrong_usage(peer, out, args):
     result = check(peer.ctl(*args, cwd=out), 2)
     assert result.stdout == ""
@@ -123,9 +124,9 @@ def test_json_of_tables(other, peer, args):
 
 
 def test_json_says_the_same(world, ft, other, peer):
-    file, = document(peer.ctl("search", "report.txt", "--json"))["files"]
+    file, = document(peer.ctl("search", "--exact", "report.txt", "--json"))["files"]
     assert file.pop("root") == ctl(None, "hash", other.sections["share"]["path"][0]).stdout.split()[0]
-    assert file == {"name": "report", "type": "txt", "size": 11, "modified": "2020-03-05",
+    assert file == {"name": "report", "type": "txt", "size": 11, "modified": "2020-03-05", "n_sources": 1,
                     "sources": [{"address": "127.0.0.1", "port": other.port, "modified": "2020-03-05"}]}
     shares = document(peer.ctl("shares", "--json"))["shares"]
     assert [(s["path"], s["size"], s["state"]) for s in shares] == [

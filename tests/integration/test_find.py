@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Searching by words, on the wire: FIND and MATCHES."""
+"""Searching by words: FIND and MATCHES on the wire, Find on D-Bus, p2pctl search."""
 
 import pytest
 
-from harness import found, record
+from ctl_helpers import check, document
+from harness import found, record, wait_for
 
 ROOTS = ["11" * 32, "22" * 32]
 
@@ -106,3 +107,101 @@ def test_who_has_not_joined_gets_nothing(ft):
         wire.send("HELLO\nFIND: 1, , 0, , report\n")
         wire.expect("HI\n")
         wire.expect_close()
+
+
+# ------------------------------------------------------------------------------------- p2p-peer and p2pctl
+
+
+@pytest.fixture
+def sharing(world, ft):
+    """A peer, beside one that shares some files with names of several words."""
+    names = {"ubuntu-24.04-live-server-amd64.iso": b"server", "Ubuntu Desktop.iso": b"desk top",
+             "notes about Ubuntu.txt": b"notes"}
+    paths = [world.file(name, data, "other") for name, data in names.items()]
+    other = world.peer(ft, paths).joined()
+    for path in paths:
+        other.wait_share(path, "published")
+    peer = world.peer(ft).joined()
+    peer.other = other
+    return peer
+
+
+def names(result):
+    """Of the rows of a table, without its title and total."""
+    return [line.split("  ")[0] for line in result.stdout.splitlines()[1:-1]]
+
+
+def test_search(sharing):
+    server = "ubuntu-24.04-live-server-amd64"
+    result = check(sharing.ctl("search", "ISO", "ubuntu", "serv"), 0)
+    assert names(result) == [server] and result.stdout.endswith("\n1 file at 1 peer\n")
+    assert sorted(names(check(sharing.ctl("search", "ubuntu"), 0))) == ["Ubuntu Desktop", "notes about Ubuntu", server]
+    assert names(check(sharing.ctl("search", "ubuntu", "--type", "txt"), 0)) == ["notes about Ubuntu"]
+    assert names(check(sharing.ctl("search", "ubuntu", "--min-size", "7"), 0)) == ["Ubuntu Desktop"]
+    assert names(check(sharing.ctl("search", "ubuntu", "--max-size", "5", "--type=.TXT"), 0)) == ["notes about Ubuntu"]
+    assert check(sharing.ctl("search", "ubuntu", "--limit", "1"), 0).stdout.endswith(
+        "\nshowing 1 of 3 files at 1 peer\n")
+    assert "all of these words" in check(sharing.ctl("search", "ubuntu", "windows"), 3).stderr
+    assert '"windows"' in check(sharing.ctl("search", "windows"), 3).stderr
+
+
+def test_search_of_a_name(sharing):
+    for args in (["--exact", "Ubuntu Desktop"], ['"Ubuntu Desktop.iso"']):
+        assert names(check(sharing.ctl("search", *args), 0)) == ["Ubuntu Desktop"]
+    check(sharing.ctl("search", "--exact", "Ubuntu"), 3)
+    check(sharing.ctl("search", "--exact", "Ubuntu Desktop", "--min-size", "1K"), 3)
+
+
+def test_json(sharing):
+    data = document(check(sharing.ctl("search", "ubuntu", "desk", "--json"), 0))
+    file, = data.pop("files")
+    assert len(file.pop("root")) == 64 and file.pop("modified")
+    assert file == {"name": "Ubuntu Desktop", "type": "iso", "size": 8, "n_sources": 1}
+    assert data == {"version": 1, "total": 1, "at_least": False, "n_peers": 1, "whole_name": False}
+
+
+def test_download_suggests(sharing, tmp_path):
+    for name in ("ubuntu-24.04-live-server-amd64.img", "ubuntu-server.iso", "my-ubuntu-24.05-desktop.iso"):
+        stderr = check(sharing.ctl("download", name, cwd=tmp_path), 3).stderr
+        assert "Similar: " in stderr and "Try: p2pctl search " in stderr, stderr
+    stderr = check(sharing.ctl("download", "windows.iso", cwd=tmp_path), 3).stderr
+    assert "Similar" not in stderr
+
+
+def test_dbus(sharing):
+    def find(words, *options):
+        return sharing.call("Find", "asa{sv}", len(words), *words, *options)
+
+    files, summary = find(["ubuntu", "note"], 0)
+    assert [f[:3] for f in files] == [["notes about Ubuntu", "txt", 5]] and "root" in files[0][5]
+    assert {key: value["data"] for key, value in summary.items()} == {
+        "total": 1, "at-least": False, "peers": 1, "whole-name": False}
+    for args in ("@as [] {}", "['', ' '] {}", "['a'] {'limit': <uint32 0>}", "['a'] {'type': <'a/b'>}",
+                 "['a'] {'more': <1>}", "['a'] {'limit': <'x'>}", f"['{'x' * 513}'] {{}}"):
+        words, _, options = args.rpartition(" {")
+        assert sharing.error_name("Find", words, "{" + options) == "org.p2pshare.Error.InvalidOption", args
+
+
+def test_an_ft_without_words(world):
+    """It is asked for the name that the words make, once with FIND in front, and then without."""
+    ft = world.ft(words="no")
+    other = world.peer(ft, [world.file("Ubuntu Desktop.iso", b"desktop", "other")]).joined()
+    peer = world.peer(ft).joined()
+    wait_for(lambda: ft.lookup("Ubuntu Desktop.iso"), "FT to know the file")
+    for _ in range(2):
+        result = check(peer.ctl("search", "Ubuntu", "Desktop"), 0)
+        assert names(result) == ["Ubuntu Desktop"] and "whole name" in result.stderr
+        check(peer.ctl("search", "desktop"), 3)
+        assert document(peer.ctl("search", "Ubuntu", "Desktop", "--json"))["whole_name"]
+        assert check(peer.ctl("search", "--exact", "Ubuntu Desktop"), 0).stderr == ""
+        assert "Similar" not in check(peer.ctl("search", "--exact", "Ubuntu"), 3).stderr
+    check(peer.ctl("search", "a/b"), 3)  # no file can be called so
+    assert "Refused" not in ft.log
+    assert peer.get("State") == other.get("State") == "joined"
+
+
+def test_many_searches_of_both_kinds(sharing):
+    """None gets the answer of another."""
+    for _ in range(20):
+        assert names(check(sharing.ctl("search", "desktop"), 0)) == ["Ubuntu Desktop"]
+        assert [r[0] for r in sharing.search("notes about Ubuntu")] == ["notes about Ubuntu"]

@@ -5,6 +5,7 @@ _p2pctl() {
     local cur prev words cword split
     local global='--user --host= -H --json --no-legend --help -h --version'
     local download='--output= -o --force --no-wait --wait --root= --type= --size= --address= --port='
+    local search='--exact --type= --min-size= --max-size= --limit='
     local verbs='status search download transfers pause resume cancel shares rescan leave join monitor ft
         config metrics verify hash help'
     local verb='' argument='' i where=()
@@ -13,7 +14,7 @@ _p2pctl() {
     _init_completion -s -n : || return
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in
-        -H | --host | -o | --output | --root | --type | --size | --address | --port)
+        -H | --host | -o | --output | --root | --type | --size | --address | --port | --*-size | --limit)
             # The value of an option is no verb.
             case ${words[i]} in -H | --host) where+=(-H "${words[i + 1]}") ;; esac
             ((i++))
@@ -33,12 +34,13 @@ _p2pctl() {
         _known_hosts_real -- "$cur"
         return
         ;;
-    --root | --type | --size | --address | --port) return ;;
+    --root | --type | --size | --address | --port | --*-size | --limit) return ;;
     esac
     $split && return
 
     if [[ $cur == -* ]]; then
         [[ $verb == download || ! $verb ]] && global+=" $download"
+        [[ $verb == search || ! $verb ]] && global+=" $search"
         [[ $verb == metrics ]] && global+=' --output= -o'
         [[ $verb == verify ]] && global+=' --root='
         mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
