@@ -50,14 +50,10 @@ static size_t count_less(const void *things, size_t n, size_t stride, Posting th
 }
 
 void posting_tree_clear(PostingTree *tree) {
-    for (size_t t = 0; t < tree->n; t++) {
-        PostingBranch *branch = tree->tops[t].branch;
-
-        for (size_t i = 0; i < branch->n; i++)
-            free(branch->refs[i].leaf);
-        free(branch);
-    }
+    for (size_t t = 0; t < tree->n; t++)
+        free(tree->tops[t].branch);
     free(tree->tops);
+    slab_clear(&tree->slab);
     *tree = (PostingTree){};
 }
 
@@ -95,8 +91,11 @@ static int insert_top(PostingTree *tree, size_t at, PostingTop top) {
     return 0;
 }
 
-static PostingLeaf *leaf_resize(PostingLeaf *leaf, size_t room) {
-    PostingLeaf *resized = realloc(leaf, sizeof(*leaf) + room * sizeof(Posting));
+// NULL is a leaf without room.
+static PostingLeaf *leaf_resize(PostingTree *tree, PostingLeaf *leaf, size_t room) {
+    const size_t size = sizeof(*leaf) + room * sizeof(Posting);
+    PostingLeaf *resized =
+        leaf ? slab_resize(&tree->slab, leaf, size) : slab_alloc(&tree->slab, size);
 
     if (resized)
         resized->room = (uint16_t) room;
@@ -109,13 +108,15 @@ static size_t rounded(size_t n) {
 
 static int begin_tree(PostingTree *tree) {
     _cleanup_free_ PostingBranch *branch = calloc(1, sizeof(*branch));
-    _cleanup_free_ PostingLeaf *leaf = leaf_resize(NULL, LEAF_STEP);
+    PostingLeaf *leaf = leaf_resize(tree, NULL, LEAF_STEP);
 
-    if (!branch || !leaf || insert_top(tree, 0, (PostingTop){.branch = branch}) < 0)
+    if (!branch || !leaf || insert_top(tree, 0, (PostingTop){.branch = branch}) < 0) {
+        slab_clear(&tree->slab); // nothing else is in it
         return -ENOMEM;
+    }
     leaf->n = 0;
     branch->n = 1;
-    branch->refs[0].leaf = TAKE_PTR(leaf);
+    branch->refs[0].leaf = leaf;
     TAKE_PTR(branch);
     return 0;
 }
@@ -135,11 +136,12 @@ static int split_branch(PostingTree *tree, size_t top) {
 }
 
 // There is room in the branch.
-static int split_leaf(PostingBranch *branch, size_t ref) {
+static int split_leaf(PostingTree *tree, size_t top, size_t ref) {
+    PostingBranch *branch = tree->tops[top].branch;
     PostingLeaf *leaf = branch->refs[ref].leaf, *shrunk, *right;
     const size_t n = leaf->n / 2;
 
-    right = leaf_resize(NULL, rounded(leaf->n - n));
+    right = leaf_resize(tree, NULL, rounded(leaf->n - n));
     if (!right)
         return -ENOMEM;
     right->n = leaf->n - n;
@@ -149,7 +151,7 @@ static int split_leaf(PostingBranch *branch, size_t ref) {
             (branch->n - ref - 1) * sizeof(*branch->refs));
     branch->refs[ref + 1] = (LeafRef){right->items[0], right};
     branch->n++;
-    shrunk = leaf_resize(leaf, rounded(n));
+    shrunk = leaf_resize(tree, leaf, rounded(n));
     if (shrunk)
         branch->refs[ref].leaf = shrunk;
     return 0;
@@ -169,14 +171,14 @@ int posting_tree_add(PostingTree *tree, Posting posting) {
                 return -ENOMEM;
             find_leaf(tree, posting, &at);
         }
-        if (split_leaf(tree->tops[at.top].branch, at.ref) < 0)
+        if (split_leaf(tree, at.top, at.ref) < 0)
             return -ENOMEM;
         find_leaf(tree, posting, &at);
     }
     ref = ref_at(&at);
     leaf = ref->leaf;
     if (leaf->n == leaf->room) {
-        leaf = leaf_resize(leaf, leaf->room + LEAF_STEP);
+        leaf = leaf_resize(tree, leaf, leaf->room + LEAF_STEP);
         if (!leaf)
             return -ENOMEM;
         ref->leaf = leaf;
@@ -192,7 +194,7 @@ int posting_tree_add(PostingTree *tree, Posting posting) {
 static void remove_leaf(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
 
-    free(branch->refs[ref].leaf);
+    slab_free(&tree->slab, branch->refs[ref].leaf);
     branch->n--;
     memmove(&branch->refs[ref], &branch->refs[ref + 1], (branch->n - ref) * sizeof(*branch->refs));
     if (branch->n > 0)
@@ -216,7 +218,7 @@ static void merge_leaves(PostingTree *tree, size_t top, size_t ref) {
     if (leaf->n + right->n > LEAF_MERGED_MAX)
         return;
     if (leaf->n + right->n > leaf->room) {
-        leaf = leaf_resize(leaf, rounded(leaf->n + right->n));
+        leaf = leaf_resize(tree, leaf, rounded(leaf->n + right->n));
         if (!leaf)
             return; // they may stay two
         branch->refs[ref].leaf = leaf;
@@ -261,7 +263,7 @@ bool posting_tree_remove(PostingTree *tree, Posting posting) {
         return true;
     }
     if (leaf->room - leaf->n >= 2 * LEAF_STEP) {
-        shrunk = leaf_resize(leaf, rounded(leaf->n));
+        shrunk = leaf_resize(tree, leaf, rounded(leaf->n));
         if (shrunk)
             ref_at(&at)->leaf = shrunk;
     }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ft/slab.h"
+
 // Ordered by key, then by the rest.
 typedef struct Posting {
     uint64_t key;
@@ -23,6 +25,7 @@ typedef struct PostingTop {
 } PostingTop;
 
 typedef struct PostingTree { // zero: empty
+    Slab slab;               // the leaves
     PostingTop *tops;
     size_t n, room;
     uint64_t count;

@@ -12,8 +12,8 @@ typedef struct SlabBlock SlabBlock;
 typedef struct SlabRegion SlabRegion;
 
 enum {
-    SLAB_STEP = 16, // sizes are multiples of that
-    SLAB_BYTES_MAX = 4096,
+    SLAB_STEP = 16,        // sizes are multiples of that
+    SLAB_BYTES_MAX = 4112, // a page, and what stands before it
 };
 
 // Zeroed, it is empty.
