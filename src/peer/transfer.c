@@ -54,7 +54,9 @@ static void tick(Transfer *transfer, uint64_t now) {
             transfer_remove(transfer);
             transfer->ops->free(transfer);
         }
-    } else if (moved != transfer->reported) {
+        return;
+    }
+    if (moved != transfer->reported) {
         transfer->reported = moved;
         if (table->hooks.on_progress)
             table->hooks.on_progress(transfer, table->hooks.userdata);
