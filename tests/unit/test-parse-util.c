@@ -53,6 +53,36 @@ static void test_parse_u64_range(void **state _unused_) {
     assert_int_equal(value, 65535);
 }
 
+static void test_parse_size(void **state _unused_) {
+    static const struct {
+        const char *text;
+        int r;
+        uint64_t value;
+    } cases[] = {
+        {"0", 0, 0},
+        {"1023", 0, 1023},
+        {"10M", 0, UINT64_C(10) << 20},
+        {"4g", 0, UINT64_C(4) << 30},
+        {"1k", 0, 1024},
+        {"2T", 0, UINT64_C(2) << 40},
+        {"16777215T", 0, UINT64_C(16777215) << 40},
+        {"16777216T", -ERANGE, 0},
+        {"", -EINVAL, 0},
+        {"M", -EINVAL, 0},
+        {"1MB", -EINVAL, 0},
+        {"1.5M", -EINVAL, 0},
+        {"-1", -EINVAL, 0},
+        {"1X", -EINVAL, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        uint64_t value = 0;
+
+        assert_int_equal(parse_size(cases[i].text, &value), cases[i].r);
+        assert_int_equal(value, cases[i].value);
+    }
+}
+
 static void test_format_u64(void **state _unused_) {
     static const struct {
         uint64_t value;
@@ -81,9 +111,8 @@ static void test_format_u64(void **state _unused_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_u64),
-        cmocka_unit_test(test_parse_u64_n),
-        cmocka_unit_test(test_parse_u64_range),
+        cmocka_unit_test(test_parse_u64),       cmocka_unit_test(test_parse_u64_n),
+        cmocka_unit_test(test_parse_u64_range), cmocka_unit_test(test_parse_size),
         cmocka_unit_test(test_format_u64),
     };
 
