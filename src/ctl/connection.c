@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus/names.h"
+#include "ctl/agent.h"
 #include "ctl/find.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
@@ -60,6 +61,55 @@ int ctl_connect(Ctl *ctl) {
     return 0;
 }
 
+bool ctl_may_ask(Ctl *ctl) {
+    if (ctl->may_ask)
+        return true;
+    // A peer of one's own asks nobody, and no agent of ours reaches another host.
+    if (ctl->user || ctl->host)
+        return false;
+    ctl->agent = MAX(agent_start(), 0);
+    ctl->may_ask = true; // the desktop may have one where we have no terminal
+    return true;
+}
+
+int ctl_call(Ctl *ctl, MakeCall make, void *userdata, uint64_t timeout, sd_bus_error *error,
+             sd_bus_message **ret) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *again = NULL;
+    int r;
+
+    r = make(userdata, &message);
+    if (r >= 0)
+        r = sd_bus_call(ctl->bus, message, timeout, error, ret);
+    if (r >= 0 || !sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) ||
+        !ctl_may_ask(ctl))
+        return r;
+    sd_bus_error_free(error);
+    r = make(userdata, &again);
+    if (r >= 0)
+        r = sd_bus_message_set_allow_interactive_authorization(again, true);
+    return r < 0 ? r : sd_bus_call(ctl->bus, again, UINT64_MAX, error, ret);
+}
+
+typedef struct PlainCall {
+    sd_bus *bus;
+    const Service *service;
+    const char *path, *interface, *method;
+} PlainCall;
+
+static int make_plain(void *userdata, sd_bus_message **ret) {
+    const PlainCall *call = userdata;
+
+    return sd_bus_message_new_method_call(call->bus, ret, call->service->bus_name, call->path,
+                                          call->interface, call->method);
+}
+
+int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const char *interface,
+                    const char *method, uint64_t timeout, sd_bus_error *error) {
+    PlainCall call = {ctl->bus, service, path, interface, method};
+
+    return ctl_call(ctl, make_plain, &call, timeout, error, NULL);
+}
+
 int get_all(sd_bus *bus, const Service *service, const char *path, const char *interface,
             sd_bus_error *error, sd_bus_message **ret) {
     return sd_bus_call_method(bus, service->bus_name, path, "org.freedesktop.DBus.Properties",
@@ -88,11 +138,24 @@ static ExitStatus start_failed(const Ctl *ctl, const Service *service, const sd_
     return STATUS_UNAVAILABLE;
 }
 
-static ExitStatus denied(const Ctl *ctl, const Service *service) {
-    ctl_error("you may not do that: p2pctl %s is for root and the user of %s.", ctl->verb,
-              service->program);
+static ExitStatus denied(const Ctl *ctl, const Service *service, const sd_bus_error *error) {
+    // What sd-bus itself says of a method that is not for everybody helps nobody.
+    bool by_daemon = service == &SERVICE_PEER && error->message && *error->message;
+
+    if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+        ctl_error("p2pctl %s takes a password of an administrator, and nobody here can be asked "
+                  "for it.",
+                  ctl->verb);
+    else if (by_daemon)
+        ctl_error_sentence("you may not do that", error->message);
+    else
+        ctl_error("you may not do that: p2pctl %s is for root and the user of %s.", ctl->verb,
+                  service->program);
+    if (by_daemon && !ctl->user)
+        ctl_hint("Ask an administrator to add you to the group p2pshare: sudo usermod -aG p2pshare "
+                 "\"$USER\"");
     if (!ctl->user && !ctl->host)
-        ctl_hint("Try it with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
+        ctl_hint("Or try it with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
     return STATUS_FAILED;
 }
 
@@ -193,7 +256,7 @@ static bool transport_failed(Ctl *ctl, const Service *service, const sd_bus_erro
              strcmp(name, "org.freedesktop.DBus.Error.TimedOut") == 0)
         *ret = start_failed(ctl, service, error);
     else if (is_any(name, refused))
-        *ret = denied(ctl, service);
+        *ret = denied(ctl, service, error);
     else if (strcmp(name, SD_BUS_ERROR_NO_REPLY) == 0 || strcmp(name, SD_BUS_ERROR_TIMEOUT) == 0) {
         ctl_error("%s did not answer: %s.", service->program, error->message ?: "no reply");
         ctl_hint("Try: systemctl %sstatus %s", ctl->user ? "--user " : "", service->program);

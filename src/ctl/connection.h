@@ -8,6 +8,19 @@
 // Connects to the bus that the options name. 0, or -errno with the error printed.
 int ctl_connect(Ctl *ctl);
 
+// Whether polkit may ask for a password now, by the agent of the desktop or by one on this terminal, which is started the
+// first time.
+bool ctl_may_ask(Ctl *ctl);
+// Calls what not everybody may, and waits for the answer until `timeout` (µs; UINT64_MAX: for ever; 0: the bus's own).
+// Where the daemon wants a password, makes the call anew so that polkit asks for it. *ret may be NULL. 0, or -errno with
+// *error set.
+typedef int (*MakeCall)(void *userdata, sd_bus_message **ret);
+int ctl_call(Ctl *ctl, MakeCall make, void *userdata, uint64_t timeout, sd_bus_error *error,
+             sd_bus_message **ret);
+// A method of the service that has no arguments.
+int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const char *interface,
+                    const char *method, uint64_t timeout, sd_bus_error *error);
+
 // GetAll of one interface of an object. 0, or -errno with *error set.
 int get_all(sd_bus *bus, const Service *service, const char *path, const char *interface,
             sd_bus_error *error, sd_bus_message **ret);

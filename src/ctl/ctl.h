@@ -53,7 +53,9 @@ typedef struct Ctl {
     bool utf8;         // the terminal shows more than ASCII
     DownloadOptions download;
     SearchOptions search;
-    sd_bus *bus; // owned; NULL until ctl_connect()
+    sd_bus *bus;  // owned; NULL until ctl_connect()
+    pid_t agent;  // that asks for passwords on this terminal; 0: none
+    bool may_ask; // it, or that of the desktop, was got ready
 } Ctl;
 
 // One of the two daemons.

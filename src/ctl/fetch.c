@@ -96,12 +96,24 @@ static int take_reply(Fetch *fetch, sd_bus_message *reply) {
     return fetch->daemon ? 0 : -ENOMEM;
 }
 
+static int send_call(Fetch *fetch);
+
 static int on_download_reply(sd_bus_message *reply, void *userdata,
                              sd_bus_error *ret_error _unused_) {
     Fetch *fetch = userdata;
     const sd_bus_error *error = sd_bus_message_get_error(reply);
+    bool asked = fetch->asking;
     int r;
 
+    fetch->asking = false;
+    if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) && !asked &&
+        ctl_may_ask(fetch->ctl)) {
+        fetch->asking = true;
+        r = send_call(fetch);
+        if (r < 0)
+            fail(fetch, r);
+        return 0;
+    }
     if (error) {
         (void) sd_bus_error_copy(&fetch->error, error);
         fail(fetch, -sd_bus_message_get_errno(reply));
@@ -224,8 +236,9 @@ static int append_options(const Fetch *fetch, sd_bus_message *message) {
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-static int make_call(Fetch *fetch, sd_bus_message **ret) {
+static int make_call(void *userdata, sd_bus_message **ret) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    Fetch *fetch = userdata;
     int r;
 
     fetch->begun = time_monotonic();
@@ -241,23 +254,28 @@ static int make_call(Fetch *fetch, sd_bus_message **ret) {
     return 0;
 }
 
-int fetch_begin(Fetch *fetch) {
+static int send_call(Fetch *fetch) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     int r;
 
+    fetch->call = sd_bus_slot_unref(fetch->call);
     r = make_call(fetch, &message);
-    if (r < 0)
-        return r;
-    return sd_bus_call_async(fetch->ctl->bus, &fetch->call, message, on_download_reply, fetch, 0);
+    if (r >= 0 && fetch->asking)
+        r = sd_bus_message_set_allow_interactive_authorization(message, true);
+    return r < 0 ? r
+                 : sd_bus_call_async(fetch->ctl->bus, &fetch->call, message, on_download_reply,
+                                     fetch, fetch->asking ? UINT64_MAX : 0);
+}
+
+int fetch_begin(Fetch *fetch) {
+    return send_call(fetch);
 }
 
 int fetch_start_only(Fetch *fetch) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL, *all = NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL, *all = NULL;
     int r;
 
-    r = make_call(fetch, &message);
-    if (r >= 0)
-        r = sd_bus_call(fetch->ctl->bus, message, 0, &fetch->error, &reply);
+    r = ctl_call(fetch->ctl, make_call, fetch, 0, &fetch->error, &reply);
     if (r >= 0)
         r = take_reply(fetch, reply);
     if (r >= 0)

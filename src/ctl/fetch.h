@@ -32,6 +32,7 @@ struct Fetch {
     bool lost;      // the daemon, or the bus, is gone
     bool cancelled; // by us, as the daemon has confirmed
     bool over;
+    bool asking;           // polkit asks the user for a password
     uint64_t begun, ended; // CLOCK_MONOTONIC, µs
     uint64_t resumed;      // bytes that were right before it began
 

@@ -33,6 +33,9 @@ static void show(Follow *follow) {
 
     if (follow->ctl->json || follow->signal > 0)
         return;
+    for (size_t i = 0; i < follow->n_begun; i++)
+        if (follow->fetches[i]->asking) // on this terminal, perhaps
+            return;
     for (size_t i = 0; i < follow->n_begun && n < FETCHES_AT_ONCE; i++)
         if (is_running(follow->fetches[i]))
             views[n++] = fetch_view(follow->fetches[i]);
@@ -67,8 +70,17 @@ static void begin_one(Follow *follow, Fetch *fetch) {
     }
 }
 
+// Whether it is known that this user may download. Until then there is one call only, so that a password is asked
+// for once.
+static bool is_allowed(const Follow *follow) {
+    for (size_t i = 0; i < follow->n_begun; i++)
+        if (follow->fetches[i]->path)
+            return true;
+    return follow->n_begun == follow->n_over;
+}
+
 static void begin_more(Follow *follow) {
-    while (follow->signal == 0 && follow->n_begun < follow->n &&
+    while (follow->signal == 0 && follow->n_begun < follow->n && is_allowed(follow) &&
            follow->n_begun - follow->n_over < FETCHES_AT_ONCE)
         begin_one(follow, follow->fetches[follow->n_begun]);
 }

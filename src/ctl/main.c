@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/agent.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "util/address.h"
@@ -427,6 +428,7 @@ int main(int argc, char **argv) {
     output_open(&ctl);
     status = run(&ctl, argc, argv);
     sd_bus_flush_close_unref(ctl.bus);
+    agent_stop(ctl.agent);
     // A full disk must not look like success.
     if (fflush(stdout) != 0 || ferror(stdout)) {
         ctl_error("cannot write to standard output.");

@@ -197,9 +197,24 @@ static ExitStatus reload_failed(Ctl *ctl, const Service *service, const sd_bus_e
     return STATUS_FAILED;
 }
 
+typedef struct ReloadCall {
+    sd_bus *bus;
+    bool ft;
+} ReloadCall;
+
+static int make_reload(void *userdata, sd_bus_message **ret) {
+    const ReloadCall *call = userdata;
+    int r;
+
+    r = sd_bus_message_new_method_call(call->bus, ret, call->ft ? BUS_FT_NAME : BUS_PEER_NAME,
+                                       call->ft ? BUS_FT_PATH : BUS_PEER_PATH,
+                                       call->ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "Reload");
+    // One that does not run reads its configuration when it starts.
+    return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
+}
+
 static ExitStatus reload(Ctl *ctl, const char *program) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     bool ft = strcmp(program, SERVICE_FT.program) == 0;
     const Service *service = ft ? &SERVICE_FT : &SERVICE_PEER;
     int r;
@@ -211,15 +226,8 @@ static ExitStatus reload(Ctl *ctl, const char *program) {
     }
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = sd_bus_message_new_method_call(ctl->bus, &message, service->bus_name,
-                                       ft ? BUS_FT_PATH : BUS_PEER_PATH,
-                                       ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "Reload");
-    // One that does not run reads its configuration when it starts.
-    if (r >= 0)
-        r = sd_bus_message_set_auto_start(message, false);
     // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
-    if (r >= 0)
-        r = sd_bus_call(ctl->bus, message, UINT64_MAX, &error, NULL);
+    r = ctl_call(ctl, make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error, NULL);
     return r < 0 ? reload_failed(ctl, service, &error, r) : STATUS_DONE;
 }
 

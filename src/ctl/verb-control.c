@@ -16,8 +16,7 @@ static ExitStatus call_one(Ctl *ctl, uint32_t id, const char *method) {
     int r;
 
     snprintf(path, sizeof(path), BUS_TRANSFER_PREFIX "/%u", id);
-    r = sd_bus_call_method(ctl->bus, BUS_PEER_NAME, path, BUS_TRANSFER_INTERFACE, method, &error,
-                           NULL, NULL);
+    r = ctl_call_method(ctl, &SERVICE_PEER, path, BUS_TRANSFER_INTERFACE, method, 0, &error);
     if (r >= 0)
         return STATUS_DONE;
     if (sd_bus_error_has_names(&error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_METHOD,

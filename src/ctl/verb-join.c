@@ -20,8 +20,7 @@ ExitStatus verb_leave(Ctl *ctl, int argc _unused_, char **argv _unused_) {
 
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = sd_bus_call_method(ctl->bus, BUS_PEER_NAME, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Leave",
-                           &error, NULL, NULL);
+    r = ctl_call_method(ctl, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Leave", 0, &error);
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &error, r) : STATUS_DONE;
 }
 
@@ -103,8 +102,8 @@ ExitStatus verb_join(Ctl *ctl, int argc _unused_, char **argv _unused_) {
         r = sd_bus_match_signal(ctl->bus, &owners, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                 "org.freedesktop.DBus", "NameOwnerChanged", on_signal, &changed);
     if (r >= 0)
-        r = sd_bus_call_method(ctl->bus, BUS_PEER_NAME, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Join",
-                               &error, NULL, NULL);
+        r = ctl_call_method(ctl, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Join", 0,
+                            &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
     return await_result(ctl, &changed);

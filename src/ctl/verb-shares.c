@@ -102,15 +102,12 @@ ExitStatus verb_shares(Ctl *ctl, int argc _unused_, char **argv _unused_) {
 
 ExitStatus verb_rescan(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     int r;
 
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = sd_bus_message_new_method_call(ctl->bus, &message, BUS_PEER_NAME, BUS_PEER_PATH,
-                                       BUS_PEER_INTERFACE, "Rescan");
     // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
-    if (r >= 0)
-        r = sd_bus_call(ctl->bus, message, UINT64_MAX, &error, NULL);
+    r = ctl_call_method(ctl, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Rescan", UINT64_MAX,
+                        &error);
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &error, r) : STATUS_DONE;
 }

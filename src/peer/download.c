@@ -503,7 +503,7 @@ static const TransferOps transfer_ops = {
 };
 
 static int download_new(Peer *peer, const char *file_name, const DownloadFilter *filter,
-                        Download **ret) {
+                        uid_t owner, Download **ret) {
     NameParts parts = name_split(file_name, strlen(file_name));
     Transfer *transfer;
     Download *download;
@@ -519,10 +519,10 @@ static int download_new(Peer *peer, const char *file_name, const DownloadFilter 
     download->file_name = strdup(file_name);
     download->stored.file_name = download->file_name;
     download->stored.filter = *filter;
-
     transfer = &download->transfer;
     transfer->ops = &transfer_ops;
     transfer->direction = TRANSFER_DOWNLOAD;
+    transfer->owner = download->stored.owner = owner;
     transfer->state = TRANSFER_SEARCHING;
     snprintf(transfer->text.name, sizeof(transfer->text.name), "%.*s", (int) parts.name_len,
              file_name);
@@ -541,12 +541,12 @@ static int download_new(Peer *peer, const char *file_name, const DownloadFilter 
     return 0;
 }
 
-int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
-                   Transfer **ret) {
+int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, uid_t owner,
+                   int destination, Transfer **ret) {
     Download *download;
     int r;
 
-    r = download_new(peer, file_name, filter, &download);
+    r = download_new(peer, file_name, filter, owner, &download);
     if (r < 0)
         return r;
     r = start_search(download);
@@ -567,7 +567,7 @@ static void restore(const StoredTransfer *stored, void *userdata) {
     Download *download;
     Peer *peer = userdata;
 
-    if (download_new(peer, stored->file_name, &stored->filter, &download) < 0)
+    if (download_new(peer, stored->file_name, &stored->filter, stored->owner, &download) < 0)
         return;
     if (transfer_add(&peer->transfers, &download->transfer) < 0) {
         download_free(download);

@@ -10,10 +10,10 @@
 #include "peer/peer.h"
 
 // Starts a download of `file_name` (valid). `destination` >= 0: the caller's own file
-// (download_target_is_usable()), taken over on success; download-dir otherwise. Search and transfer go on by
-// themselves. 0; -ENOTCONN: not joined; -EMFILE, -EBUSY: too many transfers, searches; -errno.
-int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, int destination,
-                   Transfer **ret);
+// (download_target_is_usable()), taken over on success; download-dir otherwise. `owner`: who asked for it. Search
+// and transfer go on by themselves. 0; -ENOTCONN: not joined; -EMFILE, -EBUSY: too many transfers, searches; -errno.
+int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, uid_t owner,
+                   int destination, Transfer **ret);
 
 // Takes up what was promised before a restart.
 void download_restore_all(Peer *peer);

@@ -161,7 +161,7 @@ static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_e
     return r < 0 ? r : sd_bus_message_exit_container(call);
 }
 
-static int start_download(Peer *peer, const char *name, const DownloadOptions *options,
+static int start_download(Peer *peer, const char *name, const DownloadOptions *options, uid_t owner,
                           Transfer **ret, sd_bus_error *error) {
     _cleanup_close_ int destination = -EBADF;
     int r;
@@ -175,7 +175,7 @@ static int start_download(Peer *peer, const char *name, const DownloadOptions *o
                                     "destination: not a regular file that is open for reading and "
                                     "writing");
     }
-    r = download_start(peer, name, &options->filter, destination, ret);
+    r = download_start(peer, name, &options->filter, owner, destination, ret);
     if (r == -ENOTCONN)
         return not_joined(peer, error);
     if (r == -EMFILE || r == -EBUSY)
@@ -185,7 +185,7 @@ static int start_download(Peer *peer, const char *name, const DownloadOptions *o
     return r;
 }
 
-static int method_download(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *path = NULL;
     DownloadOptions options;
     Peer *peer = userdata;
@@ -201,7 +201,7 @@ static int method_download(sd_bus_message *call, void *userdata, sd_bus_error *e
         return r;
     if (!name_is_valid(name, strlen(name)))
         return invalid_name(error);
-    r = start_download(peer, name, &options, &transfer, error);
+    r = start_download(peer, name, &options, caller, &transfer, error);
     if (r < 0)
         return r;
     r = options.destination >= 0 ? transfer_bus_follow_caller(transfer, call) : 0;
@@ -214,21 +214,24 @@ static int method_download(sd_bus_message *call, void *userdata, sd_bus_error *e
     return sd_bus_reply_method_return(call, "o", path);
 }
 
-static int method_leave(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+static int leave(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                 sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
     ft_client_leave(peer->ft);
     return sd_bus_reply_method_return(call, "");
 }
 
-static int method_join(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+static int join(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
     ft_client_join(peer->ft);
     return sd_bus_reply_method_return(call, "");
 }
 
-static int method_rescan(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                  sd_bus_error *error) {
     Peer *peer = userdata;
     int r;
 
@@ -241,15 +244,8 @@ static int method_rescan(sd_bus_message *call, void *userdata, sd_bus_error *err
     return 1; // answered when it is done
 }
 
-static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
-    _cleanup_free_ char *text = NULL;
-    int r;
-
-    r = peer_metrics(userdata, &text);
-    return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
-}
-
-static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int reload(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                  sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     Peer *peer = userdata;
     int r;
@@ -261,6 +257,39 @@ static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *err
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
     peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
     return 1; // answered when the shares have been walked
+}
+
+// All that changes something.
+static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    static const struct {
+        const char *method, *action;
+        PolkitAllowed allowed;
+    } methods[] = {
+        {"Download", POLKIT_DOWNLOAD, download}, {"Leave", POLKIT_MANAGE, leave},
+        {"Join", POLKIT_MANAGE, join},           {"Rescan", POLKIT_MANAGE, rescan},
+        {"Reload", POLKIT_MANAGE, reload},
+    };
+    Peer *peer = userdata;
+
+    for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+        if (strcmp(sd_bus_message_get_member(call), methods[i].method) == 0)
+            return polkit_ask(peer->polkit, call,
+                              &(PolkitQuestion){
+                                  .action = methods[i].action,
+                                  .owner = POLKIT_NOBODY,
+                                  .allowed = methods[i].allowed,
+                                  .userdata = peer,
+                              },
+                              error);
+    return -EOPNOTSUPP;
+}
+
+static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = peer_metrics(userdata, &text);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
 static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
@@ -404,11 +433,12 @@ static const sd_bus_vtable vtable[] = {
                             SD_BUS_RESULT(FIND_BUS_FILES, files, "a{sv}", summary), find_bus_method,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
-                            SD_BUS_RESULT("o", transfer), method_download, 0),
-    SD_BUS_METHOD("Leave", "", "", method_leave, 0),
-    SD_BUS_METHOD("Join", "", "", method_join, 0),
-    SD_BUS_METHOD("Rescan", "", "", method_rescan, 0),
-    SD_BUS_METHOD("Reload", "", "", method_reload, 0),
+                            SD_BUS_RESULT("o", transfer), method_guarded,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Leave", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Join", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Rescan", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Reload", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
@@ -429,7 +459,9 @@ static const sd_bus_vtable vtable[] = {
 int peer_bus_add(Peer *peer) {
     int r;
 
-    r = sd_bus_add_object_manager(peer->bus, NULL, BUS_PEER_PATH);
+    r = polkit_new(peer->bus, &peer->polkit);
+    if (r >= 0)
+        r = sd_bus_add_object_manager(peer->bus, NULL, BUS_PEER_PATH);
     if (r < 0)
         return r;
     r = sd_bus_add_object_vtable(peer->bus, NULL, BUS_PEER_PATH, BUS_PEER_INTERFACE, vtable, peer);
@@ -437,6 +469,7 @@ int peer_bus_add(Peer *peer) {
 }
 
 void peer_bus_done(Peer *peer) {
+    peer->polkit = polkit_free(peer->polkit);
     while (peer->rescan_count > 0)
         sd_bus_message_unref(peer->rescans[--peer->rescan_count]);
 }

@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "bus/polkit.h"
 #include "daemon/daemon.h"
 #include "net/listener.h"
 #include "net/loop-thread.h"
@@ -57,6 +58,7 @@ typedef struct Peer {
     TransferTable transfers;
     UploadServer uploads;
     sd_bus *bus;
+    Polkit *polkit;                       // who may what, on `bus`
     Daemon *daemon;                       // to be reloaded
     sd_bus_message *rescans[RESCANS_MAX]; // calls (Reload, too) to be answered when a scan is done
     size_t rescan_count;

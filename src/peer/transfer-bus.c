@@ -89,8 +89,6 @@ static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
                            int (*action)(Transfer *transfer), sd_bus_error *error) {
     int r;
 
-    if (transfer_state_is_final(transfer->state))
-        return has_ended(transfer, error);
     r = action(transfer);
     if (r == -EOPNOTSUPP)
         return sd_bus_error_setf(error, BUS_ERROR_NOT_SUPPORTED,
@@ -102,28 +100,64 @@ static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
     return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
-static int method_pause(sd_bus_message *call, void *userdata, sd_bus_error *error) {
-    return pause_or_resume(call, userdata, transfer_pause, error);
+static int find_transfer(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
+                         void *userdata, void **ret, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+    Transfer *transfer;
+    uint64_t id;
+
+    if (strncmp(path, BUS_TRANSFER_PREFIX "/", strlen(BUS_TRANSFER_PREFIX "/")) != 0 ||
+        parse_u64_range(path + strlen(BUS_TRANSFER_PREFIX "/"), 1, UINT32_MAX, &id) < 0)
+        return 0;
+    transfer = transfer_find(&peer->transfers, (uint32_t) id);
+    if (!transfer)
+        return 0;
+    *ret = transfer;
+    return 1;
 }
 
-static int method_resume(sd_bus_message *call, void *userdata, sd_bus_error *error) {
-    return pause_or_resume(call, userdata, transfer_resume, error);
-}
-
-static int method_cancel(sd_bus_message *call, void *userdata, sd_bus_error *error) {
-    Transfer *transfer = userdata;
-
-    if (transfer_state_is_final(transfer->state))
-        return has_ended(transfer, error);
+static int cancel(sd_bus_message *call, Transfer *transfer) {
     transfer_cancel(transfer);
     return sd_bus_reply_method_return(call, "");
 }
 
+static int carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                     sd_bus_error *error) {
+    const char *path = sd_bus_message_get_path(call), *method = sd_bus_message_get_member(call);
+    void *found = NULL;
+    Transfer *transfer;
+
+    if (find_transfer(NULL, path, NULL, userdata, &found, NULL) <= 0)
+        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_TRANSFER, "That transfer has ended");
+    transfer = found;
+    if (transfer_state_is_final(transfer->state))
+        return has_ended(transfer, error);
+    if (strcmp(method, "Cancel") == 0)
+        return cancel(call, transfer);
+    return pause_or_resume(call, transfer,
+                           strcmp(method, "Pause") == 0 ? transfer_pause : transfer_resume, error);
+}
+
+// Who asked for a transfer may do with it as he likes.
+static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    const Transfer *transfer = userdata;
+    Peer *peer = transfer->table->hooks.userdata;
+
+    return polkit_ask(peer->polkit, call,
+                      &(PolkitQuestion){
+                          .action = POLKIT_MANAGE,
+                          .owner = transfer->owner,
+                          .allowed = carry_out,
+                          .userdata = peer,
+                      },
+                      error);
+}
+
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("Cancel", "", "", method_cancel, 0),
-    SD_BUS_METHOD("Pause", "", "", method_pause, 0),
-    SD_BUS_METHOD("Resume", "", "", method_resume, 0),
+    SD_BUS_METHOD("Cancel", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Pause", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Resume", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Direction", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Name", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -142,22 +176,6 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("ErrorMessage", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_VTABLE_END,
 };
-
-static int find_transfer(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
-                         void *userdata, void **ret, sd_bus_error *error _unused_) {
-    Peer *peer = userdata;
-    Transfer *transfer;
-    uint64_t id;
-
-    if (strncmp(path, BUS_TRANSFER_PREFIX "/", strlen(BUS_TRANSFER_PREFIX "/")) != 0 ||
-        parse_u64_range(path + strlen(BUS_TRANSFER_PREFIX "/"), 1, UINT32_MAX, &id) < 0)
-        return 0;
-    transfer = transfer_find(&peer->transfers, (uint32_t) id);
-    if (!transfer)
-        return 0;
-    *ret = transfer;
-    return 1;
-}
 
 static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
                      char ***ret_nodes, sd_bus_error *error _unused_) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "peer/database.h"
+#include "peer/transfer.h"
 #include "proto/name.h"
 #include "util/log.h"
 
@@ -16,7 +17,7 @@ enum {
 static const char schema[] = "CREATE TABLE IF NOT EXISTS downloads ("
                              " key INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT,"
                              " size INTEGER, address TEXT, port INTEGER, root BLOB,"
-                             " paused INTEGER NOT NULL)";
+                             " paused INTEGER NOT NULL, owner INTEGER)";
 
 struct TransferStore {
     sqlite3 *database;
@@ -34,6 +35,14 @@ TransferStore *transfer_store_close(TransferStore *store) {
     return NULL;
 }
 
+// A database from before there were owners gets the column.
+static int add_owner(sqlite3 *database) {
+    if (sqlite3_table_column_metadata(database, NULL, "downloads", "owner", NULL, NULL, NULL, NULL,
+                                      NULL) == SQLITE_OK)
+        return 0;
+    return database_exec(database, "ALTER TABLE downloads ADD COLUMN owner INTEGER");
+}
+
 int transfer_store_open(const char *path, TransferStore **ret) {
     _cleanup_(transfer_store_closep) TransferStore *store = NULL;
     int r;
@@ -43,9 +52,11 @@ int transfer_store_open(const char *path, TransferStore **ret) {
         return -ENOMEM;
     r = database_open(path, VERSION_OF_SCHEMA, schema, &store->database);
     if (r >= 0)
+        r = add_owner(store->database);
+    if (r >= 0)
         r = database_prepare(store->database,
                              "INSERT OR REPLACE INTO downloads"
-                             " VALUES (NULLIF(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                             " VALUES (NULLIF(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                              &store->put);
     if (r >= 0)
         r = database_prepare(store->database, "DELETE FROM downloads WHERE key = ?1",
@@ -91,6 +102,8 @@ int transfer_store_put(TransferStore *store, StoredTransfer *transfer) {
     if (filter->has_root)
         (void) sqlite3_bind_blob(put, 7, &filter->root, sizeof(filter->root), SQLITE_STATIC);
     (void) sqlite3_bind_int(put, 8, transfer->paused);
+    if (transfer->owner != TRANSFER_NOBODY)
+        (void) sqlite3_bind_int64(put, 9, transfer->owner);
     r = run(store, put);
     if (r >= 0 && transfer->key == 0)
         transfer->key = sqlite3_last_insert_rowid(store->database);
@@ -140,6 +153,8 @@ static bool read_row(sqlite3_stmt *row, StoredTransfer *ret) {
         memcpy(&filter->root, sqlite3_column_blob(row, 6), sizeof(filter->root));
     }
     ret->paused = sqlite3_column_int(row, 7);
+    ret->owner =
+        has(row, 8, SQLITE_INTEGER) ? (uid_t) sqlite3_column_int64(row, 8) : TRANSFER_NOBODY;
     return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "peer/download-choice.h"
 #include "util/macro.h"
@@ -17,6 +18,7 @@ typedef struct StoredTransfer {
     const char *file_name; // as asked for; borrowed
     DownloadFilter filter;
     bool paused;
+    uid_t owner; // who asked for it; TRANSFER_NOBODY
 } StoredTransfer;
 
 // `path` NULL: in memory. 0 or -errno, logged.

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "peer/mover.h"
@@ -30,6 +31,7 @@ enum {
     // Of those, that have ended: what strangers fetch in a second must not fill a reply on D-Bus.
     LINGERING_MAX = 256,
 };
+#define TRANSFER_NOBODY      ((uid_t) -1)
 #define TRANSFER_LINGER_USEC (10 * USEC_PER_SEC)
 
 typedef enum TransferDirection {
@@ -83,6 +85,7 @@ struct Transfer {
     bool changed;
     uint32_t id;
     TransferDirection direction;
+    uid_t owner; // of a download: who asked for it; TRANSFER_NOBODY: nobody knows
     TransferState state;
     RecordText text; // name and type
     uint64_t size;

@@ -52,6 +52,7 @@ int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remo
     if (!transfer->path)
         return -ENOMEM;
     transfer->direction = TRANSFER_UPLOAD;
+    transfer->owner = TRANSFER_NOBODY;
     transfer->size = record.size;
     transfer->remote = *remote;
     snprintf(transfer->text.name, sizeof(transfer->text.name), "%s", record.name);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: whatever a test starts ends with it, and its logs are shown if it fails."""
 
+import pathlib
 import shutil
+import tempfile
 
 import pytest
 
@@ -26,6 +28,19 @@ def world(tmp_path):
         world.close()
     finally:
         shutil.rmtree(tmp_path, ignore_errors=True)  # the logs are in the report, the rest is large
+
+
+@pytest.fixture
+def public_world():
+    """A world whose daemons may run as any user (uid=): all can enter its directory. For a test whose `world` it is."""
+    tmp_path = pathlib.Path(tempfile.mkdtemp(prefix="p2pshare-world-", dir="/tmp"))
+    tmp_path.chmod(0o755)
+    world = World(tmp_path)
+    yield world
+    try:
+        world.close()
+    finally:
+        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture

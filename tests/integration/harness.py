@@ -207,6 +207,9 @@ class Bus:
             '    <allow send_destination="org.freedesktop.DBus"'
             ' send_interface="org.freedesktop.DBus.Properties"/>\n'
             "  </policy>\n"
+            # As polkit's own policy; root is a fake one.
+            '  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/></policy>\n'
+            '  <policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/></policy>\n'
             + (f"  <servicedir>{services}</servicedir>\n" if services else "")
             + "".join(f"  {include}\n" for include in includes)
             + "</busconfig>\n"
@@ -577,6 +580,8 @@ class Peer(Daemon):
         self.address = endpoint(host, self.port)
         self.downloads = pathlib.Path(tmp) / name / "downloads"
         self.downloads.mkdir(parents=True, exist_ok=True)
+        if uid is not None:
+            os.chown(self.downloads, uid, -1)
         if isinstance(ft, (Ft, ScriptedServer)):
             ft = ft.address
         elif isinstance(ft, int):

@@ -17,7 +17,7 @@ check_scripts() {
 }
 
 check_xml() {
-    xmllint --noout --nonet dbus/*.xml dbus/*.conf
+    xmllint --noout --nonet dbus/*.xml dbus/*.conf dbus/*.policy
 }
 
 # check_units BUILD-DIRECTORY: the units that were made there, with the programs that were made there.

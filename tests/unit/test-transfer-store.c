@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "peer/database.h"
 #include "peer/transfer-store.h"
+#include "peer/transfer.h"
 
 static char path[64];
 
@@ -57,10 +59,11 @@ static void check_empty(const DownloadFilter *filter) {
 }
 
 static void test_round_trip(void **state _unused_) {
-    StoredTransfer plain = {.file_name = "a b.txt"};
+    StoredTransfer plain = {.file_name = "a b.txt", .owner = TRANSFER_NOBODY};
     StoredTransfer full = {
         .file_name = "ü.iso",
         .paused = true,
+        .owner = 1000,
         .filter = {.has_type = true,
                    .type = "iso",
                    .has_size = true,
@@ -88,6 +91,8 @@ static void test_round_trip(void **state _unused_) {
     assert_string_equal(seen.names[0], "a b.txt");
     check_empty(&seen.transfers[0].filter);
     assert_false(seen.transfers[0].paused);
+    assert_true(seen.transfers[0].owner == TRANSFER_NOBODY);
+    assert_int_equal(seen.transfers[1].owner, 1000);
     assert_string_equal(seen.names[1], "ü.iso");
     assert_true(seen.transfers[1].paused);
     assert_string_equal(seen.transfers[1].filter.type, "iso");
@@ -105,6 +110,35 @@ static void test_round_trip(void **state _unused_) {
     assert_int_equal(seen.n, 1);
     assert_false(seen.transfers[0].paused);
     check_empty(&seen.transfers[0].filter);
+    transfer_store_close(store);
+}
+
+// What was written before there were owners is nobody's.
+static void test_without_owners(void **state _unused_) {
+    StoredTransfer more = {.file_name = "new.txt", .owner = 0};
+    TransferStore *store;
+    sqlite3 *database;
+    Seen seen;
+
+    assert_int_equal(
+        database_open(path, 1,
+                      "CREATE TABLE downloads (key INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+                      " type TEXT, size INTEGER, address TEXT, port INTEGER, root BLOB,"
+                      " paused INTEGER NOT NULL);"
+                      "INSERT INTO downloads (name, paused) VALUES ('old.txt', 1)",
+                      &database),
+        0);
+    database_close(database);
+    assert_int_equal(transfer_store_open(path, &store), 0);
+    assert_int_equal(transfer_store_put(store, &more), 0);
+    transfer_store_close(store);
+    assert_int_equal(transfer_store_open(path, &store), 0);
+    seen = read_all(store);
+    assert_int_equal(seen.n, 2);
+    assert_string_equal(seen.names[0], "old.txt");
+    assert_true(seen.transfers[0].paused);
+    assert_true(seen.transfers[0].owner == TRANSFER_NOBODY);
+    assert_int_equal(seen.transfers[1].owner, 0);
     transfer_store_close(store);
 }
 
@@ -128,6 +162,7 @@ static void test_damaged(void **state _unused_) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, make_path, remove_path),
+        cmocka_unit_test_setup_teardown(test_without_owners, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_damaged, make_path, remove_path),
     };
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""polkit as the daemons see it on D-Bus, which answers what a test says."""
+
+import threading
+import xml.etree.ElementTree as ET
+
+import dbus
+import dbus.bus
+import dbus.service
+from dbus.lowlevel import MethodReturnMessage
+from dbus.mainloop.glib import DBusGMainLoop, threads_init
+from gi.repository import GLib
+
+from harness import DEADLINE, SOURCE, wait_for
+
+AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
+ERROR = "org.freedesktop.PolicyKit1.Error."
+INTERACTION = 1
+
+threads_init()
+
+
+def actions():
+    """{action: its owners} of our policy file."""
+    policy = ET.parse(SOURCE / "dbus" / "org.p2pshare.policy")
+    return {action.get("id"): [a.text for a in action.findall("annotate")
+                               if a.get("key") == "org.freedesktop.policykit.owner"]
+            for action in policy.findall("action")}
+
+
+class FakePolkit(dbus.service.Object):
+    """rules: {(uid, action): answer}. An answer is yes, no, password (yes to those who let it ask), no-agent, silent,
+    garbage, or failed; no is for all others. .asked: (uid, action, flags), in order; .open: the cancellation IDs of those that
+    were not answered; .cancelled: of those that are not wanted any more."""
+
+    def __init__(self, bus, rules=None):
+        self.rules = rules or {}
+        self.actions = actions()
+        self.asked, self.open, self.cancelled, self.questions = [], {}, [], set()
+        self.loop = GLib.MainLoop()
+        self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())
+        super().__init__(self.link, "/org/freedesktop/PolicyKit1/Authority")
+        self.link.request_name("org.freedesktop.PolicyKit1")
+        self.thread = threading.Thread(target=self.loop.run, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        if self.thread.is_alive():
+            done = threading.Event()
+            GLib.idle_add(lambda: (self.link.close(), self.loop.quit(), done.set()) and False)
+            assert done.wait(DEADLINE)
+            self.thread.join(DEADLINE)
+
+    def wait_open(self, count=1):
+        wait_for(lambda: len(self.open) >= count, f"{count} questions")
+
+    def answer(self, authorized):
+        """To all that wait for one."""
+        done = threading.Event()
+
+        def run():
+            for reply, _ in self.open.values():
+                reply((authorized, False, {}))
+            self.open.clear()
+            done.set()
+            return False
+
+        GLib.idle_add(run)
+        assert done.wait(DEADLINE)
+
+    @dbus.service.method(AUTHORITY, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})",
+                         async_callbacks=("reply", "fail"), message_keyword="message")
+    def CheckAuthorization(self, subject, action, details, flags, cancellation, message, reply, fail):
+        kind, properties = subject
+        assert str(kind) == "system-bus-name" and list(properties) == ["name"], subject
+        assert not details
+        question = message.get_sender(), str(cancellation)
+        assert question not in self.questions, "polkit refuses an ID that is in use"
+        self.questions.add(question)
+        uid = int(self.link.get_unix_user(properties["name"]))
+        self.asked.append((uid, str(action), int(flags)))
+        answer = self.rules.get((uid, str(action)), "no")
+        if str(action) not in self.actions or answer == "failed":
+            fail(dbus.DBusException(f"Action {action} is not registered", name=ERROR + "Failed"))
+        elif answer == "garbage":
+            nonsense = MethodReturnMessage(message)
+            nonsense.append("yes", signature="s")
+            self.link.send_message(nonsense)
+        elif answer == "silent":
+            self.open[str(cancellation)] = reply, fail
+        elif answer == "password":
+            asks = bool(flags & INTERACTION)
+            reply((asks, not asks, {}))
+        elif answer == "no-agent":
+            reply((False, True, {}))
+        else:
+            reply((answer == "yes", False, {}))
+
+    @dbus.service.method(AUTHORITY, in_signature="s")
+    def CancelCheckAuthorization(self, cancellation):
+        reply, fail = self.open.pop(str(cancellation))
+        self.cancelled.append(str(cancellation))
+        fail(dbus.DBusException("Cancelled", name=ERROR + "Cancelled"))
