@@ -58,6 +58,19 @@ int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *fi
     return 0;
 }
 
+int config_parse_size(const ConfigKey *key, const char *value, void *field) {
+    uint64_t size = 0;
+    int r;
+
+    r = config_parse_rate(key, value, &size);
+    if (r < 0)
+        return r;
+    if (size < key->min || size > key->max)
+        return -ERANGE;
+    *(uint64_t *) field = size;
+    return 0;
+}
+
 int config_parse_string(const ConfigKey *key _unused_, const char *value, void *field) {
     char **string = field;
     char *copy;

@@ -45,6 +45,8 @@ int config_parse_number(const ConfigKey *key, const char *value, void *field); /
 int config_parse_bool(const ConfigKey *key, const char *value, void *field);
 // Bytes per second: a number, and perhaps K, M or G behind it (powers of 1024); 0 = no limit. uint64_t
 int config_parse_rate(const ConfigKey *key, const char *value, void *field);
+// Bytes: the same, between the bounds of the key. uint64_t
+int config_parse_size(const ConfigKey *key, const char *value, void *field);
 int config_parse_string(const ConfigKey *key, const char *value, void *field); // char *, owned
 int config_parse_list(const ConfigKey *key, const char *value, void *field);   // StringList
 // Absolute path; no ".." needed, none taken. char *, owned.

@@ -7,6 +7,7 @@
 #include "bus/names.h"
 #include "ctl/connection.h"
 #include "ctl/format.h"
+#include "ctl/ft-admin.h"
 #include "ctl/output.h"
 #include "ctl/properties.h"
 #include "ctl/table.h"
@@ -140,7 +141,6 @@ static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
         return r;
     if (table_rows(table) == 0)
         return 0;
-    putchar('\n');
     return table_print(table, &style, stdout);
 }
 
@@ -174,7 +174,7 @@ static ExitStatus print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *p
     return document_print(ctl, document);
 }
 
-ExitStatus verb_ft(Ctl *ctl, int argc _unused_, char **argv _unused_) {
+static ExitStatus show(Ctl *ctl) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL, *peers = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(ft_info_clear) FtInfo ft = {};
@@ -192,7 +192,43 @@ ExitStatus verb_ft(Ctl *ctl, int argc _unused_, char **argv _unused_) {
         return print_json(ctl, &ft, peers);
     if (r >= 0) {
         print_head(ctl, &ft);
+        if (ft.peers > 0)
+            putchar('\n');
         r = print_peers(ctl, peers);
     }
     return r < 0 ? bus_failed(ctl, &SERVICE_FT, &error, r) : STATUS_DONE;
+}
+
+static ExitStatus show_peers(Ctl *ctl) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *peers = NULL;
+    json_t *document;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = sd_bus_call_method(ctl->bus, BUS_FT_NAME, BUS_FT_PATH, BUS_FT_INTERFACE, "ListPeers",
+                           &error, &peers, NULL);
+    if (r >= 0 && ctl->json) {
+        document = document_new();
+        json_object_set_new(document, "peers", peers_json(peers));
+        return document_print(ctl, document);
+    }
+    if (r >= 0)
+        r = print_peers(ctl, peers);
+    return r < 0 ? bus_failed(ctl, &SERVICE_FT, &error, r) : STATUS_DONE;
+}
+
+ExitStatus verb_ft(Ctl *ctl, int argc, char **argv) {
+    if (argc == 0)
+        return show(ctl);
+    if (argc == 1 && strcmp(argv[0], "peers") == 0)
+        return show_peers(ctl);
+    if (argc == 2 && strcmp(argv[0], "lookup") == 0)
+        return ft_lookup(ctl, argv[1]);
+    if (argc == 2 && strcmp(argv[0], "kick") == 0)
+        return ft_kick(ctl, argv[1]);
+    ctl_error("ft takes peers, lookup NAME or kick ADDRESS, or nothing.");
+    ctl_hint("Try: p2pctl help ft");
+    return STATUS_USAGE;
 }

@@ -103,6 +103,22 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+static int method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    Endpoint whom = {};
+    const char *text;
+    unsigned n;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &text);
+    if (r < 0)
+        return r;
+    if (address_parse(text, strlen(text), &whom.address) < 0 && endpoint_parse(text, &whom) < 0)
+        return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
+                                "Neither an address nor ADDRESS:PORT");
+    n = ft_kick(userdata, &whom);
+    return sd_bus_reply_method_return(call, "u", n);
+}
+
 static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
     _cleanup_free_ char *text = NULL;
     int r;
@@ -128,6 +144,8 @@ static const sd_bus_vtable vtable[] = {
                             method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsuts)", peers),
                             method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Kick", SD_BUS_ARGS("s", address), SD_BUS_RESULT("u", sessions),
+                            method_kick, 0),
     SD_BUS_METHOD("Reload", "", "", method_reload, 0),
     SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
                             SD_BUS_VTABLE_UNPRIVILEGED),

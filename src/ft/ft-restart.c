@@ -88,6 +88,9 @@ static int save_session(const Ft *ft, const Session *session, StateWriter *write
     int r;
 
     session_save(session, &saved);
+    // It is about to be closed as a slow reader, or has been reset. The next FT would believe nothing of the state.
+    if (saved.in_len > SAVED_IN_BYTES_MAX || saved.out_len > SAVED_OUT_BYTES_MAX)
+        return -E2BIG;
     r = state_write_session(writer, &saved);
     if (!session->owner)
         return r;
@@ -103,6 +106,8 @@ static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
 
     TAILQ_FOREACH (session, list, link) {
         r = save_session(ft, session, writer);
+        if (r == -E2BIG)
+            continue;
         if (r < 0)
             return r;
         batch->fds[batch->n++] = session->stream.fd;
@@ -313,14 +318,14 @@ static bool is_connected(int fd, const Endpoint *remote) {
 }
 
 // Reads its records, whether there is a session or not.
-static int thaw_records(Ft *ft, StateReader *reader, const Session *session) {
+static int thaw_records(StateReader *reader, Session *session) {
     RecordText text;
     Record record;
     int r, failed = 0;
 
     while ((r = state_read_record(reader, &text, &record)) > 0)
         if (session && failed == 0)
-            failed = index_add(ft->index, session->owner, &record);
+            failed = session_add_record(session, &record);
     return r < 0 ? r : failed;
 }
 
@@ -330,9 +335,9 @@ static int thaw_session(Ft *ft, StateReader *reader, const SavedSession *saved, 
     int r;
 
     if (ft->accepted_count + ft->waiting_count < ft->config.max_peers &&
-        is_connected(*fd, &saved->remote))
+        ft_config_allows(&ft->config, &saved->remote.address) && is_connected(*fd, &saved->remote))
         session = session_restore(ft, TAKE_FD(*fd), saved);
-    r = thaw_records(ft, reader, session);
+    r = thaw_records(reader, session);
     if (session && (r < 0 || session_resume(session, saved) < 0))
         session_free(session);
     return r == -EBADMSG ? r : 0;

@@ -28,6 +28,14 @@ static const struct {
     [REFUSED_TOO_LONG] = {"too-long", "sent a message that is too long"},
     [REFUSED_SLOW_READER] = {"slow-reader", "does not read its answers"},
     [REFUSED_FULL] = {"full", "is one too many: max-peers connections are open"},
+    [REFUSED_DENIED] = {"denied", "may not connect (allow, deny)"},
+    [REFUSED_ADDRESS_FULL] = {"address-full", "has max-peers-per-address connections already"},
+    [REFUSED_HANDSHAKES] = {"handshakes",
+                            "is one too many: of connections that have not joined yet"},
+    [REFUSED_ADDRESS_OVER] = {"address-over-limit", "has max-files-per-address records already"},
+    [REFUSED_INDEX_FULL] = {"index-full", "sent a record, but there are max-records already"},
+    [REFUSED_TOO_FAST] = {"too-fast", "searches faster than search-rate, and has to wait"},
+    [REFUSED_KICKED] = {"kicked", "was kicked by an administrator"},
 };
 _Static_assert(ELEMENTSOF(refusals) == _REFUSED_COUNT, "each refusal has a name");
 
@@ -54,7 +62,8 @@ static void limit_to_fds(FtConfig *config) {
         return;
     if (config->max_peers + FD_MARGIN <= limit.rlim_cur)
         return;
-    config->max_peers = limit.rlim_cur > 2 * FD_MARGIN ? limit.rlim_cur - FD_MARGIN : FD_MARGIN;
+    config->max_peers =
+        limit.rlim_cur > 2 * FD_MARGIN ? limit.rlim_cur - FD_MARGIN : limit.rlim_cur / 2;
     log_notice("max-peers is %" PRIu64 ": this process may open %" PRIu64
                " files (LimitNOFILE= of the unit)",
                config->max_peers, (uint64_t) limit.rlim_cur);
@@ -100,7 +109,12 @@ static void on_batch_done(void *userdata) {
     search_queue_run(&ft->search_queue);
 }
 
-int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
+static void apply_config(Ft *ft) {
+    poller_set_queue_max(ft->poller, ft->config.max_queues);
+    ft->search_queue.results_max = ft->config.max_results;
+}
+
+int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
     _cleanup_(ft_freep) Ft *ft = NULL;
     int r;
 
@@ -111,9 +125,9 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
     TAILQ_INIT(&ft->accepted);
     TAILQ_INIT(&ft->finding);
     ft->event = sd_event_ref(event);
-    ft->config = *config;
-    limit_to_fds(&ft->config);
     r = poller_new(event, &ft->poller);
+    if (r >= 0)
+        r = admission_new(&ft->admission);
     if (r < 0)
         return r;
     poller_after_batch(ft->poller, on_batch_done, ft);
@@ -140,6 +154,10 @@ int ft_new(sd_event *event, const FtConfig *config, Ft **ret) {
         r = sd_event_source_set_enabled(ft->find_turn, SD_EVENT_OFF);
     if (r < 0)
         return r;
+    ft->config = *config;
+    *config = (FtConfig){};
+    limit_to_fds(&ft->config);
+    apply_config(ft);
     *ret = TAKE_PTR(ft);
     return 0;
 }
@@ -164,7 +182,9 @@ Ft *ft_free(Ft *ft) {
     sd_event_source_disable_unref(ft->find_turn);
     sd_bus_flush_close_unref(ft->bus);
     prober_free(ft->prober);
+    admission_free(ft->admission);
     index_free(ft->index);
+    ft_config_done(&ft->config);
     poller_free(ft->poller);
     sd_event_unref(ft->event);
     free(ft);
@@ -174,19 +194,44 @@ Ft *ft_free(Ft *ft) {
 // One more connection is always taken: strangers that say nothing make room for it, the oldest first.
 // Only where every session is an accepted peer is there none.
 static bool make_room(Ft *ft, const Endpoint *remote) {
-    if (ft->waiting_count + ft->accepted_count < ft->config.max_peers)
+    bool full = ft->waiting_count + ft->accepted_count >= ft->config.max_peers;
+
+    if (!full && ft->waiting_count < ft->config.max_handshakes)
         return true;
-    ft_count_refusal(ft, remote, REFUSED_FULL);
+    ft_count_refusal(ft, remote, full ? REFUSED_FULL : REFUSED_HANDSHAKES);
     if (TAILQ_EMPTY(&ft->waiting))
         return false;
     session_free(TAILQ_FIRST(&ft->waiting));
     return true;
 }
 
+// One site cannot take the places of all others. Its new connections are the ones that are refused: nobody has to be
+// looked for that could be put out.
+static bool site_has_room(Ft *ft, const Endpoint *remote) {
+    const Site site = admission_look(ft->admission, &remote->address);
+
+    if (prefix_list_contains(&ft->config.limit_exempt, &remote->address))
+        return true;
+    if (site.sessions >= ft->config.max_peers_per_address)
+        ft_count_refusal(ft, remote, REFUSED_ADDRESS_FULL);
+    else if (site.handshakes >= ft->config.max_handshakes_per_address)
+        ft_count_refusal(ft, remote, REFUSED_HANDSHAKES);
+    else
+        return true;
+    return false;
+}
+
+static bool is_allowed(Ft *ft, const Endpoint *remote) {
+    if (ft_config_allows(&ft->config, &remote->address))
+        return true;
+    ft_count_refusal(ft, remote, REFUSED_DENIED);
+    return false;
+}
+
 static void on_connection(int fd, const Endpoint *remote, void *userdata) {
     Ft *ft = userdata;
 
-    if (make_room(ft, remote))
+    if (is_allowed(ft, remote) && site_has_room(ft, remote) && make_room(ft, remote))
         session_new(ft, fd, remote);
     else
         close_fd(fd);
@@ -239,8 +284,43 @@ static void update_status(Ft *ft) {
     (void) sd_event_source_set_enabled(ft->status_timer, SD_EVENT_ONESHOT);
 }
 
-void ft_reconfigure(Ft *ft, const FtConfig *config) {
+// Ends the sessions of whom `wanted` says so; returns how many.
+static unsigned end_sessions(Ft *ft,
+                             bool (*wanted)(const Ft *ft, const Endpoint *remote, const void *key),
+                             const void *key, FtRefusal refusal) {
+    SessionList *const lists[] = {&ft->waiting, &ft->accepted};
+    Session *session, *next;
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+        TAILQ_FOREACH_SAFE(session, lists[i], link, next)
+    if (wanted(ft, &session->stream.remote, key)) {
+        ft_count_refusal(ft, &session->stream.remote, refusal);
+        session_free(session);
+        n++;
+    }
+    return n;
+}
+
+static bool is_whom(const Ft *ft _unused_, const Endpoint *remote, const void *key) {
+    const Endpoint *whom = key;
+
+    return address_equal(&remote->address, &whom->address) &&
+           (whom->port == 0 || whom->port == remote->port);
+}
+
+unsigned ft_kick(Ft *ft, const Endpoint *whom) {
+    return end_sessions(ft, is_whom, whom, REFUSED_KICKED);
+}
+
+static bool is_denied(const Ft *ft, const Endpoint *remote, const void *key _unused_) {
+    return !ft_config_allows(&ft->config, &remote->address);
+}
+
+void ft_reconfigure(Ft *ft, FtConfig *config) {
     FtConfig changed = *config;
+
+    *config = (FtConfig){};
 
     if (!endpoint_equal(&changed.listen, &ft->config.listen)) {
         log_notice("listen has changed: restart p2p-ft to use it");
@@ -251,7 +331,10 @@ void ft_reconfigure(Ft *ft, const FtConfig *config) {
         changed.words = ft->config.words;
     }
     limit_to_fds(&changed);
+    ft_config_done(&ft->config);
     ft->config = changed;
+    apply_config(ft);
+    (void) end_sessions(ft, is_denied, NULL, REFUSED_DENIED);
     log_info("Configuration reloaded: max-peers %" PRIu64 ", max-files-per-peer %" PRIu64,
              changed.max_peers, changed.max_files_per_peer);
 }
@@ -266,6 +349,7 @@ void ft_session_accepted(Ft *ft, Session *session) {
 
     TAILQ_REMOVE(&ft->waiting, session, link);
     ft->waiting_count--;
+    admission_site(ft->admission, session->site)->handshakes--;
     TAILQ_INSERT_TAIL(&ft->accepted, session, link);
     ft->accepted_count++;
     ft->joins++;
@@ -283,8 +367,13 @@ void ft_session_finds(Ft *ft, Session *session) {
 }
 
 void ft_session_removed(Ft *ft, Session *session) {
+    Site *site = admission_site(ft->admission, session->site);
+
     if (session->finding)
         TAILQ_REMOVE(&ft->finding, session, find_link);
+    site->handshakes -= session->state != SESSION_ACCEPTED;
+    site->records -= index_owner_count(session->owner);
+    admission_leave(ft->admission, session->site);
     // All of its records went at once, or the rest goes now, step by step.
     if (session->owner)
         (void) sd_event_source_set_enabled(ft->index_work, SD_EVENT_ON);

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/daemon.h"
+#include "ft/admission.h"
 #include "ft/ft-config.h"
 #include "ft/index.h"
 #include "ft/prober.h"
@@ -32,6 +33,13 @@ typedef enum FtRefusal {
     REFUSED_TOO_LONG,     // a message over the limit
     REFUSED_SLOW_READER,  // answers piled up
     REFUSED_FULL,         // max-peers connections
+    REFUSED_DENIED,       // an address that may not connect
+    REFUSED_ADDRESS_FULL, // max-peers-per-address connections
+    REFUSED_HANDSHAKES,   // too many that are not accepted, of one address or of all
+    REFUSED_ADDRESS_OVER, // one record: the address has max-files-per-address already
+    REFUSED_INDEX_FULL,   // one record: FT has max-records already
+    REFUSED_TOO_FAST,     // searches over search-rate: answered later
+    REFUSED_KICKED,       // an administrator wanted so
     _REFUSED_COUNT,
 } FtRefusal;
 
@@ -46,6 +54,7 @@ struct Ft {
     Index *index;
     SearchQueue search_queue;
     Prober *prober;
+    Admission *admission;
     SessionList waiting;  // not accepted, the oldest first
     SessionList accepted; // in no order
     uint32_t waiting_count, accepted_count;
@@ -60,7 +69,8 @@ struct Ft {
     Daemon *daemon;              // to be reloaded
 };
 
-int ft_new(sd_event *event, const FtConfig *config, Ft **ret); // 0 or -errno
+// Takes the configuration over, on success only. 0 or -errno.
+int ft_new(sd_event *event, FtConfig *config, Ft **ret);
 Ft *ft_free(Ft *ft);
 DEFINE_CLEANUP_FUNC(Ft, ft_free)
 
@@ -68,7 +78,10 @@ DEFINE_CLEANUP_FUNC(Ft, ft_free)
 int ft_listen(Ft *ft, int fds[], size_t n);
 
 // Takes over new limits. What cannot change while running is said in the log.
-void ft_reconfigure(Ft *ft, const FtConfig *config);
+void ft_reconfigure(Ft *ft, FtConfig *config); // takes it over
+
+// Ends the sessions of an address, or of one endpoint (port > 0); returns how many.
+unsigned ft_kick(Ft *ft, const Endpoint *whom);
 
 void ft_close_sessions(Ft *ft);
 

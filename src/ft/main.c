@@ -23,13 +23,15 @@ static int load(const DaemonOptions *options, FtConfig *config) {
 }
 
 static int check(const DaemonOptions *options) {
-    FtConfig config;
+    FtConfig config = {};
+    int r = load(options, &config);
 
-    return load(options, &config);
+    ft_config_done(&config);
+    return r;
 }
 
 static int reload(const DaemonOptions *options, void *daemon) {
-    FtConfig config;
+    FtConfig config = {};
     int r;
 
     r = load(options, &config);
@@ -50,7 +52,7 @@ static void offer_on_bus(const DaemonOptions *options, Ft *ft) {
 
 static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     _cleanup_(inheritance_done) Inheritance inheritance = INHERITANCE_NONE;
-    FtConfig config;
+    FtConfig config = {};
     Ft *ft;
     int r;
 
@@ -58,11 +60,12 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     if (r < 0)
         return r;
     r = ft_new(event, &config, &ft);
+    ft_config_done(&config);
     if (r < 0)
         return daemon_fail(r);
     ft->daemon = options->daemon;
     *ret = ft;
-    inheritance_take(&config, &inheritance);
+    inheritance_take(&ft->config, &inheritance);
     r = ft_listen(ft, inheritance.listen_fds, inheritance.listen_count);
     if (r < 0)
         return r;

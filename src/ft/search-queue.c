@@ -7,7 +7,7 @@
 #include "ft/session.h"
 
 void search_queue_init(SearchQueue *queue, const Index *index) {
-    *queue = (SearchQueue){.index = index};
+    *queue = (SearchQueue){.index = index, .results_max = RESULTS_MAX};
 }
 
 int search_queue_add(SearchQueue *queue, Session *session, const Message *message) {
@@ -25,13 +25,13 @@ int search_queue_add(SearchQueue *queue, Session *session, const Message *messag
 
 void search_queue_run(SearchQueue *queue) {
     Record results[RESULTS_MAX];
+    size_t max = MIN(queue->results_max, (size_t) RESULTS_MAX);
 
     index_prefetch(queue->index, queue->queries, queue->count);
     for (size_t i = 0; i < queue->count; i++)
         if (queue->sessions[i])
-            session_answer(
-                queue->sessions[i], results,
-                index_find(queue->index, &queue->queries[i], results, ELEMENTSOF(results)));
+            session_answer(queue->sessions[i], results,
+                           index_find(queue->index, &queue->queries[i], results, max));
     queue->count = 0;
 }
 

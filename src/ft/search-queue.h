@@ -13,6 +13,7 @@ typedef struct Session Session;
 
 typedef struct SearchQueue {
     const Index *index; // borrowed
+    size_t results_max; // of a search
     size_t count;
     IndexQuery queries[INDEX_PREFETCH_MAX];
     Session *sessions[INDEX_PREFETCH_MAX]; // who asked; NULL: has left

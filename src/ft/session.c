@@ -14,8 +14,6 @@
 #include "util/time-util.h"
 
 enum {
-    // A reader that lets this much queue up does not read.
-    OUT_BYTES_MAX = 256 * 1024,
     // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
     // before they are all answered.
     OUT_BYTES_AT_ONCE = 64 * 1024,
@@ -29,6 +27,10 @@ static const uint64_t ACCEPT_USEC = 20 * USEC_PER_SEC;
 static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
 // Whoever has opened a firewall does not wait longer to be told so; nobody has FT knock more often.
 static const uint64_t PROBE_AGAIN_USEC = 60 * USEC_PER_SEC;
+
+// What a session may ask for at once, after it has been quiet, in seconds of search-rate: a peer that begins many
+// downloads asks for all of them.
+static const uint64_t SEARCH_BURST_USEC = 2 * USEC_PER_SEC;
 
 static void reject(Session *session, FtRefusal refusal) {
     ft_count_refusal(session->ft, &session->stream.remote, refusal);
@@ -52,6 +54,37 @@ static IpAddress published_address(const Session *session, const IpAddress *clai
     return *seen;
 }
 
+// Whether one more record is within the limits, or it is not one more.
+static bool may_add(Session *session, const Record *record) {
+    Ft *ft = session->ft;
+    const FtConfig *config = &ft->config;
+    FtRefusal refusal;
+
+    if (index_owner_count(session->owner) >= config->max_files_per_peer)
+        refusal = REFUSED_OVER_LIMIT;
+    else if (admission_site(ft->admission, session->site)->records >=
+                 config->max_files_per_address &&
+             !prefix_list_contains(&config->limit_exempt, &session->stream.remote.address))
+        refusal = REFUSED_ADDRESS_OVER;
+    else if (index_records(ft->index) >= config->max_records)
+        refusal = REFUSED_INDEX_FULL;
+    else
+        return true;
+    if (index_has(ft->index, session->owner, record))
+        return true;
+    ft_count_refusal(ft, &session->stream.remote, refusal);
+    return false;
+}
+
+int session_add_record(Session *session, const Record *record) {
+    size_t before = index_owner_count(session->owner);
+    int r = index_add(session->ft->index, session->owner, record);
+
+    admission_site(session->ft->admission, session->site)->records +=
+        index_owner_count(session->owner) - before;
+    return r;
+}
+
 static int add_records(Session *session, const Message *message) {
     RecordList list = record_list(message->argument, message->argument_len);
     bool learnt = session->state == SESSION_ACCEPTED; // even if it has taken all of them back
@@ -72,13 +105,10 @@ static int add_records(Session *session, const Message *message) {
             session->syntax.rooted |= syntax.rooted;
         if (!session->owner && !(session->owner = index_owner_new(session->ft->index)))
             return -ENOMEM;
-        if (index_owner_count(session->owner) >= session->ft->config.max_files_per_peer &&
-            !index_has(session->ft->index, session->owner, &record)) {
-            ft_count_refusal(session->ft, &session->stream.remote, REFUSED_OVER_LIMIT);
+        if (!may_add(session, &record))
             continue;
-        }
         record.endpoint.address = published_address(session, &record.endpoint.address);
-        r = index_add(session->ft->index, session->owner, &record);
+        r = session_add_record(session, &record);
         if (r < 0)
             return r;
         if (!learnt)
@@ -122,8 +152,8 @@ static int remove_record(Session *session, const Message *message) {
 
     if (record_parse_file(message->argument, message->argument_len, &storage, &record) < 0)
         ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_RECORD);
-    else
-        (void) index_remove(session->ft->index, session->owner, &record);
+    else if (index_remove(session->ft->index, session->owner, &record) >= 0)
+        admission_site(session->ft->admission, session->site)->records--;
     return 0;
 }
 
@@ -208,6 +238,20 @@ static int handle_greeted(Session *session, const Message *message) {
     }
 }
 
+// A token bucket, told by the moment at which the next search would be on time. A search that comes too early waits,
+// and so does what is behind it: an answer that is late is right, one that says NOT FOUND would not be.
+static bool may_search(Session *session) {
+    uint64_t rate = session->ft->config.search_rate, now;
+
+    if (rate == 0)
+        return true;
+    now = time_monotonic();
+    session->slowed = session->search_due > now + SEARCH_BURST_USEC;
+    if (!session->slowed)
+        session->search_due = MAX(session->search_due, now) + USEC_PER_SEC / rate;
+    return !session->slowed;
+}
+
 // One is answered with each turn of the loop, whoever asks: it may take milliseconds.
 static int answer_find(Session *session, const Message *message) {
     _cleanup_free_ FoundFile *files = NULL;
@@ -219,7 +263,8 @@ static int answer_find(Session *session, const Message *message) {
     if (session->framer.framing != FRAMING_LINE || !index_has_words(ft->index))
         return 0;
     if (!session->may_find) {
-        ft_session_finds(ft, session);
+        if (may_search(session))
+            ft_session_finds(ft, session);
         return MESSAGE_WAITS;
     }
     session->may_find = false;
@@ -251,6 +296,8 @@ static int handle_accepted(Session *session, const Message *message) {
         search_queue_run(&session->ft->search_queue);
     switch (message->kind) {
     case MESSAGE_SEARCH:
+        if (!may_search(session))
+            return MESSAGE_WAITS;
         // In RAW the two would run together.
         if (session->framer.framing == FRAMING_RAW)
             session->changed = false;
@@ -316,6 +363,16 @@ static int arm_timeout(Session *session, bool incomplete) {
     return stream_set_timeout(&session->stream, timeout);
 }
 
+// The search at the front waits until it is on time.
+static int slow_down(Session *session) {
+    uint64_t due = session->search_due, now = time_monotonic();
+
+    ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TOO_FAST);
+    // Then for a tenth of a second's searches at once, rather than to wake up for each.
+    return stream_set_timeout(&session->stream,
+                              due - MIN(due, now + SEARCH_BURST_USEC) + USEC_PER_SEC / 10);
+}
+
 // Goes through all messages that are complete. Sets *ret_incomplete if silence would complete another.
 static int handle_messages(Session *session, const char *data, size_t len, bool quiet,
                            size_t *ret_consumed, bool *ret_incomplete) {
@@ -368,13 +425,20 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
         search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
     if (r >= 0)
         r = tell_kept(session);
-    return r < 0 ? r : arm_timeout(session, incomplete);
+    return r < 0 ? r : session->slowed ? slow_down(session) : arm_timeout(session, incomplete);
 }
 
 static int on_timeout(Stream *stream) {
     Session *session = container_of(stream, Session, stream);
+    Ft *ft = session->ft;
     int r;
 
+    if (session->slowed) {
+        session->slowed = false;
+        stream_resume(stream);               // which may be its end
+        search_queue_run(&ft->search_queue); // no batch ends here
+        return 0;
+    }
     // Silence ends no line: at most the time to be accepted is over.
     session->quiet = session->framer.framing != FRAMING_LINE;
     r = stream_reconsider(stream);
@@ -398,18 +462,34 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
+// Of a session that has come to nothing.
+static void end_admission(Ft *ft, SiteId site) {
+    admission_site(ft->admission, site)->handshakes--;
+    admission_leave(ft->admission, site);
+}
+
 static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
     Session *session;
+    SiteId site;
 
+    if (admission_enter(ft->admission, &remote->address, &site) < 0) {
+        close_fd(fd);
+        return NULL;
+    }
     session = calloc(1, sizeof(*session));
     if (!session) {
+        end_admission(ft, site);
         close_fd(fd);
         return NULL;
     }
     session->ft = ft;
+    session->site = site;
+    session->framer.line_max = (unsigned) ft->config.max_line;
     session->framer.source = FRAME_FROM_PEER;
     session->deadline = time_monotonic() + ACCEPT_USEC;
-    if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) < 0) {
+    if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, ft->config.max_queue) <
+        0) {
+        end_admission(ft, site);
         free(session);
         return NULL;
     }
@@ -487,8 +567,8 @@ Session *session_free(Session *session) {
         return NULL;
     search_queue_forget(&session->ft->search_queue, session);
     probe_free(session->probe);
-    index_owner_leave(session->ft->index, session->owner);
     ft_session_removed(session->ft, session);
+    index_owner_leave(session->ft->index, session->owner);
     stream_close(&session->stream);
     free(session);
     return NULL;

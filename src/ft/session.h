@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ft/admission.h"
 #include "ft/index.h"
 #include "ft/prober.h"
 #include "net/stream.h"
@@ -29,10 +30,12 @@ typedef struct Session {
     Ft *ft;
     TAILQ_ENTRY(Session) link; // in ft->waiting or ft->accepted
     IndexOwner *owner;         // of its records; NULL until the first one
+    SiteId site;
     Framer framer;
     SessionState state;
     bool quiet;          // the silence that completes a message has passed
     bool changed;        // records or REMOVE have come since the last KEPT
+    bool slowed;         // its next search has to wait, and so does all behind it
     RecordSyntax syntax; // as the peer wrote its first records; rooted if any of them was
     uint64_t deadline;   // CLOCK_MONOTONIC µs: to be accepted by then
     uint64_t since;      // accepted at, µs since the epoch
@@ -40,6 +43,7 @@ typedef struct Session {
     uint64_t probed_at;  // CLOCK_MONOTONIC µs: when the last one began; 0: none has
     Reachability reachability;
     bool asks_reachable;            // it is to be told the result
+    uint64_t search_due;            // CLOCK_MONOTONIC µs: when its next search would be on time
     TAILQ_ENTRY(Session) find_link; // in ft->finding, if `finding`
     bool finding;                   // a FIND waits for its turn, and so does all behind it
     bool may_find;                  // it is its turn: for one
@@ -59,9 +63,11 @@ DEFINE_CLEANUP_FUNC(Session, session_free)
 
 // What the next FT has to know of it, but for its records; borrows what the session holds.
 void session_save(const Session *session, SavedSession *ret);
-// A session of the FT before this one: takes over the fd, whatever the result. Its records go to its owner then,
+// A session of the FT before this one: takes over the fd, whatever the result. Its records are added then,
 // before session_resume(), with which it goes on. NULL: out of memory and the like.
 Session *session_restore(Ft *ft, int fd, const SavedSession *saved);
+int session_add_record(Session *session,
+                       const Record *record); // as index_add(); counted for its address
 int session_resume(Session *session,
                    const SavedSession *saved); // 0, or a negative errno to free it
 

@@ -27,6 +27,7 @@ struct Poller {
     void *userdata;
     Buffer spare[BATCH]; // empty, with memory
     size_t spare_count;
+    uint64_t queued, queue_max;
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
@@ -177,4 +178,22 @@ void poller_remove(Poller *poller, PollWatch *watch) {
         if (poller->later[i] == watch)
             poller->later[i] = NULL;
     watch->later = false;
+}
+
+void poller_set_queue_max(Poller *poller, uint64_t max) {
+    poller->queue_max = max;
+}
+
+bool poller_queue_is_full(const Poller *poller) {
+    return poller->queue_max > 0 && poller->queued > poller->queue_max;
+}
+
+uint64_t poller_queued(const Poller *poller) {
+    return poller->queued;
+}
+
+void poller_count_queued(Poller *poller, size_t *counted, size_t now) {
+    poller->queued += now;
+    poller->queued -= *counted;
+    *counted = now;
 }

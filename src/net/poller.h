@@ -56,3 +56,10 @@ char *poller_scratch(Poller *poller);
 // its own. Perhaps without memory yet.
 Buffer poller_lend_buffer(Poller *poller);
 void poller_take_back(Poller *poller, Buffer *buffer); // empties it
+
+// What all its streams hold because others do not read it: bytes; `max` 0 = no limit.
+void poller_set_queue_max(Poller *poller, uint64_t max);
+bool poller_queue_is_full(const Poller *poller);
+uint64_t poller_queued(const Poller *poller);
+// A stream holds `now` bytes instead of *counted, which is set to it.
+void poller_count_queued(Poller *poller, size_t *counted, size_t now);

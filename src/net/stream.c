@@ -111,11 +111,15 @@ int stream_flush(Stream *stream) {
     if (stream->error < 0)
         return stream->error;
     r = send_queued(stream);
+    poller_count_queued(stream->poller, &stream->queued, stream->out.size);
     if (r < 0)
         return r;
-    if (stream->out.size > stream->out_max)
+    // First of all, so that whoever does not look at the result now gets it with the next event.
+    r = update_events(stream);
+    if (stream->out.size > stream->out_max ||
+        (stream->out.size > 0 && poller_queue_is_full(stream->poller)))
         return -ENOBUFS;
-    return update_events(stream);
+    return r;
 }
 
 // What fails now fails again when the callback that runs is over, or with the next event.
@@ -294,8 +298,10 @@ int stream_take_fd(Stream *stream) {
 }
 
 void stream_close(Stream *stream) {
-    if (stream->poller)
+    if (stream->poller) {
         poller_remove(stream->poller, &stream->watch);
+        poller_count_queued(stream->poller, &stream->queued, 0);
+    }
     stream->timer = sd_event_source_disable_unref(stream->timer);
     buffer_clear(&stream->in);
     buffer_clear(&stream->out);

@@ -48,8 +48,9 @@ struct Stream {
     Buffer out; // written, not sent
     size_t out_max;
     Endpoint remote;
-    int fd;    // owned; -EBADF once closed or taken
-    int error; // stream_fail_later()
+    size_t queued; // of `out`, as the poller has counted it
+    int fd;        // owned; -EBADF once closed or taken
+    int error;     // stream_fail_later()
     bool connecting;
     bool eof;
     bool paused;
@@ -70,7 +71,7 @@ int stream_set_timeout(Stream *stream, uint64_t usec);
 void stream_keep_alive(Stream *stream);
 
 // Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
-// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting.
+// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or more than poller_set_queue_max() of all streams.
 Buffer *stream_out(Stream *stream);
 int stream_flush(Stream *stream);
 
@@ -85,7 +86,8 @@ void stream_fail_later(Stream *stream, int error);
 int stream_reconsider(Stream *stream);
 
 // Reads no more, from the end of the callback that runs (on_data may still be called), until it is resumed: then on_data
-// gets what has not been consumed. Not to be resumed inside of a callback.
+// gets what has not been consumed. Not to be resumed inside of a callback; but on_timeout may, as the last it does with
+// the stream, and then returns 0.
 void stream_pause(Stream *stream);
 void stream_resume(Stream *stream);
 

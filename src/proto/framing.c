@@ -30,7 +30,7 @@ static FrameResult message(const char *data, size_t len, size_t consumed, const 
 }
 
 static size_t line_max(const Framer *framer) {
-    return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : LINE_BYTES_MAX;
+    return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : framer->line_max ?: LINE_BYTES_MAX;
 }
 
 static size_t raw_max(const Framer *framer) {

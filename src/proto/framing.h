@@ -23,6 +23,7 @@ typedef enum FrameSource {
 typedef struct Framer {
     FrameSource source;
     Framing framing;
+    unsigned line_max; // bytes of a line of a peer; 0 = LINE_BYTES_MAX
 } Framer;
 
 typedef enum FrameResult {

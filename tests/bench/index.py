@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 
-from bench import alternate, argument, congestion_control, cpu_seconds, harness, install, load, place
+from bench import NO_LIMITS, alternate, argument, congestion_control, cpu_seconds, harness, install, load, place
 
 RECORDS = argument(1, 1_000_000)
 ROUNDS = argument(2, 5)
@@ -146,7 +146,7 @@ def main():
     with place() as world:
         peers, redis = [], Redis(world.tmp)
         try:
-            ft = world.ft(max_files_per_peer=PER_PEER, words="no")
+            ft = world.ft(max_files_per_peer=PER_PEER, words="no", **NO_LIMITS)
             for pid in (ft.pid, redis.process.pid):
                 os.sched_setaffinity(pid, {0})
             peers, answer_bytes = fill_ft(ft)

@@ -15,7 +15,7 @@ import socket
 import struct
 import subprocess
 
-from bench import alternate, argument, congestion_control, cpu_seconds, harness, install, load, place
+from bench import NO_LIMITS, alternate, argument, congestion_control, cpu_seconds, harness, install, load, place
 from index import Redis, resident
 
 FILES = argument(1, 1_000_000)
@@ -70,7 +70,7 @@ def measure(protocol, port, pid):
 
 
 def p2p_ft(world, words):
-    ft = world.ft(max_files_per_peer=max(EACH, 5), max_peers=PEERS + 100, words=words)
+    ft = world.ft(max_files_per_peer=max(EACH, 5), max_peers=PEERS + 100, words=words, **NO_LIMITS)
     result = measure("line", ft.port, ft.pid)
     ft.stop()
     return result

@@ -10,7 +10,7 @@ import os
 import re
 import time
 
-from bench import argument, harness, load, place
+from bench import NO_LIMITS, argument, harness, load, place
 from index import PER_PEER, join_ft, name
 
 import service_manager
@@ -35,7 +35,7 @@ def restart(ft, wire):
 
 def main():
     with place() as world:
-        ft = world.ft(kind=service_manager.ManagedFt, max_files_per_peer=PER_PEER)
+        ft = world.ft(kind=service_manager.ManagedFt, max_files_per_peer=PER_PEER, **NO_LIMITS)
         peers = [join_ft(ft.port, range(first, min(first + PER_PEER, RECORDS)))[0]
                  for first in range(0, RECORDS, PER_PEER)]
         print(f"{RECORDS} records of {len(peers)} peers, {load()}")

@@ -10,7 +10,7 @@ Names have 23 bytes with the extension: two words of 5000 that are not equally c
 import random
 import time
 
-from bench import argument, load, place
+from bench import NO_LIMITS, argument, load, place
 
 from index import Wire, resident
 
@@ -100,7 +100,7 @@ def measure(wire, other, kind):
 
 
 def run(world, words):
-    ft = world.ft(max_files_per_peer=PER_PEER, probe="no", words=words)
+    ft = world.ft(max_files_per_peer=PER_PEER, probe="no", words=words, **NO_LIMITS)
     peers, seconds, per_record = fill(ft)
     print(f"words = {words}: {RECORDS} records in {seconds:.1f} s, {per_record:.1f} bytes each", flush=True)
     if words == "yes":

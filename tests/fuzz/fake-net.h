@@ -21,7 +21,9 @@ typedef struct FakeConnection {
     Stream *stream;      // NULL: FT has closed it
     Buffer sent;         // what FT has sent
     uint64_t timeout_at; // 0: never
-    bool slow;           // nothing can be sent
+    Buffer arrived;      // while the stream was paused; then `ended`, perhaps
+    bool ended;
+    bool slow; // nothing can be sent
 } FakeConnection;
 
 extern FakeConnection fake_connections[FAKE_CONNECTIONS];

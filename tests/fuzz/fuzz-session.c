@@ -29,6 +29,8 @@ typedef enum Op {
 enum {
     FILES_MAX = 3,
     PEERS_MAX = 3, // one connection more than that
+    ADDRESS_FILES_MAX = 5,
+    RECORDS_MAX = 7,
 };
 
 typedef struct Fuzz {
@@ -47,10 +49,14 @@ static Session *session_of(size_t number) {
                : NULL;
 }
 
+// Two connections have the same. Not a loopback address: those have FT ask the kernel for all addresses of this machine.
+static IpAddress address_of(size_t number) {
+    return (IpAddress){.family = AF_INET, .v4.s_addr = htonl(0xc0000200u + (uint32_t) number / 2)};
+}
+
 static void connect_peer(Fuzz *fuzz, size_t number) {
-    // Not a loopback address: those have FT ask the kernel for all addresses of this machine.
     const Endpoint remote = {
-        .address = {.family = AF_INET, .v4.s_addr = htonl(0xc0000200u + (uint32_t) number)},
+        .address = address_of(number),
         .port = (uint16_t) (40000 + number),
     };
     Ft *ft = fuzz->ft;
@@ -102,6 +108,7 @@ static void check_answers(const Fuzz *fuzz, size_t number, Framing framing) {
 static void check_all(Fuzz *fuzz) {
     const Ft *ft = fuzz->ft;
     uint64_t records = 0;
+    size_t of_address[FAKE_CONNECTIONS / 2] = {};
     uint32_t count = 0;
 
     for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
@@ -121,11 +128,19 @@ static void check_all(Fuzz *fuzz) {
         // A REACHABLE that comes on top of it is what the next answer fails at.
         CHECK(session->stream.out.size <= session->stream.out_max + 1024);
         records += n;
+        of_address[i / 2] += n;
         check_answers(fuzz, i, session->framer.framing);
     }
     CHECK(count <= PEERS_MAX);
     CHECK(ft->waiting_count + ft->accepted_count == count);
     CHECK(index_records(ft->index) == records);
+    CHECK(records <= RECORDS_MAX);
+    for (size_t i = 0; i < ELEMENTSOF(of_address); i++) {
+        const IpAddress address = address_of(2 * i);
+
+        CHECK(of_address[i] <= ADDRESS_FILES_MAX);
+        CHECK(admission_look(ft->admission, &address).records == of_address[i]);
+    }
 }
 
 // What waits for its turn on the loop has it.
@@ -206,7 +221,7 @@ static void restart_session(Fuzz *fuzz, size_t number) {
     fake_connections[number].sent = connection.sent;
     fake_connections[number].slow = connection.slow;
     while (state_read_record(&reader, &text, &record) > 0)
-        CHECK(index_add(fuzz->ft->index, session->owner, &record) >= 0);
+        CHECK(session_add_record(session, &record) >= 0);
     CHECK(state_read_session(&reader, &saved) == 0);
     if (session_resume(session, &saved) < 0)
         session_free(session);
@@ -301,12 +316,22 @@ static void finish(Fuzz *fuzz) {
         ;
     CHECK(index_records(fuzz->ft->index) == 0);
     CHECK(index_names(fuzz->ft->index) == 0);
+    for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
+        const IpAddress address = address_of(i);
+
+        CHECK(admission_look(fuzz->ft->admission, &address).sessions == 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const FtConfig config = {
+    FtConfig config = {
         .max_files_per_peer = FILES_MAX,
         .max_peers = PEERS_MAX,
+        .max_files_per_address = ADDRESS_FILES_MAX,
+        .max_records = RECORDS_MAX,
+        .max_queue = 256 * 1024,
+        .max_results = 2,
+        .search_rate = 2,
         .probe = true,
         .words = true,
     };

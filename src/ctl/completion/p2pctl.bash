@@ -57,6 +57,7 @@ _p2pctl() {
         '') mapfile -t COMPREPLY < <(compgen -W 'check reload' -- "$cur") ;;
         esac
         ;;
+    ft) [[ $argument ]] || mapfile -t COMPREPLY < <(compgen -W 'peers lookup kick' -- "$cur") ;;
     hash | verify) _filedir ;;
     cancel | pause | resume)
         # The columns are ID, DIRECTION, NAME, and what follows; only downloads can be paused.
