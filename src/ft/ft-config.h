@@ -18,7 +18,7 @@ typedef struct FtConfig {
     uint64_t max_records;    // of all
     uint64_t max_line;       // bytes
     uint64_t max_queue;      // bytes of answers that one peer has not read
-    uint64_t max_queues;     // and all of them
+    uint64_t max_queues;     // and all of them, with what waits to be answered
     uint64_t max_results;    // of a search
     uint64_t search_rate;    // searches per second and session; 0: no limit
     PrefixList limit_exempt; // for whom the limits per address do not hold

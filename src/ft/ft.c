@@ -110,7 +110,7 @@ static void on_batch_done(void *userdata) {
 }
 
 static void apply_config(Ft *ft) {
-    poller_set_queue_max(ft->poller, ft->config.max_queues);
+    poller_set_held_max(ft->poller, ft->config.max_queues);
     ft->search_queue.results_max = ft->config.max_results;
 }
 

@@ -27,7 +27,7 @@ struct Poller {
     void *userdata;
     Buffer spare[BATCH]; // empty, with memory
     size_t spare_count;
-    uint64_t queued, queue_max;
+    uint64_t held, held_max;
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
@@ -180,20 +180,20 @@ void poller_remove(Poller *poller, PollWatch *watch) {
     watch->later = false;
 }
 
-void poller_set_queue_max(Poller *poller, uint64_t max) {
-    poller->queue_max = max;
+void poller_set_held_max(Poller *poller, uint64_t max) {
+    poller->held_max = max;
 }
 
-bool poller_queue_is_full(const Poller *poller) {
-    return poller->queue_max > 0 && poller->queued > poller->queue_max;
+bool poller_holds_too_much(const Poller *poller) {
+    return poller->held_max > 0 && poller->held > poller->held_max;
 }
 
-uint64_t poller_queued(const Poller *poller) {
-    return poller->queued;
+uint64_t poller_held(const Poller *poller) {
+    return poller->held;
 }
 
-void poller_count_queued(Poller *poller, size_t *counted, size_t now) {
-    poller->queued += now;
-    poller->queued -= *counted;
+void poller_count_held(Poller *poller, size_t *counted, size_t now) {
+    poller->held += now;
+    poller->held -= *counted;
     *counted = now;
 }

@@ -57,9 +57,9 @@ char *poller_scratch(Poller *poller);
 Buffer poller_lend_buffer(Poller *poller);
 void poller_take_back(Poller *poller, Buffer *buffer); // empties it
 
-// What all its streams hold because others do not read it: bytes; `max` 0 = no limit.
-void poller_set_queue_max(Poller *poller, uint64_t max);
-bool poller_queue_is_full(const Poller *poller);
-uint64_t poller_queued(const Poller *poller);
+// Memory of all its streams for what has come and is not consumed, and for what is not sent: bytes; `max` 0 = no limit.
+void poller_set_held_max(Poller *poller, uint64_t max);
+bool poller_holds_too_much(const Poller *poller);
+uint64_t poller_held(const Poller *poller);
 // A stream holds `now` bytes instead of *counted, which is set to it.
-void poller_count_queued(Poller *poller, size_t *counted, size_t now);
+void poller_count_held(Poller *poller, size_t *counted, size_t now);

@@ -12,6 +12,8 @@
 enum {
     // Memory that a connection may keep for input although it holds little.
     IN_SPARE_BYTES = 8192,
+    // And what it may hold, of both directions, however much all of them together do: half a line, a few answers.
+    HELD_ANYWAY_BYTES = 8192,
 };
 
 static void handle_events(PollWatch *watch, uint32_t events);
@@ -111,13 +113,13 @@ int stream_flush(Stream *stream) {
     if (stream->error < 0)
         return stream->error;
     r = send_queued(stream);
-    poller_count_queued(stream->poller, &stream->queued, stream->out.size);
+    poller_count_held(stream->poller, &stream->held, stream->in.capacity + stream->out.capacity);
     if (r < 0)
         return r;
     // First of all, so that whoever does not look at the result now gets it with the next event.
     r = update_events(stream);
     if (stream->out.size > stream->out_max ||
-        (stream->out.size > 0 && poller_queue_is_full(stream->poller)))
+        (stream->held > HELD_ANYWAY_BYTES && poller_holds_too_much(stream->poller)))
         return -ENOBUFS;
     return r;
 }
@@ -300,7 +302,7 @@ int stream_take_fd(Stream *stream) {
 void stream_close(Stream *stream) {
     if (stream->poller) {
         poller_remove(stream->poller, &stream->watch);
-        poller_count_queued(stream->poller, &stream->queued, 0);
+        poller_count_held(stream->poller, &stream->held, 0);
     }
     stream->timer = sd_event_source_disable_unref(stream->timer);
     buffer_clear(&stream->in);

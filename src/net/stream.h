@@ -48,9 +48,9 @@ struct Stream {
     Buffer out; // written, not sent
     size_t out_max;
     Endpoint remote;
-    size_t queued; // of `out`, as the poller has counted it
-    int fd;        // owned; -EBADF once closed or taken
-    int error;     // stream_fail_later()
+    size_t held; // of `in` and `out`, as the poller has counted it
+    int fd;      // owned; -EBADF once closed or taken
+    int error;   // stream_fail_later()
     bool connecting;
     bool eof;
     bool paused;
@@ -71,7 +71,8 @@ int stream_set_timeout(Stream *stream, uint64_t usec);
 void stream_keep_alive(Stream *stream);
 
 // Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
-// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or more than poller_set_queue_max() of all streams.
+// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or all streams
+// hold more than poller_set_held_max(), and this one is not one of the small ones.
 Buffer *stream_out(Stream *stream);
 int stream_flush(Stream *stream);
 

@@ -54,7 +54,7 @@ sd_event *poller_event(Poller *poller) {
     return poller->event;
 }
 
-void poller_set_queue_max(Poller *poller _unused_, uint64_t max _unused_) {
+void poller_set_held_max(Poller *poller _unused_, uint64_t max _unused_) {
 }
 
 void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {

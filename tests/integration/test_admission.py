@@ -239,6 +239,19 @@ def test_queues_of_all(world, bus, wires):
     assert reader.recv_until().startswith(b"FOUND: ")
 
 
+def test_searches_that_wait(world, bus, wires):
+    """What has been read and has to wait for search-rate is memory, too."""
+    ft = world.ft(bus, search_rate=1, max_queues="1M")
+    other = join(wires(at(ft, "127.0.0.9")))
+    for _ in range(40):
+        wire = join(wires(at(ft, "127.0.0.2")))
+        with contextlib.suppress(OSError, AssertionError):
+            wire.send("SEARCH: nothing\n" * 20_000)
+    wait_for(lambda: ft.refused()["slow-reader"] > 0, "one to be put out")
+    other.send("SEARCH: filler\n")
+    assert other.recv_until().startswith(b"FOUND: ")
+
+
 # ------------------------------------------------------------------------------------------ searches
 
 
