@@ -13,49 +13,49 @@
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 
-typedef struct Cause {
+typedef struct Count {
     char *name;
     uint64_t count;
-} Cause;
+} Count;
 
-typedef struct CauseList {
-    Cause *causes;
+typedef struct CountList {
+    Count *counts;
     size_t n;
-} CauseList;
+} CountList;
 
 typedef struct FtInfo {
     char *version;
     char **listen;
-    uint32_t peers;
+    uint32_t peers, sessions;
     uint64_t files, records, searches;
-    CauseList refused;
+    CountList refused, memory;
 } FtInfo;
 
-static void cause_list_clear(CauseList *list) {
+static void count_list_clear(CountList *list) {
     for (size_t i = 0; i < list->n; i++)
-        free(list->causes[i].name);
-    free(list->causes);
-    *list = (CauseList){};
+        free(list->counts[i].name);
+    free(list->counts);
+    *list = (CountList){};
 }
 
-static int read_causes(sd_bus_message *message, void *field) {
-    CauseList *list = field;
+static int read_counts(sd_bus_message *message, void *field) {
+    CountList *list = field;
     const char *name;
     uint64_t count;
     int r;
 
-    cause_list_clear(list);
+    count_list_clear(list);
     r = sd_bus_message_enter_container(message, 'a', "{st}");
     if (r < 0)
         return r;
     while ((r = sd_bus_message_read(message, "{st}", &name, &count)) > 0) {
-        Cause *causes = reallocarray(list->causes, list->n + 1, sizeof(*causes));
+        Count *counts = reallocarray(list->counts, list->n + 1, sizeof(*counts));
 
-        if (!causes)
+        if (!counts)
             return -ENOMEM;
-        list->causes = causes;
-        causes[list->n] = (Cause){.name = strdup(name), .count = count};
-        if (!causes[list->n].name)
+        list->counts = counts;
+        counts[list->n] = (Count){.name = strdup(name), .count = count};
+        if (!counts[list->n].name)
             return -ENOMEM;
         list->n++;
     }
@@ -69,12 +69,46 @@ static const Property properties[] = {
     {"Files", "t", offsetof(FtInfo, files), NULL},
     {"Records", "t", offsetof(FtInfo, records), NULL},
     {"Searches", "t", offsetof(FtInfo, searches), NULL},
-    {"Refused", "a{st}", offsetof(FtInfo, refused), read_causes},
+    {"Refused", "a{st}", offsetof(FtInfo, refused), read_counts},
+    {"Sessions", "u", offsetof(FtInfo, sessions), NULL},
+    {"Memory", "a{st}", offsetof(FtInfo, memory), read_counts},
 };
 
 static void ft_info_clear(FtInfo *ft) {
     properties_free(properties, ELEMENTSOF(properties), ft);
-    cause_list_clear(&ft->refused);
+    count_list_clear(&ft->refused);
+    count_list_clear(&ft->memory);
+}
+
+static uint64_t count_of(const CountList *list, const char *name) {
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->counts[i].name, name) == 0)
+            return list->counts[i].count;
+    return 0;
+}
+
+// "4.0 MiB for 50000 records (84 B each)"
+static void print_memory_of(uint64_t bytes, uint64_t n, const char *what) {
+    char text[FORMAT_MAX], each[FORMAT_MAX];
+
+    format_size(bytes, text);
+    printf("%s for %llu %s%s", text, (unsigned long long) n, what, n == 1 ? "" : "s");
+    if (n == 0)
+        return;
+    format_size((bytes + n / 2) / n, each);
+    printf(" (%s each)", each);
+}
+
+static void print_memory(const FtInfo *ft) {
+    char words[FORMAT_MAX], buffers[FORMAT_MAX];
+
+    format_size(count_of(&ft->memory, "words"), words);
+    format_size(count_of(&ft->memory, "buffers"), buffers);
+    printf("     memory: ");
+    print_memory_of(count_of(&ft->memory, "records"), ft->records, "record");
+    printf(", %s for their words\n             ", words);
+    print_memory_of(count_of(&ft->memory, "sessions"), ft->sessions, "session");
+    printf(", %s in their buffers\n", buffers);
 }
 
 static void print_head(const Ctl *ctl, const FtInfo *ft) {
@@ -89,13 +123,14 @@ static void print_head(const Ctl *ctl, const FtInfo *ft) {
            (unsigned long long) ft->records, ft->records == 1 ? "" : "s");
     printf("   searches: %llu answered\n    refused: ", (unsigned long long) ft->searches);
     for (size_t i = 0; i < ft->refused.n; i++)
-        if (ft->refused.causes[i].count > 0) {
+        if (ft->refused.counts[i].count > 0) {
             print_escaped(stdout, "%s%llu %s", any ? ", " : "",
-                          (unsigned long long) ft->refused.causes[i].count,
-                          ft->refused.causes[i].name);
+                          (unsigned long long) ft->refused.counts[i].count,
+                          ft->refused.counts[i].name);
             any = true;
         }
     printf("%s\n", any ? "" : "nothing");
+    print_memory(ft);
 }
 
 typedef struct FtPeer {
@@ -158,18 +193,39 @@ static json_t *peers_json(sd_bus_message *reply) {
     return peers;
 }
 
+static json_t *counts_json(const CountList *list) {
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < list->n; i++)
+        json_object_set_new(object, list->counts[i].name,
+                            json_integer((json_int_t) list->counts[i].count));
+    return object;
+}
+
+static json_t *each_json(uint64_t bytes, uint64_t n) {
+    return n > 0 ? json_real((double) bytes / (double) n) : json_null();
+}
+
+static json_t *memory_json(const FtInfo *ft) {
+    json_t *object = counts_json(&ft->memory);
+
+    json_object_set_new(object, "each_record",
+                        each_json(count_of(&ft->memory, "records"), ft->records));
+    json_object_set_new(object, "each_session",
+                        each_json(count_of(&ft->memory, "sessions"), ft->sessions));
+    return object;
+}
+
 static ExitStatus print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *peers) {
-    json_t *document = document_new(), *listen = json_array(), *refused = json_object(), *object;
+    json_t *document = document_new(), *listen = json_array(), *object;
 
     for (char **s = ft->listen; *s; s++)
         json_array_append_new(listen, json_text(*s));
-    for (size_t i = 0; i < ft->refused.n; i++)
-        json_object_set_new(refused, ft->refused.causes[i].name,
-                            json_integer((json_int_t) ft->refused.causes[i].count));
-    object = json_pack("{so so sI sI sI so so}", "daemon_version", json_text(ft->version), "listen",
-                       listen, "files", (json_int_t) ft->files, "records", (json_int_t) ft->records,
-                       "searches", (json_int_t) ft->searches, "refused", refused, "peers",
-                       peers_json(peers));
+    object = json_pack("{so so sI sI sI so si so so}", "daemon_version", json_text(ft->version),
+                       "listen", listen, "files", (json_int_t) ft->files, "records",
+                       (json_int_t) ft->records, "searches", (json_int_t) ft->searches, "refused",
+                       counts_json(&ft->refused), "sessions", (int) ft->sessions, "memory",
+                       memory_json(ft), "peers", peers_json(peers));
     json_object_set_new(document, "ft", object);
     return document_print(ctl, document);
 }

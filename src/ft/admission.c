@@ -84,6 +84,11 @@ Admission *admission_free(Admission *admission) {
     return NULL;
 }
 
+size_t admission_bytes(const Admission *admission) {
+    return sizeof(*admission) + ref_table_bytes(&admission->table) +
+           admission->capacity * sizeof(*admission->sites);
+}
+
 Site admission_look(const Admission *admission, const IpAddress *address) {
     const SiteKey key = {admission, site_of(address)};
     SiteId id = find(admission, &key);

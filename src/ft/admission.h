@@ -22,7 +22,8 @@ typedef struct Site {
     bool v6;
 } Site;
 
-int admission_new(Admission **ret); // 0 or -ENOMEM
+int admission_new(Admission **ret);                 // 0 or -ENOMEM
+size_t admission_bytes(const Admission *admission); // of memory that it takes
 Admission *admission_free(Admission *admission);
 DEFINE_CLEANUP_FUNC(Admission, admission_free)
 

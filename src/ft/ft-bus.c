@@ -25,6 +25,24 @@ static int get_records(sd_bus *bus _unused_, const char *path _unused_, const ch
     return sd_bus_message_append(reply, "t", index_records(ft->index));
 }
 
+static int get_sessions(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property _unused_, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+
+    return sd_bus_message_append(reply, "u", ft->waiting_count + ft->accepted_count);
+}
+
+static int get_memory(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                      const char *property _unused_, sd_bus_message *reply, void *userdata,
+                      sd_bus_error *error _unused_) {
+    const FtMemory memory = ft_memory(userdata);
+
+    return sd_bus_message_append(reply, "a{st}", 4, "records", memory.records, "words",
+                                 memory.words, "sessions", memory.sessions, "buffers",
+                                 memory.buffers);
+}
+
 static int get_listen(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
                       const char *property _unused_, sd_bus_message *reply, void *userdata,
                       sd_bus_error *error _unused_) {
@@ -156,6 +174,8 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Records", "t", get_records, 0, 0),
     SD_BUS_PROPERTY("Searches", "t", NULL, offsetof(Ft, searches), 0),
     SD_BUS_PROPERTY("Refused", "a{st}", get_refused, 0, 0),
+    SD_BUS_PROPERTY("Sessions", "u", get_sessions, 0, 0),
+    SD_BUS_PROPERTY("Memory", "a{st}", get_memory, 0, 0),
     SD_BUS_VTABLE_END,
 };
 

@@ -5,6 +5,7 @@
 #include "util/metrics.h"
 
 int ft_metrics(const Ft *ft, char **ret) {
+    const FtMemory memory = ft_memory(ft);
     Metrics metrics;
     int r;
 
@@ -24,6 +25,11 @@ int ft_metrics(const Ft *ft, char **ret) {
     metrics_put(&metrics, index_names(ft->index), NULL, NULL);
     metrics_gauge(&metrics, "p2p_ft_records", "Records");
     metrics_put(&metrics, index_records(ft->index), NULL, NULL);
+    metrics_gauge(&metrics, "p2p_ft_memory_bytes", "Memory, counted from what was allocated");
+    metrics_put(&metrics, memory.records, "part", "records");
+    metrics_put(&metrics, memory.words, "part", "words");
+    metrics_put(&metrics, memory.sessions, "part", "sessions");
+    metrics_put(&metrics, memory.buffers, "part", "buffers");
     metrics_counter(&metrics, "p2p_ft_joins", "Peers that were accepted");
     metrics_put(&metrics, ft->joins, NULL, NULL);
     metrics_counter(&metrics, "p2p_ft_searches", "Searches that were answered");

@@ -339,6 +339,17 @@ void ft_reconfigure(Ft *ft, FtConfig *config) {
              changed.max_peers, changed.max_files_per_peer);
 }
 
+FtMemory ft_memory(const Ft *ft) {
+    const uint64_t sessions = ft->waiting_count + ft->accepted_count;
+
+    return (FtMemory){
+        .records = index_record_bytes(ft->index),
+        .words = index_word_bytes(ft->index),
+        .sessions = sessions * sizeof(Session) + admission_bytes(ft->admission),
+        .buffers = poller_held(ft->poller),
+    };
+}
+
 void ft_session_added(Ft *ft, Session *session) {
     TAILQ_INSERT_TAIL(&ft->waiting, session, link);
     ft->waiting_count++;

@@ -85,6 +85,17 @@ unsigned ft_kick(Ft *ft, const Endpoint *whom);
 
 void ft_close_sessions(Ft *ft);
 
+// The memory that FT takes, in bytes, counted from what it has allocated. Not in it: what the kernel has for each socket,
+// what libraries have, and the program itself.
+typedef struct FtMemory {
+    uint64_t records;
+    uint64_t words;    // what searches by words need beside the records
+    uint64_t sessions; // without their buffers
+    uint64_t buffers;  // what has come or is to be sent, of all sessions
+} FtMemory;
+
+FtMemory ft_memory(const Ft *ft);
+
 // Counts it, and logs some of them.
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);
 

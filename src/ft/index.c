@@ -517,3 +517,12 @@ uint64_t index_names(const Index *index) {
 uint64_t index_records(const Index *index) {
     return index->record_count;
 }
+
+uint64_t index_record_bytes(const Index *index) {
+    return sizeof(*index) + record_store_bytes(&index->store) + ref_table_bytes(&index->names) +
+           ref_table_bytes(&index->types);
+}
+
+uint64_t index_word_bytes(const Index *index) {
+    return index->words ? sizeof(*index->words) + posting_tree_bytes(&index->words->tree) : 0;
+}

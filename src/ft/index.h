@@ -81,3 +81,6 @@ size_t index_find_words(Index *index, const FindRequest *request, FoundFile resu
 
 uint64_t index_names(const Index *index); // with those that only index_work() will forget
 uint64_t index_records(const Index *index);
+// Memory that it takes: for records, and for what searches by words need beside them.
+uint64_t index_record_bytes(const Index *index);
+uint64_t index_word_bytes(const Index *index);

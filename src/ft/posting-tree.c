@@ -57,6 +57,10 @@ void posting_tree_clear(PostingTree *tree) {
     *tree = (PostingTree){};
 }
 
+size_t posting_tree_bytes(const PostingTree *tree) {
+    return tree->slab.bytes + tree->n * sizeof(PostingBranch) + tree->room * sizeof(PostingTop);
+}
+
 // The leaf where it is, or the one before: equal ones may begin there.
 static void find_leaf(const PostingTree *tree, Posting posting, PostingCursor *ret) {
     size_t top = count_less(tree->tops, tree->n, sizeof(*tree->tops), posting), ref;

@@ -32,6 +32,7 @@ typedef struct PostingTree { // zero: empty
 } PostingTree;
 
 void posting_tree_clear(PostingTree *tree);
+size_t posting_tree_bytes(const PostingTree *tree);           // of memory that it takes
 int posting_tree_add(PostingTree *tree, Posting posting);     // 0 or -ENOMEM
 bool posting_tree_remove(PostingTree *tree, Posting posting); // one of them; false: there is none
 

@@ -23,6 +23,10 @@ void record_store_clear(RecordStore *store) {
     *store = (RecordStore){};
 }
 
+size_t record_store_bytes(const RecordStore *store) {
+    return store->slab.bytes + store->count * sizeof(*store->chunks);
+}
+
 // The pointers have address space for as many as there can be, so that they never move. Memory is where they are used.
 static int number_take(RecordStore *store, uint32_t *ret) {
     void *map;

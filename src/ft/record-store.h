@@ -62,7 +62,8 @@ typedef struct RecordStore {
     uint32_t unused;
 } RecordStore;
 
-void record_store_clear(RecordStore *store); // whatever is in it
+void record_store_clear(RecordStore *store);         // whatever is in it
+size_t record_store_bytes(const RecordStore *store); // of memory that it takes
 
 static inline RecordChunk *record_store_chunk(const RecordStore *store, RecordId id) {
     return store->chunks[id / CHUNK_RECORDS];

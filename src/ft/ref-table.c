@@ -59,6 +59,15 @@ void ref_table_clear(RefTable *table) {
     ref_table_init(table, table->hash, table->userdata);
 }
 
+size_t ref_table_bytes(const RefTable *table) {
+    size_t bytes = table->now.slots ? slots_bytes(&table->now) : 0;
+
+    // What has been emptied of the old slots has been given back.
+    if (table->old.slots)
+        bytes += slots_bytes(&table->old) - table->old_next * sizeof(*table->old.slots);
+    return bytes;
+}
+
 // The bits of the hash that say where an entry goes are others than those that stand beside it.
 static uint32_t tag(uint64_t hash) {
     return (uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX;

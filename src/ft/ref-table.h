@@ -34,6 +34,7 @@ typedef struct RefTable {
 
 void ref_table_init(RefTable *table, RefHash hash, const void *userdata); // holds no memory yet
 void ref_table_clear(RefTable *table);
+size_t ref_table_bytes(const RefTable *table); // of memory that it takes
 
 uint32_t ref_table_find(const RefTable *table, uint64_t hash, RefMatch match,
                         const void *key); // 0: none

@@ -76,15 +76,17 @@ void slab_clear(Slab *slab) {
 static SlabBlock *block_new(Slab *slab, size_t size) {
     SlabBlock *block = LIST_FIRST(&slab->empty);
 
-    if (block)
+    if (block) {
         LIST_REMOVE(block, link);
-    else {
+        slab->bytes -= PAGE_BYTES;
+    } else {
         if (slab->fresh == slab->fresh_end && add_region(slab) < 0)
             return NULL;
         block = block_of(slab->fresh);
         slab->fresh += BLOCK_BYTES;
     }
     *block = (SlabBlock){.size = (uint32_t) size, .fresh = sizeof(*block)};
+    slab->bytes += block->fresh;
     ASAN_POISON_MEMORY_REGION(block + 1, BLOCK_BYTES - sizeof(*block));
     LIST_INSERT_HEAD(&slab->with_room[size / SLAB_STEP], block, link);
     return block;
@@ -107,8 +109,10 @@ void *slab_alloc(Slab *slab, size_t size) {
     ASAN_UNPOISON_MEMORY_REGION(piece, MAX(size, sizeof(void *)));
     if (block->freed)
         memcpy(&block->freed, piece, sizeof(void *));
-    else
+    else {
         block->fresh += step;
+        slab->bytes += step;
+    }
     block->used++;
     if (is_full(block))
         LIST_REMOVE(block, link);
@@ -130,6 +134,7 @@ void slab_free(Slab *slab, void *piece) {
         (LIST_FIRST(&slab->with_room[block->size / SLAB_STEP]) == block && !LIST_NEXT(block, link)))
         return;
     LIST_REMOVE(block, link);
+    slab->bytes = slab->bytes - block->fresh + PAGE_BYTES;
     (void) madvise((char *) block + PAGE_BYTES, BLOCK_BYTES - PAGE_BYTES, MADV_DONTNEED);
     LIST_INSERT_HEAD(&slab->empty, block, link);
 }

@@ -22,6 +22,7 @@ typedef struct Slab {
     LIST_HEAD(, SlabBlock) empty; // given back but for their first page
     LIST_HEAD(, SlabRegion) regions;
     char *fresh, *fresh_end; // of the newest region: blocks that were never used
+    size_t bytes;            // of memory that it takes, exact but for a page of each block
 } Slab;
 
 void slab_clear(Slab *slab); // frees all pieces

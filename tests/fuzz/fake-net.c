@@ -57,6 +57,10 @@ sd_event *poller_event(Poller *poller) {
 void poller_set_held_max(Poller *poller _unused_, uint64_t max _unused_) {
 }
 
+uint64_t poller_held(const Poller *poller _unused_) {
+    return 0;
+}
+
 void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {
     poller->done = done;
     poller->userdata = userdata;

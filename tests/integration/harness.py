@@ -45,6 +45,18 @@ def program(name):
     return str(BUILD / "src" / name)
 
 
+def sanitized():
+    """Memory and time say little about a build that is watched."""
+    with open(program("p2p-ft"), "rb") as binary:
+        return re.search(rb"__(asan|tsan)_init", binary.read()) is not None
+
+
+def memory(daemon, key="VmRSS"):
+    """KiB."""
+    with open(f"/proc/{daemon.pid}/status") as status:
+        return int(re.search(rf"^{key}:\s+(\d+) kB", status.read(), re.M)[1])
+
+
 def clean_env(**more):
     """What a child gets: nothing of the developer's own buses, locale or terminal."""
     keep = ("PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE",

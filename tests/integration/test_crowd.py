@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import re
 import resource
 import select
 import socket
@@ -12,19 +11,13 @@ import time
 
 import pytest
 
-from harness import DEADLINE, Ft, Wire, program, record, wait_for
+from harness import DEADLINE, Ft, Wire, memory, record, sanitized, wait_for
 
 CROWD = 10000
 IP_BIND_ADDRESS_NO_PORT = 24  # <linux/in.h>
 ACCEPT_SECONDS = 20  # what FT gives a connection to become a peer
 REPORT = "<report, txt, 11, 05/03/20, 127.0.0.1, 7100>"
 FOUND_REPORT = "FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100>\n"
-
-
-def sanitized():
-    """Memory and time say little about a build that is watched."""
-    with open(program("p2p-ft"), "rb") as binary:
-        return re.search(rb"__(asan|tsan)_init", binary.read()) is not None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,12 +83,6 @@ class Crowd:
     def close(self):
         for s in self.sockets:
             s.close()
-
-
-def memory(daemon, key="VmRSS"):
-    """KiB."""
-    with open(f"/proc/{daemon.pid}/status") as status:
-        return int(re.search(rf"^{key}:\s+(\d+) kB", status.read(), re.M)[1])
 
 
 def cpu_seconds(daemon):

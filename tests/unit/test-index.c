@@ -280,6 +280,31 @@ static void test_large_owner_leaves_at_once(void **state _unused_) {
     index_owner_leave(index, other);
 }
 
+// What it says of its memory grows and shrinks with what is in it.
+static void test_bytes(void **state _unused_) {
+    _cleanup_(index_freep) Index *index = new_index();
+    IndexOwner *owner = new_owner(index);
+    uint64_t empty, full;
+    char name[32];
+
+    assert_int_equal(index_word_bytes(index), 0);
+    assert_int_equal(index_add_words(index), 0);
+    empty = index_record_bytes(index) + index_word_bytes(index);
+    assert_true(empty < 100000);
+    for (int i = 0; i < 20000; i++) {
+        snprintf(name, sizeof(name), "some file %d", i);
+        add(index, owner, name, "txt", 1);
+    }
+    full = index_record_bytes(index);
+    assert_in_range(full, 20000 * 60, 20000 * 160);
+    assert_in_range(index_word_bytes(index), 20000 * 3 * 16, 20000 * 4 * 32);
+    index_owner_leave(index, owner);
+    while (index_work(index))
+        ;
+    // A page of each block stays, and what the tables are before they shrink once more.
+    assert_true(index_record_bytes(index) + index_word_bytes(index) < full / 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_with_and_without_extension),
@@ -293,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_a_name_full_of_those_that_come_last),
         cmocka_unit_test(test_type_with_dots),
         cmocka_unit_test(test_large_owner_leaves_at_once),
+        cmocka_unit_test(test_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,7 @@ static void test_memory_is_given_back(void **state _unused_) {
     const size_t count = 200000, size = 320; // 64 MB
     void **pieces = calloc(count, sizeof(*pieces));
     Slab slab = {};
+    const size_t before = resident();
     size_t full;
 
     assert_non_null(pieces);
@@ -83,16 +84,20 @@ static void test_memory_is_given_back(void **state _unused_) {
         memset(pieces[i], 1, size);
     }
     full = resident();
+    assert_in_range(slab.bytes, count * size, full - before + (1 << 20));
     for (size_t i = 0; i < count; i++)
         slab_free(&slab, pieces[i]);
     assert_true(resident() < full - count * size * 3 / 4);
+    assert_in_range(slab.bytes, count * size / 20, count * size / 10); // a page of each block
     for (size_t i = 0; i < count; i++) { // the blocks are used again, for another size
         pieces[i] = slab_alloc(&slab, size / 2);
         memset(pieces[i], 1, size / 2);
     }
     assert_true(resident() < full);
+    assert_in_range(slab.bytes, count * size / 2, count * size * 3 / 4);
     free(pieces);
     slab_clear(&slab);
+    assert_int_equal(slab.bytes, 0);
 }
 
 int main(void) {
