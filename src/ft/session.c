@@ -60,6 +60,8 @@ static bool may_add(Session *session, const Record *record) {
     const FtConfig *config = &ft->config;
     FtRefusal refusal;
 
+    if (index_owner_count(session->owner) == 0)
+        return true; // however full it is: without one it could not even search. As many as there are peers
     if (index_owner_count(session->owner) >= config->max_files_per_peer)
         refusal = REFUSED_OVER_LIMIT;
     else if (admission_site(ft->admission, session->site)->records >=

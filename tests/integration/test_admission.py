@@ -177,10 +177,17 @@ def test_records_in_all(world, bus, wires):
     join(wires(at(ft, "127.0.0.3")), *(record(f"b{i}", "txt", 1, 1) for i in range(2)))
     wait_refused(ft, "index-full", 1)
     assert ft.get("Records") == 3
-    a.send("REMOVE: a0, txt, 1\nSEARCH: nothing\n")
+    # Whoever has none is taken, and can search.
+    c = join(wires(at(ft, "127.0.0.4")), *(record(f"c{i}", "txt", 1, 1) for i in range(2)))
+    wait_refused(ft, "index-full", 2)
+    c.send("SEARCH: c0\n")
+    assert c.recv_until().startswith(b"FOUND: ")
+    assert ft.get("Records") == 4
+    # What is taken back makes room.
+    a.send("REMOVE: a0, txt, 1\nREMOVE: a1, txt, 1\nSEARCH: nothing\n")
     a.expect("NOT FOUND\n")
-    join(wires(at(ft, "127.0.0.4")))
-    wait_peers(ft, 3)
+    c.send(record("c1", "txt", 1, 1) + "\nSEARCH: c1\n")
+    assert c.recv_until().startswith(b"FOUND: ")
 
 
 def test_results(world, bus, wires):
