@@ -79,28 +79,19 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
     return 0;
 }
 
-// As often as anything else on the loop: a peer with many records may leave at the busiest moment.
-static int on_index_work(sd_event_source *source, void *userdata) {
-    const Ft *ft = userdata;
-
-    if (!index_work(ft->index))
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    return 0;
-}
-
-// Nobody waits for more than one of them: all else on the loop has its turn in between.
-static int on_find_turn(sd_event_source *source, void *userdata) {
+// What takes longer than others shall wait is done bit by bit, along with what arrives meanwhile: what is left to forget of
+// peers with many records, and one of the sessions that have said a lot at once or ask for what takes milliseconds.
+static bool on_work(void *userdata) {
     Ft *ft = userdata;
-    Session *session = TAILQ_FIRST(&ft->finding);
+    Session *session = TAILQ_FIRST(&ft->turns);
+    bool more = index_work(ft->index);
 
     if (session) {
-        TAILQ_REMOVE(&ft->finding, session, find_link);
-        session->finding = false;
+        TAILQ_REMOVE(&ft->turns, session, turn_link);
+        session->waits = false;
         session_take_turn(session);
     }
-    if (TAILQ_EMPTY(&ft->finding))
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    return 0;
+    return more || !TAILQ_EMPTY(&ft->turns);
 }
 
 static void on_batch_done(void *userdata) {
@@ -123,7 +114,7 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         return -ENOMEM;
     TAILQ_INIT(&ft->waiting);
     TAILQ_INIT(&ft->accepted);
-    TAILQ_INIT(&ft->finding);
+    TAILQ_INIT(&ft->turns);
     ft->event = sd_event_ref(event);
     r = poller_new(event, &ft->poller);
     if (r >= 0)
@@ -144,14 +135,7 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
                                    ft);
     if (r < 0)
         return r;
-    r = sd_event_add_defer(event, &ft->index_work, on_index_work, ft);
-    if (r < 0)
-        return r;
-    r = sd_event_source_set_enabled(ft->index_work, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_add_defer(event, &ft->find_turn, on_find_turn, ft);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(ft->find_turn, SD_EVENT_OFF);
+    r = poller_set_work(ft->poller, on_work, ft);
     if (r < 0)
         return r;
     ft->config = *config;
@@ -178,8 +162,6 @@ Ft *ft_free(Ft *ft) {
         listener_free(ft->listeners[i]);
     ft_close_sessions(ft);
     sd_event_source_disable_unref(ft->status_timer);
-    sd_event_source_disable_unref(ft->index_work);
-    sd_event_source_disable_unref(ft->find_turn);
     sd_bus_flush_close_unref(ft->bus);
     prober_free(ft->prober);
     admission_free(ft->admission);
@@ -369,25 +351,25 @@ void ft_session_accepted(Ft *ft, Session *session) {
     update_status(ft);
 }
 
-void ft_session_finds(Ft *ft, Session *session) {
-    if (session->finding)
+void ft_session_waits(Ft *ft, Session *session) {
+    if (session->waits)
         return;
-    session->finding = true;
-    TAILQ_INSERT_TAIL(&ft->finding, session, find_link);
-    (void) sd_event_source_set_enabled(ft->find_turn, SD_EVENT_ON);
+    session->waits = true;
+    TAILQ_INSERT_TAIL(&ft->turns, session, turn_link);
+    poller_has_work(ft->poller);
 }
 
 void ft_session_removed(Ft *ft, Session *session) {
     Site *site = admission_site(ft->admission, session->site);
 
-    if (session->finding)
-        TAILQ_REMOVE(&ft->finding, session, find_link);
+    if (session->waits)
+        TAILQ_REMOVE(&ft->turns, session, turn_link);
     site->handshakes -= session->state != SESSION_ACCEPTED;
     site->records -= index_owner_count(session->owner);
     admission_leave(ft->admission, session->site);
     // All of its records went at once, or the rest goes now, step by step.
     if (session->owner)
-        (void) sd_event_source_set_enabled(ft->index_work, SD_EVENT_ON);
+        poller_has_work(ft->poller);
     if (session->state != SESSION_ACCEPTED) {
         TAILQ_REMOVE(&ft->waiting, session, link);
         ft->waiting_count--;

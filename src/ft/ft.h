@@ -62,11 +62,9 @@ struct Ft {
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
     sd_event_source *status_timer;
-    sd_event_source *index_work; // on while the index has some
-    SessionList finding;         // whose FIND waits for its turn
-    sd_event_source *find_turn;  // on while there are some
-    sd_bus *bus;                 // NULL: FT works without one
-    Daemon *daemon;              // to be reloaded
+    SessionList turns; // those that wait for their turn
+    sd_bus *bus;       // NULL: FT works without one
+    Daemon *daemon;    // to be reloaded
 };
 
 // Takes the configuration over, on success only. 0 or -errno.
@@ -102,5 +100,5 @@ void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);
 // What sessions report of themselves.
 void ft_session_added(Ft *ft, Session *session);
 void ft_session_accepted(Ft *ft, Session *session);
-void ft_session_finds(Ft *ft, Session *session); // session_take_turn() is called
+void ft_session_waits(Ft *ft, Session *session); // session_take_turn() will be called
 void ft_session_removed(Ft *ft, Session *session);

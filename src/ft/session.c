@@ -19,6 +19,11 @@ enum {
     OUT_BYTES_AT_ONCE = 64 * 1024,
     // Instead of 0: it is to be handled later, and so is what comes behind it.
     MESSAGE_WAITS = 1,
+    // As much of what a session has sent is gone through before others have their turn: some milliseconds at the most,
+    // where it is nothing but searches, and more than a peer has to say at once that searches for a hundred files.
+    TURN_WORK = 8 * 1024,
+    // What it counts to ask the kernel for all addresses of this machine.
+    LOCAL_WORK = 512,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
@@ -46,12 +51,17 @@ static void accept_peer(Session *session) {
 
 // FT publishes the address that it sees. Only a peer on FT's own machine may name another address of
 // that machine: what FT sees of it is a loopback address, useless to everyone else.
-static IpAddress published_address(const Session *session, const IpAddress *claimed) {
+static IpAddress published_address(Session *session, const IpAddress *claimed) {
     const IpAddress *seen = &session->stream.remote.address;
 
-    if (address_is_loopback(seen) && address_is_local(claimed))
-        return *claimed;
-    return *seen;
+    if (!address_is_loopback(seen))
+        return *seen;
+    if (!address_equal(claimed, &session->claimed)) {
+        session->work += LOCAL_WORK;
+        session->claimed = *claimed;
+        session->claimed_is_local = address_is_local(claimed);
+    }
+    return session->claimed_is_local ? *claimed : *seen;
 }
 
 // Whether one more record is within the limits, or it is not one more.
@@ -254,7 +264,7 @@ static bool may_search(Session *session) {
     return !session->slowed;
 }
 
-// One is answered with each turn of the loop, whoever asks: it may take milliseconds.
+// One is answered with each batch, whoever asks: it may take milliseconds.
 static int answer_find(Session *session, const Message *message) {
     _cleanup_free_ FoundFile *files = NULL;
     Ft *ft = session->ft;
@@ -266,7 +276,7 @@ static int answer_find(Session *session, const Message *message) {
         return 0;
     if (!session->may_find) {
         if (may_search(session))
-            ft_session_finds(ft, session);
+            ft_session_waits(ft, session);
         return MESSAGE_WAITS;
     }
     session->may_find = false;
@@ -283,11 +293,8 @@ static int answer_find(Session *session, const Message *message) {
 }
 
 void session_take_turn(Session *session) {
-    Ft *ft = session->ft;
-
     session->may_find = true;
-    stream_resume(&session->stream); // which may be its end
-    search_queue_run(&ft->search_queue);
+    stream_resume(&session->stream);
 }
 
 static int handle_accepted(Session *session, const Message *message) {
@@ -381,6 +388,7 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
     Stream *stream = &session->stream;
     size_t done = 0;
 
+    session->work = 0;
     *ret_incomplete = false;
     for (;;) {
         const char *message;
@@ -414,6 +422,13 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
         if (r < 0)
             return r;
         done += consumed;
+        session->work += consumed;
+        if (session->work >= TURN_WORK && done < len) {
+            ft_session_waits(session->ft, session);
+            stream_pause(stream);
+            *ret_consumed = done;
+            return 0;
+        }
     }
 }
 
@@ -423,9 +438,10 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     int r;
 
     r = handle_messages(session, data, len, session->quiet || eof, ret_consumed, &incomplete);
+    session->may_find = false; // by now it has been, or there was none
     if (r < 0 || eof)
         search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
-    if (r >= 0)
+    if (r >= 0 && !session->waits)                    // one for all of it
         r = tell_kept(session);
     return r < 0 ? r : session->slowed ? slow_down(session) : arm_timeout(session, incomplete);
 }
@@ -437,8 +453,7 @@ static int on_timeout(Stream *stream) {
 
     if (session->slowed) {
         session->slowed = false;
-        stream_resume(stream);               // which may be its end
-        search_queue_run(&ft->search_queue); // no batch ends here
+        ft_session_waits(ft, session);
         return 0;
     }
     // Silence ends no line: at most the time to be accepted is over.

@@ -44,9 +44,12 @@ typedef struct Session {
     Reachability reachability;
     bool asks_reachable;            // it is to be told the result
     uint64_t search_due;            // CLOCK_MONOTONIC µs: when its next search would be on time
-    TAILQ_ENTRY(Session) find_link; // in ft->finding, if `finding`
-    bool finding;                   // a FIND waits for its turn, and so does all behind it
-    bool may_find;                  // it is its turn: for one
+    TAILQ_ENTRY(Session) turn_link; // in ft->turns, if it `waits`
+    bool waits;                     // for its turn, with all that it has sent
+    bool may_find;                  // it is its turn: for one FIND
+    unsigned work;                  // of this turn, in bytes of messages, or what takes as long
+    bool claimed_is_local; // `claimed` is an address of this machine, see published_address()
+    IpAddress claimed;
 } Session;
 
 TAILQ_HEAD(SessionList, Session);
@@ -71,5 +74,5 @@ int session_add_record(Session *session,
 int session_resume(Session *session,
                    const SavedSession *saved); // 0, or a negative errno to free it
 
-// Answers the FIND that waits.
+// Goes on with what it has sent; may be its end.
 void session_take_turn(Session *session);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 enum {
     // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
@@ -28,6 +29,10 @@ struct Poller {
     Buffer spare[BATCH]; // empty, with memory
     size_t spare_count;
     uint64_t held, held_max;
+    PollWatch
+        work_watch; // of an eventfd that is always ready; its `events` say whether there is work
+    bool (*work)(void *userdata);
+    void *work_userdata;
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
@@ -90,6 +95,7 @@ int poller_new(sd_event *event, Poller **ret) {
     if (!poller)
         return -ENOMEM;
     poller->event = sd_event_ref(event);
+    poller->work_watch.fd = -EBADF;
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0)
         return -errno;
@@ -106,6 +112,7 @@ Poller *poller_free(Poller *poller) {
         return NULL;
     sd_event_source_disable_unref(poller->source);
     sd_event_unref(poller->event);
+    close_fd(poller->work_watch.fd);
     close_fd(poller->epoll_fd);
     for (size_t i = 0; i < poller->spare_count; i++)
         buffer_clear(&poller->spare[i]);
@@ -178,6 +185,31 @@ void poller_remove(Poller *poller, PollWatch *watch) {
         if (poller->later[i] == watch)
             poller->later[i] = NULL;
     watch->later = false;
+}
+
+static void on_work(PollWatch *watch, uint32_t events _unused_) {
+    Poller *poller = container_of(watch, Poller, work_watch);
+
+    if (!poller->work(poller->work_userdata))
+        (void) poller_change(poller, watch, 0);
+}
+
+int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata) {
+    _cleanup_close_ int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    poller->work = work;
+    poller->work_userdata = userdata;
+    r = poller_add(poller, &poller->work_watch, fd, 0, on_work);
+    if (r >= 0)
+        TAKE_FD(fd);
+    return r;
+}
+
+void poller_has_work(Poller *poller) {
+    (void) poller_change(poller, &poller->work_watch, EPOLLIN);
 }
 
 void poller_set_held_max(Poller *poller, uint64_t max) {

@@ -39,6 +39,12 @@ void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *user
 // done later is to be done now.
 bool poller_later(Poller *poller, PollWatch *watch);
 
+// Work in small pieces, that must not keep the sockets waiting: from poller_has_work() on, `work` is called with each
+// batch, as one of its handlers, until it returns false. (A deferred source of sd-event would not do: while it is on,
+// it comes before all others.) 0 or -errno.
+int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata);
+void poller_has_work(Poller *poller);
+
 // Level-triggered. 0 or -errno.
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler);
 int poller_change(Poller *poller, PollWatch *watch, uint32_t events);

@@ -32,6 +32,9 @@ struct Poller {
     void *userdata;
     bool in_batch;
     bool later[FAKE_CONNECTIONS];
+    bool (*work)(void *userdata);
+    void *work_userdata;
+    bool has_work;
 };
 
 static Poller *the_poller;
@@ -59,6 +62,16 @@ void poller_set_held_max(Poller *poller _unused_, uint64_t max _unused_) {
 
 uint64_t poller_held(const Poller *poller _unused_) {
     return 0;
+}
+
+int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata) {
+    poller->work = work;
+    poller->work_userdata = userdata;
+    return 0;
+}
+
+void poller_has_work(Poller *poller) {
+    poller->has_work = true;
 }
 
 void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {
@@ -313,6 +326,14 @@ void fake_batch_end(void) {
             continue;
         the_poller->later[i] = false;
         settle(fake_connections[i].stream, stream_flush(fake_connections[i].stream));
+    }
+}
+
+void fake_work(void) {
+    while (the_poller->has_work) {
+        fake_batch_begin();
+        the_poller->has_work = the_poller->work(the_poller->work_userdata);
+        fake_batch_end();
     }
 }
 

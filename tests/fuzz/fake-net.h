@@ -33,6 +33,7 @@ extern uint64_t fake_now; // µs
 void fake_batch_begin(void);
 void fake_receive(size_t number, const uint8_t *data, size_t len); // len 0: the end of the stream
 void fake_batch_end(void);
+void fake_work(void); // until there is no more
 
 void fake_advance(uint64_t usec); // calls the timers that are due
 void fake_writable(size_t number);

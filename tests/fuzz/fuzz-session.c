@@ -143,17 +143,11 @@ static void check_all(Fuzz *fuzz) {
     }
 }
 
-// What waits for its turn on the loop has it.
-static void take_turns(const Fuzz *fuzz) {
-    while (!TAILQ_EMPTY(&fuzz->ft->finding))
-        CHECK(sd_event_run(event, 0) >= 0);
-}
-
 static void end_batch(Fuzz *fuzz) {
     if (fuzz->batch)
         fake_batch_end();
     fuzz->batch = false;
-    take_turns(fuzz);
+    fake_work();
 }
 
 static void deliver(Fuzz *fuzz, bool together) {
@@ -273,7 +267,7 @@ static void run_op(Fuzz *fuzz, Op op, uint8_t argument) {
         break;
     }
     if (!fuzz->batch) {
-        take_turns(fuzz);
+        fake_work();
         check_all(fuzz);
     }
 }
@@ -312,8 +306,7 @@ static void finish(Fuzz *fuzz) {
         fake_reset(i);
     }
     CHECK(fuzz->ft->waiting_count == 0 && fuzz->ft->accepted_count == 0);
-    while (index_work(fuzz->ft->index))
-        ;
+    fake_work();
     CHECK(index_records(fuzz->ft->index) == 0);
     CHECK(index_names(fuzz->ft->index) == 0);
     for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
