@@ -54,7 +54,7 @@ def measure(world, kinds):
         held = sum(ft.get("Memory").values())
         refused = sum(ft.refused().values())
         rounds = sum(crowd.rounds for crowd in crowds)
-    centiles = statistics.quantiles(waits, n=100)
+    centiles = statistics.quantiles(waits, n=100, method="inclusive")
     print(f"{kinds[0].__name__ if len(kinds) == 1 else 'all' if kinds else 'nobody':<20}{len(waits):>7}"
           f"{centiles[49] * 1e3:>9.2f}{centiles[98] * 1e3:>9.2f}{max(waits) * 1e3:>9.2f}{cpu:>7.2f}"
           f"{held / 1e6:>8.1f}{harness.memory(ft, 'VmHWM') / 1e3:>8.1f}{rounds:>9}{refused:>10}", flush=True)
