@@ -149,10 +149,10 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
 void ft_close_sessions(Ft *ft) {
     Session *session, *next;
 
-    TAILQ_FOREACH_SAFE(session, &ft->waiting, link, next)
-    session_free(session);
-    TAILQ_FOREACH_SAFE(session, &ft->accepted, link, next)
-    session_free(session);
+    TAILQ_FOREACH_SAFE (session, &ft->waiting, link, next)
+        session_free(session);
+    TAILQ_FOREACH_SAFE (session, &ft->accepted, link, next)
+        session_free(session);
 }
 
 Ft *ft_free(Ft *ft) {
@@ -275,12 +275,12 @@ static unsigned end_sessions(Ft *ft,
     unsigned n = 0;
 
     for (size_t i = 0; i < ELEMENTSOF(lists); i++)
-        TAILQ_FOREACH_SAFE(session, lists[i], link, next)
-    if (wanted(ft, &session->stream.remote, key)) {
-        ft_count_refusal(ft, &session->stream.remote, refusal);
-        session_free(session);
-        n++;
-    }
+        TAILQ_FOREACH_SAFE (session, lists[i], link, next)
+            if (wanted(ft, &session->stream.remote, key)) {
+                ft_count_refusal(ft, &session->stream.remote, refusal);
+                session_free(session);
+                n++;
+            }
     return n;
 }
 

@@ -590,7 +590,7 @@ void download_restore_all(Peer *peer) {
 void download_retry_all(Peer *peer) {
     Transfer *transfer, *next;
 
-    TAILQ_FOREACH_SAFE(transfer, &peer->transfers.list, link, next) {
+    TAILQ_FOREACH_SAFE (transfer, &peer->transfers.list, link, next) {
         Download *download = container_of(transfer, Download, transfer);
 
         if (transfer->ops == &transfer_ops && transfer->state == TRANSFER_WAITING &&

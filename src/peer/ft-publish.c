@@ -100,8 +100,8 @@ void ft_publisher_end(FtPublisher *publisher) {
     ToldFile *file, *next;
 
     HASH_CLEAR(hh, publisher->files);
-    TAILQ_FOREACH_SAFE(file, &publisher->list, link, next)
-    free(file);
+    TAILQ_FOREACH_SAFE (file, &publisher->list, link, next)
+        free(file);
     ft_publisher_init(publisher, publisher->hooks);
 }
 
@@ -159,7 +159,7 @@ static int write_gone(FtPublisher *publisher, Buffer *out, size_t end) {
     ToldFile *file, *next;
     int r;
 
-    TAILQ_FOREACH_SAFE(file, &publisher->list, link, next) {
+    TAILQ_FOREACH_SAFE (file, &publisher->list, link, next) {
         const Record record = told_record(file);
 
         if (file->round == publisher->round && !file->refused)

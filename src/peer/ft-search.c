@@ -280,7 +280,7 @@ void ft_search_queue_rewind(FtSearchQueue *queue) {
     FtSearch *search, *next;
 
     queue->finds = FINDS_UNKNOWN;
-    TAILQ_FOREACH_SAFE(search, &queue->list, link, next) {
+    TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
         search->sent = false;
         if (!is_awaited(search))
             search_drop(search);

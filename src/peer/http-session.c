@@ -448,14 +448,14 @@ static void tick(HttpSession *session, uint64_t now) {
 void http_sessions_tick(UploadHub *hub, uint64_t now) {
     HttpSession *session, *next;
 
-    TAILQ_FOREACH_SAFE(session, &hub->sessions, link, next)
-    tick(session, now);
+    TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next)
+        tick(session, now);
 }
 
 void http_sessions_free(UploadHub *hub) {
     HttpSession *session, *next;
 
-    TAILQ_FOREACH_SAFE(session, &hub->sessions, link, next) {
+    TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next) {
         TAILQ_REMOVE(&hub->sessions, session, link);
         session_free(session);
     }

@@ -186,8 +186,8 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     uint64_t now = time_monotonic();
     Move *move, *next;
 
-    TAILQ_FOREACH_SAFE(move, &mover->active, active, next)
-    move_tick(move, now);
+    TAILQ_FOREACH_SAFE (move, &mover->active, active, next)
+        move_tick(move, now);
     if (!TAILQ_EMPTY(&mover->active)) {
         (void) sd_event_source_set_time_relative(source, TICK_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -231,8 +231,8 @@ Mover *mover_free(Mover *mover) {
         return NULL;
     TAILQ_FOREACH (move, &mover->active, active)
         poller_remove(loop_thread_poller(mover->thread), &move->watch);
-    TAILQ_FOREACH_SAFE(move, &mover->moves, link, next)
-    move_free(move);
+    TAILQ_FOREACH_SAFE (move, &mover->moves, link, next)
+        move_free(move);
     sd_event_source_disable_unref(mover->tick_source);
     sd_event_source_disable_unref(mover->throttle_source);
     move_buffer_free(mover->buffer);

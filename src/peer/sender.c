@@ -295,6 +295,6 @@ static void tick(Send *send, uint64_t now) {
 void sender_tick(Sender *sender, uint64_t now) {
     Send *send, *next;
 
-    TAILQ_FOREACH_SAFE(send, &sender->active, link, next)
-    tick(send, now);
+    TAILQ_FOREACH_SAFE (send, &sender->active, link, next)
+        tick(send, now);
 }

@@ -226,7 +226,7 @@ void served_file_end(ServedFile *file, int result) {
 void served_files_free(UploadServer *server) {
     ServedFile *file, *next;
 
-    TAILQ_FOREACH_SAFE(file, &server->files, link, next) {
+    TAILQ_FOREACH_SAFE (file, &server->files, link, next) {
         file->cancelling = false;
         // Those that are shown belong to the table of transfers.
         if (!file->transfer.table)

@@ -24,8 +24,8 @@ static int on_tick(sd_event_source *source _unused_, uint64_t usec _unused_, voi
     uint64_t now = time_monotonic();
     Swarm *swarm, *next;
 
-    TAILQ_FOREACH_SAFE(swarm, &engine->swarms, link, next)
-    swarm_tick(swarm, now);
+    TAILQ_FOREACH_SAFE (swarm, &engine->swarms, link, next)
+        swarm_tick(swarm, now);
     if (!TAILQ_EMPTY(&engine->swarms))
         engine_start_tick(engine);
     return 0;
@@ -122,8 +122,8 @@ SwarmEngine *swarm_engine_free(SwarmEngine *engine) {
 
     if (!engine)
         return NULL;
-    TAILQ_FOREACH_SAFE(swarm, &engine->all, all_link, next)
-    swarm_free(swarm);
+    TAILQ_FOREACH_SAFE (swarm, &engine->all, all_link, next)
+        swarm_free(swarm);
     while ((block = SLIST_FIRST(&engine->blocks))) {
         SLIST_REMOVE_HEAD(&engine->blocks, link);
         free(block);

@@ -30,8 +30,8 @@ Swarm *swarm_free(Swarm *swarm) {
 
     if (!swarm)
         return NULL;
-    TAILQ_FOREACH_SAFE(source, &swarm->sources, link, next)
-    source_free(source);
+    TAILQ_FOREACH_SAFE (source, &swarm->sources, link, next)
+        source_free(source);
     TAILQ_REMOVE(&swarm->engine->all, swarm, all_link);
     piece_map_done(&swarm->map);
     close_fd(swarm->fd);

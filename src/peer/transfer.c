@@ -79,7 +79,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     unsigned n = 0;
 
     // They are in the order of their IDs.
-    TAILQ_FOREACH_SAFE(transfer, &table->list, link, next) {
+    TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
         if (transfer->id < table->tick_id)
             continue;
         if (n++ == TICK_AT_ONCE) {
@@ -142,7 +142,7 @@ void transfer_table_done(TransferTable *table) {
 
     if (!table->event)
         return;
-    TAILQ_FOREACH_SAFE(transfer, &table->list, link, next) {
+    TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
         transfer_remove(transfer);
         transfer->ops->free(transfer);
     }

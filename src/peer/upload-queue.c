@@ -25,7 +25,7 @@ static bool comes_back(const UploadPlace *place) {
 void upload_queue_done(UploadQueue *queue) {
     UploadPlace *place, *next;
 
-    TAILQ_FOREACH_SAFE(place, &queue->list, link, next) {
+    TAILQ_FOREACH_SAFE (place, &queue->list, link, next) {
         take_out(queue, place);
         if (comes_back(place))
             free(place);
@@ -35,7 +35,7 @@ void upload_queue_done(UploadQueue *queue) {
 static void drop_late(UploadQueue *queue, uint64_t now) {
     UploadPlace *place, *next;
 
-    TAILQ_FOREACH_SAFE(place, &queue->list, link, next) {
+    TAILQ_FOREACH_SAFE (place, &queue->list, link, next) {
         if (!comes_back(place) || now < place->until)
             continue;
         take_out(queue, place);

@@ -339,8 +339,8 @@ void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t
 void uploads_free(UploadServer *server) {
     Upload *upload, *next;
 
-    TAILQ_FOREACH_SAFE(upload, &server->uploads, link, next)
-    // Those that are shown belong to the table of transfers.
-    if (!upload->transfer.table)
-        upload_free(upload);
+    TAILQ_FOREACH_SAFE (upload, &server->uploads, link, next)
+        // Those that are shown belong to the table of transfers.
+        if (!upload->transfer.table)
+            upload_free(upload);
 }
