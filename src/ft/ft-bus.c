@@ -112,8 +112,9 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
             break;
         address_format(&session->stream.remote.address, address);
         r = sd_bus_message_append(reply, "(sqsuts)", address, session->stream.remote.port,
-                                  session->framer.framing == FRAMING_LINE ? "line" : "raw",
-                                  (uint32_t) index_owner_count(session->owner), session->since,
+                                  session->framing == FRAMING_LINE ? "line" : "raw",
+                                  (uint32_t) index_owner_count(session->owner),
+                                  session->since * USEC_PER_SEC,
                                   reachability_name(session->reachability));
     }
     if (r >= 0)

@@ -268,19 +268,27 @@ static bool get_endpoint(StateReader *reader, Endpoint *ret) {
 }
 
 static bool get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_learnt) {
-    bool *const flags[] = {&ret->named,      &ret->full_name, &ret->spaced, &ret->dotted,
-                           &ret->empty_type, &ret->long_year, &ret->dashed, &ret->brackets,
-                           &ret->one_pair,   &ret->rooted};
-    uint8_t values[ELEMENTSOF(flags)];
+    uint8_t values[10];
+    bool flags[ELEMENTSOF(values)];
     unsigned seen = 0;
 
     *ret = (RecordSyntax){};
     if (!get(reader, ret->order, sizeof(ret->order)) || !get(reader, values, sizeof(values)) ||
         !get(reader, ret->list_separator, sizeof(ret->list_separator)))
         return false;
-    for (size_t i = 0; i < ELEMENTSOF(flags); i++)
-        if (!get_flag(values[i], flags[i]))
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        if (!get_flag(values[i], &flags[i]))
             return false;
+    ret->named = flags[0];
+    ret->full_name = flags[1];
+    ret->spaced = flags[2];
+    ret->dotted = flags[3];
+    ret->empty_type = flags[4];
+    ret->long_year = flags[5];
+    ret->dashed = flags[6];
+    ret->brackets = flags[7];
+    ret->one_pair = flags[8];
+    ret->rooted = flags[9];
     for (size_t i = 0; i < _FIELD_COUNT; i++) {
         if (ret->order[i] >= _FIELD_COUNT)
             return false;

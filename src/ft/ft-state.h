@@ -15,7 +15,7 @@
 
 enum {
     // To be raised with every change of what is written, or of what it means: a state of another version is not read.
-    STATE_VERSION = 1,
+    STATE_VERSION = 2,
     STATE_HASH_BYTES = 16,
 };
 

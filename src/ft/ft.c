@@ -3,17 +3,26 @@
 #include "ft/ft.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include "util/log-id.h"
 #include "util/log.h"
+#include "util/time-util.h"
 
 enum {
     // File descriptors that are not sessions: sockets, probes, the bus, the loop, the reserve.
     FD_MARGIN = 96,
+    // What waits in the buffers of all sessions on a busy day, and need not be given back each time.
+    BURST_BYTES = 8 * 1024 * 1024,
+    // What it counts of a session's turn to ask the kernel for all addresses of this machine.
+    LOCAL_WORK = 512,
 };
+
+// Nobody waits longer until an address that the machine has got counts as its own.
+static const uint64_t LOCAL_USEC = USEC_PER_SEC;
 
 static const struct {
     const char *name;
@@ -79,25 +88,29 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
     return 0;
 }
 
-// What takes longer than others shall wait is done bit by bit, along with what arrives meanwhile: what is left to forget of
-// peers with many records, and one of the sessions that have said a lot at once or ask for what takes milliseconds.
+// What is left to forget of peers with many records is done bit by bit, along with what arrives meanwhile.
 static bool on_work(void *userdata) {
-    Ft *ft = userdata;
-    Session *session = TAILQ_FIRST(&ft->turns);
-    bool more = index_work(ft->index);
+    const Ft *ft = userdata;
 
-    if (session) {
-        TAILQ_REMOVE(&ft->turns, session, turn_link);
-        session->waits = false;
-        session_take_turn(session);
-    }
-    return more || !TAILQ_EMPTY(&ft->turns);
+    return index_work(ft->index);
+}
+
+// free() keeps what was needed by a burst wherever something that stays has come to lie behind it.
+static void give_burst_back(Ft *ft) {
+    uint64_t held = poller_held(ft->poller);
+
+    ft->held_most = MAX(ft->held_most, held);
+    if (ft->held_most < BURST_BYTES || held > ft->held_most / 4)
+        return;
+    ft->held_most = held;
+    (void) malloc_trim(0);
 }
 
 static void on_batch_done(void *userdata) {
     Ft *ft = userdata;
 
     search_queue_run(&ft->search_queue);
+    give_burst_back(ft);
 }
 
 static void apply_config(Ft *ft) {
@@ -114,7 +127,6 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         return -ENOMEM;
     TAILQ_INIT(&ft->waiting);
     TAILQ_INIT(&ft->accepted);
-    TAILQ_INIT(&ft->turns);
     ft->event = sd_event_ref(event);
     r = poller_new(event, &ft->poller);
     if (r >= 0)
@@ -167,6 +179,7 @@ Ft *ft_free(Ft *ft) {
     admission_free(ft->admission);
     index_free(ft->index);
     ft_config_done(&ft->config);
+    slab_clear(&ft->session_memory);
     poller_free(ft->poller);
     sd_event_unref(ft->event);
     free(ft);
@@ -322,14 +335,24 @@ void ft_reconfigure(Ft *ft, FtConfig *config) {
 }
 
 FtMemory ft_memory(const Ft *ft) {
-    const uint64_t sessions = ft->waiting_count + ft->accepted_count;
-
     return (FtMemory){
         .records = index_record_bytes(ft->index),
         .words = index_word_bytes(ft->index),
-        .sessions = sessions * sizeof(Session) + admission_bytes(ft->admission),
+        .sessions = ft->session_memory.bytes + admission_bytes(ft->admission),
         .buffers = poller_held(ft->poller),
     };
+}
+
+bool ft_is_local(Ft *ft, const IpAddress *address) {
+    uint64_t now = time_monotonic();
+
+    if (now >= ft->local.until || !address_equal(address, &ft->local.address)) {
+        ft->local.address = *address;
+        ft->local.is_local = address_is_local(address);
+        ft->local.until = now + LOCAL_USEC;
+        ft->turn_work += LOCAL_WORK;
+    }
+    return ft->local.is_local;
 }
 
 void ft_session_added(Ft *ft, Session *session) {
@@ -351,19 +374,9 @@ void ft_session_accepted(Ft *ft, Session *session) {
     update_status(ft);
 }
 
-void ft_session_waits(Ft *ft, Session *session) {
-    if (session->waits)
-        return;
-    session->waits = true;
-    TAILQ_INSERT_TAIL(&ft->turns, session, turn_link);
-    poller_has_work(ft->poller);
-}
-
 void ft_session_removed(Ft *ft, Session *session) {
     Site *site = admission_site(ft->admission, session->site);
 
-    if (session->waits)
-        TAILQ_REMOVE(&ft->turns, session, turn_link);
     site->handshakes -= session->state != SESSION_ACCEPTED;
     site->records -= index_owner_count(session->owner);
     admission_leave(ft->admission, session->site);

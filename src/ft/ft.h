@@ -14,6 +14,7 @@
 #include "ft/prober.h"
 #include "ft/search-queue.h"
 #include "ft/session.h"
+#include "ft/slab.h"
 #include "net/listener.h"
 #include "net/poller.h"
 #include "util/log.h"
@@ -55,6 +56,14 @@ struct Ft {
     SearchQueue search_queue;
     Prober *prober;
     Admission *admission;
+    Slab session_memory;
+    unsigned turn_work; // of the session whose turn it is: bytes of messages, or what takes as long
+    uint64_t held_most; // bytes that the sessions' buffers have had since memory was given back
+    struct {            // ft_is_local()
+        IpAddress address;
+        bool is_local;
+        uint64_t until; // CLOCK_MONOTONIC µs
+    } local;
     SessionList waiting;  // not accepted, the oldest first
     SessionList accepted; // in no order
     uint32_t waiting_count, accepted_count;
@@ -62,9 +71,8 @@ struct Ft {
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
     sd_event_source *status_timer;
-    SessionList turns; // those that wait for their turn
-    sd_bus *bus;       // NULL: FT works without one
-    Daemon *daemon;    // to be reloaded
+    sd_bus *bus;    // NULL: FT works without one
+    Daemon *daemon; // to be reloaded
 };
 
 // Takes the configuration over, on success only. 0 or -errno.
@@ -97,8 +105,10 @@ FtMemory ft_memory(const Ft *ft);
 // Counts it, and logs some of them.
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);
 
+// Whether it is an address of this machine; what the kernel said last counts for a second.
+bool ft_is_local(Ft *ft, const IpAddress *address);
+
 // What sessions report of themselves.
 void ft_session_added(Ft *ft, Session *session);
 void ft_session_accepted(Ft *ft, Session *session);
-void ft_session_waits(Ft *ft, Session *session); // session_take_turn() will be called
 void ft_session_removed(Ft *ft, Session *session);

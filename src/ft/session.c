@@ -8,6 +8,7 @@
 
 #include "ft/ft-state.h"
 #include "ft/ft.h"
+#include "ft/session-probe.h"
 #include "proto/find.h"
 #include "proto/message.h"
 #include "util/log.h"
@@ -15,23 +16,19 @@
 
 enum {
     // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
-    // before they are all answered.
+    // before they are all answered, and answer no more to whom does not take that.
     OUT_BYTES_AT_ONCE = 64 * 1024,
     // Instead of 0: it is to be handled later, and so is what comes behind it.
     MESSAGE_WAITS = 1,
     // As much of what a session has sent is gone through before others have their turn: some milliseconds at the most,
     // where it is nothing but searches, and more than a peer has to say at once that searches for a hundred files.
     TURN_WORK = 8 * 1024,
-    // What it counts to ask the kernel for all addresses of this machine.
-    LOCAL_WORK = 512,
 };
 
 // Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
 static const uint64_t ACCEPT_USEC = 20 * USEC_PER_SEC;
 // What a peer that is not going to be accepted gets.
 static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
-// Whoever has opened a firewall does not wait longer to be told so; nobody has FT knock more often.
-static const uint64_t PROBE_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 // What a session may ask for at once, after it has been quiet, in seconds of search-rate: a peer that begins many
 // downloads asks for all of them.
@@ -45,7 +42,8 @@ static void reject(Session *session, FtRefusal refusal) {
 
 static void accept_peer(Session *session) {
     session->state = SESSION_ACCEPTED;
-    session->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+    session->since = (uint32_t) time(NULL);
+    session->search_due = 0;
     ft_session_accepted(session->ft, session);
 }
 
@@ -56,12 +54,7 @@ static IpAddress published_address(Session *session, const IpAddress *claimed) {
 
     if (!address_is_loopback(seen))
         return *seen;
-    if (!address_equal(claimed, &session->claimed)) {
-        session->work += LOCAL_WORK;
-        session->claimed = *claimed;
-        session->claimed_is_local = address_is_local(claimed);
-    }
-    return session->claimed_is_local ? *claimed : *seen;
+    return ft_is_local(session->ft, claimed) ? *claimed : *seen;
 }
 
 // Whether one more record is within the limits, or it is not one more.
@@ -139,8 +132,7 @@ void session_answer(Session *session, const Record results[], size_t n) {
     Stream *stream = &session->stream;
     int r;
 
-    r = message_put_found(stream_out(stream), session->framer.framing, &session->syntax, results,
-                          n);
+    r = message_put_found(stream_out(stream), session->framing, &session->syntax, results, n);
     if (r < 0)
         stream_fail_later(stream, r);
     else
@@ -154,7 +146,7 @@ static void add_search(Session *session, const Message *message) {
     if (search_queue_add(queue, session, message) < 0)
         ft_count_refusal(session->ft, &session->stream.remote, REFUSED_BAD_NAME);
     session->ft->searches++;
-    if (session->framer.framing == FRAMING_RAW || search_queue_is_full(queue))
+    if (session->framing == FRAMING_RAW || search_queue_is_full(queue))
         search_queue_run(queue);
 }
 
@@ -169,46 +161,6 @@ static int remove_record(Session *session, const Message *message) {
     return 0;
 }
 
-static int tell_reachable(Session *session) {
-    session->asks_reachable = false;
-    return message_put_reachable(stream_out(&session->stream), session->framer.framing,
-                                 session->reachability, index_owner_endpoint(session->owner));
-}
-
-static void on_probed(Reachability result, void *userdata) {
-    Session *session = userdata;
-
-    session->probe = NULL;
-    session->reachability = result;
-    index_owner_set_last(session->owner, result == REACHABLE_NO);
-    // What fails here fails again as soon as anything else is sent.
-    if (session->asks_reachable && tell_reachable(session) >= 0)
-        (void) stream_flush(&session->stream);
-}
-
-// Tries to reach it where its records say that it is, unless that has been done.
-static int probe(Session *session, uint64_t again_usec) {
-    uint64_t now = time_monotonic();
-
-    if (session->probe || !session->ft->config.probe || !session->syntax.rooted ||
-        session->framer.framing != FRAMING_LINE ||
-        (session->probed_at > 0 && now - session->probed_at < again_usec))
-        return 0;
-    session->probed_at = now;
-    return prober_try(session->ft->prober, index_owner_endpoint(session->owner), on_probed, session,
-                      &session->probe);
-}
-
-static int answer_reachable(Session *session) {
-    int r;
-
-    if (!session->syntax.rooted || session->framer.framing != FRAMING_LINE)
-        return 0;
-    r = probe(session, PROBE_AGAIN_USEC);
-    session->asks_reachable = true;
-    return r < 0 || session->probe ? r : tell_reachable(session);
-}
-
 // KEPT, to those who have shown that they know of it. One for all that has been gone through since the
 // last one: a peer that sends a thousand records reads a few numbers.
 static int tell_kept(Session *session) {
@@ -219,10 +171,10 @@ static int tell_kept(Session *session) {
     session->changed = false;
     if (session->state != SESSION_ACCEPTED || !session->syntax.rooted)
         return 0;
-    r = probe(session, UINT64_MAX);
+    r = session_probe(session, UINT64_MAX);
     if (r < 0)
         return r;
-    return message_put_kept(stream_out(&session->stream), session->framer.framing,
+    return message_put_kept(stream_out(&session->stream), session->framing,
                             index_owner_count(session->owner));
 }
 
@@ -232,7 +184,7 @@ static int handle_connected(Session *session, const Message *message) {
         return 0;
     }
     session->state = SESSION_GREETED;
-    return message_put_word(stream_out(&session->stream), session->framer.framing, WORD_HI);
+    return message_put_word(stream_out(&session->stream), session->framing, WORD_HI);
 }
 
 static int handle_greeted(Session *session, const Message *message) {
@@ -264,6 +216,11 @@ static bool may_search(Session *session) {
     return !session->slowed;
 }
 
+static void wait_turn(Session *session) {
+    session->waits = true;
+    stream_yield(&session->stream);
+}
+
 // One is answered with each batch, whoever asks: it may take milliseconds.
 static int answer_find(Session *session, const Message *message) {
     _cleanup_free_ FoundFile *files = NULL;
@@ -272,11 +229,11 @@ static int answer_find(Session *session, const Message *message) {
     FindRequest request;
     size_t n;
 
-    if (session->framer.framing != FRAMING_LINE || !index_has_words(ft->index))
+    if (session->framing != FRAMING_LINE || !index_has_words(ft->index))
         return 0;
     if (!session->may_find) {
         if (may_search(session))
-            ft_session_waits(ft, session);
+            wait_turn(session);
         return MESSAGE_WAITS;
     }
     session->may_find = false;
@@ -292,11 +249,6 @@ static int answer_find(Session *session, const Message *message) {
     return matches_put(stream_out(&session->stream), &summary, files, n);
 }
 
-void session_take_turn(Session *session) {
-    session->may_find = true;
-    stream_resume(&session->stream);
-}
-
 static int handle_accepted(Session *session, const Message *message) {
     int r;
 
@@ -308,7 +260,7 @@ static int handle_accepted(Session *session, const Message *message) {
         if (!may_search(session))
             return MESSAGE_WAITS;
         // In RAW the two would run together.
-        if (session->framer.framing == FRAMING_RAW)
+        if (session->framing == FRAMING_RAW)
             session->changed = false;
         r = tell_kept(session);
         if (r >= 0)
@@ -322,7 +274,7 @@ static int handle_accepted(Session *session, const Message *message) {
         return remove_record(session, message);
     case MESSAGE_REACHABLE:
         r = tell_kept(session);
-        return r < 0 ? r : answer_reachable(session);
+        return r < 0 ? r : session_answer_reachable(session);
     case MESSAGE_FIND:
         r = tell_kept(session);
         return r < 0 ? r : answer_find(session, message);
@@ -360,8 +312,7 @@ static int arm_timeout(Session *session, bool incomplete) {
     if (session->state == SESSION_REJECTED)
         incomplete = false;
     if (incomplete)
-        timeout =
-            session->framer.framing == FRAMING_UNKNOWN ? SILENCE_HELLO_USEC : SILENCE_RAW_USEC;
+        timeout = session->framing == FRAMING_UNKNOWN ? SILENCE_HELLO_USEC : SILENCE_RAW_USEC;
     if (session->state != SESSION_ACCEPTED) {
         now = time_monotonic();
         if (now >= session->deadline)
@@ -382,13 +333,24 @@ static int slow_down(Session *session) {
                               due - MIN(due, now + SEARCH_BURST_USEC) + USEC_PER_SEC / 10);
 }
 
+static int send_meanwhile(Stream *stream) {
+    int r;
+
+    if (stream_unsent(stream)->size < OUT_BYTES_AT_ONCE)
+        return 0;
+    r = stream_flush(stream);
+    return r < 0 || stream_unsent(stream)->size == 0 ? r : stream_hold(stream);
+}
+
 // Goes through all messages that are complete. Sets *ret_incomplete if silence would complete another.
 static int handle_messages(Session *session, const char *data, size_t len, bool quiet,
                            size_t *ret_consumed, bool *ret_incomplete) {
+    Framer framer = {FRAME_FROM_PEER, session->framing, (unsigned) session->ft->config.max_line};
+    unsigned *work = &session->ft->turn_work;
     Stream *stream = &session->stream;
     size_t done = 0;
 
-    session->work = 0;
+    *work = 0;
     *ret_incomplete = false;
     for (;;) {
         const char *message;
@@ -400,8 +362,14 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
             *ret_consumed = len; // whatever it says, nobody listens
             return 0;
         }
-        result = frame_next(&session->framer, data + done, len - done, quiet, &message,
-                            &message_len, &consumed);
+        r = send_meanwhile(stream);
+        if (r < 0 || stream_is_on_hold(stream)) {
+            *ret_consumed = done;
+            return r;
+        }
+        result =
+            frame_next(&framer, data + done, len - done, quiet, &message, &message_len, &consumed);
+        session->framing = framer.framing;
         if (result == FRAME_TOO_LONG) {
             ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TOO_LONG);
             return -EMSGSIZE;
@@ -417,15 +385,12 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
             *ret_consumed = done;
             return 0;
         }
-        if (r >= 0 && stream->out.size >= OUT_BYTES_AT_ONCE)
-            r = stream_flush(stream);
         if (r < 0)
             return r;
         done += consumed;
-        session->work += consumed;
-        if (session->work >= TURN_WORK && done < len) {
-            ft_session_waits(session->ft, session);
-            stream_pause(stream);
+        *work += consumed;
+        if (*work >= TURN_WORK && done < len) {
+            wait_turn(session);
             *ret_consumed = done;
             return 0;
         }
@@ -437,27 +402,31 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     bool incomplete;
     int r;
 
+    session->may_find = session->waits;
+    session->waits = false;
     r = handle_messages(session, data, len, session->quiet || eof, ret_consumed, &incomplete);
     session->may_find = false; // by now it has been, or there was none
     if (r < 0 || eof)
         search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
     if (r >= 0 && !session->waits)                    // one for all of it
         r = tell_kept(session);
-    return r < 0 ? r : session->slowed ? slow_down(session) : arm_timeout(session, incomplete);
+    if (r < 0 || stream_is_on_hold(stream))
+        return r;
+    return session->slowed ? slow_down(session) : arm_timeout(session, incomplete);
 }
 
 static int on_timeout(Stream *stream) {
     Session *session = container_of(stream, Session, stream);
-    Ft *ft = session->ft;
     int r;
 
     if (session->slowed) {
         session->slowed = false;
-        ft_session_waits(ft, session);
-        return 0;
+        wait_turn(session);
     }
+    if (session->waits)
+        return arm_timeout(session, false);
     // Silence ends no line: at most the time to be accepted is over.
-    session->quiet = session->framer.framing != FRAMING_LINE;
+    session->quiet = session->framing != FRAMING_LINE;
     r = stream_reconsider(stream);
     session->quiet = false;
     return r;
@@ -493,21 +462,17 @@ static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
         close_fd(fd);
         return NULL;
     }
-    session = calloc(1, sizeof(*session));
+    session = slab_alloc(&ft->session_memory, sizeof(*session));
     if (!session) {
         end_admission(ft, site);
         close_fd(fd);
         return NULL;
     }
-    session->ft = ft;
-    session->site = site;
-    session->framer.line_max = (unsigned) ft->config.max_line;
-    session->framer.source = FRAME_FROM_PEER;
-    session->deadline = time_monotonic() + ACCEPT_USEC;
+    *session = (Session){.ft = ft, .site = site, .deadline = time_monotonic() + ACCEPT_USEC};
     if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, ft->config.max_queue) <
         0) {
         end_admission(ft, site);
-        free(session);
+        slab_free(&ft->session_memory, session);
         return NULL;
     }
     stream_keep_alive(&session->stream);
@@ -523,22 +488,25 @@ void session_new(Ft *ft, int fd, const Endpoint *remote) {
 }
 
 void session_save(const Session *session, SavedSession *ret) {
+    const Buffer *in = stream_unconsumed(&session->stream);
+    const Buffer *out = stream_unsent(&session->stream);
+
     // Not `changed`: between two events nobody waits for KEPT. Not `quiet`: the silence begins anew.
     *ret = (SavedSession){
         .remote = session->stream.remote,
         .state = session->state,
-        .framing = session->framer.framing,
+        .framing = session->framing,
         .syntax = session->syntax,
-        .deadline = session->deadline,
+        .deadline = session->state == SESSION_ACCEPTED ? 0 : session->deadline,
         .since = session->since,
-        .probed_at = session->probed_at,
+        .probed_at = session->probing ? 0 : session->probed_at,
         .reachability = session->reachability,
         .asks_reachable = session->asks_reachable,
-        .probing = session->probe,
-        .in = buffer_data(&session->stream.in),
-        .in_len = session->stream.in.size,
-        .out = buffer_data(&session->stream.out),
-        .out_len = session->stream.out.size,
+        .probing = session->probing,
+        .in = buffer_data(in),
+        .in_len = in->size,
+        .out = buffer_data(out),
+        .out_len = out->size,
         .record_count = index_owner_count(session->owner),
     };
 }
@@ -548,15 +516,15 @@ Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
 
     if (!session)
         return NULL;
-    session->framer.framing = saved->framing;
+    session->framing = saved->framing;
     session->syntax = saved->syntax;
     session->deadline = MIN(saved->deadline, session->deadline);
-    session->since = saved->since;
+    session->since = (uint32_t) saved->since;
     session->reachability = saved->reachability;
     session->asks_reachable = saved->asks_reachable;
     session->probed_at = saved->probing ? 0 : MIN(saved->probed_at, time_monotonic());
-    if (buffer_append(&session->stream.in, saved->in, saved->in_len) < 0 ||
-        buffer_append(&session->stream.out, saved->out, saved->out_len) < 0)
+    if (stream_restore(&session->stream, saved->in, saved->in_len) < 0 ||
+        buffer_append(stream_out(&session->stream), saved->out, saved->out_len) < 0)
         return NULL;
     if (saved->state == SESSION_ACCEPTED && !(session->owner = index_owner_new(session->ft->index)))
         return NULL;
@@ -568,25 +536,30 @@ int session_resume(Session *session, const SavedSession *saved) {
 
     session->state = saved->state;
     if (session->state == SESSION_ACCEPTED) {
+        session->search_due = 0;
         ft_session_accepted(session->ft, session);
         index_owner_set_last(session->owner, session->reachability == REACHABLE_NO);
         if (saved->probing && index_owner_count(session->owner) > 0)
-            r = probe(session, 0);
-        if (r >= 0 && session->asks_reachable && !session->probe)
-            r = tell_reachable(session);
+            r = session_probe(session, 0);
+        if (r >= 0 && session->asks_reachable && !session->probing)
+            r = session_tell_reachable(session);
     }
     // Sends what is left of the answers, and waits for the silence behind a message, if there is one.
     return r < 0 ? r : stream_reconsider(&session->stream);
 }
 
 Session *session_free(Session *session) {
+    Ft *ft;
+
     if (!session)
         return NULL;
-    search_queue_forget(&session->ft->search_queue, session);
-    probe_free(session->probe);
-    ft_session_removed(session->ft, session);
-    index_owner_leave(session->ft->index, session->owner);
+    ft = session->ft;
+    search_queue_forget(&ft->search_queue, session);
+    if (session->probing)
+        probe_free(session->probe);
+    ft_session_removed(ft, session);
+    index_owner_leave(ft->index, session->owner);
     stream_close(&session->stream);
-    free(session);
+    slab_free(&ft->session_memory, session);
     return NULL;
 }

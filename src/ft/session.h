@@ -25,31 +25,33 @@ typedef enum SessionState {
     SESSION_REJECTED,
 } SessionState;
 
+// There may be a million of them, most of which are silent: what they have only while they say something is in the stream.
 typedef struct Session {
     Stream stream;
     Ft *ft;
     TAILQ_ENTRY(Session) link; // in ft->waiting or ft->accepted
     IndexOwner *owner;         // of its records; NULL until the first one
+    union {                    // CLOCK_MONOTONIC µs
+        uint64_t deadline;     // to be accepted by then
+        uint64_t search_due;   // accepted: when its next search would be on time
+    };
+    union {
+        Probe *probe;       // while `probing`
+        uint64_t probed_at; // CLOCK_MONOTONIC µs: when the last one ended; 0: none has
+    };
     SiteId site;
-    Framer framer;
-    SessionState state;
-    bool quiet;          // the silence that completes a message has passed
-    bool changed;        // records or REMOVE have come since the last KEPT
-    bool slowed;         // its next search has to wait, and so does all behind it
+    uint32_t since;      // accepted at, seconds since the epoch
     RecordSyntax syntax; // as the peer wrote its first records; rooted if any of them was
-    uint64_t deadline;   // CLOCK_MONOTONIC µs: to be accepted by then
-    uint64_t since;      // accepted at, µs since the epoch
-    Probe *probe;        // under way, or NULL
-    uint64_t probed_at;  // CLOCK_MONOTONIC µs: when the last one began; 0: none has
-    Reachability reachability;
-    bool asks_reachable;            // it is to be told the result
-    uint64_t search_due;            // CLOCK_MONOTONIC µs: when its next search would be on time
-    TAILQ_ENTRY(Session) turn_link; // in ft->turns, if it `waits`
-    bool waits;                     // for its turn, with all that it has sent
-    bool may_find;                  // it is its turn: for one FIND
-    unsigned work;                  // of this turn, in bytes of messages, or what takes as long
-    bool claimed_is_local; // `claimed` is an address of this machine, see published_address()
-    IpAddress claimed;
+    Framing framing : 8;
+    SessionState state : 8;
+    Reachability reachability : 8;
+    bool quiet : 1;          // the silence that completes a message has passed
+    bool changed : 1;        // records or REMOVE have come since the last KEPT
+    bool slowed : 1;         // its next search has to wait, and so does all behind it
+    bool waits : 1;          // for its turn, with all that it has sent
+    bool may_find : 1;       // it is its turn: for one FIND
+    bool probing : 1;        // see `probe`
+    bool asks_reachable : 1; // it is to be told the result
 } Session;
 
 TAILQ_HEAD(SessionList, Session);
@@ -73,6 +75,3 @@ int session_add_record(Session *session,
                        const Record *record); // as index_add(); counted for its address
 int session_resume(Session *session,
                    const SavedSession *saved); // 0, or a negative errno to free it
-
-// Goes on with what it has sent; may be its end.
-void session_take_turn(Session *session);

@@ -7,11 +7,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "net/stream-pool.h"
+
 enum {
     // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
     BATCH = 64,
-    // A buffer that has become larger than that is not kept: all of them are a megabyte at most.
-    SPARE_BYTES_MAX = 16 * 1024,
 };
 
 struct Poller {
@@ -26,11 +26,10 @@ struct Poller {
     size_t later_count;
     void (*batch_done)(void *userdata);
     void *userdata;
-    Buffer spare[BATCH]; // empty, with memory
-    size_t spare_count;
-    uint64_t held, held_max;
+    StreamPool streams;
     PollWatch
         work_watch; // of an eventfd that is always ready; its `events` say whether there is work
+    TAILQ_HEAD(, PollTurn) turns;
     bool (*work)(void *userdata);
     void *work_userdata;
     char scratch[POLLER_SCRATCH_BYTES];
@@ -96,6 +95,8 @@ int poller_new(sd_event *event, Poller **ret) {
         return -ENOMEM;
     poller->event = sd_event_ref(event);
     poller->work_watch.fd = -EBADF;
+    TAILQ_INIT(&poller->turns);
+    stream_pool_init(&poller->streams);
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0)
         return -errno;
@@ -114,8 +115,7 @@ Poller *poller_free(Poller *poller) {
     sd_event_unref(poller->event);
     close_fd(poller->work_watch.fd);
     close_fd(poller->epoll_fd);
-    for (size_t i = 0; i < poller->spare_count; i++)
-        buffer_clear(&poller->spare[i]);
+    stream_pool_clear(&poller->streams);
     free(poller);
     return NULL;
 }
@@ -133,20 +133,16 @@ char *poller_scratch(Poller *poller) {
     return poller->scratch;
 }
 
-Buffer poller_lend_buffer(Poller *poller) {
-    return poller->spare_count > 0 ? poller->spare[--poller->spare_count] : (Buffer){};
+StreamPool *poller_streams(Poller *poller) {
+    return &poller->streams;
 }
 
-void poller_take_back(Poller *poller, Buffer *buffer) {
-    if (!buffer->data)
-        return;
-    if (poller->spare_count == BATCH || buffer->capacity > SPARE_BYTES_MAX) {
-        buffer_clear(buffer);
-        return;
-    }
-    poller->spare[poller->spare_count++] =
-        (Buffer){.data = buffer->data, .capacity = buffer->capacity};
-    *buffer = (Buffer){};
+void poller_set_held_max(Poller *poller, uint64_t max) {
+    poller->streams.held_max = max;
+}
+
+uint64_t poller_held(const Poller *poller) {
+    return poller->streams.held;
 }
 
 static int control(Poller *poller, int op, PollWatch *watch) {
@@ -187,10 +183,22 @@ void poller_remove(Poller *poller, PollWatch *watch) {
     watch->later = false;
 }
 
+static void take_turn(Poller *poller) {
+    PollTurn *turn = TAILQ_FIRST(&poller->turns);
+    PollWatch *watch;
+
+    if (!turn)
+        return;
+    watch = turn->watch;
+    poller_leave_turn(poller, turn);
+    watch->handler(watch, POLLER_TURN);
+}
+
 static void on_work(PollWatch *watch, uint32_t events _unused_) {
     Poller *poller = container_of(watch, Poller, work_watch);
 
-    if (!poller->work(poller->work_userdata))
+    take_turn(poller); // first: what comes to its end there may leave work
+    if (!poller->work(poller->work_userdata) && TAILQ_EMPTY(&poller->turns))
         (void) poller_change(poller, watch, 0);
 }
 
@@ -212,20 +220,17 @@ void poller_has_work(Poller *poller) {
     (void) poller_change(poller, &poller->work_watch, EPOLLIN);
 }
 
-void poller_set_held_max(Poller *poller, uint64_t max) {
-    poller->held_max = max;
+void poller_wait_turn(Poller *poller, PollTurn *turn, PollWatch *watch) {
+    if (turn->watch)
+        return;
+    turn->watch = watch;
+    TAILQ_INSERT_TAIL(&poller->turns, turn, link);
+    poller_has_work(poller);
 }
 
-bool poller_holds_too_much(const Poller *poller) {
-    return poller->held_max > 0 && poller->held > poller->held_max;
-}
-
-uint64_t poller_held(const Poller *poller) {
-    return poller->held;
-}
-
-void poller_count_held(Poller *poller, size_t *counted, size_t now) {
-    poller->held += now;
-    poller->held -= *counted;
-    *counted = now;
+void poller_leave_turn(Poller *poller, PollTurn *turn) {
+    if (!turn->watch)
+        return;
+    TAILQ_REMOVE(&poller->turns, turn, link);
+    turn->watch = NULL;
 }

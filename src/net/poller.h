@@ -7,13 +7,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
-#include "util/buffer.h"
 #include "util/macro.h"
 
 typedef struct Poller Poller;
 typedef struct PollWatch PollWatch;
+typedef struct StreamPool StreamPool;
 
 // `events` as epoll_wait(2) reports them. May add, change and remove any watch, its own included.
 typedef void (*PollHandler)(PollWatch *watch, uint32_t events);
@@ -45,6 +46,21 @@ bool poller_later(Poller *poller, PollWatch *watch);
 int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata);
 void poller_has_work(Poller *poller);
 
+// A place in the queue of those whose handlers are called once more, with POLLER_TURN: one with each batch. Embed it, and
+// leave the queue before it goes. Only where poller_set_work() has been called.
+typedef struct PollTurn {
+    TAILQ_ENTRY(PollTurn) link;
+    PollWatch *watch; // NULL: in no queue
+} PollTurn;
+
+enum {
+    POLLER_TURN = 1 << 20, // none of epoll's events
+};
+
+void poller_wait_turn(Poller *poller, PollTurn *turn,
+                      PollWatch *watch);                // harmless where it waits already
+void poller_leave_turn(Poller *poller, PollTurn *turn); // and where it does not
+
 // Level-triggered. 0 or -errno.
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler);
 int poller_change(Poller *poller, PollWatch *watch, uint32_t events);
@@ -58,14 +74,8 @@ enum {
 };
 char *poller_scratch(Poller *poller);
 
-// Memory for what handlers write: taken for the time of one batch, so that what is sent at once needs no memory of
-// its own. Perhaps without memory yet.
-Buffer poller_lend_buffer(Poller *poller);
-void poller_take_back(Poller *poller, Buffer *buffer); // empties it
-
+// What streams have in common; net/stream-pool.h.
+StreamPool *poller_streams(Poller *poller);
 // Memory of all its streams for what has come and is not consumed, and for what is not sent: bytes; `max` 0 = no limit.
 void poller_set_held_max(Poller *poller, uint64_t max);
-bool poller_holds_too_much(const Poller *poller);
 uint64_t poller_held(const Poller *poller);
-// A stream holds `now` bytes instead of *counted, which is set to it.
-void poller_count_held(Poller *poller, size_t *counted, size_t now);

@@ -3,10 +3,13 @@
 #include "net/stream.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "net/stream-pool.h"
 #include "util/macro.h"
 
 enum {
@@ -16,7 +19,64 @@ enum {
     HELD_ANYWAY_BYTES = 8192,
 };
 
+// How long the other side may take nothing of what waits for it: a machine that is alive reads in milliseconds, and one
+// that has slept for that long connects again.
+static const uint64_t HOLD_USEC = 10 * USEC_PER_SEC;
+
+static const Buffer nothing;
+
 static void handle_events(PollWatch *watch, uint32_t events);
+
+const Buffer *stream_unsent(const Stream *stream) {
+    return stream->work ? &stream->work->out : &nothing;
+}
+
+const Buffer *stream_unconsumed(const Stream *stream) {
+    return stream->work ? &stream->work->in : &nothing;
+}
+
+bool stream_is_paused(const Stream *stream) {
+    return stream->work && stream->work->paused;
+}
+
+bool stream_is_on_hold(const Stream *stream) {
+    return stream->work && stream->work->on_hold > 0;
+}
+
+// NULL: out of memory.
+static StreamWork *need_work(Stream *stream) {
+    if (!stream->work)
+        stream->work = stream_pool_take(poller_streams(stream->poller));
+    return stream->work;
+}
+
+static void give_work_back(Stream *stream) {
+    if (!stream->work)
+        return;
+    poller_leave_turn(stream->poller, &stream->work->turn);
+    stream_pool_give(poller_streams(stream->poller), stream->work);
+    stream->work = NULL;
+}
+
+static bool is_idle(const StreamWork *work) {
+    return work->in.size == 0 && work->out.size == 0 && !work->timer && work->error == 0 &&
+           !work->connecting && !work->eof && !work->paused;
+}
+
+// Keeps nothing that it does not need now.
+static void settle(Stream *stream) {
+    StreamWork *work = stream->work;
+
+    if (!work)
+        return;
+    if (!work->delivering && is_idle(work)) {
+        give_work_back(stream);
+        return;
+    }
+    if (!work->delivering && work->out.size == 0)
+        buffer_clear(&work->out);
+    stream_pool_count(poller_streams(stream->poller), work);
+}
 
 // The last thing that happens to a stream by itself: the owner may free it in on_closed.
 static void fail(Stream *stream, int error) {
@@ -24,14 +84,28 @@ static void fail(Stream *stream, int error) {
     stream->ops->on_closed(stream, error);
 }
 
-static int update_events(Stream *stream) {
-    uint32_t events = 0;
+static bool has_ended(const Stream *stream) {
+    return stream->fd >= 0 && stream->work && stream->work->eof && !stream->work->paused &&
+           stream->work->out.size == 0;
+}
 
-    if (stream->connecting)
+// Where a callback of the poller or of the loop ends.
+static void finish(Stream *stream, int r) {
+    if (r < 0)
+        fail(stream, r);
+    else if (has_ended(stream))
+        fail(stream, 0);
+}
+
+static int update_events(Stream *stream) {
+    const StreamWork *work = stream->work;
+    uint32_t events = EPOLLIN;
+
+    if (work && work->connecting)
         events = EPOLLOUT;
-    else {
-        events |= stream->eof || stream->paused ? 0 : EPOLLIN;
-        events |= stream->out.size > 0 ? EPOLLOUT : 0;
+    else if (work) {
+        events = work->eof || work->paused ? 0 : EPOLLIN;
+        events |= work->out.size > 0 || work->on_hold > 0 ? EPOLLOUT : 0;
     }
     return poller_change(stream->poller, &stream->watch, events);
 }
@@ -47,8 +121,12 @@ static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, in
         .out_max = out_max,
         .remote = *remote,
         .fd = fd,
-        .connecting = connecting,
     };
+    if (connecting) {
+        if (!need_work(stream))
+            return -ENOMEM;
+        stream->work->connecting = true;
+    }
     // Messages are written whole: waiting for more of them only adds delay.
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN, handle_events);
@@ -83,45 +161,57 @@ int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const E
 }
 
 Buffer *stream_out(Stream *stream) {
-    if (!stream->out.data)
-        stream->out = poller_lend_buffer(stream->poller);
-    return &stream->out;
+    StreamWork *work = need_work(stream);
+
+    return work ? &work->out : &poller_streams(stream->poller)->full;
+}
+
+int stream_restore(Stream *stream, const void *data, size_t len) {
+    if (len == 0)
+        return 0;
+    return need_work(stream) ? buffer_append(&stream->work->in, data, len) : -ENOMEM;
 }
 
 static int send_queued(Stream *stream) {
-    while (stream->out.size > 0) {
-        ssize_t n = send(stream->fd, buffer_data(&stream->out), stream->out.size,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+    Buffer *out = stream->work ? &stream->work->out : NULL;
+
+    while (out && out->size > 0) {
+        ssize_t n = send(stream->fd, buffer_data(out), out->size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
-        if (n == stream->out.size)
-            poller_take_back(stream->poller, &stream->out);
+        if ((size_t) n == out->size) // its memory serves the next stream
+            out->begin = out->size = 0;
         else
-            buffer_consume(&stream->out, n);
+            buffer_consume(out, n);
     }
     return 0;
+}
+
+static bool holds_too_much(const Stream *stream) {
+    const StreamWork *work = stream->work;
+
+    return work && (work->out.size > stream->out_max ||
+                    (work->counted > HELD_ANYWAY_BYTES &&
+                     stream_pool_holds_too_much(poller_streams(stream->poller))));
 }
 
 int stream_flush(Stream *stream) {
     int r;
 
-    if (stream->fd < 0 || stream->connecting)
+    if (stream->fd < 0 || (stream->work && stream->work->connecting))
         return 0;
-    if (stream->error < 0)
-        return stream->error;
+    if (stream->work && stream->work->error < 0)
+        return stream->work->error;
     r = send_queued(stream);
-    poller_count_held(stream->poller, &stream->held, stream->in.capacity + stream->out.capacity);
+    settle(stream);
     if (r < 0)
         return r;
     // First of all, so that whoever does not look at the result now gets it with the next event.
     r = update_events(stream);
-    if (stream->out.size > stream->out_max ||
-        (stream->held > HELD_ANYWAY_BYTES && poller_holds_too_much(stream->poller)))
-        return -ENOBUFS;
-    return r;
+    return holds_too_much(stream) ? -ENOBUFS : r;
 }
 
 // What fails now fails again when the callback that runs is over, or with the next event.
@@ -131,7 +221,12 @@ void stream_flush_later(Stream *stream) {
 }
 
 void stream_fail_later(Stream *stream, int error) {
-    stream->error = error;
+    StreamWork *work = need_work(stream);
+
+    if (work)
+        work->error = error;
+    else // no memory even for that: the other side will seem to have gone
+        (void) shutdown(stream->fd, SHUT_RDWR);
     stream_flush_later(stream);
 }
 
@@ -152,34 +247,37 @@ static int keep_rest(Buffer *in, size_t consumed) {
     return 0;
 }
 
-// Shows the owner what is there. `data` is scratch memory, or stream->in's own.
+// Shows the owner what is there. `data` is scratch memory, or work->in's own.
 static int deliver(Stream *stream, const char *data, size_t len) {
-    bool owned = data == buffer_data(&stream->in);
+    StreamWork *work = stream->work;
+    bool owned = data == buffer_data(&work->in);
     size_t consumed = 0;
     int r;
 
-    r = stream->ops->on_data(stream, data, len, stream->eof, &consumed);
-    if (stream->out.size == 0)
-        poller_take_back(stream->poller, &stream->out);
+    work->delivering = true;
+    r = stream->ops->on_data(stream, data, len, work->eof, &consumed);
     if (stream->fd < 0)
         return r;
+    work->delivering = false;
     if (r < 0) {
         (void) send_queued(stream); // the answers to what came before the reason to close
         return r;
     }
     assert(consumed <= len);
     if (owned)
-        r = keep_rest(&stream->in, consumed);
+        r = keep_rest(&work->in, consumed);
     else if (consumed < len)
-        r = buffer_append(&stream->in, data + consumed, len - consumed);
+        r = buffer_append(&work->in, data + consumed, len - consumed);
     if (r < 0 || poller_later(stream->poller, &stream->watch))
         return r;
     return stream_flush(stream);
 }
 
 int stream_reconsider(Stream *stream) {
+    if (!need_work(stream))
+        return -ENOMEM;
     // Owners add to the pointer, which NULL does not bear.
-    return deliver(stream, buffer_data(&stream->in) ?: "", stream->in.size);
+    return deliver(stream, buffer_data(&stream->work->in) ?: "", stream->work->in.size);
 }
 
 static int receive(Stream *stream) {
@@ -190,10 +288,12 @@ static int receive(Stream *stream) {
     n = recv(stream->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    stream->eof = n == 0;
-    if (stream->in.size == 0)
+    if (!need_work(stream))
+        return -ENOMEM;
+    stream->work->eof = n == 0;
+    if (stream->work->in.size == 0)
         return deliver(stream, scratch, n);
-    r = buffer_append(&stream->in, scratch, n);
+    r = buffer_append(&stream->work->in, scratch, n);
     return r < 0 ? r : stream_reconsider(stream);
 }
 
@@ -205,29 +305,61 @@ static int finish_connect(Stream *stream) {
         return -errno;
     if (error != 0)
         return -error;
-    stream->connecting = false;
+    stream->work->connecting = false;
     r = stream->ops->on_connected ? stream->ops->on_connected(stream) : 0;
     return r < 0 ? r : stream_flush(stream);
 }
 
+// What has not been consumed may be, now.
+static int resume(Stream *stream) {
+    stream->work->paused = false;
+    stream->work->on_hold = 0;
+    return stream_reconsider(stream);
+}
+
+static int flush_what_waits(Stream *stream) {
+    int r = stream_flush(stream);
+
+    return r >= 0 && stream_is_on_hold(stream) && stream->work->out.size == 0 ? resume(stream) : r;
+}
+
 static void handle_events(PollWatch *watch, uint32_t events) {
     Stream *stream = container_of(watch, Stream, watch);
+    bool eof;
     int r = 0;
 
-    if (stream->connecting && events != 0)
-        r = finish_connect(stream);
-    else {
+    if (events == POLLER_TURN)
+        r = resume(stream);
+    else if (stream->work && stream->work->connecting) {
+        if (events != 0)
+            r = finish_connect(stream);
+    } else {
         if (events == 0 || (events & EPOLLOUT))
-            r = stream_flush(stream);
-        if (r >= 0 && !stream->eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+            r = flush_what_waits(stream);
+        eof = stream->work && stream->work->eof;
+        if (r >= 0 && !eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
             r = receive(stream);
-        else if (r >= 0 && stream->eof && (events & (EPOLLHUP | EPOLLERR)))
+        else if (r >= 0 && eof && (events & (EPOLLHUP | EPOLLERR)))
             r = -ECONNRESET; // nobody is left to read the answer
     }
-    if (r < 0)
-        fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
-        fail(stream, 0);
+    finish(stream, r);
+}
+
+// The bytes that the other side has not taken: ours, and the kernel's.
+static uint64_t not_taken(const Stream *stream) {
+    int in_kernel = 0;
+
+    (void) ioctl(stream->fd, SIOCOUTQ, &in_kernel);
+    return stream->work->out.size + (uint64_t) in_kernel;
+}
+
+static int look_at_hold(Stream *stream) {
+    uint64_t left = not_taken(stream);
+
+    if (left >= stream->work->on_hold)
+        return -ENOBUFS;
+    stream->work->on_hold = MAX(left, UINT64_C(1));
+    return stream_set_timeout(stream, HOLD_USEC);
 }
 
 static int handle_timeout(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -235,26 +367,35 @@ static int handle_timeout(sd_event_source *source _unused_, uint64_t usec _unuse
     Stream *stream = userdata;
     int r;
 
-    r = stream->ops->on_timeout ? stream->ops->on_timeout(stream) : -ETIMEDOUT;
+    if (stream_is_on_hold(stream))
+        r = look_at_hold(stream);
+    else
+        r = stream->ops->on_timeout ? stream->ops->on_timeout(stream) : -ETIMEDOUT;
     if (r < 0)
         fail(stream, r);
     return 0;
 }
 
 int stream_set_timeout(Stream *stream, uint64_t usec) {
+    StreamWork *work = stream->work;
     int r;
 
     if (usec == 0) {
         // Most connections need no timer most of the time, and a source costs 400 bytes.
-        stream->timer = sd_event_source_disable_unref(stream->timer);
+        if (work)
+            work->timer = sd_event_source_disable_unref(work->timer);
+        settle(stream);
         return 0;
     }
-    if (!stream->timer)
-        return sd_event_add_time_relative(poller_event(stream->poller), &stream->timer,
+    work = need_work(stream);
+    if (!work)
+        return -ENOMEM;
+    if (!work->timer)
+        return sd_event_add_time_relative(poller_event(stream->poller), &work->timer,
                                           CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC, handle_timeout,
                                           stream);
-    r = sd_event_source_set_time_relative(stream->timer, usec);
-    return r < 0 ? r : sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
+    r = sd_event_source_set_time_relative(work->timer, usec);
+    return r < 0 ? r : sd_event_source_set_enabled(work->timer, SD_EVENT_ONESHOT);
 }
 
 void stream_keep_alive(Stream *stream) {
@@ -276,18 +417,18 @@ void stream_keep_alive(Stream *stream) {
 }
 
 void stream_pause(Stream *stream) {
-    stream->paused = true;
+    stream->work->paused = true;
 }
 
-void stream_resume(Stream *stream) {
-    int r;
+void stream_yield(Stream *stream) {
+    stream_pause(stream);
+    poller_wait_turn(stream->poller, &stream->work->turn, &stream->watch);
+}
 
-    stream->paused = false;
-    r = stream_reconsider(stream);
-    if (r < 0)
-        fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
-        fail(stream, 0);
+int stream_hold(Stream *stream) {
+    stream_pause(stream);
+    stream->work->on_hold = MAX(not_taken(stream), UINT64_C(1));
+    return stream_set_timeout(stream, HOLD_USEC);
 }
 
 int stream_take_fd(Stream *stream) {
@@ -300,12 +441,8 @@ int stream_take_fd(Stream *stream) {
 }
 
 void stream_close(Stream *stream) {
-    if (stream->poller) {
+    if (stream->poller)
         poller_remove(stream->poller, &stream->watch);
-        poller_count_held(stream->poller, &stream->held, 0);
-    }
-    stream->timer = sd_event_source_disable_unref(stream->timer);
-    buffer_clear(&stream->in);
-    buffer_clear(&stream->out);
+    give_work_back(stream);
     stream->fd = close_fd(stream->fd);
 }

@@ -26,6 +26,7 @@
 #include "util/buffer.h"
 
 typedef struct Stream Stream;
+typedef struct StreamWork StreamWork;
 
 typedef struct StreamOps {
     // All bytes that have arrived and were not consumed; `eof`: no more will come. Sets *ret_consumed
@@ -43,17 +44,10 @@ struct Stream {
     PollWatch watch;
     const StreamOps *ops;
     Poller *poller;
-    sd_event_source *timer;
-    Buffer in;  // arrived, not consumed
-    Buffer out; // written, not sent
-    size_t out_max;
+    StreamWork *work; // NULL: nothing is under way
     Endpoint remote;
-    size_t held; // of `in` and `out`, as the poller has counted it
-    int fd;      // owned; -EBADF once closed or taken
-    int error;   // stream_fail_later()
-    bool connecting;
-    bool eof;
-    bool paused;
+    uint32_t out_max;
+    int fd; // owned; -EBADF once closed or taken
 };
 
 // Takes over an accepted, non-blocking fd, whatever the result. 0 or -errno.
@@ -70,11 +64,15 @@ int stream_set_timeout(Stream *stream, uint64_t usec);
 // Lets TCP find out that the other side has died: for connections that may be silent for hours.
 void stream_keep_alive(Stream *stream);
 
-// Where to append what shall be sent. stream_flush() sends it; on_data and on_connected flush by
-// themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or all streams
-// hold more than poller_set_held_max(), and this one is not one of the small ones.
+// Where to append what shall be sent; valid until the next call with this stream. stream_flush() sends it; on_data and
+// on_connected flush by themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or all streams hold more than
+// poller_set_held_max(), and this one is not one of the small ones.
 Buffer *stream_out(Stream *stream);
 int stream_flush(Stream *stream);
+
+// What is waiting: to be sent, and to be consumed. Empty ones are returned as such, too.
+const Buffer *stream_unsent(const Stream *stream);
+const Buffer *stream_unconsumed(const Stream *stream);
 
 // Sends it when all connections of the poller's batch have been served. A receiver on this machine that is awake for the
 // first answer takes the others as they come; to wake it up for each costs as much as to find what it asked for.
@@ -86,11 +84,21 @@ void stream_fail_later(Stream *stream, int error);
 // Runs on_data again on what has not been consumed: for a silence that completes a message.
 int stream_reconsider(Stream *stream);
 
-// Reads no more, from the end of the callback that runs (on_data may still be called), until it is resumed: then on_data
-// gets what has not been consumed. Not to be resumed inside of a callback; but on_timeout may, as the last it does with
-// the stream, and then returns 0.
+// As if these bytes had arrived, and not been consumed. 0 or -ENOMEM.
+int stream_restore(Stream *stream, const void *data, size_t len);
+
+// Each from on_data or on_timeout: reads no more from the end of the callback that runs (on_data may still be called where
+// the other side goes away), until ...
+// ... for stream_pause(), one of the others is called;
 void stream_pause(Stream *stream);
-void stream_resume(Stream *stream);
+// ... for stream_yield(), it is its turn (poller_wait_turn());
+void stream_yield(Stream *stream);
+// ... for stream_hold(), the other side has taken all that has been written. If it takes nothing for some seconds, that ends
+// with -ENOBUFS. The stream's timeout is used for it.
+int stream_hold(Stream *stream); // 0 or -errno
+// Then on_data gets what has not been consumed.
+bool stream_is_paused(const Stream *stream);
+bool stream_is_on_hold(const Stream *stream);
 
 // Hands the socket over, without unsent and unconsumed bytes; the stream is closed then.
 int stream_take_fd(Stream *stream);

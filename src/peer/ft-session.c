@@ -254,7 +254,7 @@ static int on_timeout(Stream *stream) {
     FtClient *client = container_of(stream, FtClient, stream);
     int r;
 
-    if (client->state != FT_JOINED && stream->in.size == 0)
+    if (client->state != FT_JOINED && stream_unconsumed(stream)->size == 0)
         return -ETIMEDOUT;
     if (client->framer.framing == FRAMING_LINE) {
         if (!client->publisher.answered)

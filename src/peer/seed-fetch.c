@@ -176,7 +176,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
 static int on_timeout(Stream *stream) {
     SeedFetch *fetch = container_of(stream, SeedFetch, stream);
 
-    if (stream->in.size < strlen(WORD_FILE))
+    if (stream_unconsumed(stream)->size < strlen(WORD_FILE))
         return -ETIMEDOUT;
     fetch->quiet = true;
     return stream_reconsider(stream);

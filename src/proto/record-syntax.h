@@ -19,17 +19,17 @@ typedef enum RecordField {
 
 typedef struct RecordSyntax {
     uint8_t order[_FIELD_COUNT]; // RecordField, as they follow the name
-    bool named;                  // FOUND repeats the name
-    bool full_name;              // the name is written with its extension
-    bool spaced;                 // fields are separated by ", " and not by ","
-    bool dotted;                 // the type is written with its dot
-    bool empty_type;             // a file without extension has an empty type and not TYPE_NONE
-    bool long_year;              // 2026 and not 26
-    bool dashed;                 // 23-11-26 and not 23/11/26
-    bool brackets;               // records stand in < >
-    bool one_pair;               // several records share one pair of brackets
+    bool named : 1;              // FOUND repeats the name
+    bool full_name : 1;          // the name is written with its extension
+    bool spaced : 1;             // fields are separated by ", " and not by ","
+    bool dotted : 1;             // the type is written with its dot
+    bool empty_type : 1;         // a file without extension has an empty type and not TYPE_NONE
+    bool long_year : 1;          // 2026 and not 26
+    bool dashed : 1;             // 23-11-26 and not 23/11/26
+    bool brackets : 1;           // records stand in < >
+    bool one_pair : 1;           // several records share one pair of brackets
+    bool rooted : 1;             // a record that has a root ends in it
     char list_separator[3];      // between records
-    bool rooted;                 // a record that has a root ends in it
 } RecordSyntax;
 
 // <name, type, size, DD/MM/YY, address, port>, FOUND without the name, <r1>, <r2>: the seed's own order.

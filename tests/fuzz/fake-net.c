@@ -11,6 +11,8 @@
 #include "net/poller.h"
 #include "util/macro.h"
 
+static const uint64_t HOLD_USEC = 10 * USEC_PER_SEC;
+
 FakeConnection fake_connections[FAKE_CONNECTIONS];
 uint64_t fake_now;
 
@@ -35,6 +37,7 @@ struct Poller {
     bool (*work)(void *userdata);
     void *work_userdata;
     bool has_work;
+    TAILQ_HEAD(, PollTurn) turns;
 };
 
 static Poller *the_poller;
@@ -44,6 +47,7 @@ int poller_new(sd_event *event, Poller **ret) {
     if (!the_poller)
         return -ENOMEM;
     the_poller->event = event;
+    TAILQ_INIT(&the_poller->turns);
     return 0;
 }
 
@@ -74,6 +78,21 @@ void poller_has_work(Poller *poller) {
     poller->has_work = true;
 }
 
+void poller_wait_turn(Poller *poller, PollTurn *turn, PollWatch *watch) {
+    if (turn->watch)
+        return;
+    turn->watch = watch;
+    TAILQ_INSERT_TAIL(&poller->turns, turn, link);
+    poller->has_work = true;
+}
+
+void poller_leave_turn(Poller *poller, PollTurn *turn) {
+    if (!turn->watch)
+        return;
+    TAILQ_REMOVE(&poller->turns, turn, link);
+    turn->watch = NULL;
+}
+
 void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *userdata) {
     poller->done = done;
     poller->userdata = userdata;
@@ -102,12 +121,13 @@ int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
         .watch.fd = -EBADF,
         .ops = ops,
         .poller = poller,
-        .out_max = out_max,
+        .out_max = (uint32_t) out_max,
         .remote = *remote,
         .fd = fd,
     };
     buffer_clear(&fake_connections[fd].sent);
     fake_connections[fd] = (FakeConnection){.stream = stream};
+    stream->work = &fake_connections[fd].work;
     return 0;
 }
 
@@ -115,26 +135,27 @@ void stream_keep_alive(Stream *stream _unused_) {
 }
 
 Buffer *stream_out(Stream *stream) {
-    return &stream->out;
+    return &stream->work->out;
 }
 
 static int send_queued(Stream *stream) {
     FakeConnection *connection = connection_of(stream);
 
-    if (connection->slow || stream->out.size == 0)
+    if (connection->slow || stream->work->out.size == 0)
         return 0;
-    CHECK(buffer_append(&connection->sent, buffer_data(&stream->out), stream->out.size) >= 0);
-    buffer_clear(&stream->out);
+    CHECK(buffer_append(&connection->sent, buffer_data(&stream->work->out),
+                        stream->work->out.size) >= 0);
+    buffer_clear(&stream->work->out);
     return 0;
 }
 
 int stream_flush(Stream *stream) {
     if (stream->fd < 0)
         return 0;
-    if (stream->error < 0)
-        return stream->error;
+    if (stream->work->error < 0)
+        return stream->work->error;
     (void) send_queued(stream);
-    return stream->out.size > stream->out_max ? -ENOBUFS : 0;
+    return stream->work->out.size > stream->out_max ? -ENOBUFS : 0;
 }
 
 void stream_flush_later(Stream *stream) {
@@ -143,7 +164,7 @@ void stream_flush_later(Stream *stream) {
 }
 
 void stream_fail_later(Stream *stream, int error) {
-    stream->error = error;
+    stream->work->error = error;
     stream_flush_later(stream);
 }
 
@@ -151,16 +172,16 @@ static int deliver(Stream *stream) {
     size_t consumed = 0;
     int r;
 
-    r = stream->ops->on_data(stream, buffer_data(&stream->in) ?: "", stream->in.size, stream->eof,
-                             &consumed);
+    r = stream->ops->on_data(stream, buffer_data(&stream->work->in) ?: "", stream->work->in.size,
+                             stream->work->eof, &consumed);
     if (stream->fd < 0)
         return r;
     if (r < 0) {
         (void) send_queued(stream);
         return r;
     }
-    CHECK(consumed <= stream->in.size);
-    buffer_consume(&stream->in, consumed);
+    CHECK(consumed <= stream->work->in.size);
+    buffer_consume(&stream->work->in, consumed);
     return later(stream) ? 0 : stream_flush(stream);
 }
 
@@ -169,7 +190,7 @@ int stream_reconsider(Stream *stream) {
 }
 
 void stream_pause(Stream *stream) {
-    stream->paused = true;
+    stream->work->paused = true;
 }
 
 // What the kernel has kept while the stream was paused.
@@ -178,30 +199,64 @@ static int receive_arrived(Stream *stream) {
     int r;
 
     if (connection->arrived.size > 0) {
-        CHECK(buffer_append(&stream->in, buffer_data(&connection->arrived),
+        CHECK(buffer_append(&stream->work->in, buffer_data(&connection->arrived),
                             connection->arrived.size) >= 0);
         buffer_clear(&connection->arrived);
         r = deliver(stream);
-        if (r < 0 || stream->fd < 0 || stream->paused)
+        if (r < 0 || stream->fd < 0 || stream->work->paused)
             return r;
     }
     if (!connection->ended)
         return 0;
-    stream->eof = true;
+    stream->work->eof = true;
     return deliver(stream);
 }
 
-void stream_resume(Stream *stream) {
-    int r;
-
-    stream->paused = false;
-    r = deliver(stream);
-    if (r >= 0 && stream->fd >= 0 && !stream->paused)
-        r = receive_arrived(stream);
+static void settle(Stream *stream, int r) {
     if (r < 0)
         fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
+    else if (stream->fd >= 0 && stream->work->eof && !stream->work->paused &&
+             stream->work->out.size == 0)
         fail(stream, 0);
+}
+
+static void resume(Stream *stream) {
+    int r;
+
+    stream->work->paused = false;
+    stream->work->on_hold = 0;
+    r = deliver(stream);
+    if (r >= 0 && stream->fd >= 0 && !stream->work->paused)
+        r = receive_arrived(stream);
+    settle(stream, r);
+}
+
+void stream_yield(Stream *stream) {
+    stream_pause(stream);
+    poller_wait_turn(stream->poller, &stream->work->turn, &stream->watch);
+}
+
+int stream_hold(Stream *stream) {
+    CHECK(stream->work->out.size > 0);
+    stream_pause(stream);
+    stream->work->on_hold = 1;
+    return stream_set_timeout(stream, HOLD_USEC);
+}
+
+bool stream_is_on_hold(const Stream *stream) {
+    return stream->work->on_hold > 0;
+}
+
+const Buffer *stream_unsent(const Stream *stream) {
+    return &stream->work->out;
+}
+
+const Buffer *stream_unconsumed(const Stream *stream) {
+    return &stream->work->in;
+}
+
+int stream_restore(Stream *stream, const void *data, size_t len) {
+    return buffer_append(&stream->work->in, data, len);
 }
 
 int stream_set_timeout(Stream *stream, uint64_t usec) {
@@ -215,8 +270,11 @@ void stream_close(Stream *stream) {
         the_poller->later[stream->fd] = false;
         buffer_clear(&connection_of(stream)->arrived);
     }
-    buffer_clear(&stream->in);
-    buffer_clear(&stream->out);
+    if (stream->work) {
+        poller_leave_turn(stream->poller, &stream->work->turn);
+        buffer_clear(&stream->work->in);
+        buffer_clear(&stream->work->out);
+    }
     stream->fd = -EBADF;
 }
 
@@ -290,13 +348,6 @@ Probe *probe_free(Probe *probe) {
 
 // ------------------------------------------------------------------------------ what the fuzzer says
 
-static void settle(Stream *stream, int r) {
-    if (r < 0)
-        fail(stream, r);
-    else if (stream->fd >= 0 && stream->eof && !stream->paused && stream->out.size == 0)
-        fail(stream, 0);
-}
-
 void fake_batch_begin(void) {
     the_poller->in_batch = true;
 }
@@ -304,16 +355,16 @@ void fake_batch_begin(void) {
 void fake_receive(size_t number, const uint8_t *data, size_t len) {
     Stream *stream = fake_connections[number].stream;
 
-    if (!stream || stream->eof)
+    if (!stream || stream->work->eof)
         return;
-    if (stream->paused) {
+    if (stream->work->paused) {
         if (!fake_connections[number].ended)
             CHECK(buffer_append(&fake_connections[number].arrived, data, len) >= 0);
         fake_connections[number].ended |= len == 0;
         return;
     }
-    stream->eof = len == 0;
-    CHECK(buffer_append(&stream->in, data, len) >= 0);
+    stream->work->eof = len == 0;
+    CHECK(buffer_append(&stream->work->in, data, len) >= 0);
     settle(stream, deliver(stream));
 }
 
@@ -329,10 +380,23 @@ void fake_batch_end(void) {
     }
 }
 
+static void take_turn(void) {
+    PollTurn *turn = TAILQ_FIRST(&the_poller->turns);
+    Stream *stream;
+
+    if (!turn)
+        return;
+    stream = container_of(turn->watch, Stream, watch);
+    poller_leave_turn(the_poller, turn);
+    resume(stream);
+}
+
 void fake_work(void) {
     while (the_poller->has_work) {
         fake_batch_begin();
-        the_poller->has_work = the_poller->work(the_poller->work_userdata);
+        take_turn();
+        the_poller->has_work =
+            the_poller->work(the_poller->work_userdata) || !TAILQ_EMPTY(&the_poller->turns);
         fake_batch_end();
     }
 }
@@ -343,7 +407,7 @@ static void expire(size_t number) {
     int r;
 
     connection->timeout_at = 0;
-    r = stream->ops->on_timeout(stream);
+    r = stream_is_on_hold(stream) ? -ENOBUFS : stream->ops->on_timeout(stream);
     if (r < 0)
         fail(stream, r);
 }
@@ -375,8 +439,11 @@ void fake_writable(size_t number) {
     Stream *stream = fake_connections[number].stream;
 
     fake_connections[number].slow = false;
-    if (stream)
-        settle(stream, stream_flush(stream));
+    if (!stream)
+        return;
+    settle(stream, stream_flush(stream));
+    if (fake_connections[number].stream && stream_is_on_hold(stream))
+        resume(stream);
 }
 
 void fake_reset(size_t number) {

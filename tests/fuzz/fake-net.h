@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/stream-pool.h"
 #include "net/stream.h"
 #include "proto/message.h"
 #include "util/buffer.h"
@@ -18,7 +19,8 @@ enum {
 
 // By the number of the connection, which is its fd.
 typedef struct FakeConnection {
-    Stream *stream;      // NULL: FT has closed it
+    Stream *stream; // NULL: FT has closed it
+    StreamWork work;
     Buffer sent;         // what FT has sent
     uint64_t timeout_at; // 0: never
     Buffer arrived;      // while the stream was paused; then `ended`, perhaps

@@ -122,14 +122,14 @@ static void check_all(Fuzz *fuzz) {
         n = index_owner_count(session->owner);
         CHECK(n <= FILES_MAX);
         CHECK(n == 0 || session->state == SESSION_ACCEPTED);
-        CHECK(!session->probe || session->syntax.rooted);
+        CHECK(!session->probing || session->syntax.rooted);
         CHECK(session->state == SESSION_ACCEPTED || fake_connections[i].timeout_at > 0);
-        CHECK(session->stream.in.size <= SAVED_IN_BYTES_MAX);
+        CHECK(stream_unconsumed(&session->stream)->size <= SAVED_IN_BYTES_MAX);
         // A REACHABLE that comes on top of it is what the next answer fails at.
-        CHECK(session->stream.out.size <= session->stream.out_max + 1024);
+        CHECK(stream_unsent(&session->stream)->size <= session->stream.out_max + 1024);
         records += n;
         of_address[i / 2] += n;
-        check_answers(fuzz, i, session->framer.framing);
+        check_answers(fuzz, i, session->framing);
     }
     CHECK(count <= PEERS_MAX);
     CHECK(ft->waiting_count + ft->accepted_count == count);
@@ -185,7 +185,7 @@ static void restart_session(Fuzz *fuzz, size_t number) {
     Session *session = session_of(number);
     FakeConnection connection = fake_connections[number];
     const SessionState state = session->state;
-    const size_t in = session->stream.in.size;
+    const size_t in = stream_unconsumed(&session->stream)->size;
     StateWriter writer = {.fd = -EBADF};
     uint32_t cursor = 0;
     StateReader reader;
@@ -224,7 +224,7 @@ static void restart_session(Fuzz *fuzz, size_t number) {
 
 static void restart(Fuzz *fuzz) {
     for (size_t i = 0; i < FAKE_CONNECTIONS; i++)
-        if (fake_connections[i].stream && !fake_connections[i].stream->eof)
+        if (fake_connections[i].stream && !fake_connections[i].work.eof)
             restart_session(fuzz, i);
 }
 

@@ -209,6 +209,12 @@ def large_answer(ft):
                           for k in range(5))) for i in range(13)]
 
 
+def ask_without_end(wire):
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        for _ in range(2000):  # answered by gigabytes
+            wire.send("SEARCH: a\n" * 1000)
+
+
 def test_slow_reader(world):
     ft = world.ft()
     witness = session(ft)
@@ -221,10 +227,12 @@ def test_slow_reader(world):
         s.connect(("127.0.0.1", ft.port))
         readers.append(Wire(s))
         readers[-1].send(f"HELLO\n{REPORT}\n")
-    for wire in readers:
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(2000):  # answered by gigabytes, unless FT has enough of it
-                wire.send("SEARCH: a\n" * 1000)
+    # Each asks as long as FT listens, and then until FT has had enough of it.
+    threads = [threading.Thread(target=ask_without_end, args=(wire,)) for wire in readers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     refused(ft, "slow-reader", len(readers))
     works(witness)
     if not sanitized():

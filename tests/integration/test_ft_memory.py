@@ -45,4 +45,4 @@ def test_memory(world, bus):
     wait_for(lambda: ft.get("Sessions") == 0, "all to have left")
     wait_for(lambda: ft.get("Memory")["records"] < full["records"] / 4, "the memory to be free")
     left = ft.get("Memory")
-    assert left["buffers"] == 0 and left["sessions"] < full["sessions"]
+    assert left["buffers"] == 0 and left["sessions"] <= full["sessions"]  # a block of them is kept
