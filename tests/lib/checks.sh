@@ -69,3 +69,18 @@ for line in open(sys.argv[1]):
 print(passed, failed, skipped)
 PYTHON
 }
+
+# count_pytest REPORT: the same, of a report that pytest has written (--junitxml). No report: it did not get that far.
+count_pytest() {
+    python3 - "$1" <<'PYTHON'
+import sys
+import xml.etree.ElementTree
+
+try:
+    suite = xml.etree.ElementTree.parse(sys.argv[1]).getroot().find("testsuite")
+    total, failed, errors, skipped = (int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped"))
+    print(max(total - failed - errors - skipped, 0), failed + errors, skipped)
+except (OSError, xml.etree.ElementTree.ParseError):
+    print(0, 1, 0)
+PYTHON
+}

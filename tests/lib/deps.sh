@@ -20,6 +20,7 @@ deps_tests=(
     python3-prometheus-client # a reader of OpenMetrics
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
+    systemd-container dbus dbus-user-session iproute2 libpam-systemd polkitd util-linux # hosts
     aria2 curl wget # the clients of others
     libxml2-utils shellcheck
 )

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""A host: a systemd with a root of its own, an overlay of this machine's, on the bridge of a Lab.
+
+Of this machine it has the programs, and none of the services: what was enabled here is not there.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+
+from harness import FT, FT_PATH, PEER, PEER_PATH, TRANSFER, wait_for
+from lab import DEADLINE, NETWORK, Impossible, children, kill, wait_end
+
+# What is this machine's own business: gone in a host, and then made anew, empty.
+FORGET = ("etc/systemd/system", "etc/systemd/network", "etc/init.d", *(f"etc/rc{n}.d" for n in "0123456S"),
+          "etc/cron.d", "var/log/journal", "var/lib/systemd", "srv", "home")
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb", "HOME": "/root"}
+
+# Before network.target, where the daemons come up: the address must be there after a reboot, too.
+ADDRESS_UNIT = """[Unit]
+DefaultDependencies=no
+Before=network-pre.target
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/ip link set host0 up
+ExecStart=/bin/ip addr replace {address}/24 dev host0
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+class CommandError(Exception):
+    """A command on a host that failed; .result has its status and what it wrote."""
+
+    def __init__(self, host, argv, result):
+        self.result = result
+        super().__init__(f"{host}: {shlex.join(map(str, argv))}: status {result.returncode}\n"
+                         f"{result.stdout}{result.stderr}")
+
+
+class Host:
+    """`number`: the last byte of its address."""
+
+    def __init__(self, lab, name, number):
+        self.lab, self.name, self.address = lab, name, f"{NETWORK}.{number}"
+        self.nspawn = self.leader = None
+        base = pathlib.Path("/mnt") / name
+        self.root = lab.root / "mnt" / name / "root"
+        self.log_path = self.root.parent / "console"
+        for directory in ("upper", "work", "root"):
+            (self.root.parent / directory).mkdir(parents=True)
+        try:
+            lab.run("mount", "-t", "overlay", "-o", f"lowerdir=/,upperdir={base}/upper,workdir={base}/work",
+                    "overlay", f"{base}/root")
+        except subprocess.CalledProcessError as error:
+            raise Impossible("no overlayfs: " + error.stderr.strip()) from None
+        for path in FORGET:
+            shutil.rmtree(self.root / path, ignore_errors=True)
+            (self.root / path).mkdir(parents=True)
+        self.write("/etc/machine-id", os.urandom(16).hex() + "\n")
+        self.write("/etc/hostname", name + "\n")
+        self.write("/etc/fstab", "")
+        self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {name}\n")
+        self.write("/etc/systemd/system/test-address.service", ADDRESS_UNIT.format(address=self.address))
+        units = self.root / "etc/systemd/system"
+        (units / "sysinit.target.wants").mkdir()
+        (units / "sysinit.target.wants/test-address.service").symlink_to("../test-address.service")
+        (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+        (units / "console-getty.service").symlink_to("/dev/null")
+
+    def __str__(self):
+        return self.name
+
+    # ------------------------------------------------------------------------------- power and network
+
+    def boot(self):
+        """Returns when all that is enabled has been started."""
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.notify.bind(str(self.root.parent / "notify"))
+        cgroups = [cgroup / self.name for cgroup in self.lab.cgroups]
+        enter = ""
+        for cgroup in cgroups:
+            cgroup.mkdir(exist_ok=True)
+            enter += f"echo $$ >{shlex.quote(str(cgroup))}/cgroup.procs && "
+        argv = ["systemd-nspawn", "--boot", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
+                "--notify-ready=yes", "--resolv-conf=off", "--timezone=off", f"--directory=/mnt/{self.name}/root",
+                f"--machine={self.name}", "--network-bridge=br0"]
+        with open(self.log_path, "ab") as log:
+            self.nspawn = subprocess.Popen(
+                ["sh", "-c", enter + "exec " + shlex.join(self.lab.enter(*argv))], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": f"/mnt/{self.name}/notify"})
+        self.wait_boot()
+        return self
+
+    def wait_boot(self):
+        """Until PID 1 has come up; fails when nspawn ends instead."""
+        inner = None
+        while True:
+            message = self._notification()
+            found = re.search(r"^X_NSPAWN_LEADER_PID=(\d+)$", message, re.M)
+            inner = found[1] if found else inner
+            if "READY=1" in message.split("\n"):
+                break
+        # The number is that of the lab's namespace.
+        nspawn = children(self.nspawn.pid)[0]
+        self.leader = next(int(pid) for pid in children(nspawn) if namespace_pids(pid)[1] == inner)
+        self.run("systemctl", "is-system-running", "--wait", check=False)
+
+    def _notification(self):
+        for _ in range(DEADLINE):
+            self.notify.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                return self.notify.recv(4096).decode()
+            if self.nspawn.poll() is not None:
+                break
+        raise Impossible(f"{self.name} does not boot: {self.console()[-500:]}")
+
+    def reboot(self):
+        """As `systemctl reboot`: all is stopped in order, and comes back as it is enabled."""
+        old = self.leader
+        self.run("systemctl", "reboot", "--no-block")
+        assert wait_end(old), f"{self.name} does not go down"
+        self.wait_boot()
+
+    def close(self):
+        """Powers it off, and pulls the plug if it takes too long."""
+        if self.leader:
+            kill(self.leader, signal.SIGRTMIN + 4)
+        if self.nspawn:
+            try:
+                self.nspawn.wait(10)
+            except subprocess.TimeoutExpired:
+                if self.leader:
+                    kill(self.leader, signal.SIGKILL)
+                self.nspawn.kill()
+                self.nspawn.wait()
+            self.notify.close()
+
+    def network(self, up):
+        """Pulls its cable, or plugs it in: the other end of it is at the bridge."""
+        self.lab.run("ip", "link", "set", f"vb-{self.name}", "up" if up else "down")
+
+    def console(self):
+        return self.log_path.read_text(errors="backslashreplace") if self.log_path.exists() else ""
+
+    # ------------------------------------------------------------------------------- commands and files
+
+    def argv(self, *argv, user=None):
+        """argv, to be run on the host; as `user`, without a session."""
+        if user:
+            argv = ("runuser", "-u", user, "--", *argv)
+        return ["nsenter", "-t", str(self.leader), "-a", "--wd=/", "--", *map(str, argv)]
+
+    def start(self, *argv, user=None, **popen):
+        """A Popen."""
+        return subprocess.Popen(self.argv(*argv, user=user), stdin=subprocess.DEVNULL, text=True, env=ENVIRONMENT, **popen)
+
+    def run(self, *argv, user=None, check=True, timeout=60, **options):
+        """To its end; a CompletedProcess with text. check: a failure is CommandError."""
+        if "input" not in options:
+            options["stdin"] = subprocess.DEVNULL
+        result = subprocess.run(self.argv(*argv, user=user), capture_output=True, text=True, errors="backslashreplace",
+                                check=False, timeout=timeout, env=ENVIRONMENT, **options)
+        if check and result.returncode != 0:
+            raise CommandError(self, argv, result)
+        return result
+
+    def sh(self, script, **options):
+        """What a shell script prints."""
+        return self.run("sh", "-ec", script, **options).stdout
+
+    def path(self, path):
+        """A path of the host, seen from here; while it runs, with what is mounted there."""
+        root = pathlib.Path(f"/proc/{self.leader}/root") if self.leader else self.root
+        return root / str(path).lstrip("/")
+
+    def write(self, path, content, user=None):
+        """A file with its directories, for everybody to read."""
+        there = self.path(path)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(content if isinstance(content, bytes) else content.encode())
+        there.chmod(0o644)
+        if user:
+            self.run("chown", user, path)
+        return str(path)
+
+    def read(self, path):
+        return self.path(path).read_bytes()
+
+    def sha256(self, path):
+        return self.run("sha256sum", path).stdout.split()[0]
+
+    # ------------------------------------------------------------------------------- systemd
+
+    def systemctl(self, *args, **options):
+        return self.run("systemctl", *args, **options)
+
+    def show(self, unit, prop):
+        return self.systemctl("show", "--value", "--property", prop, unit).stdout.strip()
+
+    def active(self, unit):
+        return self.show(unit, "ActiveState") == "active"
+
+    def main_pid(self, unit):
+        return int(self.show(unit, "MainPID"))
+
+    def kill(self, unit, signal_name="KILL"):
+        """Kills the daemon itself, as a crash or the kernel's OOM killer would."""
+        self.systemctl("kill", "--kill-whom=main", f"--signal={signal_name}", unit)
+
+    def journal(self, unit, *matches, since=None):
+        """What a unit has logged, dicts; `since`: what cursor() gave."""
+        argv = ["journalctl", "--output=json", "--no-pager", f"--unit={unit}", *matches]
+        if since:
+            argv.append(f"--after-cursor={since}")
+        return [json.loads(line) for line in self.run(*argv).stdout.splitlines()]
+
+    def cursor(self):
+        """The place where the journal is now."""
+        out = self.run("journalctl", "--no-pager", "--lines=1", "--show-cursor", "--output=cat").stdout
+        return re.search(r"^-- cursor: (.*)$", out, re.M)[1]
+
+    def wait_journal(self, unit, *matches, since=None, text=""):
+        """The first entry that has them, and `text` (a regular expression) in its message; waits for it."""
+        def look():
+            return [entry for entry in self.journal(unit, *matches, since=since) if re.search(text, entry["MESSAGE"])]
+        return wait_for(look, f"{matches} {text!r} of {unit} in the journal of {self.name}")[0]
+
+    # ------------------------------------------------------------------------------- p2pshare
+
+    def install(self, packages):
+        """Packages, as an administrator would; or a tree of `meson install`."""
+        if isinstance(packages, pathlib.Path):
+            with subprocess.Popen(["tar", "-C", packages, "-c", "."], stdout=subprocess.PIPE) as tar:
+                subprocess.run(["tar", "-C", self.path("/"), "-x", "--keep-directory-symlink"], stdin=tar.stdout, check=True)
+            self.sh("systemd-sysusers; systemd-tmpfiles --create p2pshare.conf; systemctl daemon-reload; "
+                    "journalctl --update-catalog; systemctl reload dbus")
+
+    def configure(self, text):
+        self.write("/etc/p2pshare.ini", text)
+
+    def start_peer(self, ft, **keys):
+        """A peer that shares /srv/share, with one file in it; joined."""
+        self.write(f"/srv/share/notes-{self}.txt", f"notes of {self}\n")
+        self.configure(peer_config(ft, **keys))
+        self.systemctl("start", "p2p-peer")
+        return self.wait_joined()
+
+    def busctl(self, *args, **options):
+        return self.run("busctl", "--json=short", *args, **options)
+
+    def get(self, path, interface, prop, name=PEER):
+        return json.loads(self.busctl("get-property", name, path, interface, prop).stdout)["data"]
+
+    def peer(self, prop):
+        """A property of its p2p-peer."""
+        return self.get(PEER_PATH, PEER, prop)
+
+    def ft(self, prop):
+        """A property of its p2p-ft."""
+        return self.get(FT_PATH, FT, prop, name=FT)
+
+    def wait_joined(self):
+        # While it is started again there is nobody to ask.
+        def joined():
+            with contextlib.suppress(CommandError):
+                return self.peer("State") == "joined"
+            return False
+        wait_for(joined, f"{self.name} to be joined")
+        return self
+
+    def wait_published(self, path):
+        """Until others can find the file."""
+        wait_for(lambda: [path, "published"] in [[share[0], share[2]] for share in self.peer("Shares")],
+                 f"{path} to be published by {self.name}")
+
+    def ctl(self, *args, **options):
+        """p2pctl, a CompletedProcess; whether it has failed is for the test to say."""
+        options.setdefault("check", False)
+        return self.run("p2pctl", *args, **options)
+
+    def search(self, *words):
+        """What p2pctl search finds: its files."""
+        return json.loads(self.ctl("--json", "search", *words).stdout)["files"]
+
+    def transfers(self, direction="download"):
+        """What p2pctl transfers shows."""
+        out = self.ctl("--json", "transfers", check=True).stdout
+        return [transfer for transfer in json.loads(out)["transfers"] if transfer["direction"] == direction]
+
+    def download(self, name):
+        """One by the daemon into its own directory; the path of its object."""
+        out = self.busctl("call", PEER, PEER_PATH, PEER, "Download", "sa{sv}", name, "0").stdout
+        return json.loads(out)["data"][0]
+
+    def transfer(self, path, prop):
+        return self.get(path, TRANSFER, prop)
+
+    def wait_transfer(self, path, state):
+        """Until it is in that state; nobody asked while p2p-peer is away."""
+        seen = {}
+
+        def arrived():
+            with contextlib.suppress(CommandError):
+                seen["state"] = self.transfer(path, "State")
+            return seen.get("state") == state
+
+        wait_for(arrived, f"{path} of {self.name} to be {state}")
+
+
+def peer_config(ft, share="/srv/share", **keys):
+    """p2pshare.ini of a peer; `_` in a key becomes `-`."""
+    lines = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in keys.items())
+    return f"[peer]\nft = {ft.address}\n{lines}[share]\npath = {share}\n"
+
+
+def namespace_pids(pid):
+    """The numbers that a process has, from our namespace to its own."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return re.search(r"^NSpid:\s+(.*)$", status, re.M)[1].split()
