@@ -18,15 +18,6 @@ from harness import SOURCE  # noqa: E402: needs the path
 from host import Host  # noqa: E402
 from lab import Impossible, Lab  # noqa: E402
 
-CLEAN = """
-systemctl --quiet disable --now p2p-ft.socket p2p-peer.socket p2p-ft p2p-peer p2pshare-metrics.timer 2>/dev/null
-systemctl reset-failed
-rm -rf /srv/* /etc/systemd/system/p2p-* /var/lib/p2p-peer/* /home/*/*
-systemctl daemon-reload
-systemd-tmpfiles --create p2pshare.conf
-"""
-
-
 def pytest_configure():
     """What a timeout sends ends the tests like Ctrl-C does: in order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -98,7 +89,7 @@ def installed(booted, packages):
 @pytest.fixture
 def hosts(installed):
     """FT's, and those of the two peers."""
-    each(lambda host: host.run("sh", "-c", CLEAN), installed)
+    each(Host.clean, installed)
     yield installed
     each(lambda host: host.network(True), installed)
 

@@ -14,9 +14,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 from harness import FT, FT_PATH, PEER, PEER_PATH, TRANSFER, wait_for
-from lab import DEADLINE, NETWORK, Impossible, children, kill, wait_end
+from lab import DEADLINE, NETWORK, Impossible, children, kill
 
 # What is this machine's own business: gone in a host, and then made anew, empty.
 FORGET = ("etc/systemd/system", "etc/systemd/network", "etc/init.d", *(f"etc/rc{n}.d" for n in "0123456S"),
@@ -39,6 +40,19 @@ ExecStart=/bin/ip addr replace {address}/24 dev host0
 [Install]
 WantedBy=sysinit.target
 """
+
+
+# What a test may have left, whatever it was.
+CLEAN = """
+systemctl --quiet disable --now p2p-ft.socket p2p-peer.socket p2p-ft p2p-peer p2pshare-metrics.timer 2>/dev/null
+rm -rf /srv/* /etc/systemd/system/p2p-*.d /var/lib/p2p-peer/* /var/lib/prometheus /home/*/* /root/*
+systemctl daemon-reload
+systemctl reset-failed
+systemd-tmpfiles --create p2pshare.conf
+"""
+
+
+REBOOT = 133  # what systemd-nspawn --keep-unit ends with, to be started again
 
 
 class CommandError(Exception):
@@ -87,6 +101,9 @@ class Host:
 
     def boot(self):
         """Returns when all that is enabled has been started."""
+        self.leader = None
+        with contextlib.suppress(FileNotFoundError):
+            (self.root.parent / "notify").unlink()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self.notify.bind(str(self.root.parent / "notify"))
         cgroups = [cgroup / self.name for cgroup in self.lab.cgroups]
@@ -100,12 +117,7 @@ class Host:
         with open(self.log_path, "ab") as log:
             self.nspawn = subprocess.Popen(
                 ["sh", "-c", enter + "exec " + shlex.join(self.lab.enter(*argv))], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": f"/mnt/{self.name}/notify"})
-        self.wait_boot()
-        return self
-
-    def wait_boot(self):
-        """Until PID 1 has come up; fails when nspawn ends instead."""
+                stdout=log, stderr=log, env=ENVIRONMENT | {"NOTIFY_SOCKET": f"/mnt/{self.name}/notify"})
         inner = None
         while True:
             message = self._notification()
@@ -117,6 +129,8 @@ class Host:
         nspawn = children(self.nspawn.pid)[0]
         self.leader = next(int(pid) for pid in children(nspawn) if namespace_pids(pid)[1] == inner)
         self.run("systemctl", "is-system-running", "--wait", check=False)
+        self.notify.close()
+        return self
 
     def _notification(self):
         for _ in range(DEADLINE):
@@ -129,10 +143,10 @@ class Host:
 
     def reboot(self):
         """As `systemctl reboot`: all is stopped in order, and comes back as it is enabled."""
-        old = self.leader
         self.run("systemctl", "reboot", "--no-block")
-        assert wait_end(old), f"{self.name} does not go down"
-        self.wait_boot()
+        status = self.nspawn.wait(DEADLINE)
+        assert status == REBOOT, f"{self.name} ended with {status}:\n{self.console()[-500:]}"
+        self.boot()
 
     def close(self):
         """Powers it off, and pulls the plug if it takes too long."""
@@ -146,7 +160,6 @@ class Host:
                     kill(self.leader, signal.SIGKILL)
                 self.nspawn.kill()
                 self.nspawn.wait()
-            self.notify.close()
 
     def network(self, up):
         """Pulls its cable, or plugs it in: the other end of it is at the bridge."""
@@ -220,19 +233,14 @@ class Host:
         """Kills the daemon itself, as a crash or the kernel's OOM killer would."""
         self.systemctl("kill", "--kill-whom=main", f"--signal={signal_name}", unit)
 
-    def journal(self, unit, *matches, since=None):
-        """What a unit has logged, dicts; `since`: what cursor() gave."""
-        argv = ["journalctl", "--output=json", "--no-pager", f"--unit={unit}", *matches]
-        if since:
-            argv.append(f"--after-cursor={since}")
-        return [json.loads(line) for line in self.run(*argv).stdout.splitlines()]
+    def journal(self, unit, *matches, since=0):
+        """What a unit has logged, dicts; `since`: what now() gave. (journalctl --after-cursor loses an entry where
+        there are matches.)"""
+        out = self.run("journalctl", "--output=json", "--no-pager", f"--unit={unit}", *matches).stdout
+        entries = [json.loads(line) for line in out.splitlines()]
+        return [entry for entry in entries if int(entry["__REALTIME_TIMESTAMP"]) > since]
 
-    def cursor(self):
-        """The place where the journal is now."""
-        out = self.run("journalctl", "--no-pager", "--lines=1", "--show-cursor", "--output=cat").stdout
-        return re.search(r"^-- cursor: (.*)$", out, re.M)[1]
-
-    def wait_journal(self, unit, *matches, since=None, text=""):
+    def wait_journal(self, unit, *matches, since=0, text=""):
         """The first entry that has them, and `text` (a regular expression) in its message; waits for it."""
         def look():
             return [entry for entry in self.journal(unit, *matches, since=since) if re.search(text, entry["MESSAGE"])]
@@ -248,6 +256,10 @@ class Host:
             self.sh("systemd-sysusers; systemd-tmpfiles --create p2pshare.conf; systemctl daemon-reload; "
                     "journalctl --update-catalog; systemctl reload dbus")
 
+    def clean(self):
+        """Nothing runs, is shared or known."""
+        self.run("sh", "-c", CLEAN)
+
     def configure(self, text):
         self.write("/etc/p2pshare.ini", text)
 
@@ -257,6 +269,11 @@ class Host:
         self.configure(peer_config(ft, **keys))
         self.systemctl("start", "p2p-peer")
         return self.wait_joined()
+
+    def reload_peer(self, ft, **keys):
+        """With another configuration."""
+        self.configure(peer_config(ft, **keys))
+        self.systemctl("reload", "p2p-peer")
 
     def busctl(self, *args, **options):
         return self.run("busctl", "--json=short", *args, **options)
@@ -295,29 +312,44 @@ class Host:
         """What p2pctl search finds: its files."""
         return json.loads(self.ctl("--json", "search", *words).stdout)["files"]
 
-    def transfers(self, direction="download"):
-        """What p2pctl transfers shows."""
-        out = self.ctl("--json", "transfers", check=True).stdout
-        return [transfer for transfer in json.loads(out)["transfers"] if transfer["direction"] == direction]
-
-    def download(self, name):
-        """One by the daemon into its own directory; the path of its object."""
+    def download(self, name, least=0):
+        """Has the daemon fetch it into its own directory; returns when `least` bytes of it are there: a Transfer."""
         out = self.busctl("call", PEER, PEER_PATH, PEER, "Download", "sa{sv}", name, "0").stdout
-        return json.loads(out)["data"][0]
+        transfer = Transfer(self, json.loads(out)["data"][0])
+        wait_for(lambda: transfer.get("Transferred") >= least, f"{least} bytes of {name}")
+        return transfer
 
-    def transfer(self, path, prop):
-        return self.get(path, TRANSFER, prop)
+    def counted(self, name):
+        """A sum of metrics, whatever their labels."""
+        text = self.ctl("metrics", check=True).stdout
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
 
-    def wait_transfer(self, path, state):
-        """Until it is in that state; nobody asked while p2p-peer is away."""
+
+def now():
+    """This moment, as the journal counts it."""
+    return time.time_ns() // 1000
+
+
+class Transfer:
+    """A download by the daemon; after a restart of the daemon it is the same one."""
+
+    def __init__(self, host, path):
+        self.host, self.path = host, path
+
+    def get(self, prop):
+        return self.host.get(self.path, TRANSFER, prop)
+
+    def wait(self, state="done"):
         seen = {}
 
         def arrived():
+            # For a while p2p-peer, or its host, may be away.
             with contextlib.suppress(CommandError):
-                seen["state"] = self.transfer(path, "State")
+                seen["state"] = self.get("State")
             return seen.get("state") == state
 
-        wait_for(arrived, f"{path} of {self.name} to be {state}")
+        wait_for(arrived, f"{self.path} of {self.host} to be {state}, last seen {seen}")
+        return self
 
 
 def peer_config(ft, share="/srv/share", **keys):

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import os
 import pathlib
-import re
 import subprocess
 import time
 
@@ -25,6 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 SETUP = f"""
 set -e
 mount -t tmpfs -o mode=755,size=4g {NAME} /mnt
+mount -t tmpfs -o mode=755 {NAME} /run
 ip link set lo up
 ip link add br0 type bridge
 ip addr add {HERE}/24 dev br0
@@ -89,18 +89,6 @@ def children(pid):
 def set_network(fd):
     if _libc.setns(fd, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
-
-
-def wait_end(pid, deadline=DEADLINE):
-    """Whether a process that is not our child is gone, or goes in time."""
-    end = time.monotonic() + deadline
-    while time.monotonic() < end:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if not re.search(r"^State:\s+Z", pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.M):
-                time.sleep(0.02)
-                continue
-        return True
-    return False
 
 
 def kill(pid, number):

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""From an empty host to a file that has come over: what README tells an administrator to do."""
+"""From an empty host to a file that has come over: what README tells an administrator to do; and a machine that has
+nothing of ours, but sockets and curl."""
 
-from harness import content
-from host import peer_config
+import hashlib
+
+import pytest
+from harness import ScriptedServer, Wire, content, wait_for
+from host import CommandError, now, peer_config
+from lab import HERE
+
+CONFIG_WRONG = "MESSAGE_ID=8e1640ad1b28451d95dbbf77b706139a"
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_install_configure_search_download(hosts):
     ft, alpha, beta = hosts
+    begin = now()
     data = content(3_000_000)
     alpha.write("/srv/share/quarter report.pdf", data)
     beta.write("/srv/share/notes.txt", "notes\n")
@@ -27,5 +39,91 @@ def test_install_configure_search_download(hosts):
 
     result = beta.run("p2pctl", "download", "quarter report.pdf", "-o", "/root/in.pdf")
     assert "every piece verified" in result.stdout, result
-    assert beta.sha256("/root/in.pdf") == alpha.sha256("/srv/share/quarter report.pdf")
+    assert beta.sha256("/root/in.pdf") == sha256(data)
     assert beta.ctl("download", "nothere.txt").returncode == 3
+
+    # Both ends have it in their journals, by the fields that p2p-peer(8) promises.
+    joined, = beta.journal("p2p-peer", "MESSAGE_ID=4f9694e033d64f489f0234174d0bb7a3", since=begin)
+    assert joined["P2P_PEER"] == f"{ft.address}:5555"
+    beta.wait_journal("p2p-peer", "MESSAGE_ID=f2258c306f944a1ca17a93c4425f6da8", "P2P_FILE=quarter report.pdf")
+
+
+def test_plain_sockets_and_curl(lab, ft, alpha, beta):
+    """A literal peer of the seed, on a machine without anything of ours."""
+    data = content(200_000)
+
+    def serve(wire, _):
+        assert wire.recv_until(b"\n").startswith(b"DOWNLOAD: talk, odp, 200000")
+        wire.send(b"FILE: " + data)
+
+    with lab.network(), ScriptedServer(serve, host=HERE) as server, Wire(5555, ft.address) as wire:
+        wire.send("HELLO\n")
+        wire.expect("HI\n")
+        wire.send(f"<talk, odp, {len(data)}, 23/11/26, {HERE}, {server.port}>\n")
+        note = alpha.read("/srv/share/notes-alpha.txt")
+        wire.send("SEARCH: notes-alpha\n")
+        answer = wire.recv_until(b"\n").decode()
+        assert answer.startswith(f"FOUND: <txt, {len(note)}, ") and \
+            answer.endswith(f", {alpha.address}, 5556>\n"), answer
+        with Wire(5556, alpha.address) as download:
+            download.send(f"DOWNLOAD: notes-alpha, txt, {len(note)}\n")
+            assert download.recv_all() == b"FILE: " + note
+
+        result = beta.run("p2pctl", "download", "talk.odp", "-o", "/root/talk.odp")
+        assert "not verified" in result.stdout, result
+        assert beta.sha256("/root/talk.odp") == sha256(data)
+        wire.send("BYE\n")
+        wire.expect_close()
+    assert beta.search("--exact", "talk.odp") == []
+
+
+def test_curl(lab, ft, alpha, beta):
+    data = content(5_000_000, seed=7)
+    alpha.write("/srv/share/image.iso", data)
+    alpha.ctl("rescan", check=True)
+    alpha.wait_published("/srv/share/image.iso")
+    root = beta.search("--exact", "image.iso")[0]["root"]
+    url = f"http://{alpha.address}:5556/file/{root}/image.iso"
+    lab.run("curl", "-fsS", "-r", "0-999999", "-o", "/mnt/image.iso", url)
+    lab.run("curl", "-fsS", "-C", "-", "-o", "/mnt/image.iso", url)  # the rest
+    assert sha256((lab.root / "mnt/image.iso").read_bytes()) == sha256(data)
+    other = url.replace(root[:8], "00000000")
+    assert lab.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", other).stdout == "404"
+
+
+def test_reload(ft, alpha, beta):
+    pid, since = alpha.main_pid("p2p-peer"), alpha.peer("Since")
+    alpha.write("/srv/more/added.txt", "added\n")
+    alpha.reload_peer(ft, share="/srv/share\npath = /srv/more")
+    alpha.wait_published("/srv/more/added.txt")
+    assert [file["name"] for file in beta.search("--exact", "added.txt")] == ["added"]
+
+    # A wrong one is refused, says why, and changes nothing.
+    begin = now()
+    with pytest.raises(CommandError):
+        alpha.reload_peer(ft, share="/srv/share", max_uploads=0)
+    wrong = alpha.wait_journal("p2p-peer", CONFIG_WRONG, since=begin)
+    assert wrong["P2P_FILE"] == "/etc/p2pshare.ini", wrong
+    alpha.wait_journal("p2p-peer", since=begin, text=r"/etc/p2pshare\.ini:\d+: .*max-uploads")
+    assert alpha.active("p2p-peer")
+    assert [file["name"] for file in beta.search("--exact", "added.txt")] == ["added"]
+    assert (alpha.main_pid("p2p-peer"), alpha.peer("Since")) == (pid, since)
+
+    # The FileTracker likewise: nobody loses a session, neither by the right nor by the wrong one.
+    sessions = ft.ctl("ft", "peers", "--json", check=True).stdout
+    ft.configure("[ft]\nmax-files-per-peer = 1\n")
+    ft.systemctl("reload", "p2p-ft")
+    begin = now()
+    ft.configure("[ft]\nmax-files-per-peer = many\n")
+    assert ft.systemctl("reload", "p2p-ft", check=False).returncode != 0
+    ft.wait_journal("p2p-ft", CONFIG_WRONG, since=begin)
+    assert ft.ctl("ft", "peers", "--json", check=True).stdout == sessions
+
+    # At a start there is no old configuration to go on with.
+    begin = now()
+    assert ft.systemctl("restart", "p2p-ft", check=False).returncode != 0
+    ft.wait_journal("p2p-ft", CONFIG_WRONG, since=begin)
+    ft.configure("")
+    ft.systemctl("reset-failed", "p2p-ft")
+    ft.systemctl("start", "p2p-ft")
+    wait_for(lambda: len(beta.search("--exact", "added.txt")) == 1, "the peers to be back")
