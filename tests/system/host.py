@@ -289,6 +289,12 @@ class Host:
         """A property of its p2p-ft."""
         return self.get(FT_PATH, FT, prop, name=FT)
 
+    def records(self, name):
+        """What its p2p-ft has of that name; none while there is no p2p-ft."""
+        with contextlib.suppress(CommandError):
+            return json.loads(self.busctl("call", FT, FT_PATH, FT, "Lookup", "s", name).stdout)["data"][0]
+        return []
+
     def wait_joined(self):
         # While it is started again there is nobody to ask.
         def joined():
