@@ -238,6 +238,8 @@ static HttpAnswer no_file(int error) {
     case -ENODATA:
         return http_answer_text(404, "The piece hashes of that file are not known here.");
     case -ESTALE:
+    case -ELOOP: // there is a link now where it was, or another file where its directory was
+    case -ENOTDIR:
         return http_answer_text(404, "The file has changed since it was hashed.");
     case -EBUSY:
     case -ENOMEM:

@@ -528,6 +528,14 @@ def test_vanished(small):
     assert ask(small.target, to=small.peer).status == 404
 
 
+def test_a_link_in_its_place(small):
+    """It leads to the very same file, which is not shared where it is now."""
+    elsewhere = small.path.parent.parent / "elsewhere"
+    small.path.rename(elsewhere)
+    small.path.symlink_to(elsewhere)
+    assert ask(small.target, to=small.peer).status == 404
+
+
 def test_no_longer_shared(small):
     """A connection that has the file open does not go on with it."""
     with Wire(small.peer.port) as wire:
