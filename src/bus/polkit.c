@@ -102,9 +102,9 @@ static int deny(Verdict verdict, const char *action, sd_bus_error *error) {
 }
 
 static bool is_absent(const sd_bus_error *error) {
-    return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
-                                  SD_BUS_ERROR_NAME_HAS_NO_OWNER,
-                                  "org.freedesktop.systemd1.NoSuchUnit") ||
+    return sd_bus_error_has_names(
+               error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+               "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitMasked") ||
            strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0;
 }
 
@@ -115,7 +115,7 @@ static Verdict read_verdict(Polkit *polkit, sd_bus_message *answer) {
     if (error) {
         // An installation without polkit is none that is broken.
         if (!is_absent(error))
-            log_limited(&polkit->log, LOG_WARNING, NULL, "Cannot ask polkit: %s",
+            log_limited(&polkit->log, LOG_WARNING, &(LogFields){}, "Cannot ask polkit: %s",
                         error->message ?: error->name);
         return VERDICT_NO_POLKIT;
     }
@@ -123,8 +123,8 @@ static Verdict read_verdict(Polkit *polkit, sd_bus_message *answer) {
     if (r >= 0)
         r = sd_bus_message_read(answer, "bb", &authorized, &challenge);
     if (r < 0) {
-        log_limited(&polkit->log, LOG_WARNING, NULL, "Cannot read an answer of polkit: %s",
-                    strerror(-r));
+        log_limited(&polkit->log, LOG_WARNING, &(LogFields){},
+                    "Cannot read an answer of polkit: %s", strerror(-r));
         return VERDICT_NO_POLKIT;
     }
     return authorized ? VERDICT_ALLOWED : challenge ? VERDICT_PASSWORD : VERDICT_DENIED;

@@ -26,7 +26,8 @@ typedef struct LogFields {
     uint32_t transfer; // P2P_TRANSFER=, its number on D-Bus
 } LogFields;
 
-void log_event(int level, const LogFields *fields, const char *format, ...) _printf_(3, 4);
+void log_event(int level, const LogFields *fields, const char *format, ...) _printf_(3, 4)
+    _nonnull_(2);
 
 // Whatever this thread logs as an error until log_keep_errors(NULL) is added to *text too, a line each, for who
 // has caused it. The caller frees *text, which begins as NULL and stays so where nothing was wrong.
@@ -47,7 +48,7 @@ typedef struct LogLimit {
 
 // log_event() of what strangers can provoke; a message says how many were held back before it.
 void log_limited(LogLimit *limit, int level, const LogFields *fields, const char *format, ...)
-    _printf_(4, 5);
+    _printf_(4, 5) _nonnull_(3);
 
 // True if a message may be logged now; *ret_suppressed = how many were held back before it.
 bool log_limit_pass(LogLimit *limit, uint64_t *ret_suppressed);

@@ -11,6 +11,7 @@
 
 #define _cleanup_(f)    __attribute__((cleanup(f)))
 #define _printf_(a, b)  __attribute__((format(printf, a, b)))
+#define _nonnull_(a)    __attribute__((nonnull(a)))
 #define _unused_        __attribute__((unused))
 #define _cleanup_free_  _cleanup_(freep)
 #define _cleanup_close_ _cleanup_(close_fdp)

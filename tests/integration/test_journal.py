@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from harness import SOURCE, FakeFt, Wire, clean_env, content, fake_source, root_of, wait_for
+from fake_polkit import FakePolkit
+from harness import SOURCE, BusError, FakeFt, Wire, clean_env, content, fake_source, root_of, wait_for
 
 IDS = dict(re.findall(r'#define (EVENT_\w+)\s+"([0-9a-f]{32})"', (SOURCE / "src/util/log-id.h").read_text()))
 CATALOG = SOURCE / "systemd" / "p2pshare.catalog"
@@ -91,6 +92,17 @@ def test_joined_and_lost(world, journal, bus):
     peer.process.signal(1)
     event = journal.event("EVENT_CONFIG_WRONG")
     assert event["P2P_FILE"].decode() == str(peer.config) and event["PRIORITY"] == b"3"
+
+
+@pytest.mark.parametrize("answer", ["failed", "garbage"])
+def test_a_polkit_that_is_broken(world, journal, bus, answer):
+    """Whoever asks for something then is refused, and that is all."""
+    peer = journal.run_with(world.peer(world.ft(), bus=bus, start=False)).start().joined()
+    world.server(FakePolkit(bus, {(1, "org.p2pshare.manage"): answer}))
+    with pytest.raises(BusError, match="Access denied"):
+        peer.call("Leave", uid=1)
+    wait_for(lambda: [m for m in journal.messages if b"polkit" in m["MESSAGE"]], "what the journal says")
+    assert peer.state == "joined"
 
 
 def test_a_download(world, journal, bus):
