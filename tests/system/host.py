@@ -190,6 +190,12 @@ class Host:
             raise CommandError(self, argv, result)
         return result
 
+    def at_seat(self, user, *argv, check=False):
+        """The same in a session of that user at the machine itself, not from elsewhere."""
+        return self.run("systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--property=PAMName=login",
+                        f"--property=User={user}", "--setenv=XDG_SEAT=seat0", "--setenv=XDG_SESSION_TYPE=tty",
+                        "--setenv=XDG_SESSION_CLASS=user", "--", *argv, check=check)
+
     def sh(self, script, **options):
         """What a shell script prints."""
         return self.run("sh", "-ec", script, **options).stdout
