@@ -141,6 +141,14 @@ def test_a_peer_of_ones_own(ft, alpha, users):
     assert "talk.pdf" in own("p2pctl", "--user", "shares").stdout
     assert host.ctl("--user", "status", user="cat").returncode == 4
 
+    # A call starts it, as it is enabled; so does a connection, where that is wanted.
+    own("systemctl", "--user", "stop", "p2p-peer")
+    wait_for(joined, "dora's peer to be started by p2pctl")
+    own("systemctl", "--user", "stop", "p2p-peer")
+    own("systemctl", "--user", "enable", "--now", "p2p-peer.socket")
+    alpha.run("curl", "-sS", "-o", "/dev/null", f"http://{host.address}:5556/file/x")
+    wait_for(joined, "dora's peer to be started by curl")
+
     host.systemctl("restart", f"user@{uid}")
     wait_for(joined, "dora's peer to be joined again")
     wait_for(lambda: len(alpha.search("--exact", "talk.pdf")) == 1, "talk.pdf to be found again")
