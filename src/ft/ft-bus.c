@@ -6,8 +6,15 @@
 
 #include "bus/bus-util.h"
 #include "bus/names.h"
+#include "daemon/daemon.h"
 #include "ft/ft-metrics.h"
 #include "proto/name.h"
+#include "util/log-id.h"
+#include "util/log.h"
+#include "util/macro.h"
+
+// After the bus has gone: a restart of it takes milliseconds, and one that is broken is in no hurry.
+static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 4, RETRY_MAX_USEC = 64 * USEC_PER_SEC;
 
 static int get_files(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
                      const char *property _unused_, sd_bus_message *reply, void *userdata,
@@ -180,6 +187,56 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_END,
 };
 
-int ft_bus_add(Ft *ft) {
-    return sd_bus_add_object_vtable(ft->bus, NULL, BUS_FT_PATH, BUS_FT_INTERFACE, vtable, ft);
+static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
+                           sd_bus_error *ret_error _unused_) {
+    Ft *ft = userdata;
+
+    log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_BUS},
+              "The bus has closed the connection; trying to be back on it");
+    ft->bus_retry_usec = RETRY_MIN_USEC;
+    (void) sd_event_source_set_time_relative(ft->bus_retry, ft->bus_retry_usec);
+    (void) sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static int offer(Ft *ft) {
+    int r;
+
+    r = daemon_bus_open(ft->event, ft->bus_of_user, &ft->bus);
+    if (r < 0)
+        return r;
+    r = sd_bus_add_object_vtable(ft->bus, NULL, BUS_FT_PATH, BUS_FT_INTERFACE, vtable, ft);
+    if (r >= 0)
+        r = sd_bus_match_signal(ft->bus, NULL, "org.freedesktop.DBus.Local",
+                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                "Disconnected", on_disconnected, ft);
+    return r < 0 ? r : daemon_bus_own(ft->bus, BUS_FT_NAME);
+}
+
+// Not done in on_disconnected(), where the old connection is in use.
+static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+    Ft *ft = userdata;
+
+    ft->bus = sd_bus_close_unref(ft->bus);
+    if (offer(ft) >= 0) {
+        log_info("Back on D-Bus");
+        return 0;
+    }
+    ft->bus_retry_usec = MIN(2 * ft->bus_retry_usec, RETRY_MAX_USEC);
+    (void) sd_event_source_set_time_relative(source, ft->bus_retry_usec);
+    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+void ft_bus_offer(Ft *ft, bool user) {
+    int r;
+
+    ft->bus_of_user = user;
+    r = sd_event_add_time(ft->event, &ft->bus_retry, CLOCK_MONOTONIC, 0, 0, on_retry, ft);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_OFF);
+    if (r >= 0)
+        r = offer(ft);
+    if (r < 0)
+        log_warning("No status on D-Bus (p2pctl ft); going on without");
 }

@@ -174,6 +174,7 @@ Ft *ft_free(Ft *ft) {
         listener_free(ft->listeners[i]);
     ft_close_sessions(ft);
     sd_event_source_disable_unref(ft->status_timer);
+    sd_event_source_disable_unref(ft->bus_retry);
     sd_bus_flush_close_unref(ft->bus);
     prober_free(ft->prober);
     admission_free(ft->admission);

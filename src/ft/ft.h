@@ -71,7 +71,10 @@ struct Ft {
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
     sd_event_source *status_timer;
-    sd_bus *bus;    // NULL: FT works without one
+    sd_bus *bus; // NULL: FT works without one
+    bool bus_of_user;
+    sd_event_source *bus_retry;
+    uint64_t bus_retry_usec;
     Daemon *daemon; // to be reloaded
 };
 

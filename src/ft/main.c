@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include "bus/names.h"
 #include "daemon/daemon.h"
 #include "ft/ft-bus.h"
 #include "ft/ft-restart.h"
@@ -43,13 +42,6 @@ static int reload(const DaemonOptions *options, void *daemon) {
     return 0;
 }
 
-// FT does its work without a bus, or without its name there; only `p2pctl ft` misses it then.
-static void offer_on_bus(const DaemonOptions *options, Ft *ft) {
-    if (daemon_bus_open(ft->event, options->user, &ft->bus) < 0 || ft_bus_add(ft) < 0 ||
-        daemon_bus_own(ft->bus, BUS_FT_NAME) < 0)
-        log_warning("No status on D-Bus (p2pctl ft); going on without");
-}
-
 static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     _cleanup_(inheritance_done) Inheritance inheritance = INHERITANCE_NONE;
     FtConfig config = {};
@@ -70,7 +62,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     if (r < 0)
         return r;
     ft_thaw(ft, &inheritance);
-    offer_on_bus(options, ft);
+    ft_bus_offer(ft, options->user);
     return daemon_confine(NULL, 0); // it writes no file
 }
 

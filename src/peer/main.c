@@ -4,7 +4,9 @@
 #include "daemon/daemon.h"
 #include "peer/peer-bus.h"
 #include "peer/peer.h"
+#include "util/log-id.h"
 #include "util/log.h"
+#include "util/macro.h"
 
 static const char help[] =
     "p2p-peer [OPTION...]\n\n"
@@ -46,14 +48,25 @@ static int reload(const DaemonOptions *options, void *daemon) {
     return r;
 }
 
+// Without its bus nobody can control it: let systemd start it again.
+static int on_disconnected(sd_bus_message *message _unused_, void *userdata _unused_,
+                           sd_bus_error *ret_error _unused_) {
+    log_event(LOG_ERR, &(LogFields){.id = EVENT_NO_BUS},
+              "The bus has closed the connection, and nobody can ask for anything: ending");
+    return 0;
+}
+
 static int offer_on_bus(const DaemonOptions *options, Peer *peer) {
     int r;
 
     r = daemon_bus_open(peer->event, options->user, &peer->bus);
     if (r < 0)
         return r;
-    // Without its bus nobody can control it: let systemd start it again.
     r = sd_bus_set_exit_on_disconnect(peer->bus, true);
+    if (r >= 0)
+        r = sd_bus_match_signal(peer->bus, NULL, "org.freedesktop.DBus.Local",
+                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                "Disconnected", on_disconnected, NULL);
     if (r >= 0)
         r = peer_bus_add(peer);
     return r < 0 ? daemon_fail(r) : daemon_bus_own(peer->bus, BUS_PEER_NAME);

@@ -353,3 +353,21 @@ def test_more_shares_than_a_message_holds(world, ft, tmp_path):
     omitted = 3000 - (len(shares) - 1)
     assert shares[-1][3] == f"{omitted} more files are shared; this list is full"
     assert "more files are shared" in peer.ctl("shares").stdout
+
+
+def test_the_bus_restarts(world, bus, ft):
+    """p2p-ft keeps its sessions, and is on the bus again; p2p-peer ends, for systemd to start it again."""
+    peer = world.peer(ft, bus=bus).joined()
+    session = ft.join(record("a", "txt", 1, 5556))
+    pid = ft.pid
+    for restarts in (1, 2):
+        bus.restart()
+        wait_for(lambda: bus.owner(FT), "p2p-ft to be back")
+        wait_for(lambda: ft.log.count("Back on D-Bus") == restarts, "the log to say so")
+        if restarts == 1:
+            peer.ended(status=1)
+            assert "The bus has closed the connection" in peer.log
+    assert (ft.pid, len(ft.lookup("a"))) == (pid, 1)
+    session.send("SEARCH: a\n")
+    assert session.recv_until().startswith(b"FOUND: ")
+    ft.call("Reload")

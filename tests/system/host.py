@@ -148,6 +148,11 @@ class Host:
         assert status == REBOOT, f"{self.name} ended with {status}:\n{self.console()[-500:]}"
         self.boot()
 
+    def power_loss(self):
+        """All of it is gone from one moment to the next."""
+        kill(self.leader, signal.SIGKILL)
+        self.nspawn.wait(DEADLINE)
+
     def close(self):
         """Powers it off, and pulls the plug if it takes too long."""
         if self.leader:
@@ -174,7 +179,7 @@ class Host:
         """argv, to be run on the host; as `user`, without a session."""
         if user:
             argv = ("runuser", "-u", user, "--", *argv)
-        return ["nsenter", "-t", str(self.leader), "-a", "--wd=/", "--", *map(str, argv)]
+        return ["nsenter", "-t", str(self.leader), "-a", "--wdns=/", "--", *map(str, argv)]
 
     def start(self, *argv, user=None, **popen):
         """A Popen."""

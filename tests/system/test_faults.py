@@ -10,6 +10,7 @@ from harness import content, wait_for
 from host import now
 
 LOST = "MESSAGE_ID=181848432069472fbe7db8c839a847e4"
+NO_BUS = "MESSAGE_ID=89712de404cc4c56b300833b67a687fc"
 PAUSED = "MESSAGE_ID=369125066a8744089cf0afd4053e1df3"
 DOWNLOADS = "/var/lib/p2p-peer/downloads"
 SIZE = 6_000_000
@@ -119,6 +120,35 @@ def test_ft_is_killed(ft, alpha, beta, image):
         host.wait_joined()
     wait_for(lambda: sources(beta, "image.iso") == 1, "the records to be there")
     assert int(ft.show("p2p-ft", "NRestarts")) >= 1
+    finish(beta, ft, alpha, image)
+
+
+def test_the_bus_restarts(ft, alpha, beta, image):
+    """p2p-ft stays and is back on it; p2p-peer is started again, and does what it has promised."""
+    peers, pid = ft.ctl("ft", "peers", "--json", check=True).stdout, ft.main_pid("p2p-ft")
+    begin = now()
+    ft.systemctl("restart", "dbus")
+    wait_for(lambda: ft.ctl("ft").returncode == 0, "p2p-ft to be back on the bus")
+    assert ft.wait_journal("p2p-ft", NO_BUS, since=begin)["PRIORITY"] == "4"
+    ft.systemctl("reload", "p2p-ft")
+    assert (ft.ctl("ft", "peers", "--json", check=True).stdout, ft.main_pid("p2p-ft")) == (peers, pid)
+
+    pid, begin = beta.main_pid("p2p-peer"), now()
+    beta.systemctl("restart", "dbus")
+    wait_for(lambda: beta.main_pid("p2p-peer") not in (0, pid), "systemd to start it again")
+    assert beta.wait_journal("p2p-peer", NO_BUS, since=begin)["PRIORITY"] == "3"
+    beta.wait_joined()
+    finish(beta, ft, alpha, image)
+
+
+def test_power_is_lost(ft, alpha, beta, image):
+    """A host that dies without a word, while it fetches."""
+    beta.systemctl("enable", "p2p-peer")
+    had = image.get("Transferred")
+    beta.power_loss()
+    beta.boot()
+    beta.wait_joined()
+    wait_for(lambda: image.get("Transferred") >= had // PIECE * PIECE, "what had come to be found again")
     finish(beta, ft, alpha, image)
 
 
