@@ -70,14 +70,20 @@ def booted(lab):
 
 @pytest.fixture(scope="session")
 def packages():
-    """What is installed on the hosts."""
+    """What is installed on the hosts: Debian packages, or, where there is no way to build these, one tree."""
+    builder = SOURCE / "tests" / "system" / "build-packages"
     with tempfile.TemporaryDirectory(prefix="p2pshare-packages-") as directory:
         directory = pathlib.Path(directory)
         environment = os.environ | {"PATH": "/usr/bin:/bin:" + os.environ["PATH"], "DESTDIR": str(directory / "tree")}
+        if builder.exists():
+            del environment["DESTDIR"]
+            subprocess.run([builder, directory], check=True, env=environment, stdout=subprocess.DEVNULL)
+            yield [deb for deb in sorted(directory.glob("*.deb")) if "-dbgsym_" not in deb.name]
+            return
         for argv in (["meson", "setup", "--prefix=/usr", directory / "build", SOURCE],
                      ["meson", "install", "-C", directory / "build"]):
             subprocess.run(argv, check=True, env=environment, stdout=subprocess.DEVNULL)
-        yield directory / "tree"
+        yield [directory / "tree"]
 
 
 @pytest.fixture(scope="session")
