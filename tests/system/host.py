@@ -17,7 +17,7 @@ import subprocess
 import time
 
 from harness import FT, FT_PATH, PEER, PEER_PATH, TRANSFER, wait_for
-from lab import DEADLINE, NETWORK, Impossible, children, kill
+from lab import DEADLINE, NETWORK, NETWORK6, Impossible, children, kill
 
 # What is this machine's own business: gone in a host, and then made anew, empty.
 FORGET = ("etc/systemd/system", "etc/systemd/network", "etc/init.d", *(f"etc/rc{n}.d" for n in "0123456S"),
@@ -36,6 +36,7 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/ip link set host0 up
 ExecStart=/bin/ip addr replace {address}/24 dev host0
+ExecStart=-/bin/ip addr replace {address6}/64 dev host0 nodad
 
 [Install]
 WantedBy=sysinit.target
@@ -68,7 +69,8 @@ class Host:
     """`number`: the last byte of its address."""
 
     def __init__(self, lab, name, number):
-        self.lab, self.name, self.address = lab, name, f"{NETWORK}.{number}"
+        self.lab, self.name = lab, name
+        self.address, self.address6 = f"{NETWORK}.{number}", f"{NETWORK6}::{number}"
         self.nspawn = self.leader = None
         base = pathlib.Path("/mnt") / name
         self.root = lab.root / "mnt" / name / "root"
@@ -88,7 +90,7 @@ class Host:
         self.write("/etc/fstab", "")
         (self.root / "var/lib/man-db/auto-update").unlink(missing_ok=True)  # dpkg takes no time for it
         self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {name}\n")
-        self.write("/etc/systemd/system/test-address.service", ADDRESS_UNIT.format(address=self.address))
+        self.write("/etc/systemd/system/test-address.service", ADDRESS_UNIT.format(address=self.address, address6=self.address6))
         units = self.root / "etc/systemd/system"
         (units / "sysinit.target.wants").mkdir()
         (units / "sysinit.target.wants/test-address.service").symlink_to("../test-address.service")

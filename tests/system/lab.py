@@ -14,7 +14,7 @@ import subprocess
 import time
 
 NAME = "p2pshare-test"
-NETWORK = "10.99.0"  # nobody outside ever sees it
+NETWORK, NETWORK6 = "10.99.0", "fd99:0:0:1"  # nobody outside ever sees them
 HERE = f"{NETWORK}.254"  # the test itself
 DEADLINE = 30
 CLONE_NEWNET = 0x40000000
@@ -28,6 +28,7 @@ mount -t tmpfs -o mode=755 {NAME} /run
 ip link set lo up
 ip link add br0 type bridge
 ip addr add {HERE}/24 dev br0
+ip addr add {NETWORK6}::254/64 dev br0 nodad || true
 ip link set br0 up
 """
 

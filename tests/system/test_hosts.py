@@ -3,6 +3,7 @@
 nothing of ours, but sockets and curl."""
 
 import hashlib
+import os
 
 import pytest
 from harness import ScriptedServer, Wire, content, wait_for
@@ -89,6 +90,51 @@ def test_curl(lab, ft, alpha, beta):
     assert sha256((lab.root / "mnt/image.iso").read_bytes()) == sha256(data)
     other = url.replace(root[:8], "00000000")
     assert lab.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", other).stdout == "404"
+
+
+def test_ipv6_by_name(lab, ft, hosts):
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("this kernel has no IPv6")
+    _, alpha, beta = hosts
+    data = content(400_000, seed=9)
+    alpha.write("/srv/share/image.iso", data)
+    beta.write("/srv/share/notes.txt", "notes\n")
+    for peer in alpha, beta:
+        peer.configure(peer_config(ft).replace(ft.address, "ft.example.org:5555"))
+        peer.sh(f"cp /etc/hosts /etc/hosts.test; echo '{ft.address6} ft.example.org' >>/etc/hosts")
+        peer.systemctl("start", "p2p-peer")
+    try:
+        alpha.wait_joined()
+        beta.wait_joined()
+        alpha.wait_published("/srv/share/image.iso")
+        assert alpha.peer("Address") == f"[{alpha.address6}]:5556" and alpha.peer("Reachable") == "yes"
+        found, = beta.search("--exact", "image.iso")
+        assert [source["address"] for source in found["sources"]] == [alpha.address6]
+        beta.ctl("download", "image.iso", "-o", "/root/image.iso", check=True)
+        assert beta.sha256("/root/image.iso") == sha256(data)
+        url = f"http://[{alpha.address6}]:5556/file/{found['root']}/image.iso"
+        lab.run("curl", "-fsS", "-g", "-o", "/mnt/image6.iso", url)
+        assert sha256((lab.root / "mnt/image6.iso").read_bytes()) == sha256(data)
+    finally:
+        for peer in alpha, beta:
+            peer.run("mv", "/etc/hosts.test", "/etc/hosts")
+
+
+def test_stop(ft, alpha, beta):
+    """Nobody keeps up a session with an FT that was stopped for good; it is one again when it is there."""
+    ft.systemctl("stop", "p2p-ft")
+    for host in alpha, beta:
+        wait_for(lambda: host.peer("State") == "waiting", f"{host} to see it")
+        assert host.ctl("search", "notes").returncode == 4
+    begin = now()
+    ft.systemctl("start", "p2p-ft")
+    assert not [entry for entry in ft.journal("p2p-ft", since=begin) if "go on" in entry["MESSAGE"]]
+    for host in alpha, beta:
+        host.wait_joined()
+    # A peer that is stopped says BYE: what it had is not found from then on.
+    alpha.systemctl("stop", "p2p-peer")
+    wait_for(lambda: beta.search("--exact", "notes-alpha.txt") == [], "alpha's records to go")
+    assert ft.ft("Peers") == 1
 
 
 def test_reload(ft, alpha, beta):
