@@ -48,6 +48,8 @@ static ExitStatus connection_failed(const Ctl *ctl, int r) {
 int ctl_connect(Ctl *ctl) {
     int r;
 
+    if (ctl->bus)
+        return 0;
     if (ctl->host)
         r = sd_bus_open_system_remote(&ctl->bus, ctl->host);
     else if (ctl->user)

@@ -5,7 +5,7 @@
 
 #include "ctl/ctl.h"
 
-// Connects to the bus that the options name. 0, or -errno with the error printed.
+// Connects to the bus that the options name, once. 0, or -errno with the error printed.
 int ctl_connect(Ctl *ctl);
 
 // Whether polkit may ask for a password now, by the agent of the desktop or by one on this terminal, which is started the
