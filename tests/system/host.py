@@ -49,7 +49,7 @@ systemctl --quiet disable --now p2p-ft.socket p2p-peer.socket p2p-ft p2p-peer p2
 rm -rf /srv/* /etc/systemd/system/p2p-*.d /var/lib/p2p-peer/* /var/lib/prometheus /home/*/* /root/*
 systemctl daemon-reload
 systemctl reset-failed
-systemd-tmpfiles --create p2pshare.conf
+systemd-tmpfiles --create p2p-peer.conf
 """
 
 
@@ -268,7 +268,7 @@ class Host:
         if tree.is_dir():
             with subprocess.Popen(["tar", "-C", tree, "-c", "."], stdout=subprocess.PIPE) as tar:
                 subprocess.run(["tar", "-C", self.path("/"), "-x", "--keep-directory-symlink"], stdin=tar.stdout, check=True)
-            self.sh("systemd-sysusers; systemd-tmpfiles --create p2pshare.conf; systemctl daemon-reload; "
+            self.sh("systemd-sysusers; systemd-tmpfiles --create p2p-peer.conf; systemctl daemon-reload; "
                     "journalctl --update-catalog; systemctl reload dbus")
             return
         paths = [self.write(f"/var/cache/apt/archives/{package.name}", package.read_bytes()) for package in packages]
