@@ -173,6 +173,7 @@ static ExitStatus not_joined(Ctl *ctl, const sd_bus_error *error) {
 
     if (peer_info_get(ctl->bus, &peer, &ignored) < 0 || !(host = host_of(peer.file_tracker))) {
         ctl_error("this peer is not joined: %s", error->message ?: error->name);
+        ctl_hint("See %s", config_hint(ctl));
         return STATUS_UNAVAILABLE;
     }
     if (strcmp(peer.state, "left") == 0) {

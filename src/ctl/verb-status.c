@@ -133,6 +133,8 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals 
         print_unreachable(peer);
     if (strcmp(peer->state, "left") == 0)
         printf("       join: p2pctl join\n");
+    if (strcmp(peer->state, "idle") == 0)
+        printf("       edit: %s\n", config_hint(ctl));
     if (print_shares(peer) < 0)
         return fail_memory();
     print_transfers(totals);

@@ -12,7 +12,7 @@ check_scripts() {
     local scripts
 
     mapfile -t scripts < <(grep -rIlE '^(#!/bin/(ba)?sh|# shellcheck shell=)' \
-        .ci conf src tests)
+        .ci conf debian src tests)
     shellcheck --external-sources --source-path=. "${scripts[@]}"
 }
 

@@ -21,6 +21,7 @@ deps_tests=(
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
     systemd-container dbus dbus-user-session iproute2 libpam-systemd polkitd util-linux # hosts
+    debhelper dpkg-dev lintian # what the hosts install
     aria2 curl wget # the clients of others
     libxml2-utils shellcheck
 )

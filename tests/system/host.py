@@ -89,6 +89,7 @@ class Host:
         self.write("/etc/hostname", name + "\n")
         self.write("/etc/fstab", "")
         (self.root / "var/lib/man-db/auto-update").unlink(missing_ok=True)  # dpkg takes no time for it
+        (self.root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)  # a container's, whose services dpkg must not start
         self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {name}\n")
         self.write("/etc/systemd/system/test-address.service", ADDRESS_UNIT.format(address=self.address, address6=self.address6))
         units = self.root / "etc/systemd/system"
