@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 
+#include <dirent.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,19 @@ int config_parse_prefixes(const ConfigKey *key _unused_, const char *value, void
     return 0;
 }
 
+int config_default_path(bool user, char **ret) {
+    const char *base = user ? getenv("XDG_CONFIG_HOME") : NULL, *home = getenv("HOME");
+
+    if (!user)
+        *ret = strdup(CONFIG_PATH);
+    else if (base && *base == '/') {
+        if (asprintf(ret, "%s/p2pshare.ini", base) < 0)
+            return -ENOMEM;
+    } else if (asprintf(ret, "%s/.config/p2pshare.ini", home ?: "") < 0)
+        return -ENOMEM;
+    return *ret ? 0 : -ENOMEM;
+}
+
 typedef struct Reader {
     const char *path;
     FILE *file;
@@ -244,4 +258,69 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
     } else if (line < 0)
         reader_fail(&reader, -ENOMEM);
     return reader.error;
+}
+
+static int is_drop_in(const struct dirent *entry) {
+    size_t len = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".ini") == 0;
+}
+
+// Not alphasort(), which asks the locale.
+static int compare_names(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int config_drop_ins(const char *path, StringList *ret) {
+    _cleanup_free_ char *directory = NULL;
+    struct dirent **entries;
+    StringList list = {};
+    int n, r = 0;
+
+    if (asprintf(&directory, "%s.d", path) < 0) {
+        directory = NULL;
+        return -ENOMEM;
+    }
+    n = scandir(directory, &entries, is_drop_in, compare_names);
+    if (n < 0)
+        r = errno == ENOENT ? 0 : -errno;
+    if (n > CONFIG_DROP_INS_MAX)
+        r = -E2BIG;
+    for (int i = 0; i < n; i++) {
+        _cleanup_free_ char *file = NULL;
+
+        if (r >= 0 && asprintf(&file, "%s/%s", directory, entries[i]->d_name) < 0) {
+            file = NULL;
+            r = -ENOMEM;
+        }
+        if (r >= 0)
+            r = config_parse_list(NULL, file, &list);
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+    if (r < 0)
+        string_list_clear(&list);
+    *ret = list;
+    return r;
+}
+
+int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_count,
+                         const char *const *other_sections, void *target, int r) {
+    StringList files;
+    int q = config_drop_ins(path, &files);
+
+    if (q < 0) {
+        log_error("Cannot read %s.d: %s", path, strerror(-q));
+        return q;
+    }
+    for (size_t i = 0; i < files.count; i++) {
+        q = config_load(files.items[i], keys, key_count, other_sections, target);
+        if (q < 0 && q != -EINVAL)
+            log_error("Cannot read %s: %s", files.items[i], strerror(-q));
+        if (q < 0 && (r == 0 || r == -ENOENT))
+            r = q == -ENOENT ? -EINVAL : q; // -ENOENT is about the main file
+    }
+    string_list_clear(&files);
+    return r;
 }

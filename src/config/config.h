@@ -56,9 +56,24 @@ int config_parse_endpoint(const ConfigKey *key, const char *value, void *field);
 // ADDRESS/BITS or an ADDRESS. PrefixList
 int config_parse_prefixes(const ConfigKey *key, const char *value, void *field);
 
+// /etc/p2pshare.ini, or that of this user. Caller frees. 0 or -ENOMEM.
+int config_default_path(bool user, char **ret);
+
 // Reads the file into `target`, which holds the defaults. Logs each problem with file and line: an
 // unknown key or section warns; keys of a section that no key of the table names, and that
 // `other_sections` lists (NULL-terminated), belong to another program. 0; -EINVAL: a value was wrong;
 // -errno: the file cannot be read (-ENOENT included).
 int config_load(const char *path, const ConfigKey *keys, size_t key_count,
                 const char *const *other_sections, void *target);
+
+// The same for what is beside it, PATH.d/*.ini, one after the other in the order of their names; hidden files are
+// left out. `r` is what config_load() of the file itself gave, and comes back unless something is worse. A
+// directory that is not there is empty. -E2BIG: more than CONFIG_DROP_INS_MAX.
+int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_count,
+                         const char *const *other_sections, void *target, int r);
+
+enum {
+    CONFIG_DROP_INS_MAX = 1024,
+};
+// Their paths in that order. 0 or -errno.
+int config_drop_ins(const char *path, StringList *ret);

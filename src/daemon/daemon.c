@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "config/config.h"
 #include "daemon/sandbox.h"
 #include "util/log-id.h"
 #include "util/log.h"
@@ -22,19 +23,6 @@ enum {
     // A thread may be silent for so many times WatchdogSec=; the control loop for one.
     THREAD_WATCHDOGS = 4,
 };
-
-static int default_config_path(bool user, char **ret) {
-    const char *base = user ? getenv("XDG_CONFIG_HOME") : NULL, *home = getenv("HOME");
-
-    if (!user)
-        *ret = strdup(CONFIG_PATH);
-    else if (base && *base == '/') {
-        if (asprintf(ret, "%s/p2pshare.ini", base) < 0)
-            return -ENOMEM;
-    } else if (asprintf(ret, "%s/.config/p2pshare.ini", home ?: "") < 0)
-        return -ENOMEM;
-    return *ret ? 0 : -ENOMEM;
-}
 
 // 0 to go on; 1: --help or --version was served; -EINVAL: the usage was wrong.
 static int parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOptions *options,
@@ -84,7 +72,7 @@ static int parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOption
         fprintf(stderr, "%s: takes no argument \"%s\"\nTry: %s --help\n", name, argv[optind], name);
         return -EINVAL;
     }
-    return options->config_path ? 0 : default_config_path(options->user, &options->config_path);
+    return options->config_path ? 0 : config_default_path(options->user, &options->config_path);
 }
 
 int daemon_fail(int r) {

@@ -54,7 +54,7 @@ static const ConfigKey keys[] = {
     {"ft", "words", config_parse_bool, offsetof(FtConfig, words), 0, 0, "yes or no"},
 };
 
-static const char *const other_sections[] = {"peer", "share", NULL};
+static const char *const other_sections[] = {"peer", "share", "share-access", NULL};
 
 int ft_config_load(const char *path, FtConfig *ret) {
     FtConfig config = {
@@ -77,6 +77,7 @@ int ft_config_load(const char *path, FtConfig *ret) {
     int r;
 
     r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
+    r = config_load_drop_ins(path, keys, ELEMENTSOF(keys), other_sections, &config, r);
     if (r == -ENOENT)
         *ret = config; // the caller knows whether the file has to be there
     if (r < 0 && r != -ENOENT)

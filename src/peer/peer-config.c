@@ -79,7 +79,7 @@ static const ConfigKey keys[] = {
     {"share", "exclude", config_parse_list, offsetof(PeerConfig, excludes), 0, 0, "a pattern"},
 };
 
-static const char *const other_sections[] = {"ft", NULL};
+static const char *const other_sections[] = {"ft", "share-access", NULL};
 
 static int default_download_dir(bool user, char **ret) {
     const char *xdg = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
@@ -146,6 +146,9 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
 
         r = q < 0 ? q : r;
     }
+    // Only now, so that what p2pctl adds comes beside ~/Public.
+    if (r >= 0 || r == -ENOENT || r == -EINVAL)
+        r = config_load_drop_ins(path, keys, ELEMENTSOF(keys), other_sections, &config, r);
     if (r < 0 && r != -ENOENT) {
         peer_config_done(&config);
         return r;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 #include "config/config.h"
 #include "test.h"
 
@@ -60,10 +64,79 @@ static void test_prefixes(void **state _unused_) {
     assert_int_equal(list.count, 0);
 }
 
+typedef struct Sample {
+    uint64_t limit;
+    StringList paths;
+} Sample;
+
+static const ConfigKey sample_keys[] = {
+    {"ft", "limit", config_parse_number, offsetof(Sample, limit), 1, 100, "a number to 100"},
+    {"share", "path", config_parse_list, offsetof(Sample, paths), 0, 0, "a path"},
+};
+
+static void write_file(const char *directory, const char *name, const char *text) {
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int load_sample(const char *main_file, Sample *ret) {
+    int r;
+
+    *ret = (Sample){};
+    r = config_load(main_file, sample_keys, ELEMENTSOF(sample_keys), NULL, ret);
+    return config_load_drop_ins(main_file, sample_keys, ELEMENTSOF(sample_keys), NULL, ret, r);
+}
+
+// In the order of their names, after the file itself, whether that is there or not.
+static void test_drop_ins(void **state _unused_) {
+    char directory[] = "/tmp/p2pshare-config-XXXXXX", file[64], beside[64], command[128];
+    Sample sample;
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(file, sizeof(file), "%s/a.ini", directory);
+    snprintf(beside, sizeof(beside), "%s/a.ini.d", directory);
+    assert_int_equal(load_sample(file, &sample), -ENOENT);
+
+    assert_int_equal(mkdir(beside, 0700), 0);
+    write_file(beside, "2.ini", "[ft]\nlimit = 2\n[share]\npath = /2\n");
+    write_file(beside, "10.ini", "[ft]\nlimit = 10\n[share]\npath = /10\n");
+    write_file(beside, ".3.ini", "[ft]\nlimit = 3\n");
+    write_file(beside, "4.ini~", "[ft]\nlimit = 4\n");
+    assert_int_equal(load_sample(file, &sample), -ENOENT); // and what was beside it counts
+    assert_int_equal(sample.limit, 2);
+    assert_int_equal(sample.paths.count, 2);
+    string_list_clear(&sample.paths);
+
+    write_file(directory, "a.ini", "[ft]\nlimit = 1\n[share]\npath = /1\n");
+    assert_int_equal(load_sample(file, &sample), 0);
+    assert_int_equal(sample.limit, 2);
+    assert_int_equal(sample.paths.count, 3);
+    assert_string_equal(sample.paths.items[0], "/1");
+    assert_string_equal(sample.paths.items[1], "/10");
+    string_list_clear(&sample.paths);
+
+    write_file(beside, "5.ini", "[ft]\nlimit = 500\n");
+    assert_int_equal(load_sample(file, &sample), -EINVAL);
+    string_list_clear(&sample.paths);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(load_sample(file, &sample), -EINVAL); // worse than that it is not there
+    string_list_clear(&sample.paths);
+
+    snprintf(command, sizeof(command), "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_drop_ins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
