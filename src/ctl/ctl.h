@@ -53,6 +53,7 @@ typedef struct Ctl {
     bool utf8;         // the terminal shows more than ASCII
     DownloadOptions download;
     SearchOptions search;
+    bool fix;     // of share add
     sd_bus *bus;  // owned; NULL until ctl_connect()
     pid_t agent;  // that asks for passwords on this terminal; 0: none
     bool may_ask; // it, or that of the desktop, was got ready

@@ -25,6 +25,7 @@ typedef enum OptionGroup {
     GROUP_OUTPUT = 1 << 2,
     GROUP_TYPE = 1 << 3,
     GROUP_SEARCH = 1 << 4,
+    GROUP_FIX = 1 << 5,
 } OptionGroup;
 
 typedef struct Verb {
@@ -46,6 +47,8 @@ static const Verb verbs[] = {
     {"pause", "ID...", "Stop downloads until resume", 1, ANY, 0, verb_pause},
     {"resume", "ID...", "Go on with downloads that are paused", 1, ANY, 0, verb_resume},
     {"cancel", "ID...", "End transfers", 1, ANY, 0, verb_cancel},
+    {"share", "add|remove|list", "Share a file or directory, or no longer", 1, 2, GROUP_FIX,
+     verb_share},
     {"shares", "", "What this peer shares, and what not, and why", 0, 0, 0, verb_shares},
     {"rescan", "", "Look again at what is shared", 0, 0, 0, verb_rescan},
     {"leave", "", "Leave the FileTracker, until join", 0, 0, 0, verb_leave},
@@ -96,6 +99,11 @@ static const char output_help[] =
     "Option of metrics:\n"
     "  -o, --output=PATH    Write the file PATH, replacing it when all is there\n";
 
+static const char fix_help[] =
+    "Option of share add:\n"
+    "      --fix            Let p2p-peer read it: by access lists (setfacl), and by a\n"
+    "                       drop-in of its service where that hides the place\n";
+
 static const char root_help[] =
     "Option of download and verify:\n"
     "      --root=HEX       The file with that root, or a root that begins so\n";
@@ -117,6 +125,8 @@ static void print_help(const Verb *verb) {
             printf("%s\n", search_help);
         if (verb->groups & GROUP_ROOT)
             printf("%s\n", root_help);
+        if (verb->groups & GROUP_FIX)
+            printf("%s\n", fix_help);
         if (verb->groups & GROUP_OUTPUT && !(verb->groups & GROUP_DOWNLOAD))
             printf("%s\n", output_help);
         printf("%s\nSee p2pctl(1).\n", global_help);
@@ -130,9 +140,9 @@ static void print_help(const Verb *verb) {
         snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
         printf("  %-20s %s\n", left, verbs[i].help);
     }
-    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
+    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
            "Print this, or more of a verb", global_help, search_help, download_help, root_help,
-           output_help);
+           output_help, fix_help);
 }
 
 static ExitStatus usage(const char *verb) {
@@ -159,6 +169,7 @@ typedef enum Option {
     OPTION_MIN_SIZE,
     OPTION_MAX_SIZE,
     OPTION_LIMIT,
+    OPTION_FIX, // of share
     // From here on, and and -o: of download (-o of metrics, too).
     OPTION_FORCE,
     OPTION_WAIT,
@@ -181,6 +192,7 @@ static const struct option options[] = {
     {"min-size", required_argument, NULL, OPTION_MIN_SIZE},
     {"max-size", required_argument, NULL, OPTION_MAX_SIZE},
     {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"fix", no_argument, NULL, OPTION_FIX},
     {"force", no_argument, NULL, OPTION_FORCE},
     {"wait", no_argument, NULL, OPTION_WAIT},
     {"no-wait", no_argument, NULL, OPTION_NO_WAIT},
@@ -195,7 +207,7 @@ static const struct option options[] = {
 // What is asked for besides a verb.
 typedef struct Request {
     bool help, version;
-    const char *options[5]; // the first one of each OptionGroup, as it is spelled; or NULL
+    const char *options[6]; // the first one of each OptionGroup, as it is spelled; or NULL
 } Request;
 
 static bool is_root(const char *value) {
@@ -258,6 +270,8 @@ static size_t group_of(int c) {
     case OPTION_MAX_SIZE:
     case OPTION_LIMIT:
         return 4;
+    case OPTION_FIX:
+        return 5;
     default:
         return 0;
     }
@@ -313,6 +327,10 @@ static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *val
                 request->options[group_of(c)] = o->name;
         if (group_of(c) == 4)
             return take_search_option(&ctl->search, c, value);
+        if (c == OPTION_FIX) {
+            ctl->fix = true;
+            return STATUS_DONE;
+        }
         if (c == OPTION_TYPE)
             ctl->search.type = *value == '.' ? value + 1 : value;
         return take_download_option(&ctl->download, c, value);
@@ -357,6 +375,7 @@ static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const
                  {"WORD", "a word of a name"},
                  {"FILE", "a file"},
                  {"ID", "the ID of a transfer"},
+                 {"add", "to be told what: add, remove or list"},
                  {"check", "to be told what: check or reload"}};
 
     for (size_t i = 0; i < ELEMENTSOF(request->options); i++)

@@ -4,7 +4,6 @@
 // that runs.
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "bus/names.h"
 #include "ctl/connection.h"
 #include "ctl/output.h"
+#include "ctl/program.h"
 #include "ctl/verbs.h"
 #include "util/macro.h"
 
@@ -27,26 +27,9 @@ typedef struct Findings {
     unsigned programs; // that have read it
 } Findings;
 
-// The program beside this one, as in a build directory and as installed; or where PATH has it. *ret is for
-// posix_spawnp(); no memory: NULL.
-static char *program_path(const char *program) {
-    char self[4096], *path;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-    if (n > 0) {
-        self[n] = '\0';
-        if (asprintf(&path, "%s/%s", dirname(self), program) < 0)
-            return NULL;
-        if (access(path, X_OK) == 0)
-            return path;
-        free(path);
-    }
-    return strdup(program);
-}
-
 // Starts the program with stdout and stderr in a pipe. 0, or -errno; -ENOENT: it is not installed.
 static int start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) {
-    _cleanup_free_ char *path = program_path(program);
+    _cleanup_free_ char *path = program_path(program, program); // else where PATH has it
     posix_spawn_file_actions_t actions;
     _cleanup_close_ int from = -EBADF, to = -EBADF;
     int fds[2], r;

@@ -59,8 +59,8 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     if (!ctl->legend)
         return STATUS_DONE;
     if (peer->shares.n == 0)
-        print_escaped(stdout, "Nothing is shared. Name files under [share] in %s",
-                      config_hint(ctl));
+        print_escaped(stdout, "Nothing is shared. Try: p2pctl%s share add PATH",
+                      ctl->user ? " --user" : "");
     else
         printf("%s", total);
     putchar('\n');

@@ -13,6 +13,7 @@ ExitStatus verb_transfers(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_cancel(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_pause(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_resume(Ctl *ctl, int argc, char **argv);
+ExitStatus verb_share(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_shares(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_rescan(Ctl *ctl, int argc, char **argv);
 ExitStatus verb_leave(Ctl *ctl, int argc, char **argv);

@@ -10,6 +10,7 @@
 #include "bus/names.h"
 #include "peer/download-target.h"
 #include "peer/download.h"
+#include "peer/examine-bus.h"
 #include "peer/find-bus.h"
 #include "peer/peer-metrics.h"
 #include "peer/peer-shares.h"
@@ -267,7 +268,7 @@ static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *er
     } methods[] = {
         {"Download", POLKIT_DOWNLOAD, download}, {"Leave", POLKIT_MANAGE, leave},
         {"Join", POLKIT_MANAGE, join},           {"Rescan", POLKIT_MANAGE, rescan},
-        {"Reload", POLKIT_MANAGE, reload},
+        {"Reload", POLKIT_MANAGE, reload},       {"Examine", POLKIT_SHARE, examine_bus},
     };
     Peer *peer = userdata;
 
@@ -439,6 +440,9 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("Join", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Rescan", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Reload", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Examine", SD_BUS_ARGS("s", path),
+                            SD_BUS_RESULT("s", component, "s", error), method_guarded,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
@@ -470,6 +474,8 @@ int peer_bus_add(Peer *peer) {
 
 void peer_bus_done(Peer *peer) {
     peer->polkit = polkit_free(peer->polkit);
+    peer->examine = work_free(peer->examine);
+    peer->examine_call = sd_bus_message_unref(peer->examine_call);
     while (peer->rescan_count > 0)
         sd_bus_message_unref(peer->rescans[--peer->rescan_count]);
 }

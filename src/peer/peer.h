@@ -62,6 +62,8 @@ typedef struct Peer {
     Daemon *daemon;                       // to be reloaded
     sd_bus_message *rescans[RESCANS_MAX]; // calls (Reload, too) to be answered when a scan is done
     size_t rescan_count;
+    Work *examine;                // a path, under way
+    sd_bus_message *examine_call; // to be answered then
 } Peer;
 
 // Takes the configuration over. 0 or -errno.

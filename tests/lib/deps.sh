@@ -5,7 +5,7 @@
 deps_build=(
     gcc libc6-dev meson ninja-build pkg-config scdoc
     libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libsqlite3-dev
-    libjansson-dev uthash-dev
+    libjansson-dev libacl1-dev uthash-dev
 )
 # Runs the programs: a bus of its own for each peer.
 deps_demo=("${deps_build[@]}" dbus-daemon)
@@ -20,7 +20,7 @@ deps_tests=(
     python3-prometheus-client # a reader of OpenMetrics
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
-    systemd-container dbus dbus-user-session iproute2 libpam-systemd polkitd util-linux # hosts
+    systemd-container dbus dbus-user-session iproute2 libpam-systemd polkitd pkexec acl util-linux # hosts
     debhelper dpkg-dev lintian # what the hosts install
     aria2 curl wget # the clients of others
     libxml2-utils shellcheck

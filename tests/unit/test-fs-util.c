@@ -122,12 +122,74 @@ static void test_free_space(void **state _unused_) {
     assert_int_equal(check_free_space(-1, 0, &available), -EBADF);
 }
 
+// As a user to whom not all is open: root passes everywhere.
+static void test_examine(void **state _unused_) {
+    static const struct {
+        const char *proves, *path, *component;
+        int result;
+    } table[] = {
+        {"a directory", "shared", NULL, 0},
+        {"a file", "shared/a.txt", NULL, 0},
+        {"slashes", "shared//sub/", NULL, 0},
+        {"not there", "shared/no/more", "shared/no", -ENOENT},
+        {"a file is no directory", "shared/a.txt/more", "shared/a.txt/more", -ENOTDIR},
+        {"a link is followed", "shared/inside", NULL, 0},
+        {"for ever", "shared/loop", "shared/loop", -ELOOP},
+        {"neither", "fifo", "fifo", -EINVAL},
+        {"no x", "no-pass/file", "no-pass", -EACCES},
+        {"x, and not r", "no-list", "no-list", -EACCES},
+        {"r, and not x", "no-pass", "no-pass", -EACCES},
+        {"below x alone", "no-list/file", NULL, 0},
+        {"a file that is not readable", "no-list/secret", "no-list/secret", -EACCES},
+    };
+    _cleanup_free_ char *component = NULL;
+    char path[128], expected[128];
+
+    assert_int_equal(mkdirat(root_fd, "no-pass", 0744), 0);
+    assert_int_equal(mkdirat(root_fd, "no-list", 0711), 0);
+    assert_int_equal(mkfifoat(root_fd, "fifo", 0644), 0);
+    make_file("no-pass/file");
+    make_file("no-list/file");
+    make_file("no-list/secret");
+    assert_int_equal(fchmodat(root_fd, "no-list/file", 0644, 0), 0);
+    assert_int_equal(fchmodat(root_fd, "shared", 0755, 0), 0);
+    assert_int_equal(fchmodat(root_fd, "shared/sub", 0755, 0), 0);
+    assert_int_equal(fchmodat(root_fd, "shared/a.txt", 0644, 0), 0);
+    assert_int_equal(chmod(root, 0755), 0);
+    if (geteuid() == 0)
+        assert_int_equal(seteuid(65534), 0);
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        bool own = getuid() != 0 && table[i].result == -EACCES; // an owner may, as made here
+
+        ROW(&table[i]);
+        snprintf(path, sizeof(path), "%s/%s", root, table[i].path);
+        free(TAKE_PTR(component));
+        if (own)
+            continue;
+        assert_int_equal(examine_path(path, &component), table[i].result);
+        snprintf(expected, sizeof(expected), "%s/%s", root, table[i].component ?: "");
+        if (table[i].component)
+            assert_string_equal(component, expected);
+        else
+            assert_null(component);
+    }
+    if (getuid() == 0)
+        assert_int_equal(seteuid(0), 0);
+    free(TAKE_PTR(component));
+    assert_int_equal(examine_path("/", &component), 0);
+    unlinkat(root_fd, "no-pass/file", 0);
+    unlinkat(root_fd, "no-list/file", 0);
+    unlinkat(root_fd, "no-list/secret", 0);
+    unlinkat(root_fd, "fifo", 0);
+    unlinkat(root_fd, "no-pass", AT_REMOVEDIR);
+    unlinkat(root_fd, "no-list", AT_REMOVEDIR);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_beneath),
-        cmocka_unit_test(test_magic_link),
-        cmocka_unit_test(test_create),
-        cmocka_unit_test(test_free_space),
+        cmocka_unit_test(test_open_beneath), cmocka_unit_test(test_magic_link),
+        cmocka_unit_test(test_create),       cmocka_unit_test(test_free_space),
+        cmocka_unit_test(test_examine),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

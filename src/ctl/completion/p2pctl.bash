@@ -6,7 +6,7 @@ _p2pctl() {
     local global='--user --host= -H --json --no-legend --help -h --version'
     local download='--output= -o --force --no-wait --wait --root= --type= --size= --address= --port='
     local search='--exact --type= --min-size= --max-size= --limit='
-    local verbs='status search download transfers pause resume cancel shares rescan leave join monitor ft
+    local verbs='status search download transfers pause resume cancel share shares rescan leave join monitor ft
         config metrics verify hash help'
     local verb='' argument='' i where=()
 
@@ -43,6 +43,7 @@ _p2pctl() {
         [[ $verb == search || ! $verb ]] && global+=" $search"
         [[ $verb == metrics ]] && global+=' --output= -o'
         [[ $verb == verify ]] && global+=' --root='
+        [[ $verb == share ]] && global+=' --fix'
         mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
         [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
         return
@@ -55,6 +56,14 @@ _p2pctl() {
         check) _filedir ;;
         reload) mapfile -t COMPREPLY < <(compgen -W 'p2p-peer p2p-ft' -- "$cur") ;;
         '') mapfile -t COMPREPLY < <(compgen -W 'check reload' -- "$cur") ;;
+        esac
+        ;;
+    share)
+        case $argument in
+        add) _filedir ;;
+        remove) mapfile -t COMPREPLY < <(compgen -W "$(p2pctl "${where[@]}" share list --no-legend 2>/dev/null |
+            awk '{ print $1 }')" -- "$cur") ;;
+        '') mapfile -t COMPREPLY < <(compgen -W 'add remove list' -- "$cur") ;;
         esac
         ;;
     ft) [[ $argument ]] || mapfile -t COMPREPLY < <(compgen -W 'peers lookup kick' -- "$cur") ;;

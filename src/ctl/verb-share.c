@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+
+// share add, remove, list: done by p2pctl-share, which runs as root where it changes something.
+
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "ctl/output.h"
+#include "ctl/program.h"
+#include "ctl/verbs.h"
+#include "util/macro.h"
+
+enum {
+    // What pkexec(1) ends with itself.
+    PKEXEC_DISMISSED = 126,
+    PKEXEC_DENIED = 127,
+};
+
+// For the other program, which pkexec starts in another directory. Caller frees; NULL: no memory.
+static char *absolute(const char *path) {
+    _cleanup_free_ char *here = NULL;
+    char *text;
+
+    if (*path == '/')
+        return strdup(path);
+    here = getcwd(NULL, 0);
+    return here && asprintf(&text, "%s/%s", here, path) >= 0 ? text : NULL;
+}
+
+static ExitStatus outcome(const Ctl *ctl, int status, bool as_root) {
+    if (!WIFEXITED(status)) {
+        ctl_error("p2pctl-share was ended by signal %d.", WTERMSIG(status));
+        return STATUS_FAILED;
+    }
+    if (as_root && WEXITSTATUS(status) >= PKEXEC_DISMISSED) {
+        ctl_error("what is shared is for administrators to say.");
+        ctl_hint("Try it with sudo, or share by a p2p-peer of your own: p2pctl --user %s",
+                 ctl->verb);
+        return STATUS_FAILED;
+    }
+    return (ExitStatus) WEXITSTATUS(status);
+}
+
+static ExitStatus run(const Ctl *ctl, char **argv, bool as_root) {
+    int r, status;
+    pid_t pid;
+
+    fflush(stdout);
+    r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+    if (r == ENOENT && as_root) {
+        ctl_error("what is shared is for root to say, and there is no pkexec here to ask for it.");
+        ctl_hint("Try it with sudo.");
+        return STATUS_FAILED;
+    }
+    if (r != 0)
+        return fail_errno(r, "cannot run %s", argv[0]);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return fail_errno(errno, "cannot wait for %s", argv[0]);
+    return outcome(ctl, status, as_root);
+}
+
+static ExitStatus check_usage(const Ctl *ctl, int argc, char **argv) {
+    bool list = strcmp(argv[0], "list") == 0, add = strcmp(argv[0], "add") == 0;
+
+    if (ctl->host) {
+        ctl_error("share is about files of this host; -H does not go with it.");
+        ctl_hint("Try: ssh -t %s p2pctl share", ctl->host);
+        return STATUS_USAGE;
+    }
+    if (!list && !add && strcmp(argv[0], "remove") != 0)
+        ctl_error("share takes add, remove or list, not \"%s\".", argv[0]);
+    else if (ctl->fix && !add)
+        ctl_error("--fix goes with share add only.");
+    else if (list != (argc == 1))
+        ctl_error("share %s takes %s.", argv[0],
+                  list ? "no path" : "the path of a file or directory");
+    else
+        return STATUS_DONE;
+    ctl_hint("Try: p2pctl help share");
+    return STATUS_USAGE;
+}
+
+ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
+    bool list = strcmp(argv[0], "list") == 0;
+    bool as_root = !list && !ctl->user && geteuid() != 0;
+    _cleanup_free_ char *program = NULL, *path = NULL;
+    ExitStatus status = check_usage(ctl, argc, argv);
+    char *args[8];
+    size_t n = 0;
+
+    if (status != STATUS_DONE)
+        return status;
+    program =
+        program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share"); // which polkit's action names
+    path = absolute(list ? "/" : argv[1]);
+    if (!program || !path)
+        return fail_memory();
+    if (as_root)
+        args[n++] = (char *) "pkexec";
+    args[n++] = program;
+    if (ctl->user)
+        args[n++] = (char *) "--user";
+    if (ctl->fix)
+        args[n++] = (char *) "--fix";
+    if (list && ctl->json)
+        args[n++] = (char *) "--json";
+    if (list && !ctl->legend)
+        args[n++] = (char *) "--no-legend";
+    args[n++] = argv[0];
+    if (!list)
+        args[n++] = path;
+    args[n] = NULL;
+    return run(ctl, args, as_root);
+}

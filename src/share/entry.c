@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+
+#include "share/entry.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/fs-util.h"
+#include "util/macro.h"
+#include "util/text.h"
+
+#define PREFIX "share-"
+#define SUFFIX ".ini"
+
+enum {
+    NAME_BYTES_MAX = 80, // of what names an entry
+    NAMES_ALIKE_MAX = 1000,
+    VALUE_BYTES_MAX = 180, // a line may have 198
+};
+
+// What one file says.
+typedef struct FileContent {
+    StringList paths, excludes, passes;
+    bool tree, shown;
+} FileContent;
+
+#define KEY(section, name, parser, field) \
+    { section, name, parser, offsetof(FileContent, field), 0, 0, "another value" }
+
+static const ConfigKey keys[] = {
+    KEY("share", "path", config_parse_list, paths),
+    KEY("share", "exclude", config_parse_list, excludes),
+    KEY("share-access", "pass", config_parse_list, passes),
+    KEY("share-access", "tree", config_parse_bool, tree),
+    KEY("share-access", "shown", config_parse_bool, shown),
+};
+static const char *const other_sections[] = {"ft", "peer", NULL};
+
+static bool is_ours(const char *file) {
+    const char *slash = strrchr(file, '/');
+
+    return slash && strncmp(slash + 1, PREFIX, strlen(PREFIX)) == 0;
+}
+
+static int list_add(EntryList *list, const char *file, const char *path) {
+    Entry *grown = reallocarray(list->entries, list->n + 1, sizeof(*grown));
+    size_t len = strlen(path);
+
+    if (!grown)
+        return -ENOMEM;
+    list->entries = grown;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    grown[list->n] = (Entry){.path = strndup(path, len), .file = strdup(file)};
+    if (!grown[list->n].path || !grown[list->n].file) {
+        entry_clear(&grown[list->n]);
+        return -ENOMEM;
+    }
+    list->n++;
+    return 0;
+}
+
+static int load_file(EntryList *list, const char *file, bool ours) {
+    FileContent content = {};
+    int r = config_load(file, keys, ELEMENTSOF(keys), other_sections, &content);
+
+    if (r == -EINVAL || r == -ENOENT)
+        r = 0; // said, and the rest counts
+    for (size_t i = 0; i < content.paths.count && r >= 0; i++)
+        r = list_add(list, file, content.paths.items[i]);
+    if (r >= 0 && ours && content.paths.count == 1) {
+        Entry *entry = &list->entries[list->n - 1];
+
+        entry->ours = true;
+        entry->passes = content.passes;
+        content.passes = (StringList){};
+        entry->tree = content.tree;
+        entry->shown = content.shown;
+    }
+    string_list_clear(&content.paths);
+    string_list_clear(&content.excludes);
+    string_list_clear(&content.passes);
+    return r;
+}
+
+int entry_list_load(const char *config_path, EntryList *ret) {
+    EntryList list = {};
+    StringList files = {};
+    int r = load_file(&list, config_path, false);
+
+    if (r >= 0)
+        r = config_drop_ins(config_path, &files);
+    for (size_t i = 0; i < files.count && r >= 0; i++)
+        r = load_file(&list, files.items[i], is_ours(files.items[i]));
+    string_list_clear(&files);
+    if (r < 0)
+        entry_list_clear(&list);
+    *ret = list;
+    return r;
+}
+
+void entry_clear(Entry *entry) {
+    free(entry->path);
+    free(entry->file);
+    string_list_clear(&entry->passes);
+    *entry = (Entry){};
+}
+
+void entry_list_clear(EntryList *list) {
+    for (size_t i = 0; i < list->n; i++)
+        entry_clear(&list->entries[i]);
+    free(list->entries);
+    *list = (EntryList){};
+}
+
+Entry *entry_list_find(const EntryList *list, const char *path) {
+    Entry *found = NULL;
+
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->entries[i].path, path) == 0 && (!found || list->entries[i].ours))
+            found = &list->entries[i];
+    return found;
+}
+
+bool entry_path_is_writable(const char *path) {
+    size_t len = strlen(path);
+
+    return len <= VALUE_BYTES_MAX && text_is_utf8(path, len) && !text_has_control(path, len) &&
+           !strstr(path, " ;") && !isspace((unsigned char) path[len - 1]);
+}
+
+// "/srv/images" → "srv-images": for people; the file itself has the path.
+static void make_name(const char *path, char name[static NAME_BYTES_MAX + 1]) {
+    size_t len = 0;
+
+    for (const char *p = path + strspn(path, "/"); *p && len < NAME_BYTES_MAX; p++)
+        name[len++] = isalnum((unsigned char) *p) || strchr("._", *p) ? *p : '-';
+    name[len] = '\0';
+}
+
+static bool file_is_taken(const EntryList *list, const char *file) {
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->entries[i].file, file) == 0)
+            return true;
+    return access(file, F_OK) == 0;
+}
+
+int entry_new(const EntryList *list, const char *config_path, const char *path, Entry *ret) {
+    char name[NAME_BYTES_MAX + 1], number[16] = "";
+    Entry entry = {.ours = true};
+
+    if (!entry_path_is_writable(path))
+        return -EINVAL;
+    make_name(path, name);
+    for (unsigned i = 2; i < NAMES_ALIKE_MAX; i++) {
+        free(entry.file);
+        if (asprintf(&entry.file, "%s.d/" PREFIX "%s%s" SUFFIX, config_path, name, number) < 0)
+            return -ENOMEM;
+        if (!file_is_taken(list, entry.file))
+            break;
+        snprintf(number, sizeof(number), "-%u", i);
+    }
+    entry.path = strdup(path);
+    if (!entry.path) {
+        entry_clear(&entry);
+        return -ENOMEM;
+    }
+    *ret = entry;
+    return 0;
+}
+
+char *entry_name(const Entry *entry) {
+    const char *name = strrchr(entry->file, '/') + 1 + strlen(PREFIX);
+
+    return strndup(name, strlen(name) - strlen(SUFFIX));
+}
+
+static int write_content(FILE *file, const Entry *entry) {
+    fprintf(file,
+            "# Written by \"p2pctl share add\", and removed by \"p2pctl share remove\".\n"
+            "[share]\npath = %s\n",
+            entry->path);
+    if (entry->passes.count > 0 || entry->tree || entry->shown)
+        fputs("\n# What --fix has done for it, to be undone with it.\n[share-access]\n", file);
+    for (size_t i = 0; i < entry->passes.count; i++)
+        fprintf(file, "pass = %s\n", entry->passes.items[i]);
+    if (entry->tree)
+        fputs("tree = yes\n", file);
+    if (entry->shown)
+        fputs("shown = yes\n", file);
+    if (fflush(file) != 0 || fsync(fileno(file)) < 0)
+        return -errno;
+    return 0;
+}
+
+// A name is there for good when its directory has been synced.
+static int sync_directory(const char *directory) {
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int entry_write(const Entry *entry) {
+    _cleanup_free_ char *directory = strndup(entry->file, strrchr(entry->file, '/') - entry->file);
+    _cleanup_free_ char *temporary = NULL;
+    FILE *file;
+    int fd, r;
+
+    if (!directory || asprintf(&temporary, "%s/.share-XXXXXX", directory) < 0) {
+        temporary = NULL;
+        return -ENOMEM;
+    }
+    r = make_directories(directory, 0755);
+    if (r < 0)
+        return r;
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    file = fdopen(fd, "w");
+    r = !file || fchmod(fd, 0644) < 0 ? -errno : write_content(file, entry);
+    if (file)
+        fclose(file);
+    else
+        close(fd);
+    if (r >= 0 && rename(temporary, entry->file) < 0)
+        r = -errno;
+    if (r < 0)
+        unlink(temporary);
+    return r < 0 ? r : sync_directory(directory);
+}
+
+int entry_remove(const Entry *entry) {
+    return unlink(entry->file) < 0 ? -errno : 0;
+}

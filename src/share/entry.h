@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What p2pctl share keeps: one small file per share beside the configuration, CONFIG.d/share-NAME.ini, which p2p-peer reads as
+// any other. The administrator's own files are read, to say where a share comes from, and never written to.
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+typedef struct Entry {
+    char *path;        // what is shared, absolute; NULL in none of a list
+    char *file;        // where it says so
+    bool ours;         // that file is one of ours, and has nothing else
+    StringList passes; // directories above it that --fix has let p2p-peer pass
+    bool tree;         // --fix has let it read all of it
+    bool shown;        // --fix has had the service show it (sandbox-unit.h)
+} Entry;
+
+typedef struct EntryList {
+    Entry *entries;
+    size_t n;
+} EntryList;
+
+// All shares of the configuration at that path and of the files beside it. What is wrong in them is logged and left out.
+// 0 or -errno.
+int entry_list_load(const char *config_path, EntryList *ret);
+void entry_list_clear(EntryList *list);
+// The first of that path, ours before others; or NULL.
+Entry *entry_list_find(const EntryList *list, const char *path);
+
+// Makes a new one with a file name of its own. Nothing is written yet. NULL: no memory, or -EINVAL by
+// entry_path_is_writable().
+int entry_new(const EntryList *list, const char *config_path, const char *path, Entry *ret);
+void entry_clear(Entry *entry);
+
+// Whether a configuration file can hold the path: one line of UTF-8, without what would end the value.
+bool entry_path_is_writable(const char *path);
+
+// "srv-images" of ".../share-srv-images.ini": what names all that belongs to it. Caller frees; NULL: no memory.
+char *entry_name(const Entry *entry);
+
+// Writes its file, whole or not at all, and makes the directory. 0 or -errno.
+int entry_write(const Entry *entry);
+// 0 or -errno.
+int entry_remove(const Entry *entry);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+// p2pctl-share: the part of p2pctl that may run as root, by pkexec. It takes nothing but what is below, and nothing of it
+// names a file to write to.
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "ctl/output.h"
+#include "share/verbs.h"
+#include "util/macro.h"
+
+static ExitStatus usage(void) {
+    fprintf(stderr, "This is a part of p2pctl. Try: p2pctl help share\n");
+    return STATUS_USAGE;
+}
+
+static ExitStatus run(Ctl *ctl, int argc, char **argv, bool fix) {
+    _cleanup_free_ char *config_path = NULL;
+
+    if (config_default_path(ctl->user, &config_path) < 0)
+        return fail_memory();
+    if (argc == 1 && strcmp(argv[0], "list") == 0)
+        return share_list(ctl, config_path);
+    if (argc != 2 || argv[1][0] != '/')
+        return usage();
+    if (strcmp(argv[0], "add") == 0)
+        return share_add(ctl, config_path, argv[1], fix);
+    if (strcmp(argv[0], "remove") == 0)
+        return share_remove(ctl, config_path, argv[1]);
+    return usage();
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {
+        {"user", no_argument, NULL, 'u'},
+        {"fix", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'j'},
+        {"no-legend", no_argument, NULL, 'n'},
+        {},
+    };
+    Ctl ctl = {.legend = true, .verb = "share"};
+    bool fix = false;
+    ExitStatus status;
+    int c;
+
+    output_open(&ctl);
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+        switch (c) {
+        case 'u':
+            ctl.user = true;
+            break;
+        case 'f':
+            fix = true;
+            break;
+        case 'j':
+            ctl.json = true;
+            break;
+        case 'n':
+            ctl.legend = false;
+            break;
+        default:
+            return (int) usage();
+        }
+    status = run(&ctl, argc - optind, argv + optind, fix);
+    sd_bus_flush_close_unref(ctl.bus);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        ctl_error("cannot write to standard output.");
+        if (status == STATUS_DONE)
+            status = STATUS_FAILED;
+    }
+    return (int) status;
+}

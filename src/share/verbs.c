@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+
+#include "share/verbs.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/names.h"
+#include "ctl/connection.h"
+#include "ctl/format.h"
+#include "ctl/output.h"
+#include "ctl/peer-info.h"
+#include "ctl/table.h"
+#include "share/diagnosis.h"
+#include "share/entry.h"
+#include "share/fix.h"
+#include "util/fs-util.h"
+#include "util/macro.h"
+
+enum {
+    ROUNDS_MAX = 64, // of one cause found and fixed: one per component of a path, and some
+};
+
+// What the daemon has found below a path that is shared.
+typedef struct Content {
+    size_t files, unreadable;
+    uint64_t bytes;
+    const char *problem; // of the path itself; the PeerInfo's
+} Content;
+
+static Content content_of(const PeerInfo *peer, const char *path) {
+    Content content = {};
+
+    for (size_t i = 0; i < peer->shares.n; i++) {
+        const Share *share = &peer->shares.shares[i];
+
+        if (!path_is_below(share->path, path))
+            continue;
+        if (strcmp(share->state, "unreadable") == 0 || strcmp(share->state, "vanished") == 0) {
+            content.unreadable++;
+            if (strcmp(share->path, path) == 0)
+                content.problem = share->explanation;
+        } else {
+            content.files++;
+            content.bytes += share->size;
+        }
+    }
+    return content;
+}
+
+static ExitStatus load(const char *config_path, EntryList *list) {
+    int r = entry_list_load(config_path, list);
+
+    return r < 0 ? fail_errno(r, "cannot read the configuration %s", config_path) : STATUS_DONE;
+}
+
+// ------------------------------------------------------------------------------------- add
+
+// Shares of the kernel's own files, and of all there is, are nobody's intention.
+static bool is_refused(const char *path) {
+    static const char *const kernel[] = {"/proc", "/sys", "/dev", "/run"};
+
+    for (size_t i = 0; i < ELEMENTSOF(kernel); i++)
+        if (path_is_below(path, kernel[i]))
+            return true;
+    return strcmp(path, "/") == 0;
+}
+
+// The place itself, before anything is written. *ret: without links. Caller frees.
+static ExitStatus find_place(const Ctl *ctl, const char *typed, char **ret) {
+    _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
+    char resolved[PATH_MAX];
+    int r = diagnose_place(typed, &diagnosis);
+
+    *ret = NULL;
+    if (r < 0)
+        return fail_errno(r, "cannot look at %s", typed);
+    if (diagnosis.cause != CAUSE_NONE) {
+        diagnosis_print(ctl, &diagnosis, typed);
+        return STATUS_FAILED;
+    }
+    if (!realpath(typed, resolved))
+        return fail_errno(-errno, "cannot look at %s", typed);
+    if (is_refused(resolved)) {
+        ctl_error("%s is not shared as a whole.", resolved);
+        return STATUS_FAILED;
+    }
+    *ret = strdup(resolved);
+    return *ret ? STATUS_DONE : fail_memory();
+}
+
+static int make_reload(void *userdata, sd_bus_message **ret) {
+    return sd_bus_message_new_method_call(userdata, ret, BUS_PEER_NAME, BUS_PEER_PATH,
+                                          BUS_PEER_INTERFACE, "Reload");
+}
+
+// Has the daemon read the configuration, and walk the shares. It may take as long as that takes.
+static ExitStatus reload(Ctl *ctl) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = ctl_call(ctl, make_reload, ctl->bus, UINT64_MAX, &error, NULL);
+    if (r >= 0)
+        return STATUS_DONE;
+    if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION)) {
+        ctl_error_sentence("", error.message);
+        return STATUS_FAILED;
+    }
+    return bus_failed(ctl, &SERVICE_PEER, &error, r);
+}
+
+// Finds and removes one cause after the other.
+static ExitStatus clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
+        int r = diagnose_access(ctl, entry->path, &diagnosis, &error);
+
+        if (r < 0)
+            return bus_failed(ctl, &SERVICE_PEER, &error, r);
+        if (diagnosis.cause == CAUSE_NONE)
+            return STATUS_DONE;
+        if (!fix) {
+            diagnosis_print(ctl, &diagnosis, entry->path);
+            return STATUS_FAILED;
+        }
+        if (fix_cause(ctl, &diagnosis, entry) < 0)
+            return STATUS_FAILED;
+    }
+    ctl_error("%s is still not readable for p2p-peer.", entry->path);
+    return STATUS_FAILED;
+}
+
+static ExitStatus print_added(Ctl *ctl, const char *path) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(peer_info_clear) PeerInfo peer = {};
+    int r = peer_info_get(ctl->bus, &peer, &error);
+    char size[FORMAT_MAX];
+    Content content;
+
+    if (r < 0)
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    content = content_of(&peer, path);
+    format_size(content.bytes, size);
+    print_escaped(stdout, "%s is shared: %zu file%s, %s.", path, content.files,
+                  content.files == 1 ? "" : "s", size);
+    putchar('\n');
+    return STATUS_DONE;
+}
+
+// The way is clear; what about all that is in it?
+static ExitStatus check_content(Ctl *ctl, Entry *entry, bool fix) {
+    _cleanup_free_ char *example = NULL;
+    size_t unreadable;
+    ExitStatus status;
+    int r = diagnose_content(ctl, entry->path, &unreadable, &example);
+
+    if (r >= 0 && unreadable > 0 && fix && !entry->tree) {
+        if (fix_tree(entry) < 0)
+            return STATUS_FAILED;
+        free(TAKE_PTR(example));
+        r = diagnose_content(ctl, entry->path, &unreadable, &example);
+    }
+    if (r < 0)
+        return fail_errno(r, "cannot look into %s", entry->path);
+    // What was out of reach before is walked now.
+    status = reload(ctl);
+    if (status == STATUS_DONE)
+        status = print_added(ctl, entry->path);
+    if (status != STATUS_DONE || unreadable == 0)
+        return status;
+    ctl_error("p2p-peer may not read %zu of what is in it, such as %s.", unreadable,
+              example ?: "?");
+    if (!fix && !ctl->user)
+        ctl_hint("To let it: p2pctl share add --fix, with the same path");
+    return STATUS_FAILED;
+}
+
+ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool fix) {
+    _cleanup_(entry_list_clear) EntryList list = {};
+    _cleanup_(entry_clear) Entry made = {};
+    _cleanup_free_ char *path = NULL;
+    Entry *entry;
+    ExitStatus status = find_place(ctl, typed, &path);
+    int r;
+
+    if (status == STATUS_DONE)
+        status = load(config_path, &list);
+    if (status != STATUS_DONE)
+        return status;
+    entry = entry_list_find(&list, path);
+    if (!entry || (fix && !entry->ours)) { // what is fixed is noted in one of ours
+        r = entry_new(&list, config_path, path, &made);
+        if (r == -EINVAL) {
+            ctl_error("a configuration file cannot hold the path %s.", path);
+            ctl_hint("Try: share a directory above it");
+            return STATUS_FAILED;
+        }
+        if (r >= 0)
+            r = entry_write(&made);
+        if (r < 0)
+            return fail_errno(r, "cannot write %s", made.file ?: config_path);
+        entry = &made;
+    }
+    status = reload(ctl);
+    if (status == STATUS_UNAVAILABLE)
+        ctl_hint("Whether it may read %s will be seen then: p2pctl%s share list", path,
+                 ctl->user ? " --user" : "");
+    if (status == STATUS_DONE)
+        status = clear_the_way(ctl, entry, fix);
+    return status == STATUS_DONE ? check_content(ctl, entry, fix) : status;
+}
+
+// ------------------------------------------------------------------------------------- remove
+
+ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
+    _cleanup_(entry_list_clear) EntryList list = {};
+    ExitStatus status = load(config_path, &list);
+    char resolved[PATH_MAX];
+    const Entry *entry;
+    int r;
+
+    if (status != STATUS_DONE)
+        return status;
+    entry = entry_list_find(&list, typed);
+    if (!entry && realpath(typed, resolved))
+        entry = entry_list_find(&list, resolved);
+    if (!entry) {
+        ctl_error("%s is not shared.", typed);
+        ctl_hint("See: p2pctl%s share list", ctl->user ? " --user" : "");
+        return STATUS_NOTHING;
+    }
+    if (!entry->ours) {
+        ctl_error("%s is shared by %s, which is yours to edit.", entry->path, entry->file);
+        ctl_hint("Take it out there, then: systemctl%s reload p2p-peer",
+                 ctl->user ? " --user" : "");
+        return STATUS_FAILED;
+    }
+    // The other way round, a crash in between would leave access without a note of it.
+    fix_undo(entry, &list);
+    r = entry_remove(entry);
+    if (r < 0)
+        return fail_errno(r, "cannot remove %s", entry->file);
+    status = reload(ctl);
+    if (status == STATUS_DONE) {
+        print_escaped(stdout, "%s is not shared any more.", entry->path);
+        putchar('\n');
+    }
+    return status;
+}
+
+// ------------------------------------------------------------------------------------- list
+
+static void add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
+    const Content content = peer ? content_of(peer, entry->path) : (Content){};
+    char size[FORMAT_MAX];
+
+    table_add(table, entry->path);
+    if (!peer)
+        table_add(table, "?");
+    else if (content.problem)
+        table_addf(table, "not shared: %s", content.problem);
+    else {
+        format_size(content.bytes, size);
+        if (content.unreadable > 0)
+            table_addf(table, "%zu files, %s; %zu unreadable", content.files, size,
+                       content.unreadable);
+        else
+            table_addf(table, "%zu file%s, %s", content.files, content.files == 1 ? "" : "s", size);
+    }
+    table_add(table, entry->file);
+}
+
+static ExitStatus print_table(const Ctl *ctl, const EntryList *list, const PeerInfo *peer) {
+    static const Column columns[] = {
+        {"PATH", false, 1, 20},
+        {"SHARED", false, 2, 24},
+        {"CONFIGURED IN", false, 3, 16},
+    };
+    _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
+    TableStyle style = output_table_style(ctl);
+
+    if (!table)
+        return fail_memory();
+    for (size_t i = 0; i < list->n; i++)
+        add_row(table, &list->entries[i], peer);
+    if (list->n > 0 && table_print(table, &style, stdout) < 0)
+        return fail_memory();
+    if (ctl->legend && list->n == 0)
+        printf("Nothing is configured to be shared. Try: p2pctl%s share add PATH\n",
+               ctl->user ? " --user" : "");
+    return STATUS_DONE;
+}
+
+static ExitStatus print_json(const Ctl *ctl, const EntryList *list, const PeerInfo *peer) {
+    json_t *document = document_new(), *shares = json_array();
+
+    for (size_t i = 0; i < list->n; i++) {
+        const Entry *entry = &list->entries[i];
+        const Content content = peer ? content_of(peer, entry->path) : (Content){};
+
+        json_array_append_new(
+            shares,
+            json_pack("{so so sb so so so so}", "path", json_text(entry->path), "file",
+                      json_text(entry->file), "removable", (int) entry->ours, "n_files",
+                      peer ? json_integer((json_int_t) content.files) : json_null(), "size",
+                      peer ? json_integer((json_int_t) content.bytes) : json_null(), "n_unreadable",
+                      peer ? json_integer((json_int_t) content.unreadable) : json_null(), "problem",
+                      json_text(content.problem ?: "")));
+    }
+    json_object_set_new(document, "shares", shares);
+    return document_print(ctl, document);
+}
+
+ExitStatus share_list(Ctl *ctl, const char *config_path) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(entry_list_clear) EntryList list = {};
+    _cleanup_(peer_info_clear) PeerInfo peer = {};
+    ExitStatus status = load(config_path, &list), shown;
+    int r;
+
+    if (status != STATUS_DONE)
+        return status;
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    r = peer_info_get(ctl->bus, &peer, &error);
+    shown = ctl->json ? print_json(ctl, &list, r < 0 ? NULL : &peer)
+                      : print_table(ctl, &list, r < 0 ? NULL : &peer);
+    return r < 0 && shown == STATUS_DONE ? bus_failed(ctl, &SERVICE_PEER, &error, r) : shown;
+}

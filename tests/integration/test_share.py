@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Files beside the configuration, Examine, and p2pctl share by a user for a peer of their own. What takes root, a sandbox and
+other users is in tests/system/test_share.py."""
+
+import json
+import os
+
+import pytest
+
+from ctl_helpers import check
+from harness import ERROR, ctl, ini_text, run, wait_for
+
+
+@pytest.fixture
+def home(world):
+    return world.directory("home")
+
+
+@pytest.fixture
+def peer(world, home):
+    """--user, with the default configuration; nothing in it but FT."""
+    (home / ".config").mkdir()
+    bus = world.bus()
+    ft = world.ft(bus)
+    peer = world.peer(ft, bus=bus, start=False, args=["--user"], env={"HOME": str(home)})
+    del peer.sections["share"]
+    (home / ".config" / "p2pshare.ini").write_text(ini_text(peer.sections))
+    peer.default_config = True
+    return peer.start()
+
+
+@pytest.fixture
+def share(peer, home):
+    return lambda *args, **options: ctl(peer.bus, "--user", "share", *args, env={"HOME": str(home)}, **options)
+
+
+def listed(share):
+    return json.loads(check(ctl_json(share), 0).stdout)["shares"]
+
+
+def ctl_json(share):
+    return share("list", "--json")
+
+
+def drop_ins(home):
+    directory = home / ".config" / "p2pshare.ini.d"
+    return sorted(os.listdir(directory)) if directory.exists() else []
+
+
+def test_add_list_remove(world, peer, home, share):
+    data = world.directory("data")
+    (data / "a.txt").write_text("hello\n")
+    result = check(share("add", "data", cwd=data.parent), 0)
+    assert result.stdout == f"{data} is shared: 1 file, 6 B.\n"
+    wait_for(lambda: [str(data / "a.txt"), "published"] in [[path, state] for path, _, state, _ in peer.get("Shares")],
+             "the file to be published")
+    name, = drop_ins(home)
+    assert name.startswith("share-") and f"path = {data}\n" in (home / ".config/p2pshare.ini.d" / name).read_text()
+    entry, = listed(share)
+    assert (entry["path"], entry["removable"], entry["n_files"], entry["size"], entry["n_unreadable"], entry["problem"]) == \
+        (str(data), True, 1, 6, 0, None)
+    table = check(share("list"), 0).stdout.splitlines()
+    assert table[0].split() == ["PATH", "SHARED", "CONFIGURED", "IN"] and len(table) == 2
+    # The same again adds nothing.
+    check(share("add", data), 0)
+    assert len(drop_ins(home)) == 1
+
+    assert check(share("remove", data), 0).stdout == f"{data} is not shared any more.\n"
+    assert drop_ins(home) == [] and listed(share) == []
+    assert "Nothing is configured to be shared" in check(share("list"), 0).stdout
+    assert check(share("remove", data), 3).stderr.startswith(f"p2pctl: {data} is not shared.")
+
+
+def test_public_stays(world, peer, home, share):
+    """What is added comes beside ~/Public, which needs no configuration."""
+    (home / "Public").mkdir()
+    (home / "Public" / "p.txt").write_text("public\n")
+    data = world.directory("data")
+    (data / "a.txt").write_text("hello\n")
+    check(share("add", data), 0)
+    wait_for(lambda: sorted(os.path.basename(path) for path, _, _, _ in peer.get("Shares")) == ["a.txt", "p.txt"],
+             "both to be shared")
+
+
+def test_what_cannot_be(world, peer, home, share):
+    fifo = world.directory("data") / "fifo"
+    os.mkfifo(fifo)
+    for path, said in ((fifo, f"p2pctl: {fifo} is neither a file nor a directory.\n"),
+                       (f"{fifo}.no/more", f"p2pctl: there is no {fifo}.no.\n"),
+                       ("/", "p2pctl: / is not shared as a whole.\n"),
+                       ("/proc/1", "p2pctl: /proc/1 is not shared as a whole.\n")):
+        assert check(share("add", path), 1).stderr == said
+    for name in ("a\nb", "a ;b", "x" * 200):
+        path = fifo.parent / name
+        path.mkdir()
+        assert "cannot hold the path" in check(share("add", path), 1).stderr
+    assert drop_ins(home) == []
+
+
+def test_links_are_resolved(world, peer, home, share):
+    data = world.directory("data")
+    (data / "a.txt").write_text("hello\n")
+    link = data.parent / "link"
+    link.symlink_to(data)
+    assert check(share("add", link), 0).stdout == f"{data} is shared: 1 file, 6 B.\n"
+    check(share("remove", link), 0)
+
+
+def test_a_file_of_ones_own(world, peer, home, share):
+    data = world.file("mine.txt")
+    config = home / ".config" / "p2pshare.ini"
+    config.write_text(config.read_text() + f"[share]\npath = {data}\n")
+    check(ctl(peer.bus, "--user", "config", "reload", env={"HOME": str(home)}), 0)
+    entry, = listed(share)
+    assert (entry["path"], entry["file"], entry["removable"]) == (str(data), str(config), False)
+    result = check(share("remove", data), 1)
+    assert result.stderr == (f"p2pctl: {data} is shared by {config}, which is yours to edit.\n"
+                             "Take it out there, then: systemctl --user reload p2p-peer\n")
+
+
+def test_a_wrong_file_beside(peer, home, share, tmp_path):
+    """It is named, by whoever reads it; what was in force stays."""
+    directory = home / ".config" / "p2pshare.ini.d"
+    directory.mkdir()
+    (directory / "50-rates.ini").write_text("[peer]\nmax-uploads = 0\n")
+    result = check(share("add", tmp_path), 1)
+    assert f"{directory}/50-rates.ini:2: [peer] max-uploads = 0" in result.stderr, result
+    result = run("p2p-ft", "--check-config", "--config", home / ".config" / "p2pshare.ini")
+    assert result.returncode == 0, result
+
+
+def test_without_a_daemon(world, home):
+    """It is added all the same, and said that nobody has looked."""
+    bus = world.bus()
+    data = world.directory("data")
+    result = check(ctl(bus, "--user", "share", "add", data, env={"HOME": str(home)}), 4)
+    assert "does not run" in result.stderr and "Whether it may read" in result.stderr, result
+    assert len(drop_ins(home)) == 1
+    result = ctl(bus, "--user", "share", "list", env={"HOME": str(home)})
+    assert result.returncode == 4 and str(data) in result.stdout
+
+
+@pytest.mark.parametrize("args", [[], ["list", "/srv"], ["add"], ["remove"], ["add", "/a", "/b"], ["show", "/a"],
+                                  ["remove", "/a", "--fix"], ["list", "--fix"], ["add", "/a", "--exact"]])
+def test_wrong_usage(args):
+    result = run("p2pctl", "share", *args)
+    assert result.returncode == 2 and "Try: p2pctl help share" in result.stderr, result
+    result = run("p2pctl", "-H", "host", "share", "list")
+    assert result.returncode == 2 and "-H does not go with it" in result.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["add"], ["add", "relative"], ["add", "/a", "/b"], ["list", "/a"], ["--host=x", "list"],
+                                  ["--config", "/x", "list"], ["--json=x", "list"], ["other", "/a"]])
+def test_the_root_part_takes_little(args):
+    result = run("p2pctl-share", *args)
+    assert (result.returncode, result.stdout) == (2, "") and "part of p2pctl" in result.stderr
+
+
+def test_examine(world, peer):
+    data = world.directory("data")
+    os.mkfifo(data / "fifo")
+
+    def examine(path):
+        return tuple(peer.call("Examine", "s", str(path)))
+
+    assert examine(data) == ("", "")
+    assert examine(data / "no" / "more") == (str(data / "no"), "ENOENT")
+    assert examine(data / "fifo") == (str(data / "fifo"), "EINVAL")
+    for wrong in ("''", "'relative'"):
+        assert peer.error_name("Examine", wrong) == ERROR + "InvalidName"
