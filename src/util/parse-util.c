@@ -8,10 +8,6 @@
 
 #include "util/macro.h"
 
-enum {
-    U64_DIGITS_MAX = 20,
-};
-
 int parse_u64_n(const char *text, size_t len, uint64_t *ret) {
     uint64_t value = 0;
 
@@ -51,11 +47,32 @@ const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
                            "75767778798081828384858687888990919293949596979899";
 
 static size_t digit_count(uint64_t value) {
-    size_t n = 0;
+    static const uint64_t powers[] = {
+        UINT64_C(1),
+        UINT64_C(10),
+        UINT64_C(100),
+        UINT64_C(1000),
+        UINT64_C(10000),
+        UINT64_C(100000),
+        UINT64_C(1000000),
+        UINT64_C(10000000),
+        UINT64_C(100000000),
+        UINT64_C(1000000000),
+        UINT64_C(10000000000),
+        UINT64_C(100000000000),
+        UINT64_C(1000000000000),
+        UINT64_C(10000000000000),
+        UINT64_C(100000000000000),
+        UINT64_C(1000000000000000),
+        UINT64_C(10000000000000000),
+        UINT64_C(100000000000000000),
+        UINT64_C(1000000000000000000),
+        UINT64_C(10000000000000000000),
+    };
+    // 1233 / 4096 is the logarithm of 2 to the base 10, and never gives too many for 64 bits.
+    const size_t n = (size_t) (64 - __builtin_clzll(value | 1)) * 1233 >> 12;
 
-    for (uint64_t power = 1; n < U64_DIGITS_MAX && value >= power; power *= 10)
-        n++;
-    return n;
+    return n + (value >= powers[n]);
 }
 
 // Two digits at a time, and written where they belong: FT writes ten numbers for each record that it finds.
