@@ -87,6 +87,10 @@ int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret) {
     TAILQ_INIT(&engine->throttled);
     engine->check_buffer = malloc(BLOCK_BYTES);
     r = engine->check_buffer ? merkle_new(&engine->checker) : -ENOMEM;
+    if (r >= 0) {
+        engine->leaves = leaf_hasher_new();
+        merkle_use(engine->checker, engine->leaves);
+    }
     if (r >= 0)
         r = loop_thread_new(event, "verify", &engine->verifier);
     if (r >= 0)
@@ -132,6 +136,7 @@ SwarmEngine *swarm_engine_free(SwarmEngine *engine) {
     sd_event_source_disable_unref(engine->throttle_timer);
     loop_thread_free(engine->verifier);
     merkle_free(engine->checker);
+    leaf_hasher_free(engine->leaves);
     free(engine->check_buffer);
     free(engine);
     return NULL;

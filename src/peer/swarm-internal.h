@@ -28,6 +28,7 @@ struct SwarmEngine {
     LoopThread *verifier; // its replies arrive in the download thread
     Merkle *checker;      // the verify thread's, for what is on disk
     char *check_buffer;   // the same
+    LeafHasher *leaves;   // the same, also for the sources'; or NULL
     struct SwarmList all; // the control loop's
     sd_event_source *tick;
     struct SwarmList swarms; // that run

@@ -54,6 +54,7 @@ int source_new(Swarm *swarm, const SwarmSourceInfo *info) {
         free(source);
         return r;
     }
+    merkle_use(source->merkle, swarm->engine->leaves);
     source->swarm = swarm;
     source->info = *info;
     source->fd = source->watch.fd = -EBADF;

@@ -28,6 +28,7 @@ typedef struct Job {
 
 typedef struct Worker {
     Merkle *merkle;
+    LeafHasher *leaves; // or NULL
     uint8_t *buffer;
     Job *job;
     pthread_t thread;
@@ -76,10 +77,13 @@ int file_hasher_new(unsigned threads, FileHasher **ret) {
         r = merkle_new(&worker->merkle);
         if (r < 0)
             return r;
+        worker->leaves = leaf_hasher_new();
+        merkle_use(worker->merkle, worker->leaves);
         // Page by page it is only used as far as a file fills it.
         worker->buffer = aligned_alloc(4096, READ_BYTES);
         if (!worker->buffer) {
             merkle_free(worker->merkle);
+            leaf_hasher_free(worker->leaves);
             return -ENOMEM;
         }
     }
@@ -92,6 +96,7 @@ FileHasher *file_hasher_free(FileHasher *hasher) {
         return NULL;
     for (unsigned i = 0; i < hasher->threads; i++) {
         merkle_free(hasher->workers[i].merkle);
+        leaf_hasher_free(hasher->workers[i].leaves);
         free(hasher->workers[i].buffer);
     }
     free(hasher);

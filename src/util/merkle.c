@@ -8,6 +8,8 @@
 enum {
     // Leaves of a file of 2^63 bytes: 2^49.
     LEVELS = 64,
+    // Fewer are done as soon one by one.
+    LEAVES_WORTH_IT = 2,
 };
 
 struct Merkle {
@@ -15,6 +17,7 @@ struct Merkle {
     EVP_MD_CTX *leaf; // of the leaf that is being filled
     EVP_MD_CTX *node;
     size_t leaf_len;
+    LeafHasher *hasher;         // of whole leaves; not owned; NULL: none
     uint64_t leaves;            // complete ones
     MerkleHash pending[LEVELS]; // [i]: a subtree of 2^i leaves, if bit i of `leaves` is set
     MerkleHash zero[LEVELS];    // [i]: a subtree of 2^i zero hashes
@@ -99,10 +102,34 @@ static int end_leaf(Merkle *merkle) {
     return r < 0 ? r : begin_leaf(merkle);
 }
 
+void merkle_use(Merkle *merkle, LeafHasher *leaves) {
+    merkle->hasher = leaves;
+}
+
+// As many whole leaves as there are, at once. Gives the bytes of them, or -EIO.
+static ssize_t add_leaves(Merkle *merkle, const uint8_t *data, size_t len) {
+    const size_t n = MIN(len / MERKLE_LEAF_BYTES, (size_t) LEAVES_AT_ONCE);
+    MerkleHash hashes[LEAVES_AT_ONCE];
+    int r;
+
+    r = leaf_hasher_run(merkle->hasher, data, n, hashes);
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = join_subtree(merkle, hashes[i], 0);
+    return r < 0 ? r : (ssize_t) (n * MERKLE_LEAF_BYTES);
+}
+
 int merkle_update(Merkle *merkle, const void *data, size_t len) {
     const uint8_t *p = data;
     int r;
 
+    while (merkle->hasher && merkle->leaf_len == 0 && len >= LEAVES_WORTH_IT * MERKLE_LEAF_BYTES) {
+        ssize_t n = add_leaves(merkle, p, len);
+
+        if (n < 0)
+            return (int) n;
+        p += n;
+        len -= n;
+    }
     while (len > 0) {
         size_t n = MIN(len, MERKLE_LEAF_BYTES - merkle->leaf_len);
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/leaf-hash.h"
 #include "util/macro.h"
 #include "util/merkle-hash.h"
 
@@ -30,6 +31,10 @@ typedef struct Merkle Merkle;
 int merkle_new(Merkle **ret); // 0, -ENOMEM, or -ENOTSUP: no SHA-256
 Merkle *merkle_free(Merkle *merkle);
 DEFINE_CLEANUP_FUNC(Merkle, merkle_free)
+
+// Has whole leaves hashed by that one, which must live until it is another, or NULL, or the Merkle has gone; it may serve
+// others of the same thread.
+void merkle_use(Merkle *merkle, LeafHasher *leaves);
 
 int merkle_update(Merkle *merkle, const void *data, size_t len); // 0 or -EIO: the library failed
 // The root of all bytes so far; the next update begins another file. 0 or -EIO.

@@ -7,6 +7,10 @@ deps_build=(
     libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libsqlite3-dev
     libjansson-dev libacl1-dev uthash-dev
 )
+# Debian has it for amd64 only; the build does without it elsewhere.
+if [ "$(uname -m)" = x86_64 ]; then
+    deps_build+=(libipsec-mb-dev)
+fi
 # Runs the programs: a bus of its own for each peer.
 deps_demo=("${deps_build[@]}" dbus-daemon)
 # shellcheck disable=SC2034 # for tests/run

@@ -25,7 +25,8 @@ static const struct {
     {1048577, "81a4989c1989d0b591e62142ff4ab299b4955cc458893129c440977e8e9d7c4c"},
 };
 
-static void check_roots(size_t step) {
+// `leaves`: NULL, or what hashes many at once.
+static void check_roots(size_t step, LeafHasher *leaves) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
     static uint8_t content[1048577];
     char text[MERKLE_TEXT_BYTES + 1];
@@ -34,6 +35,7 @@ static void check_roots(size_t step) {
     for (size_t i = 0; i < sizeof(content); i++)
         content[i] = (uint8_t) (i * 7 + i / 256 * 13);
     assert_int_equal(merkle_new(&merkle), 0);
+    merkle_use(merkle, leaves);
     for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
         for (size_t at = 0; at < roots[i].size; at += MIN(step, roots[i].size - at))
             assert_int_equal(merkle_update(merkle, content + at, MIN(step, roots[i].size - at)), 0);
@@ -44,13 +46,27 @@ static void check_roots(size_t step) {
 }
 
 static void test_whole(void **state _unused_) {
-    check_roots(SIZE_MAX);
+    check_roots(SIZE_MAX, NULL);
 }
 
 static void test_in_pieces(void **state _unused_) {
-    check_roots(1000);
-    check_roots(MERKLE_LEAF_BYTES);
-    check_roots(MERKLE_LEAF_BYTES + 1);
+    check_roots(1000, NULL);
+    check_roots(MERKLE_LEAF_BYTES, NULL);
+    check_roots(MERKLE_LEAF_BYTES + 1, NULL);
+}
+
+// The same roots, however many leaves are there at once, and whatever came before them.
+static void test_many_at_once(void **state _unused_) {
+    _cleanup_(leaf_hasher_freep) LeafHasher *leaves = leaf_hasher_new();
+
+    if (!leaves)
+        skip();
+    check_roots(SIZE_MAX, leaves);
+    for (size_t n = 1; n <= LEAVES_AT_ONCE; n += 1 + n / 4)
+        check_roots(n * MERKLE_LEAF_BYTES, leaves);
+    check_roots(1000, leaves);
+    check_roots(5 * MERKLE_LEAF_BYTES - 1, leaves);
+    check_roots(7 * MERKLE_LEAF_BYTES + 1, leaves);
 }
 
 // The pieces of a file lead to the root that the file has as a whole.
@@ -132,9 +148,9 @@ static void test_text(void **state _unused_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),  cmocka_unit_test(test_in_pieces),
-        cmocka_unit_test(test_pieces), cmocka_unit_test(test_piece_sizes),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_whole),        cmocka_unit_test(test_in_pieces),
+        cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_piece_sizes),  cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
