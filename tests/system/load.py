@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Many literal peers in one thread: each joins with a file of its own, and then searches for those of the others, again and
-again. Whoever is put out joins again at once."""
+"""Many literal peers in one thread, each of which joins with a file of its own, searches for those of the others again and
+again, and joins again at once if it is put out (Load); and somebody who comes and goes all the time (Callers)."""
 
 import contextlib
 import heapq
@@ -9,6 +9,8 @@ import selectors
 import socket
 import threading
 import time
+
+from harness import Wire
 
 PAUSE = 0.1  # seconds between an answer and the next search of a peer
 RETRY = 0.05
@@ -151,3 +153,37 @@ class Load:
         else:
             return  # put out meanwhile
         self._send(member, f"SEARCH: load-{member.asked}\n")
+
+
+class Callers:
+    """Connects and asks, again and again; whatever goes wrong is in .wrong."""
+
+    def __init__(self, lab, ask):
+        self.lab, self.ask = lab, ask
+        self.answers, self.wrong = 0, []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join(60)
+
+    def _run(self):
+        with self.lab.network():
+            while not self.stopping.wait(0.005):
+                try:
+                    self.ask()
+                    self.answers += 1
+                except (OSError, AssertionError) as error:
+                    self.wrong.append(repr(error))
+
+
+def greet(host):
+    """Joins its p2p-ft, and leaves."""
+    with Wire(5555, host.address) as wire:
+        wire.send("HELLO\n")
+        wire.expect("HI\n")

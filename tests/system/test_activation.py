@@ -3,46 +3,13 @@
 them."""
 
 import re
-import threading
 
 import pytest
 from harness import Wire, wait_for
 from host import now, peer_config
+from load import Callers, greet
 
 DOWNLOADED = "MESSAGE_ID=f2258c306f944a1ca17a93c4425f6da8"
-
-
-class Callers:
-    """Connects and asks, again and again; whatever goes wrong is in .wrong."""
-
-    def __init__(self, lab, ask):
-        self.lab, self.ask = lab, ask
-        self.answers, self.wrong = 0, []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join(60)
-
-    def _run(self):
-        with self.lab.network():
-            while not self.stopping.wait(0.005):
-                try:
-                    self.ask()
-                    self.answers += 1
-                except (OSError, AssertionError) as error:
-                    self.wrong.append(repr(error))
-
-
-def greet(host):
-    with Wire(5555, host.address) as wire:
-        wire.send("HELLO\n")
-        wire.expect("HI\n")
 
 
 def test_ft_socket(lab, hosts):

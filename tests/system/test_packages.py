@@ -172,5 +172,8 @@ def test_remove_and_purge(delta, packages):
 
 
 def test_purge_leaves_nothing(delta):
+    delta.write("/tmp/shown/a.txt", "a")
+    delta.ctl("share", "add", "--fix", "/tmp/shown")
+    assert {"/etc/p2pshare.ini.d", "/etc/systemd/system/p2p-peer.service.d"} <= set(files_of(delta))
     delta.run("dpkg", "--purge", *PACKAGES)
     assert files_of(delta) == []

@@ -2,60 +2,17 @@
 """p2p-ft is restarted and killed while 200 peers search: a restart costs no session, a crash costs a moment, and no
 connection is refused by either."""
 
-import socket
 import statistics
-import threading
 import time
 
 import pytest
 from harness import wait_for
 from lab import HERE
-from load import Load
+from load import Callers, Load, greet
 
 PEERS = 200
 RESTARTS, KILLS = 100, 20
 SEARCHABLE_WITHIN = 2  # seconds after a crash
-
-
-class Newcomers:
-    """Somebody joins and leaves, all the time: with one connection after the other, of which none may be refused."""
-
-    def __init__(self, lab, address):
-        self.lab, self.address = lab, (address, 5555)
-        self.joins, self.wrong = 0, []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join(30)
-
-    def _run(self):
-        with self.lab.network():
-            while not self.stopping.wait(0.01):
-                self._join()
-
-    def _join(self):
-        try:
-            connection = socket.create_connection(self.address, timeout=30)
-        except OSError as error:
-            self.wrong.append(repr(error))
-            return
-        with connection, connection.makefile("rwb") as stream:
-            try:
-                stream.write(b"HELLO\n")
-                stream.flush()
-                answer = stream.readline()
-            except OSError as error:
-                answer = error
-            if answer == b"HI\n":
-                self.joins += 1
-            else:
-                self.wrong.append(repr(answer))
 
 
 @pytest.fixture
@@ -68,16 +25,16 @@ def load(lab, ft, alpha, beta):
 
 def test_restarts(lab, ft, alpha, beta, load):
     since = alpha.peer("Since"), beta.peer("Since")
-    with Newcomers(lab, ft.address) as newcomers:
+    with Callers(lab, lambda: greet(ft)) as newcomers:
         begin, answers, pids = time.monotonic(), load.answers, set()
         for _ in range(RESTARTS):
-            before, joins = load.answers, newcomers.joins
+            before, joined = load.answers, newcomers.answers
             ft.systemctl("restart", "p2p-ft")
             pids.add(ft.main_pid("p2p-ft"))
             # There was somebody to notice it.
-            wait_for(lambda: load.answers > before + PEERS // 10 and newcomers.joins > joins, "searches to be answered")
+            wait_for(lambda: load.answers > before + PEERS // 10 and newcomers.answers > joined, "searches to be answered")
         print(f"{RESTARTS} restarts in {time.monotonic() - begin:.1f} s, {load.answers - answers} searches answered, "
-              f"{newcomers.joins} newcomers")
+              f"{newcomers.answers} newcomers")
     assert len(pids) == RESTARTS
     assert newcomers.wrong == []
     assert (load.refused, load.lost, load.wrong) == ([], 0, [])
