@@ -44,8 +44,10 @@ static int parse_ft(const ConfigKey *key, const char *value, void *field) {
     return config_parse_string(key, value, field);
 }
 
-// A path without its trailing slashes, so that names and messages look alike however it was written.
+// A path without its trailing slashes, so that names and messages look alike however it was written; one that stands
+// there already, perhaps in another file, is the same share.
 static int parse_share(const ConfigKey *key, const char *value, void *field) {
+    const StringList *paths = field;
     _cleanup_free_ char *copy = NULL;
     size_t len = strlen(value);
 
@@ -54,7 +56,12 @@ static int parse_share(const ConfigKey *key, const char *value, void *field) {
     while (len > 1 && value[len - 1] == '/')
         len--;
     copy = strndup(value, len);
-    return copy ? config_parse_list(key, copy, field) : -ENOMEM;
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < paths->count; i++)
+        if (strcmp(paths->items[i], copy) == 0)
+            return 0;
+    return config_parse_list(key, copy, field);
 }
 
 #define RATE "bytes per second, such as 500K or 10M; 0 for no limit"

@@ -90,6 +90,7 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
     char text[PATH_MAX + 32] = "", *end;
     int fds[2], status;
     _cleanup_close_ int from = -EBADF;
+    size_t len = 0;
     ssize_t n;
     pid_t pid;
 
@@ -106,18 +107,19 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
 
         become(user);
         result = function(path, &about);
-        if (dprintf(fds[1], "%ld %s", result, about ?: "") < 0) // less than a pipe takes at once
+        if (dprintf(fds[1], "%ld %s", result, about ?: "") < 0)
             _exit(EXIT_FAILURE);
         _exit(EXIT_SUCCESS);
     }
     close(fds[1]);
     if (pid < 0)
         return -errno;
-    n = read(from, text, sizeof(text) - 1);
+    while (len < sizeof(text) - 1 && (n = read(from, text + len, sizeof(text) - 1 - len)) > 0)
+        len += n;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     *ret = strtol(text, &end, 10);
-    if (n <= 0 || *end != ' ')
+    if (len == 0 || *end != ' ')
         return -EIO;
     *ret_about = strdup(end + 1);
     return *ret_about ? 0 : -ENOMEM;
@@ -142,7 +144,7 @@ static long look_at_tree(const char *path, char **ret_about) {
         }
         if (entry->fts_info == FTS_DNR ||
             ((entry->fts_info == FTS_F || entry->fts_info == FTS_NS) &&
-             access(entry->fts_accpath, R_OK) < 0)) {
+             access(entry->fts_accpath, R_OK) < 0 && errno == EACCES)) {
             unreadable++;
             *ret_about = *ret_about ?: strdup(entry->fts_path);
         }

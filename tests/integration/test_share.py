@@ -113,6 +113,9 @@ def test_a_file_of_ones_own(world, peer, home, share):
     check(ctl(peer.bus, "--user", "config", "reload", env={"HOME": str(home)}), 0)
     entry, = listed(share)
     assert (entry["path"], entry["file"], entry["removable"]) == (str(data), str(config), False)
+    # What is named twice is shared once.
+    config.write_text(config.read_text() + f"path = {data}/\n")
+    assert check(share("add", data), 0).stdout == f"{data} is shared: 1 file, {data.stat().st_size} B.\n"
     result = check(share("remove", data), 1)
     assert result.stderr == (f"p2pctl: {data} is shared by {config}, which is yours to edit.\n"
                              "Take it out there, then: systemctl --user reload p2p-peer\n")
