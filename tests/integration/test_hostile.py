@@ -72,7 +72,8 @@ def test_one_kind(ft, peer, kind):
 def test_all_kinds_at_once(ft, peer):
     before, resident = ft.get("Memory"), memory(ft)
     missing = []
-    causes = {cause for kind in hostile.KINDS.values() for cause in kind.causes} | {"index-full"}
+    # Where all addresses share what there is of records, none may come to have as many as it might.
+    causes = {cause for kind in hostile.KINDS.values() for cause in kind.causes} - {"address-over-limit"} | {"index-full"}
     with hostile.crowds(hostile.KINDS.values(), ft.port, each=2, pause=0.02) as attacks:
         # Places for records go to whoever comes first: with these, none is left for some time.
         with hostile.crowds([hostile.KINDS["many_records"]], ft.port, each=20):
