@@ -11,8 +11,8 @@ import stat
 
 import pytest
 
-from harness import (ERROR, FT, NOBODY, PEER, FakeFt, ScriptedServer, Wire, content, found, ini_text, record, silent,
-                     wait_for)
+from harness import (ERROR, FT, NOBODY, PEER, FakeFt, ScriptedServer, Wire, content, found, free_port, ini_text,
+                     record, silent, wait_for)
 
 
 def session(ft, peer):
@@ -199,11 +199,14 @@ def test_ipv6(world, bus):
 def test_both_families_on_one_socket(world, bus):
     """[::] is the default of both: IPv4 comes in there too, and is written as IPv4."""
     ft = world.ft(bus, start=False)
+    # Free at all addresses, whatever other tests do.
+    ft.port, peer_port = free_port("::"), free_port("::")
+    ft.address = f"127.0.0.1:{ft.port}"
     ft.sections["ft"]["listen"] = f"[::]:{ft.port}"
     ft.write_config()
     ft.start()
     peer = world.peer(f"localhost:{ft.port}", bus=bus, start=False)
-    peer.sections["peer"]["listen"] = f"[::]:{peer.port}"
+    peer.sections["peer"]["listen"] = f"[::]:{peer_port}"
     peer.write_config()
     peer.start().joined()
     other = world.peer(ft).joined()
