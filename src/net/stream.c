@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "net/stream-pool.h"
@@ -398,16 +399,24 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
     return r < 0 ? r : sd_event_source_set_enabled(work->timer, SD_EVENT_ONESHOT);
 }
 
+// From a half to one and a half of it. Probes of thousands of connections that began in the same second would all be sent in
+// one moment, by both ends' kernels, time after time: what a queue of packets does not hold is lost, and with it
+// connections that are alive.
+static int spread(int seconds) {
+    uint16_t random = UINT16_MAX / 2;
+
+    (void) getrandom(&random, sizeof(random), 0);
+    return seconds / 2 + seconds * random / UINT16_MAX;
+}
+
+// The kernel counts probes by TCP_USER_TIMEOUT where there is one, and not by TCP_KEEPCNT: three of them at least.
 void stream_keep_alive(Stream *stream) {
-    static const struct {
+    const struct {
         int level, name, value;
     } options[] = {
-        // A dead peer is found after 60 + 4 * 15 s of silence, or when nothing that was sent is
-        // acknowledged for two minutes.
         {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 60},
-        {IPPROTO_TCP, TCP_KEEPINTVL, 15},
-        {IPPROTO_TCP, TCP_KEEPCNT, 4},
+        {IPPROTO_TCP, TCP_KEEPIDLE, spread(50)},
+        {IPPROTO_TCP, TCP_KEEPINTVL, spread(10)},
         {IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000},
     };
 

@@ -61,7 +61,7 @@ int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const E
 // Calls on_timeout once after `usec`; 0 = never.
 int stream_set_timeout(Stream *stream, uint64_t usec);
 
-// Lets TCP find out that the other side has died: for connections that may be silent for hours.
+// Lets TCP find out that the other side has died, within 120 to 135 s: for connections that may be silent for hours.
 void stream_keep_alive(Stream *stream);
 
 // Where to append what shall be sent; valid until the next call with this stream. stream_flush() sends it; on_data and

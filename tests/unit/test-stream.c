@@ -4,6 +4,7 @@
 
 #include "test.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -245,6 +246,37 @@ static void test_where_there_is_no_memory(void **state) {
     assert_int_equal(buffer_append(full, "", 0), 0);
 }
 
+static int tcp_option(int fd, int name) {
+    socklen_t len = sizeof(int);
+    int value;
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+    return value;
+}
+
+// Those that began together are not asked together.
+static void test_keep_alive_is_spread(void **state _unused_) {
+    bool seen[76] = {};
+    size_t different = 0;
+
+    for (size_t i = 0; i < 64; i++) {
+        Stream stream = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        int idle, interval;
+
+        stream_keep_alive(&stream);
+        idle = tcp_option(stream.fd, TCP_KEEPIDLE);
+        interval = tcp_option(stream.fd, TCP_KEEPINTVL);
+        assert_in_range(idle, 25, 75);
+        assert_in_range(interval, 5, 15);
+        // Three probes before it is over.
+        assert_true(idle + 3 * interval <= tcp_option(stream.fd, TCP_USER_TIMEOUT) / 1000);
+        different += !seen[idle];
+        seen[idle] = true;
+        close(stream.fd);
+    }
+    assert_true(different > 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_silent_one_has_nothing, set_up, tear_down),
@@ -254,6 +286,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_while_it_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_where_there_is_no_memory, set_up, tear_down),
+        cmocka_unit_test(test_keep_alive_is_spread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
