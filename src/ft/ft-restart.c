@@ -20,9 +20,9 @@
 
 enum {
     SOCKETS_AT_ONCE = 253, // SCM_MAX_FD of the kernel
-    // A message that carries sockets takes less than a kilobyte of it. The kernel grants less where net.core.wmem_max is
-    // lower; what Debian grants, 416 KiB, is enough for 140,000 sessions.
-    QUEUE_BYTES = 4 * 1024 * 1024,
+    // A message that carries sockets takes less than a kilobyte of the kernel's: these fit a queue whatever
+    // net.core.wmem_default is (Debian: 208 KiB).
+    QUEUE_BATCHES = 32,
 };
 
 // systemd is as busy as the machine, but does not wait for disks.
@@ -35,18 +35,27 @@ typedef struct SocketBatch {
     int fds[SOCKETS_AT_ONCE];
 } SocketBatch;
 
+// Queues in which the sockets lie, each with a reader that systemd keeps.
+typedef struct SocketQueues {
+    int readers[FT_QUEUES_MAX];
+    size_t n;
+    int writer;  // of the last one
+    size_t room; // in it, for batches
+    SocketBatch batch;
+} SocketQueues;
+
 typedef union SocketControl {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int) * SOCKETS_AT_ONCE)];
 } SocketControl;
 
-static void store(const char *name, int fd) {
+static void store(const char *name, const int fds[], size_t n) {
     char text[128];
     int r;
 
-    // Not watched: the queue of sockets has no writer any more, which would look like the end of it.
+    // Not watched: a queue of sockets has no writer any more, which would look like the end of it.
     snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-    r = sd_pid_notify_with_fds(0, false, text, &fd, 1);
+    r = sd_pid_notify_with_fds(0, false, text, fds, n);
     if (r < 0)
         log_warning("Cannot hand a file descriptor to systemd: %s", strerror(-r));
 }
@@ -55,7 +64,28 @@ static void unstore(const char *name) {
     (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
-static int send_batch(int fd, SocketBatch *batch) {
+static void queues_done(SocketQueues *queues) {
+    for (size_t i = 0; i < queues->n; i++)
+        close_fd(queues->readers[i]);
+    close_fd(queues->writer);
+}
+
+static int open_queue(SocketQueues *queues) {
+    int pair[2];
+
+    if (queues->n == FT_QUEUES_MAX)
+        return -EAGAIN;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -errno;
+    queues->readers[queues->n++] = pair[0];
+    close_fd(queues->writer); // so that the queue before has an end
+    queues->writer = pair[1];
+    queues->room = QUEUE_BATCHES;
+    return 0;
+}
+
+static int send_batch(SocketQueues *queues) {
+    SocketBatch *batch = &queues->batch;
     const size_t len = sizeof(int) * batch->n;
     struct iovec iov = {.iov_base = &batch->first, .iov_len = sizeof(batch->first)};
     SocketControl control = {};
@@ -65,17 +95,23 @@ static int send_batch(int fd, SocketBatch *batch) {
         .msg_control = &control,
         .msg_controllen = CMSG_SPACE(len),
     };
+    int r = 0;
 
     if (batch->n == 0)
         return 0;
+    if (queues->room == 0)
+        r = open_queue(queues);
+    if (r < 0)
+        return r;
     control.header = (struct cmsghdr){
         .cmsg_level = SOL_SOCKET,
         .cmsg_type = SCM_RIGHTS,
         .cmsg_len = CMSG_LEN(len),
     };
     memcpy(CMSG_DATA(&control.header), batch->fds, len);
-    if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (sendmsg(queues->writer, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return -errno;
+    queues->room--;
     batch->first += batch->n;
     batch->n = 0;
     return 0;
@@ -99,8 +135,9 @@ static int save_session(const Ft *ft, const Session *session, StateWriter *write
     return r;
 }
 
-static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer, int fd,
-                     SocketBatch *batch) {
+static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
+                     SocketQueues *queues) {
+    SocketBatch *batch = &queues->batch;
     const Session *session;
     int r = 0;
 
@@ -112,27 +149,26 @@ static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
             return r;
         batch->fds[batch->n++] = session->stream.fd;
         if (batch->n == SOCKETS_AT_ONCE)
-            r = send_batch(fd, batch);
+            r = send_batch(queues);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-// Puts the sockets into the queue. Those that do not fit are closed; the state may have their sessions or not.
-static int save_sessions(const Ft *ft, StateWriter *writer, int fd) {
+// Puts the sockets into queues. Those that do not fit are closed; the state may have their sessions or not.
+static int save_sessions(const Ft *ft, StateWriter *writer, SocketQueues *queues) {
     const uint32_t count = ft->accepted_count + ft->waiting_count;
-    SocketBatch batch = {};
     int r;
 
-    r = save_list(ft, &ft->accepted, writer, fd, &batch);
+    r = save_list(ft, &ft->accepted, writer, queues);
     if (r >= 0)
-        r = save_list(ft, &ft->waiting, writer, fd, &batch);
+        r = save_list(ft, &ft->waiting, writer, queues);
     if (r >= 0)
-        r = send_batch(fd, &batch);
+        r = send_batch(queues);
     if (r == -EAGAIN || r == -ETOOMANYREFS) {
         log_warning("Only %" PRIu32 " of %" PRIu32 " sessions can be kept over a restart",
-                    batch.first, count);
+                    queues->batch.first, count);
         r = 0;
     }
     return r;
@@ -140,27 +176,22 @@ static int save_sessions(const Ft *ft, StateWriter *writer, int fd) {
 
 static int freeze(const Ft *ft) {
     _cleanup_(state_writer_done) StateWriter writer;
-    _cleanup_close_ int in = -EBADF, out = -EBADF, state = -EBADF;
-    const int bytes = QUEUE_BYTES;
-    int pair[2], r;
+    _cleanup_(queues_done) SocketQueues queues = {.writer = -EBADF};
+    _cleanup_close_ int state = -EBADF;
+    int r;
 
     r = state_writer_init(&writer);
     if (r < 0)
         return r;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-        return -errno;
-    in = pair[0];
-    out = pair[1];
-    (void) setsockopt(in, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-    r = save_sessions(ft, &writer, in);
+    r = save_sessions(ft, &writer, &queues);
     if (r < 0)
         return r;
     r = state = state_writer_finish(&writer);
     if (r < 0)
         return r;
-    in = close_fd(in); // so that the queue has an end
-    store(NAME_STATE, state);
-    store(NAME_SESSIONS, out);
+    queues.writer = close_fd(queues.writer);
+    store(NAME_STATE, &state, 1);
+    store(NAME_SESSIONS, queues.readers, queues.n);
     // systemd closes what is still in its socket when the process is gone.
     r = sd_notify_barrier(false, BARRIER_USEC);
     if (r < 0)
@@ -210,14 +241,12 @@ static void take_listener(const FtConfig *config, Inheritance *inheritance, cons
 }
 
 static void take_fd(const FtConfig *config, Inheritance *inheritance, const char *name, int fd) {
-    int *place = strcmp(name, NAME_STATE) == 0      ? &inheritance->state_fd
-                 : strcmp(name, NAME_SESSIONS) == 0 ? &inheritance->sessions_fd
-                                                    : NULL;
-
-    if (place) {
-        close_fd(*place);
-        *place = fd;
-    } else if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
+    if (strcmp(name, NAME_STATE) == 0) {
+        close_fd(inheritance->state_fd);
+        inheritance->state_fd = fd;
+    } else if (strcmp(name, NAME_SESSIONS) == 0 && inheritance->queue_count < FT_QUEUES_MAX)
+        inheritance->queue_fds[inheritance->queue_count++] = fd;
+    else if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
         take_listener(config, inheritance, name, fd);
     else
         close_fd(fd);
@@ -240,7 +269,8 @@ void inheritance_done(Inheritance *inheritance) {
     for (size_t i = 0; i < inheritance->listen_count; i++)
         inheritance->listen_fds[i] = close_fd(inheritance->listen_fds[i]);
     inheritance->state_fd = close_fd(inheritance->state_fd);
-    inheritance->sessions_fd = close_fd(inheritance->sessions_fd);
+    while (inheritance->queue_count > 0)
+        close_fd(inheritance->queue_fds[--inheritance->queue_count]);
 }
 
 // The sockets by the number of their session; -EBADF where there is none.
@@ -273,15 +303,7 @@ static void place_sockets(Sockets *sockets, uint32_t first, const struct cmsghdr
 }
 
 // Empties the queue.
-static int receive_sockets(int fd, uint32_t count, Sockets *ret) {
-    Sockets sockets = {.n = count};
-    ssize_t n;
-
-    sockets.fds = malloc(count * sizeof(int) ?: 1);
-    if (!sockets.fds)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        sockets.fds[i] = -EBADF;
+static void receive_sockets(int fd, Sockets *sockets) {
     for (;;) {
         uint32_t first = UINT32_MAX;
         struct iovec iov = {.iov_base = &first, .iov_len = sizeof(first)};
@@ -292,15 +314,27 @@ static int receive_sockets(int fd, uint32_t count, Sockets *ret) {
             .msg_control = &control,
             .msg_controllen = sizeof(control),
         };
+        ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-        n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            break;
+            return;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-            place_sockets(&sockets, first, c);
+            place_sockets(sockets, first, c);
     }
+}
+
+static int sockets_receive(const Inheritance *inheritance, uint32_t count, Sockets *ret) {
+    Sockets sockets = {.n = count};
+
+    sockets.fds = malloc(count * sizeof(int) ?: 1);
+    if (!sockets.fds)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        sockets.fds[i] = -EBADF;
+    for (size_t i = 0; i < inheritance->queue_count; i++)
+        receive_sockets(inheritance->queue_fds[i], &sockets);
     *ret = sockets;
     return 0;
 }
@@ -343,7 +377,7 @@ static int thaw_session(Ft *ft, StateReader *reader, const SavedSession *saved, 
     return r == -EBADMSG ? r : 0;
 }
 
-static int thaw_all(Ft *ft, StateReader *reader, int sessions_fd) {
+static int thaw_all(Ft *ft, StateReader *reader, const Inheritance *inheritance) {
     _cleanup_(sockets_done) Sockets sockets = {};
     const uint32_t count = reader->sessions;
     SavedSession saved;
@@ -352,7 +386,7 @@ static int thaw_all(Ft *ft, StateReader *reader, int sessions_fd) {
     // More sessions than bytes are not there.
     if (count > reader->len)
         return -EBADMSG;
-    r = receive_sockets(sessions_fd, count, &sockets);
+    r = sockets_receive(inheritance, count, &sockets);
     if (r < 0)
         return r;
     for (uint32_t i = 0; (r = state_read_session(reader, &saved)) > 0; i++) {
@@ -394,7 +428,7 @@ static int thaw(Ft *ft, const Inheritance *inheritance, uint32_t *ret_count) {
     r = state_read_begin(&reader, data, len);
     if (r >= 0) {
         *ret_count = reader.sessions;
-        r = thaw_all(ft, &reader, inheritance->sessions_fd);
+        r = thaw_all(ft, &reader, inheritance);
     }
     munmap(data, len);
     return r;
@@ -405,9 +439,12 @@ void ft_thaw(Ft *ft, Inheritance *inheritance) {
     uint32_t count = 0, gone_on;
     int r;
 
-    if (inheritance->listen_count == 0)
-        store(NAME_LISTEN, listener_fd(ft->listeners[0]));
-    if (inheritance->state_fd < 0 && inheritance->sessions_fd < 0)
+    if (inheritance->listen_count == 0) {
+        const int fd = listener_fd(ft->listeners[0]);
+
+        store(NAME_LISTEN, &fd, 1);
+    }
+    if (inheritance->state_fd < 0 && inheritance->queue_count == 0)
         return;
     // First of all: what would make FT crash must not meet the next one again.
     unstore(NAME_STATE);

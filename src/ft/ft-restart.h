@@ -6,21 +6,28 @@
 //
 //   p2p-ft-listen    the socket that FT listens on, from its start on, unless it is systemd's (p2p-ft.socket)
 //   p2p-ft-state     a sealed memfd (ft-state.h), and
-//   p2p-ft-sessions  a socket in whose queue the sockets of the sessions lie: both from its end on
+//   p2p-ft-sessions  sockets in whose queues the sockets of the sessions lie, in thousands: both from its end on
 //
 // systemd keeps them if the unit is restarted, by hand or after a crash, and closes them all if it is stopped:
 // FT needs not know which.
 
 #include "ft/ft.h"
 
+enum {
+    // Enough for a million sessions (LimitNOFILE= of the unit); FileDescriptorStoreMax= is two more.
+    FT_QUEUES_MAX = 130,
+};
+
 // What systemd has passed.
 typedef struct Inheritance {
     int listen_fds[FT_LISTENERS_MAX]; // for ft_listen(), which takes them over
     size_t listen_count;
-    int state_fd, sessions_fd; // owned; -EBADF: none
+    int state_fd;                 // owned; -EBADF: none
+    int queue_fds[FT_QUEUES_MAX]; // owned
+    size_t queue_count;
 } Inheritance;
 
-#define INHERITANCE_NONE ((Inheritance){.state_fd = -EBADF, .sessions_fd = -EBADF})
+#define INHERITANCE_NONE ((Inheritance){.state_fd = -EBADF})
 
 // What was listened on and is not configured any more is closed.
 void inheritance_take(const FtConfig *config, Inheritance *ret);

@@ -61,7 +61,7 @@ class StoringNotify(harness.Notify):
 class ManagedFt(harness.Ft):
     """An Ft whose service manager keeps descriptors for it."""
 
-    store_max = 3  # as in p2p-ft.service
+    store_max = 132  # as in p2p-ft.service
     nofile = None  # LimitNOFILE=
 
     def __init__(self, *args, **options):

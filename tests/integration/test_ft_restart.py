@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import resource
 import signal
 import socket
 import struct
@@ -190,25 +191,49 @@ def test_peer_stays(world, ft):
     assert "has ended" not in peer.log and peer.log.count("Joined") == 1
 
 
-def test_many_sessions(world):
-    """More than one message can carry; some leave while there is no FT."""
-    ft = world.ft(kind=ManagedFt, probe="no", limit_exempt="127.0.0.1")
-    wires = [ft.connect() for _ in range(600)]
+@pytest.fixture
+def descriptors():
+    """As many as there may be, for the peers; how many that is."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_many_sessions(world, descriptors):
+    """More than one queue takes (8096) and one message (253); some leave while there is no FT."""
+    count = 8500
+    if descriptors < count + 500:
+        pytest.skip(f"only {descriptors} file descriptors")
+    ft = world.ft(kind=ManagedFt, probe="no", limit_exempt="127.0.0.1", max_handshakes=count)
+    wires = [ft.connect() for _ in range(count)]
     for i, wire in enumerate(wires):
         wire.send(f"HELLO\n{record(f'f{i}', 'txt', i + 1, 5556)}\n")
-    wait_for(lambda: ft.get("Peers") == 600, "600 peers")
+    wait_for(lambda: ft.get("Peers") == count, "all to have joined")
     ft.stop()
+    assert ft.names() == ["p2p-ft-listen", "p2p-ft-sessions", "p2p-ft-sessions", "p2p-ft-state"]
+    stay = [i for i in range(count) if i % 10]
     for wire in wires[::10]:
         wire.close()
     ft.start()
-    wait_for(lambda: ft.get("Peers") == 540 and ft.get("Records") == 540, "the 60 to have left")
-    for i, wire in enumerate(wires):
-        if i % 10:
-            wire.expect("HI\n")
-            wire.send(f"SEARCH: f{i}.txt\n")
-    for i, wire in enumerate(wires):
-        if i % 10:
-            wire.expect(f"FOUND: <txt, {i + 1}, 23/11/26, 127.0.0.1, 5556>\n")
+    wait_for(lambda: ft.get("Peers") == len(stay) == ft.get("Records"), "the others to have left")
+    for i in stay:
+        wires[i].expect("HI\n")
+        wires[i].send(f"SEARCH: f{i}.txt\n")
+    for i in stay:
+        wires[i].expect(f"FOUND: <txt, {i + 1}, 23/11/26, 127.0.0.1, 5556>\n")
+
+
+def test_store_too_small(world):
+    """FileDescriptorStoreMax= leaves no room for the sockets: a restart is what it is without a store."""
+    ft = world.ft(kind=ManagedFt, start=False)
+    ft.store_max = 2
+    ft.start()
+    wires = join_some(ft, 3)
+    ft.restart()
+    for wire in wires:
+        wire.expect_close()
+    assert ft.get("Peers") == 0 and ft.get("Records") == 0
 
 
 def join_some(ft, count):
