@@ -125,7 +125,7 @@ static ExitStatus none_fits(Ctl *ctl, const char *name) {
 
     ctl_error("nobody shares \"%s\" with that %s.", name,
               root ? "root" : "type, size, address or port");
-    ctl_hint("See what there is: p2pctl search %s", word ?: "NAME");
+    ctl_hint("See what there is: p2pctl search --exact %s", word ?: "NAME");
     return STATUS_NOTHING;
 }
 

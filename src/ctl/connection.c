@@ -194,12 +194,13 @@ static ExitStatus not_joined(Ctl *ctl, const sd_bus_error *error) {
 ExitStatus nobody_shares(Ctl *ctl, const char *name) {
     _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
     _cleanup_(peer_info_clear) PeerInfo peer = {};
-    _cleanup_free_ char *host = NULL, *shorter = NULL, *word = NULL;
+    _cleanup_free_ char *shorter = NULL, *word = NULL;
     const char *dot = strrchr(name, '.');
 
-    if (peer_info_get(ctl->bus, &peer, &ignored) >= 0)
-        host = host_of(peer.file_tracker);
-    ctl_error("nobody at %s shares \"%s\".", host ?: "FT", name);
+    if (peer_info_get(ctl->bus, &peer, &ignored) >= 0 && *peer.file_tracker)
+        ctl_error("nobody at the FileTracker %s shares \"%s\".", peer.file_tracker, name);
+    else
+        ctl_error("nobody at the FileTracker shares \"%s\".", name);
     if (find_suggest(ctl, name))
         return STATUS_NOTHING;
     // FT finds a file by its name without extension too, whatever the extension then is.

@@ -34,16 +34,31 @@ bool fetch_can_resume(const Fetch *fetch) {
     return fetch->file->first->has_root;
 }
 
+// How much was there is known when what is in the file has been looked at, unless something has been fetched before:
+// after a pause that is looked at, too.
+static void note_resumed(Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+    bool paused = transfer_info_is(transfer, "paused");
+
+    if (fetch->checked || fetch->fetching)
+        return;
+    if (transfer_info_is(transfer, "checking"))
+        fetch->checking = true;
+    else if (fetch->checking && paused)
+        fetch->checking = false; // it begins anew
+    else if (fetch->checking) {
+        fetch->checked = true;
+        fetch->resumed = transfer->transferred;
+    } else
+        fetch->fetching =
+            transfer->transferred > 0 && (paused || transfer_info_is(transfer, "active"));
+}
+
 // The properties have changed.
 static void advance(Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
 
-    if (transfer_info_is(transfer, "checking"))
-        fetch->checking = true;
-    else if (fetch->checking && !fetch->checked) {
-        fetch->checked = true;
-        fetch->resumed = transfer->transferred;
-    }
+    note_resumed(fetch);
     // The rate counts from the first byte, not from the search for who has it.
     if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
         (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);

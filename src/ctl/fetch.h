@@ -40,6 +40,7 @@ struct Fetch {
     char *daemon; // who answered: its unique name on the bus
     sd_bus_slot *call, *get_all;
     bool checked, checking; // what was there already
+    bool fetching;          // something has come before any check
     ProgressRate rate;
 };
 

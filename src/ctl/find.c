@@ -9,7 +9,8 @@
 #include "util/macro.h"
 
 enum {
-    SUGGESTED = 3, // names
+    SUGGESTED = 3,  // names
+    LOOKED_AT = 12, // files, of which several may have one name
 };
 
 static int append_options(sd_bus_message *call, const SearchOptions *options) {
@@ -98,23 +99,40 @@ void find_result_clear(FindResult *result) {
     found_list_clear(&result->found);
 }
 
+// Different files may have one name, of which there is one line.
+static void hint_names(const FileList *files) {
+    char *names[SUGGESTED] = {};
+    size_t n = 0;
+
+    for (size_t i = 0; i < files->n && n < SUGGESTED; i++) {
+        char *name = found_file_name(files->files[i].first);
+        bool known = !name;
+
+        for (size_t k = 0; k < n && !known; k++)
+            known = strcmp(names[k], name) == 0;
+        if (known) {
+            free(name);
+            continue;
+        }
+        ctl_hint("%s %s", n == 0 ? "Similar:" : "        ", name);
+        names[n++] = name;
+    }
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+}
+
 // Says it if any file has all words of that text.
 static bool suggest(const Ctl *ctl, const char *text) {
     _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
     _cleanup_(find_result_clear) FindResult result = {};
-    const SearchOptions options = {.limit = SUGGESTED};
+    const SearchOptions options = {.limit = LOOKED_AT};
     _cleanup_free_ char *word = shell_word(text);
     char *words[] = {(char *) text};
 
     if (!word || find_files(ctl->bus, words, 1, &options, &result, &ignored) < 0 ||
         result.files.n == 0)
         return false;
-    for (size_t i = 0; i < result.files.n; i++) {
-        _cleanup_free_ char *name = found_file_name(result.files.files[i].first);
-
-        if (name)
-            ctl_hint("%s %s", i == 0 ? "Similar:" : "        ", name);
-    }
+    hint_names(&result.files);
     ctl_hint("Try: p2pctl search %s", word);
     return true;
 }

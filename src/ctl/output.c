@@ -151,6 +151,12 @@ ExitStatus fail_memory(void) {
     return STATUS_FAILED;
 }
 
+ExitStatus refuse_host(const Ctl *ctl, const char *verb) {
+    ctl_error("%s reads files of this host; -H does not go with it.", verb);
+    ctl_hint("Try: ssh %s p2pctl %s", ctl->host, verb);
+    return STATUS_USAGE;
+}
+
 char *shell_word(const char *text) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "._-+@%:,=/";
@@ -168,7 +174,7 @@ char *host_of(const char *host_port) {
     uint16_t port;
 
     if (!*host_port)
-        return strdup("FT");
+        return strdup("the FileTracker");
     if (host_port_split(host_port, 1, &host, &port) == 0)
         return host;
     return strdup(host_port);

@@ -55,6 +55,9 @@ void ctl_error_sentence(const char *about, const char *sentence);
 ExitStatus fail_errno(int error, const char *format, ...) _printf_(2, 3);
 ExitStatus fail_memory(void);
 
+// Refuses -H for what is about files of this host.
+ExitStatus refuse_host(const Ctl *ctl, const char *verb);
+
 // `text` as one word of a command line to copy; NULL if that takes more than single quotes.
 char *shell_word(const char *text);
 

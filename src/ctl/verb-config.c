@@ -146,11 +146,8 @@ static ExitStatus check(const Ctl *ctl, const char *file) {
     Findings findings = {};
     ExitStatus status = STATUS_DONE;
 
-    if (ctl->host) {
-        ctl_error("config check reads files of this host; -H does not go with it.");
-        ctl_hint("Try: ssh %s p2pctl config check", ctl->host);
-        return STATUS_USAGE;
-    }
+    if (ctl->host)
+        return refuse_host(ctl, "config check");
     findings.messages = json_array();
     for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
         status = check_with(ctl, programs[i], file, &findings);

@@ -110,7 +110,10 @@ ExitStatus hash_begin(FileHasher **ret) {
 
 ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
     _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
-    ExitStatus status = hash_begin(&hasher);
+    ExitStatus status;
 
+    if (ctl->host)
+        return refuse_host(ctl, "hash");
+    status = hash_begin(&hasher);
     return status == STATUS_DONE ? hash_all(ctl, hasher, argc, argv) : status;
 }

@@ -110,11 +110,20 @@ static ExitStatus print_text(const Ctl *ctl, const FileList *list, uint64_t tota
     return status;
 }
 
+// There is such a file, but the options rule it out.
+static ExitStatus none_fits(const char *name) {
+    _cleanup_free_ char *word = shell_word(name);
+
+    ctl_error("nobody shares \"%s\" of that type or size.", name);
+    ctl_hint("See what there is: p2pctl search --exact %s", word ?: "NAME");
+    return STATUS_NOTHING;
+}
+
 static ExitStatus search_name(Ctl *ctl, const char *name) {
     _cleanup_(search_clear) Search search = {.name = name};
     _cleanup_(file_list_clear) FileList files = {};
+    size_t total, n_found;
     ExitStatus status;
-    size_t total;
     int r;
 
     if (target_check_name(search.name) < 0)
@@ -125,6 +134,7 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
     r = search.r;
+    n_found = search.found.n;
     found_filter(&search.found, &ctl->search);
     if (r >= 0)
         r = found_group(&search.found, &files);
@@ -139,7 +149,7 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
             return status;
     }
     if (files.n == 0)
-        return nobody_shares(ctl, search.name);
+        return n_found > 0 ? none_fits(search.name) : nobody_shares(ctl, search.name);
     return ctl->json ? STATUS_DONE
                      : print_text(ctl, &files, total, false, found_count_peers(&search.found));
 }

@@ -3,9 +3,11 @@
 // verify: are files what they are said to be? By a root that the user gives, or by those of the peers who
 // share a file of the same name.
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ctl/connection.h"
 #include "ctl/hash.h"
@@ -52,6 +54,22 @@ static int check_list_init(CheckList *list, int argc, char **argv) {
         list->checks[i] = (Check){.path = argv[i], .name = slash ? slash + 1 : argv[i]};
     }
     return 0;
+}
+
+// Nobody is asked about a file that is not there: whoever mistypes its path is told so.
+static bool look(Check *check) {
+    struct stat st;
+    int r = 0;
+
+    if (stat(check->path, &st) < 0 || faccessat(AT_FDCWD, check->path, R_OK, AT_EACCESS) < 0)
+        r = -errno;
+    else if (S_ISDIR(st.st_mode))
+        r = -EISDIR;
+    if (r < 0) {
+        check->result = "unreadable";
+        check->status = fail_errno(r, "cannot read %s", check->path);
+    }
+    return r >= 0;
 }
 
 static ExitStatus hash(FileHasher *hasher, Check *check) {
@@ -156,7 +174,7 @@ static ExitStatus check_by_peers(Ctl *ctl, FileHasher *hasher, Check *check, con
     if (check->n_same == 0) {
         check->result = "differs";
         ctl_error("%s: differs from what is shared as \"%s\".", check->path, check->name);
-        ctl_hint("See: p2pctl search %s", word ?: "NAME");
+        ctl_hint("See: p2pctl search --exact %s", word ?: "NAME");
         return STATUS_FAILED;
     }
     check->result = "verified";
@@ -189,24 +207,40 @@ static ExitStatus print_json(const Ctl *ctl, const CheckList *list, ExitStatus s
     return document_print(ctl, document) == STATUS_DONE ? status : STATUS_FAILED;
 }
 
-// Asks who shares what under the names of all files.
+// Asks who shares what under the names of all files that can be read.
 static ExitStatus search(Ctl *ctl, CheckList *list) {
     _cleanup_free_ Search *searches = calloc(list->n, sizeof(*searches));
+    size_t n = 0;
     int r;
 
     if (!searches)
         return fail_memory();
     for (size_t i = 0; i < list->n; i++) {
+        if (!look(&list->checks[i]))
+            continue;
         if (target_check_name(list->checks[i].name) < 0)
             return STATUS_USAGE;
-        searches[i].name = list->checks[i].name;
+        searches[n++].name = list->checks[i].name;
     }
+    if (n == 0)
+        return STATUS_DONE;
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = search_all(ctl->bus, searches, list->n);
+    r = search_all(ctl->bus, searches, n);
+    n = 0;
     for (size_t i = 0; i < list->n; i++)
-        list->checks[i].search = searches[i];
+        if (!list->checks[i].result)
+            list->checks[i].search = searches[n++];
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r) : STATUS_DONE;
+}
+
+static ExitStatus check_one(Ctl *ctl, FileHasher *hasher, Check *check, const char *own) {
+    if (ctl->download.root)
+        return check_by_root(ctl, hasher, check);
+    if (check->search.r >= 0)
+        return check_by_peers(ctl, hasher, check, own);
+    check->result = "unknown";
+    return bus_failed(ctl, &SERVICE_PEER, &check->search.error, check->search.r);
 }
 
 static ExitStatus check_all(Ctl *ctl, FileHasher *hasher, CheckList *list) {
@@ -216,15 +250,10 @@ static ExitStatus check_all(Ctl *ctl, FileHasher *hasher, CheckList *list) {
     for (size_t i = 0; i < list->n; i++) {
         Check *check = &list->checks[i];
 
-        if (ctl->download.root)
-            check->status = check_by_root(ctl, hasher, check);
-        else if (check->search.r < 0) {
-            check->result = "unknown";
-            check->status = bus_failed(ctl, &SERVICE_PEER, &check->search.error, check->search.r);
-            if (check->status == STATUS_UNAVAILABLE)
-                return check->status;
-        } else
-            check->status = check_by_peers(ctl, hasher, check, own ?: "");
+        if (!check->result) // else it cannot be read
+            check->status = check_one(ctl, hasher, check, own ?: "");
+        if (check->status == STATUS_UNAVAILABLE)
+            return check->status;
         if (first == STATUS_DONE)
             first = check->status;
     }
@@ -237,6 +266,8 @@ ExitStatus verb_verify(Ctl *ctl, int argc, char **argv) {
     const char *root = ctl->download.root;
     ExitStatus status;
 
+    if (root && ctl->host)
+        return refuse_host(ctl, "verify --root");
     if (root && strlen(root) < VERIFY_DIGITS_MIN) {
         ctl_error("--root takes %d to 64 hex digits for verify: fewer prove nothing.",
                   VERIFY_DIGITS_MIN);

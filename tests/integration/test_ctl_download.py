@@ -242,6 +242,7 @@ def test_pause_and_resume(held, out):
     held.rest()
     check(held.ctl("resume", number), 0)
     assert process.wait() == 0
+    assert "Saved f.bin" in process.log and "were there" not in process.log
     assert (out / "f.bin").read_bytes() == DATA
 
 

@@ -69,6 +69,14 @@ def test_files_of_one_name(daemon):
     assert files[0]["sources"][1] == {"address": "192.0.2.8", "port": 5556, "modified": "2026-09-07"}
 
 
+@pytest.mark.parametrize("options", [["--min-size=1G"], ["--type=iso"]])
+def test_a_name_whose_files_do_not_fit(daemon, options):
+    daemon.share("report.txt", (11, 1, A), (12, 2, B))
+    result = check(ctl(daemon.bus, "search", "--exact", "report.txt", *options), 3)
+    assert result.stderr == ('p2pctl: nobody shares "report.txt" of that type or size.\n'
+                             "See what there is: p2pctl search --exact report.txt\n")
+
+
 @pytest.mark.parametrize("root", ["zz" * 32, "ab", dbus.UInt32(5)])
 def test_a_root_that_is_none(daemon, root):
     daemon.share("a.iso", (11, 1, root))
@@ -112,7 +120,7 @@ def test_the_root_says_which(world, two, out, digits, root):
 def test_a_root_that_says_nothing(two, out, args, status):
     result = check(ctl(two.bus, "download", "debian.iso", *args, cwd=out), status)
     if status == 3:
-        assert "p2pctl search debian.iso" in result.stderr
+        assert "p2pctl search --exact debian.iso" in result.stderr
     assert two.transfers == [] and os.listdir(out) == []
 
 
@@ -194,6 +202,31 @@ def test_ctrl_c_keeps_what_has_come(world, iso, out):
     assert re.search(r"^Saved debian.iso, 11 B \(6 B of it were there\) in .*, every piece verified\.$", process.log,
                      re.M)
     assert os.listdir(out) == ["debian.iso"] and (out / "debian.iso").read_bytes() == HELLO
+
+
+def test_what_came_before_a_pause_was_not_there(world, iso, out):
+    """After a pause the daemon looks at the file again; what it finds, this very command has fetched."""
+    process, transfer = half(world, iso, out)
+    transfer.set(State="paused")
+    process.expect("paused")
+    for state, transferred in (("searching", 6), ("active", 0), ("checking", 0), ("active", 6)):
+        transfer.set(State=state, Transferred=transferred)
+    finish(transfer)
+    assert process.wait() == 0
+    assert re.search(r"Saved debian.iso, 11 B in .*, every piece verified\.$", process.log, re.M)
+
+
+def test_a_pause_of_the_look_at_what_was_there(world, iso, out):
+    """It begins anew, and counts once."""
+    (out / "debian.iso.part").write_bytes(HELLO[:6])
+    process = Download(world, iso, out, "debian.iso")
+    transfer = iso.wait_transfer()
+    for state, transferred in (("active", 0), ("checking", 0), ("checking", 3), ("paused", 3), ("searching", 3),
+                               ("active", 0), ("checking", 0), ("active", 6)):
+        transfer.set(State=state, Transferred=transferred, Size=11, Root=A, Verified=True)
+    finish(transfer)
+    assert process.wait() == 0
+    assert re.search(r"Saved debian.iso, 11 B \(6 B of it were there\) in ", process.log)
 
 
 def test_a_lost_daemon_leaves_what_has_come(world, iso, out):
@@ -549,7 +582,7 @@ def test_verify_by_what_peers_share(daemon, mine):
     for records in ([(11, 1, A)], [(12, 1, A)]):
         daemon.share("a.txt", *records)
         result = check(ctl(daemon.bus, "verify", path), 1)
-        assert 'differs from what is shared as "a.txt"' in result.stderr and "p2pctl search a.txt" in result.stderr
+        assert 'differs from what is shared as "a.txt"' in result.stderr and "p2pctl search --exact a.txt" in result.stderr
     result = document(ctl(daemon.bus, "verify", path, "--json"))
     assert result["files"] == [{"path": str(path), "size": None, "root": None, "result": "differs", "peers_same": 0,
                                 "peers": 1}]
@@ -571,3 +604,23 @@ def test_verify_has_nothing_to_compare_with(daemon, mine):
 def test_verify_without_a_daemon(mine):
     path, _ = mine
     check(ctl(None, "verify", path), 4)
+
+
+def test_verify_of_a_path_that_is_mistyped(daemon, mine):
+    """Nobody is asked about it, and the others are checked all the same."""
+    path, root = mine
+    missing = path.parent / "missing.txt"
+    daemon.share("a.txt", (11, 1, root))
+    result = check(ctl(daemon.bus, "verify", missing, path), 1)
+    assert result.stderr == f"p2pctl: cannot read {missing}: No such file or directory.\n"
+    assert result.stdout == f"{path}: verified, as 1 peer shares it\n"
+    assert "Is a directory" in check(ctl(None, "verify", path.parent), 1).stderr
+    result = document(check(ctl(None, "verify", missing, "--json"), 1))
+    assert [(f["path"], f["result"], f["size"]) for f in result["files"]] == [(str(missing), "unreadable", None)]
+
+
+def test_files_of_this_host_are_not_those_of_another(mine):
+    path, root = mine
+    for args in (["hash", path], ["verify", path, f"--root={root}"], ["config", "check", path]):
+        result = check(ctl(None, "-H", "far", *args), 2)
+        assert "-H does not go with it" in result.stderr and f"Try: ssh far p2pctl {args[0]}" in result.stderr

@@ -168,6 +168,15 @@ def test_download_suggests(sharing, tmp_path):
     assert "Similar" not in stderr
 
 
+def test_two_files_of_one_name_are_suggested_once(world, ft, peer):
+    for directory in ("one", "two"):
+        world.peer(ft, [world.file("report.txt", directory.encode(), directory)]).joined()
+    wait_for(lambda: len(ft.lookup("report.txt")) == 2, "FT to know both files")
+    stderr = check(peer.ctl("search", "--exact", "report.pdf"), 3).stderr.splitlines()
+    assert stderr == [f'p2pctl: nobody at the FileTracker {ft.address} shares "report.pdf".', "Similar: report.txt",
+                      "Try: p2pctl search report"]
+
+
 def test_dbus(sharing):
     def find(words, *options):
         return sharing.call("Find", "asa{sv}", len(words), *words, *options)
