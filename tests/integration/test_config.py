@@ -232,16 +232,14 @@ def test_a_bad_reload_keeps_the_old(world, ft, peer):
 
 
 def test_the_example_is_right(world, ft, bus, tmp_path):
-    """conf/p2pshare.ini, with each key uncommented, is a configuration that both daemons take."""
+    """conf/p2pshare.ini has the keys of the manual page, and is, with each of them uncommented, a configuration that both
+    daemons take."""
     text = (SOURCE / "conf" / "p2pshare.ini").read_text()
-    keys = ("listen", "max-files-per-peer", "max-peers", "ft", "download-dir", "dialect", "max-uploads", "path",
-            "exclude")
-    lines = []
-    for line in text.splitlines():
-        key = line[1:].split("=")[0].strip() if line.startswith("#") and "=" in line else None
-        lines.append(line[1:] if key in keys and line[1:2] != " " else line)
-    assert sum(1 for line in lines if line and line[0] not in "#[") >= len(keys)
-    full = "\n".join(lines) + "\n"
+    full = re.sub("^#(?=[a-z-]+ = )", "", text, flags=re.M)
+    # "*a* = _RATE_, *b* = _RATE_" and "*a*, *b* = _ADDRESS_" are two keys.
+    lines = re.findall(r"^\*[a-z-]+\*.* = .*", (SOURCE / "man" / "p2pshare.ini.5.scd").read_text(), re.M)
+    documented = {key for line in lines for key in re.findall(r"\*([a-z-]+)\*(?=,| =)", line)}
+    assert set(re.findall("^([a-z-]+) = ", full, re.M)) == documented
     ft.reload(full)
     peer = world.peer(ft, bus=bus)
     peer.call("Leave")  # it is not to look for ft.example.org
