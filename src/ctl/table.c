@@ -10,14 +10,22 @@
 #include "util/text.h"
 
 enum {
-    GAP = 2, // spaces between columns
+    GAP = 2,    // spaces between columns
+    INDENT = 4, // of notes beneath their row
 };
+
+typedef struct Note {
+    size_t row;
+    char *text; // escaped
+} Note;
 
 struct Table {
     const Column *columns;
     size_t n_columns;
     char **cells; // escaped, row by row
     size_t n_cells, capacity;
+    Note *notes; // by row
+    size_t n_notes;
     bool out_of_memory;
 };
 
@@ -36,7 +44,10 @@ Table *table_free(Table *table) {
         return NULL;
     for (size_t i = 0; i < table->n_cells; i++)
         free(table->cells[i]);
+    for (size_t i = 0; i < table->n_notes; i++)
+        free(table->notes[i].text);
     free(table->cells);
+    free(table->notes);
     free(table);
     return NULL;
 }
@@ -83,11 +94,31 @@ void table_add_size(Table *table, uint64_t bytes) {
     table_addf(table, "%s%s", text, bytes < 1024 ? "  " : "");
 }
 
+void table_add_note(Table *table, const char *text) {
+    Note *notes = reallocarray(table->notes, table->n_notes + 1, sizeof(*notes));
+    char *escaped = text_escape(text, strlen(text));
+
+    table->notes = notes ?: table->notes;
+    if (!notes || !escaped) {
+        free(escaped);
+        table->out_of_memory = true;
+        return;
+    }
+    notes[table->n_notes++] = (Note){table_rows(table) - 1, escaped};
+}
+
 size_t table_rows(const Table *table) {
     return table->n_cells / table->n_columns;
 }
 
-// How wide each column wants to be. Titles count even without legend: the same table either way.
+// The last cell of the row, and a note behind it.
+static size_t width_with_note(const Table *table, size_t row, const char *note) {
+    size_t width = text_width(table->cells[(row + 1) * table->n_columns - 1]);
+
+    return width + (width > 0) + text_width(note);
+}
+
+// How wide each column wants to be, notes left out. Titles count even without legend: the same table either way.
 static void measure(const Table *table, size_t *widths) {
     for (size_t c = 0; c < table->n_columns; c++)
         widths[c] = text_width(table->columns[c].title);
@@ -134,18 +165,30 @@ static void print_spaces(FILE *file, size_t n) {
     fprintf(file, "%*s", (int) n, "");
 }
 
+// As much of the end of `text` as fits into so many columns.
+static const char *suffix(const char *text, size_t columns) {
+    size_t width = text_width(text);
+    const char *end = text + (width > columns ? text_prefix(text, width - columns) : 0);
+
+    while (text_width(end) > columns) // a wide character stands across the border
+        end += MAX(text_prefix(end, 2), (size_t) 1);
+    return end;
+}
+
 // Prints as much of `text` as fits. Returns the columns that stay free: a wide character may not
 // fit by one.
-static size_t print_cut(const TableStyle *style, const char *text, size_t width, FILE *file) {
+static size_t print_cut(const TableStyle *style, const Column *column, const char *text,
+                        size_t width, FILE *file) {
     const char *mark = style->utf8 ? "…" : "...";
     size_t mark_width = text_width(mark), room = width > mark_width ? width - mark_width : 0;
-    size_t bytes = text_prefix(text, room);
+    size_t bytes = text_prefix(text, column->middle ? room / 3 : room);
     _cleanup_free_ char *shown = strndup(text, bytes);
     size_t used = shown ? text_width(shown) : room;
+    const char *end = column->middle ? suffix(text, room - used) : "";
 
     fwrite(text, 1, bytes, file);
-    fputs(mark, file);
-    return room - used;
+    fprintf(file, "%s%s", mark, end);
+    return room - used - text_width(end);
 }
 
 static void print_cell(const Table *table, const TableStyle *style, size_t c, const char *text,
@@ -158,11 +201,76 @@ static void print_cell(const Table *table, const TableStyle *style, size_t c, co
     if (own <= width)
         fputs(text, file);
     else
-        pad = print_cut(style, text, width, file);
+        pad = print_cut(style, &table->columns[c], text, width, file);
     if (!table->columns[c].right && !last)
         print_spaces(file, pad);
     if (!last)
         print_spaces(file, GAP);
+}
+
+// Breaks at spaces, and elsewhere only what is longer than a line.
+static void print_note_beneath(const char *text, size_t width, FILE *file) {
+    size_t room = width > INDENT ? width - INDENT : 1;
+
+    while (*text) {
+        size_t bytes = text_prefix(text, room), line = bytes;
+
+        if (text[bytes]) {
+            while (line > 0 && text[line] != ' ')
+                line--;
+            if (line == 0)
+                line = MAX(bytes, (size_t) 1);
+        }
+        print_spaces(file, INDENT);
+        fwrite(text, 1, line, file);
+        fputc('\n', file);
+        text += line;
+        text += strspn(text, " ");
+    }
+}
+
+// Ends a row. `left`: the columns of the terminal that the others have left for the last one.
+static void print_note(const Table *table, const TableStyle *style, const Note *note, size_t left,
+                       FILE *file) {
+    if (style->width > 0 && width_with_note(table, note->row, note->text) > left) {
+        fputc('\n', file);
+        print_note_beneath(note->text, style->width, file);
+    } else
+        fprintf(file, "%s%s\n", *table->cells[(note->row + 1) * table->n_columns - 1] ? " " : "",
+                note->text);
+}
+
+static void print_rows(const Table *table, const TableStyle *style, const size_t *widths,
+                       FILE *file) {
+    size_t n = table->n_columns, others = GAP * (n - 1), left;
+    const Note *note = table->notes;
+
+    for (size_t c = 0; c + 1 < n; c++)
+        others += widths[c];
+    left = style->width > others ? style->width - others : 0;
+    for (size_t row = 0; row < table_rows(table); row++) {
+        for (size_t c = 0; c < n; c++)
+            print_cell(table, style, c, table->cells[row * n + c], widths[c], file);
+        if (note < table->notes + table->n_notes && note->row == row)
+            print_note(table, style, note++, left, file);
+        else
+            fputc('\n', file);
+    }
+}
+
+size_t table_full_width(const Table *table) {
+    _cleanup_free_ size_t *widths = calloc(table->n_columns, sizeof(*widths));
+    size_t total = GAP * (table->n_columns - 1), last;
+
+    if (!widths)
+        return 0; // table_print() says so
+    measure(table, widths);
+    for (size_t c = 0; c + 1 < table->n_columns; c++)
+        total += widths[c];
+    last = widths[table->n_columns - 1];
+    for (size_t i = 0; i < table->n_notes; i++)
+        last = MAX(last, width_with_note(table, table->notes[i].row, table->notes[i].text));
+    return total + last;
 }
 
 int table_print(Table *table, const TableStyle *style, FILE *file) {
@@ -179,12 +287,6 @@ int table_print(Table *table, const TableStyle *style, FILE *file) {
             print_cell(table, style, c, table->columns[c].title, widths[c], file);
         fprintf(file, "%s\n", style->title_end);
     }
-    for (size_t i = 0; i < table->n_cells; i++) {
-        size_t c = i % table->n_columns;
-
-        print_cell(table, style, c, table->cells[i], widths[c], file);
-        if (c == table->n_columns - 1)
-            fputc('\n', file);
-    }
+    print_rows(table, style, widths, file);
     return 0;
 }

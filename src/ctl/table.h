@@ -17,6 +17,7 @@ typedef struct Column {
     // `min` columns of the terminal; 0 is never cut.
     unsigned cut;
     size_t min;
+    bool middle; // is cut there: of paths the end tells most
 } Column;
 
 typedef struct TableStyle {
@@ -39,6 +40,13 @@ void table_add(Table *table, const char *text);
 void table_addf(Table *table, const char *format, ...) _printf_(2, 3);
 // With the units below one another: "  11 B  " over " 4.0 GiB".
 void table_add_size(Table *table, uint64_t bytes);
+
+// What is said behind the last cell of the row that is complete now, after a space. Where the terminal has no room for it,
+// it stands in lines of its own beneath: it is never cut.
+void table_add_note(Table *table, const char *text);
+
+// Columns of a terminal that the table takes if nothing is cut.
+size_t table_full_width(const Table *table);
 
 size_t table_rows(const Table *table);
 

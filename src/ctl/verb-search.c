@@ -59,6 +59,70 @@ static ExitStatus print_json(const Ctl *ctl, const FileList *list, const FindRes
     return document_print(ctl, document);
 }
 
+// A row for each source: what download takes as --address, --port and --root. NULL: no memory.
+static Table *source_table(const FileList *list, size_t digits) {
+    static const Column columns[] = {
+        {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},   {"SIZE", true, 0, 0},
+        {"MODIFIED", false, 0, 0}, {"SOURCE", false, 0, 0}, {"ROOT", false, 0, 0},
+    };
+    Table *table = table_new(columns, ELEMENTSOF(columns));
+
+    for (size_t i = 0; table && i < list->n; i++) {
+        const File *file = &list->files[i];
+        char root[MERKLE_TEXT_BYTES + 1];
+
+        file_format_root(file, digits, root);
+        for (size_t k = 0; k < file->n_records; k++) {
+            const Found *record = &file->first[k];
+            _cleanup_free_ char *source = found_endpoint(record);
+
+            if (is_told_already(record, file))
+                continue;
+            table_add(table, record->name);
+            table_add(table, record->type);
+            table_add_size(table, record->size);
+            table_add(table, record->modified);
+            table_add(table, source ?: "?");
+            table_add(table, root);
+        }
+    }
+    return table;
+}
+
+// Files of several names or types may have one root.
+static bool is_root_above(const FileList *list, size_t i) {
+    for (size_t k = 0; k < i; k++)
+        if (list->files[k].first->has_root &&
+            merkle_hash_equal(&list->files[k].first->root, &list->files[i].first->root))
+            return true;
+    return false;
+}
+
+// Whole roots stand in the table if the terminal has room, else beneath it.
+static ExitStatus print_sources(const Ctl *ctl, const FileList *list) {
+    _cleanup_(table_freep) Table *table = source_table(list, MERKLE_TEXT_BYTES);
+    TableStyle style = output_table_style(ctl);
+    bool wide;
+
+    if (!table)
+        return fail_memory();
+    wide = style.width == 0 || table_full_width(table) <= style.width;
+    if (!wide) {
+        table_free(table);
+        table = source_table(list, file_list_root_digits(list));
+    }
+    if (!table || table_print(table, &style, stdout) < 0)
+        return fail_memory();
+    for (size_t i = 0; !wide && i < list->n; i++) {
+        char root[MERKLE_TEXT_BYTES + 1];
+
+        file_format_root(&list->files[i], MERKLE_TEXT_BYTES, root);
+        if (list->files[i].first->has_root && !is_root_above(list, i))
+            printf("root %s\n", root);
+    }
+    return STATUS_DONE;
+}
+
 static ExitStatus print_table(const Ctl *ctl, const FileList *list) {
     static const Column columns[] = {
         {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},   {"SIZE", true, 0, 0},
@@ -101,12 +165,11 @@ static void print_total(uint64_t shown, uint64_t total, bool at_least, size_t pe
     printf(" at %zu peer%s\n", peers, peers == 1 ? "" : "s");
 }
 
-static ExitStatus print_text(const Ctl *ctl, const FileList *list, uint64_t total, bool at_least,
-                             size_t peers) {
-    ExitStatus status = print_table(ctl, list);
+static ExitStatus print_found(const Ctl *ctl, const FindResult *result) {
+    ExitStatus status = print_table(ctl, &result->files);
 
     if (status == STATUS_DONE && ctl->legend)
-        print_total(list->n, total, at_least, peers);
+        print_total(result->files.n, result->total, result->at_least, result->peers);
     return status;
 }
 
@@ -150,8 +213,12 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
     }
     if (files.n == 0)
         return n_found > 0 ? none_fits(search.name) : nobody_shares(ctl, search.name);
-    return ctl->json ? STATUS_DONE
-                     : print_text(ctl, &files, total, false, found_count_peers(&search.found));
+    if (ctl->json)
+        return STATUS_DONE;
+    status = print_sources(ctl, &files);
+    if (status == STATUS_DONE && ctl->legend)
+        print_total(files.n, total, false, found_count_peers(&search.found));
+    return status;
 }
 
 static ExitStatus nothing_found(const FindResult *result, int argc, char **argv) {
@@ -194,8 +261,7 @@ static ExitStatus search_words(Ctl *ctl, int argc, char **argv) {
         return nothing_found(&result, argc, argv);
     if (result.whole_name)
         ctl_hint("This FileTracker does not search for words: it was asked for that whole name.");
-    return ctl->json ? STATUS_DONE
-                     : print_text(ctl, &result.files, result.total, result.at_least, result.peers);
+    return ctl->json ? STATUS_DONE : print_found(ctl, &result);
 }
 
 // p2pctl search '"report.txt"': the name as it is.

@@ -17,25 +17,25 @@ static bool has_size(const Share *share) {
 }
 
 static void add_state(Table *table, const Share *share) {
-    const char *why = *share->explanation ? share->explanation : share->state;
+    bool pending = strcmp(share->state, "pending") == 0;
 
     if (share_is_published(share))
         table_add(table, "published");
     else if (share_is_hashing(share))
         table_addf(table, "hashing%s%s", *share->explanation ? ", " : "", share->explanation);
-    else if (strcmp(share->state, "pending") != 0)
-        table_addf(table, "not published: %s", why);
-    else if (*share->explanation)
-        table_addf(table, "pending: %s", why);
-    else
+    else if (pending && !*share->explanation)
         table_add(table, "pending");
+    else {
+        table_add(table, pending ? "pending:" : "not published:");
+        table_add_note(table, *share->explanation ? share->explanation : share->state);
+    }
 }
 
 static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     static const Column columns[] = {
-        {"FILE", false, 1, 20},
+        {"FILE", false, 1, 20, true},
         {"SIZE", true, 0, 0},
-        {"STATE", false, 2, 24},
+        {"STATE", false, 0, 0},
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
     TableStyle style = output_table_style(ctl);

@@ -33,15 +33,17 @@ static int add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
     if (rate > 0)
         format_rate(rate, text);
     table_add(table, rate > 0 ? text : "-");
-    table_add(table, details);
+    table_add(table, "");
+    if (*details)
+        table_add_note(table, details);
     return 0;
 }
 
 static ExitStatus print_text(const Ctl *ctl, const TransferList *list) {
     static const Column columns[] = {
-        {"ID", true, 0, 0},     {"DIRECTION", false, 0, 0}, {"NAME", false, 1, 12},
+        {"ID", true, 0, 0},     {"DIRECTION", false, 0, 0}, {"NAME", false, 1, 12, true},
         {"STATE", false, 0, 0}, {"DONE", true, 0, 0},       {"SIZE", true, 0, 0},
-        {"RATE", true, 0, 0},   {"DETAILS", false, 2, 10},
+        {"RATE", true, 0, 0},   {"DETAILS", false, 0, 0},
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
     uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;

@@ -9,7 +9,7 @@ import signal
 import dbus
 import pytest
 
-from ctl_helpers import Terminal, check, document
+from ctl_helpers import Terminal, check, document, on_terminal
 from fake_peer import FakePeer
 from harness import ERROR, Process, clean_env, content, ctl, ctl_argv, wait_for
 
@@ -57,12 +57,18 @@ def test_files_of_one_name(daemon):
         ("debian", "iso", 4 << 30, "2026-09-06", "192.0.2.8", 5557, B),
         ("debian", "iso", 4 << 30, "2026-09-06", "192.0.2.9", 5556, None),
     ]
-    assert check(ctl(daemon.bus, "search", "debian"), 0).stdout == (
-        "NAME    TYPE     SIZE  MODIFIED    SOURCES  ROOT      \n"
-        "debian  iso   4.0 GiB  2026-09-07        2  9f2c81d4  \n"
-        "debian  iso   4.0 GiB  2026-09-06        1  03bb5e90  same name, another file\n"
-        "debian  iso   4.0 GiB  2026-09-06        1  -         \n"
-        "3 files at 4 peers\n")
+    rows = ("debian  iso   4.0 GiB  2026-09-06  192.0.2.7:5556", A), \
+           ("debian  iso   4.0 GiB  2026-09-07  192.0.2.8:5556", A), \
+           ("debian  iso   4.0 GiB  2026-09-06  192.0.2.8:5557", B), \
+           ("debian  iso   4.0 GiB  2026-09-06  192.0.2.9:5556", None)
+    shown = check(ctl(daemon.bus, "search", "--exact", "debian"), 0).stdout
+    assert shown.splitlines() == ["NAME    TYPE     SIZE  MODIFIED    SOURCE          ROOT"] + [
+        f"{row}  {root or '-'}" for row, root in rows] + ["3 files at 4 peers"]
+    # Where the terminal has no room for them, the roots stand beneath.
+    env = clean_env(COLUMNS="80", NO_COLOR="1", **daemon.bus.env)
+    status, shown = on_terminal(ctl_argv("search", "--exact", "debian", "--no-legend"), env)
+    assert (status, shown.splitlines()) == (0, [f"{row}  {root[:8] if root else '-'}" for row, root in rows] + [
+        f"root {A}", f"root {B}"])
     files = document(ctl(daemon.bus, "search", "debian", "--json"))["files"]
     assert [(f["root"], f["modified"], len(f["sources"])) for f in files] == [
         (A, "2026-09-07", 2), (B, "2026-09-06", 1), (None, "2026-09-06", 1)]
@@ -85,8 +91,8 @@ def test_a_root_that_is_none(daemon, root):
 
 def test_roots_that_look_alike(daemon):
     daemon.share("a.iso", (11, 1, B), (11, 2, C))
-    shown = check(ctl(daemon.bus, "search", "a.iso"), 0).stdout
-    assert "03bb5e90b " in shown and "03bb5e90c " in shown
+    shown = check(ctl(daemon.bus, "download", "a.iso"), 1).stderr
+    assert "03bb5e90b (1 source), 03bb5e90c (1 source)" in shown
 
 
 # ------------------------------------------------------------------------------------------- which one
@@ -539,6 +545,28 @@ def test_shares_that_are_being_hashed(daemon):
     assert "shares: 1 published, 2 being hashed, 1 not (p2pctl shares says why)" in ctl(daemon.bus, "status").stdout
     shares = document(ctl(daemon.bus, "status", "--json"))["peer"]["shares"]
     assert shares == {"published": 1, "not_published": 3, "hashing": 2}
+
+
+def test_what_a_narrow_terminal_shows(iso):
+    """Paths keep their ends, reasons and addresses are whole."""
+    for _ in range(2):
+        check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    iso.transfers[0].set(State="active", Size=1000, Root=A, Sources=["192.0.2.9:5556"])
+    iso.transfers[1].set(State="active", Size=1000, Root=A, Sources=["[2001:db8::9:1]:5556", "192.0.2.9:5556"])
+    path = "/srv/share/a/directory/with/a/rather/long/name/and/something/in/it/"
+    iso.properties["Shares"] = [(path + "one.txt", 0, "unreadable", "the user of p2p-peer may not read it"),
+                                (path + "two.txt", 2, "published", ""), ("/c", 3, "pending", "")]
+    env = clean_env(COLUMNS="80", NO_COLOR="1", **iso.bus.env)
+    status, shown = on_terminal(ctl_argv("transfers", "--no-legend"), env)
+    assert status == 0 and [line.split() for line in shown.splitlines()] == [
+        "1 download debian.iso active 0% 1000 B - 192.0.2.9:5556".split(),
+        "2 download debian.iso active 0% 1000 B -".split(), "[2001:db8::9:1]:5556, 192.0.2.9:5556".split()]
+    status, shown = on_terminal(ctl_argv("shares", "--no-legend"), env)
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert status == 0 and max(map(len, lines)) <= 80
+    assert [re.sub(" {2,}", "  ", re.sub("^/srv/share/.*….*/in/it/", "", line)) for line in lines] == [
+        "one.txt  ?  not published:", "  the user of p2p-peer may not read it", "two.txt  2 B  published",
+        "/c  3 B  pending"]
 
 
 def test_monitor_of_new_states(world, iso):

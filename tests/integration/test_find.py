@@ -172,6 +172,7 @@ def test_two_files_of_one_name_are_suggested_once(world, ft, peer):
     for directory in ("one", "two"):
         world.peer(ft, [world.file("report.txt", directory.encode(), directory)]).joined()
     wait_for(lambda: len(ft.lookup("report.txt")) == 2, "FT to know both files")
+    assert check(peer.ctl("search", "report"), 0).stdout.count("same name, another file") == 1
     stderr = check(peer.ctl("search", "--exact", "report.pdf"), 3).stderr.splitlines()
     assert stderr == [f'p2pctl: nobody at the FileTracker {ft.address} shares "report.pdf".', "Similar: report.txt",
                       "Try: p2pctl search report"]

@@ -90,12 +90,88 @@ static void test_strangers(void **state _unused_) {
     assert_string_equal(text, "a\\x1b[2…\n日本語…\n");
 }
 
+// Of a path the end tells most; what is left does not depend on where a wide character stands.
+static void test_middle(void **state _unused_) {
+    static const Column paths[] = {{"FILE", false, 1, 6, true}, {"SIZE", true, 0, 0}};
+
+    for (size_t width = 1; width < 40; width++) {
+        _cleanup_(table_freep) Table *table = table_new(paths, ELEMENTSOF(paths));
+        _cleanup_free_ char *text = NULL;
+
+        assert_non_null(table);
+        table_add(table, "/srv/日本語/の/名前/a.txt");
+        table_add(table, "1");
+        table_add(table, "/srv/share/some/where/b.txt");
+        table_add(table, "2");
+        text = print(table, width, true);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            assert_in_range(text_width(line), 0, MAX(width, (size_t) 12));
+        if (width == 24)
+            assert_string_equal(text + strlen(text) + 1, "/srv/…/名前/a.txt      1");
+    }
+}
+
+static Table *noted(void) {
+    static const Column paths[] = {{"FILE", false, 1, 10, true}, {"STATE", false, 0, 0}};
+    Table *table = table_new(paths, ELEMENTSOF(paths));
+
+    assert_non_null(table);
+    table_add(table, "/srv/share/some/where/a.txt");
+    table_add(table, "published");
+    table_add(table, "/srv/share/some/where/b.txt");
+    table_add(table, "not published:");
+    table_add_note(table, "nobody can read it\n");
+    table_add(table, "c");
+    table_add(table, "");
+    table_add_note(table, "so");
+    return table;
+}
+
+// A note is whole, beside its row or beneath it.
+static void test_notes(void **state _unused_) {
+    _cleanup_(table_freep) Table *table = noted();
+    _cleanup_free_ char *all = print(table, 0, false), *some = print(table, 45, false),
+                        *narrow = print(table, 20, false);
+    const char *rows = "/srv/share/some/where/a.txt  published\n"
+                       "/srv/share/some/where/b.txt  not published:";
+
+    assert_int_equal(table_full_width(table), 27 + 2 + 14 + 1 + 22);
+    assert_true(strncmp(all, rows, strlen(rows)) == 0);
+    assert_string_equal(all + strlen(rows), " nobody can read it\\x0a\n"
+                                            "c                            so\n");
+    assert_true(strncmp(some, rows, strlen(rows)) == 0);
+    assert_string_equal(some + strlen(rows), "\n    nobody can read it\\x0a\n"
+                                             "c                            so\n");
+    assert_string_equal(narrow, "/sr…/a.txt  published\n"
+                                "/sr…/b.txt  not published:\n"
+                                "    nobody can read\n"
+                                "    it\\x0a\n"
+                                "c           so\n");
+}
+
+// What is longer than a line is broken, and nothing of it is lost.
+static void test_narrow_notes(void **state _unused_) {
+    for (size_t width = 1; width < 40; width++) {
+        _cleanup_(table_freep) Table *table = table_new(columns, 1);
+        _cleanup_free_ char *text = NULL;
+        char together[64] = "";
+
+        assert_non_null(table);
+        table_add(table, "abcdef");
+        table_add_note(table, "one-long-word and two");
+        text = print(table, width, false);
+        for (char *word = strtok(text, " \n"); word; word = strtok(NULL, " \n"))
+            strcat(together, word);
+        assert_string_equal(together, "abcdefone-long-wordandtwo");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_width),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_every_width),
-        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_any_width),    cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_every_width),  cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_middle),       cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_narrow_notes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
