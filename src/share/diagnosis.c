@@ -259,15 +259,20 @@ static void print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char 
 }
 
 static void print_sandbox(const Ctl *ctl, const char *path) {
-    _cleanup_free_ char *word = shell_word(path), *setting = sandbox_unit_hides(ctl->bus, path);
+    const Hiding *hiding = sandbox_unit_hides(ctl->bus, path);
+    const char *user = ctl->user ? " --user" : "";
+    _cleanup_free_ char *word = shell_word(path);
 
     ctl_error("%s is hidden from p2p-peer by the sandbox of its service%s%s%s.", path,
-              setting ? " (" : "", setting ?: "", setting ? ")" : "");
-    ctl_hint(
-        "To show it: systemctl%s edit p2p-peer, and there BindReadOnlyPaths=%s below [Service]; "
-        "then: systemctl%s restart p2p-peer",
-        ctl->user ? " --user" : "", path, ctl->user ? " --user" : "");
-    if (!ctl->user && word && sandbox_unit_can_show(path))
+              hiding ? " (" : "", hiding ? hiding_name(hiding) : "", hiding ? "=)" : "");
+    if (!hiding) {
+        ctl_hint("See: systemctl%s cat p2p-peer, and systemd.exec(5), SANDBOXING", user);
+        return;
+    }
+    ctl_hint("To show it: systemctl%s edit p2p-peer, and there %s below [Service]; "
+             "then: systemctl%s restart p2p-peer",
+             user, hiding_setting(hiding), user);
+    if (!ctl->user && word)
         ctl_hint("Or all of that at once: p2pctl share add --fix %s", word);
 }
 

@@ -3,12 +3,10 @@
 #include "share/entry.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "util/fs-util.h"
+#include "share/write-file.h"
 #include "util/macro.h"
 #include "util/text.h"
 
@@ -178,7 +176,7 @@ char *entry_name(const Entry *entry) {
     return strndup(name, strlen(name) - strlen(SUFFIX));
 }
 
-static int write_content(FILE *file, const Entry *entry) {
+static void print_entry(FILE *file, const Entry *entry) {
     fprintf(file,
             "# Written by \"p2pctl share add\", and removed by \"p2pctl share remove\".\n"
             "[share]\npath = %s\n",
@@ -191,45 +189,17 @@ static int write_content(FILE *file, const Entry *entry) {
         fputs("tree = yes\n", file);
     if (entry->shown)
         fputs("shown = yes\n", file);
-    if (fflush(file) != 0 || fsync(fileno(file)) < 0)
-        return -errno;
-    return 0;
-}
-
-// A name is there for good when its directory has been synced.
-static int sync_directory(const char *directory) {
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int entry_write(const Entry *entry) {
-    _cleanup_free_ char *directory = strndup(entry->file, strrchr(entry->file, '/') - entry->file);
-    _cleanup_free_ char *temporary = NULL;
-    FILE *file;
-    int fd, r;
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    FILE *file = open_memstream(&text, &len);
 
-    if (!directory || asprintf(&temporary, "%s/.share-XXXXXX", directory) < 0) {
-        temporary = NULL;
-        return -ENOMEM;
-    }
-    r = make_directories(directory, 0755);
-    if (r < 0)
-        return r;
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
+    if (!file)
         return -errno;
-    file = fdopen(fd, "w");
-    r = !file || fchmod(fd, 0644) < 0 ? -errno : write_content(file, entry);
-    if (file)
-        fclose(file);
-    else
-        close(fd);
-    if (r >= 0 && rename(temporary, entry->file) < 0)
-        r = -errno;
-    if (r < 0)
-        unlink(temporary);
-    return r < 0 ? r : sync_directory(directory);
+    print_entry(file, entry);
+    return fclose(file) != 0 ? -errno : write_file(entry->file, text);
 }
 
 int entry_remove(const Entry *entry) {

@@ -93,44 +93,57 @@ int fix_tree(Entry *entry) {
     return 0;
 }
 
-static int fix_sandbox(const Ctl *ctl, Entry *entry) {
+// The entry has a drop-in from then on.
+static int show(Entry *entry) {
     _cleanup_free_ char *name = entry_name(entry);
     int r;
 
     if (!name)
         return -ENOMEM;
-    if (!sandbox_unit_can_show(entry->path)) {
-        ctl_error("a unit file cannot name %s; its name has one of : \" ' \\.", entry->path);
-        return -EINVAL;
-    }
     entry->shown = true;
     r = note(entry);
     if (r >= 0)
-        r = sandbox_unit_show(ctl->bus, name, entry->path);
-    if (r < 0) {
+        r = sandbox_unit_show(name, entry->path);
+    if (r < 0)
         (void) fail_errno(r, "cannot write a drop-in of " PEER_UNIT);
+    return r;
+}
+
+static int fix_sandbox(const Ctl *ctl, const Hiding *hiding, Entry *entry) {
+    int r = show(entry);
+
+    if (r < 0)
         return r;
-    }
     r = sandbox_unit_apply();
     if (r < 0) {
         ctl_error("cannot restart " PEER_UNIT "; see: systemctl status p2p-peer");
         return r;
     }
-    print_escaped(stdout, PEER_UNIT " shows %s to p2p-peer now, and was restarted.", entry->path);
+    if (sandbox_unit_hides(ctl->bus, entry->path)) {
+        ctl_error("%s is still hidden from p2p-peer: a later drop-in of its service sets %s=.",
+                  entry->path, hiding_name(hiding));
+        ctl_hint("See: systemctl cat p2p-peer");
+        return -EBUSY;
+    }
+    print_escaped(stdout, PEER_UNIT " has %s now, so that p2p-peer sees %s, and was restarted.",
+                  hiding_setting(hiding), entry->path);
     putchar('\n');
     return 0;
 }
 
 int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry) {
+    const Hiding *hiding;
+
     switch (diagnosis->cause) {
     case CAUSE_PASS:
         return fix_pass(diagnosis->component, entry);
     case CAUSE_READ:
         return fix_tree(entry);
     case CAUSE_SANDBOX:
-        if (!entry->shown)
-            return fix_sandbox(ctl, entry);
-        break; // something else hides it, too
+        hiding = sandbox_unit_hides(ctl->bus, entry->path);
+        if (hiding)
+            return fix_sandbox(ctl, hiding, entry);
+        break;
     default:
         break;
     }
@@ -164,9 +177,38 @@ static bool is_nested(const EntryList *others, const Entry *entry) {
     return false;
 }
 
-void fix_undo(const Entry *entry, const EntryList *others) {
-    _cleanup_(access_result_clear) AccessResult result = {};
+// Another share that only the drop-in of this one shows gets one of its own.
+static int bequeath(const Entry *entry, EntryList *others) {
+    Entry *heir = NULL;
+
+    for (size_t i = 0; i < others->n; i++) {
+        Entry *other = &others->entries[i];
+
+        if (!other->ours || strcmp(other->file, entry->file) == 0 ||
+            !sandbox_unit_alike(other->path, entry->path))
+            continue;
+        if (other->shown)
+            return 0;
+        heir = heir ?: other;
+    }
+    return heir ? show(heir) : 0;
+}
+
+static int unshow(const Entry *entry, EntryList *others) {
     _cleanup_free_ char *name = entry_name(entry);
+    int r = name ? bequeath(entry, others) : -ENOMEM;
+
+    if (r >= 0)
+        r = sandbox_unit_unshow(name);
+    if (r >= 0)
+        r = sandbox_unit_apply();
+    if (r < 0)
+        (void) fail_errno(r, "cannot take back what the service shows");
+    return r;
+}
+
+void fix_undo(const Entry *entry, EntryList *others) {
+    _cleanup_(access_result_clear) AccessResult result = {};
     uid_t uid = 0;
     int r;
 
@@ -186,11 +228,6 @@ void fix_undo(const Entry *entry, const EntryList *others) {
         if (r < 0 && r != -ENOENT)
             (void) access_failed(entry->passes.items[i], r);
     }
-    if (!entry->shown || !name)
-        return;
-    r = sandbox_unit_unshow(name);
-    if (r >= 0)
-        r = sandbox_unit_apply();
-    if (r < 0)
-        (void) fail_errno(r, "cannot take back what the service shows");
+    if (entry->shown)
+        (void) unshow(entry, others);
 }

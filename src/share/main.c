@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config/config.h"
 #include "ctl/output.h"
@@ -46,6 +47,9 @@ int main(int argc, char **argv) {
     ExitStatus status;
     int c;
 
+    // Not the caller's, which pkexec and sudo leave as it is: the daemon has to read what is made here, and nobody else may
+    // write to it.
+    umask(022);
     output_open(&ctl);
     opterr = 0;
     while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)

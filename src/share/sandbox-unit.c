@@ -5,9 +5,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "share/write-file.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
 
@@ -16,47 +16,58 @@
 #define UNIT_PATH "/org/freedesktop/systemd1/unit/p2p_2dpeer_2eservice"
 #define DIRECTORY "/etc/systemd/system/" PEER_UNIT ".d"
 
-// Whether that setting of the service is "yes"; some are words, some are switches.
-static bool is_set(sd_bus *bus, const char *name, bool word) {
-    _cleanup_free_ char *text = NULL;
-    int yes = 0;
+struct Hiding {
+    const char *name;
+    bool is_word; // the manager says it in words, and else as a switch
+    const char *setting;
+    const char *directories[3];
+};
 
-    if (word)
-        return sd_bus_get_property_string(bus, SYSTEMD, UNIT_PATH, SYSTEMD ".Service", name, NULL,
-                                          &text) >= 0 &&
-               strcmp(text, "yes") == 0;
-    return sd_bus_get_property_trivial(bus, SYSTEMD, UNIT_PATH, SYSTEMD ".Service", name, NULL, 'b',
-                                       &yes) >= 0 &&
-           yes;
-}
+static const Hiding hidings[] = {
+    // The system is read-only for the service (ProtectSystem=strict), these included.
+    {"PrivateTmp", false, "PrivateTmp=no", {"/tmp", "/var/tmp"}},
+    {"ProtectHome", true, "ProtectHome=read-only", {"/home", "/root"}},
+};
 
-typedef struct Hiding {
-    const char *directory, *setting;
-    bool word;
-} Hiding;
-
-static const Hiding *find_hiding(sd_bus *bus, const char *path) {
-    static const Hiding table[] = {
-        {"/tmp", "PrivateTmp", false},      {"/var/tmp", "PrivateTmp", false},
-        {"/home", "ProtectHome", true},     {"/root", "ProtectHome", true},
-        {"/run/user", "ProtectHome", true},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(table); i++)
-        if (path_is_below(path, table[i].directory) && is_set(bus, table[i].setting, table[i].word))
-            return &table[i];
+static const Hiding *find_hiding(const char *path) {
+    for (size_t i = 0; i < ELEMENTSOF(hidings); i++)
+        for (const char *const *directory = hidings[i].directories; *directory; directory++)
+            if (path_is_below(path, *directory))
+                return &hidings[i];
     return NULL;
 }
 
-char *sandbox_unit_hides(sd_bus *bus, const char *path) {
-    const Hiding *hiding = find_hiding(bus, path);
-    char *text;
+static bool is_in_force(sd_bus *bus, const Hiding *hiding) {
+    _cleanup_free_ char *text = NULL;
+    int yes = 0;
 
-    return hiding && asprintf(&text, "%s=yes", hiding->setting) >= 0 ? text : NULL;
+    if (hiding->is_word)
+        return sd_bus_get_property_string(bus, SYSTEMD, UNIT_PATH, SYSTEMD ".Service", hiding->name,
+                                          NULL, &text) >= 0 &&
+               (strcmp(text, "yes") == 0 || strcmp(text, "tmpfs") == 0);
+    return sd_bus_get_property_trivial(bus, SYSTEMD, UNIT_PATH, SYSTEMD ".Service", hiding->name,
+                                       NULL, 'b', &yes) >= 0 &&
+           yes;
 }
 
-bool sandbox_unit_can_show(const char *path) {
-    return !strpbrk(path, ":\"'\\");
+const Hiding *sandbox_unit_hides(sd_bus *bus, const char *path) {
+    const Hiding *hiding = find_hiding(path);
+
+    return hiding && is_in_force(bus, hiding) ? hiding : NULL;
+}
+
+const char *hiding_name(const Hiding *hiding) {
+    return hiding->name;
+}
+
+const char *hiding_setting(const Hiding *hiding) {
+    return hiding->setting;
+}
+
+bool sandbox_unit_alike(const char *path, const char *other) {
+    const Hiding *hiding = find_hiding(path);
+
+    return hiding && hiding == find_hiding(other);
 }
 
 static int file_name(const char *name, char **ret) {
@@ -67,33 +78,22 @@ static int file_name(const char *name, char **ret) {
     return 0;
 }
 
-int sandbox_unit_show(sd_bus *bus, const char *name, const char *path) {
-    const Hiding *hiding = find_hiding(bus, path);
-    _cleanup_free_ char *file_path = NULL;
-    FILE *file;
-    int r = file_name(name, &file_path);
+int sandbox_unit_show(const char *name, const char *path) {
+    const Hiding *hiding = find_hiding(path);
+    _cleanup_free_ char *file_path = NULL, *text = NULL;
+    int r = hiding ? file_name(name, &file_path) : -ENOENT;
 
-    if (r >= 0)
-        r = make_directories(DIRECTORY, 0755);
     if (r < 0)
         return r;
-    file = fopen(file_path, "we");
-    if (!file)
-        return -errno;
-    fputs("# Written by \"p2pctl share add --fix\", and removed by \"p2pctl share remove\".\n"
-          "[Service]\n",
-          file);
-    // Nothing can be shown below what "yes" makes of it; this hides as much.
-    if (hiding && hiding->word)
-        fprintf(file, "%s=tmpfs\n", hiding->setting);
-    fputs("BindReadOnlyPaths=\"-", file);
-    for (const char *p = path; *p; p++) // a "%" would be a specifier
-        fprintf(file, *p == '%' ? "%%%%" : "%c", *p);
-    fputs("\"\n", file);
-    r = fchmod(fileno(file), 0644) < 0 ? -errno : 0;
-    if (fclose(file) != 0 && r >= 0)
-        r = -errno;
-    return r;
+    if (asprintf(
+            &text,
+            "# Written by \"p2pctl share add --fix\", and removed by \"p2pctl share remove\".\n"
+            "[Service]\n%s\n",
+            hiding->setting) < 0) {
+        text = NULL;
+        return -ENOMEM;
+    }
+    return write_file(file_path, text);
 }
 
 int sandbox_unit_unshow(const char *name) {

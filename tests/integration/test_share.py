@@ -97,6 +97,19 @@ def test_what_cannot_be(world, peer, home, share):
     assert drop_ins(home) == []
 
 
+@pytest.mark.parametrize("umask", ["077", "000"])
+def test_the_callers_umask_does_not_count(world, home, umask):
+    """What is written has to be read by a daemon that has another user, and is not for others to write to."""
+    before = os.umask(int(umask, 8))
+    try:
+        ctl(world.bus(), "--user", "share", "add", world.directory("data"), env={"HOME": str(home)})
+    finally:
+        os.umask(before)
+    directory = home / ".config" / "p2pshare.ini.d"
+    name, = drop_ins(home)
+    assert [oct(path.stat().st_mode & 0o7777) for path in (directory, directory / name)] == ["0o755", "0o644"]
+
+
 def test_links_are_resolved(world, peer, home, share):
     data = world.directory("data")
     (data / "a.txt").write_text("hello\n")

@@ -172,8 +172,18 @@ def test_remove_and_purge(delta, packages):
 
 
 def test_purge_leaves_nothing(delta):
-    delta.write("/tmp/shown/a.txt", "a")
-    delta.ctl("share", "add", "--fix", "/tmp/shown")
+    """But for access that was given to files of others: how to take that back is said, as nobody knows it any more."""
+    delta.write("/tmp/own er's/shown/a.txt", "a")
+    delta.sh("""chmod 700 "/tmp/own er's/shown" "/tmp/own er's" """)
+    delta.ctl("share", "add", "--fix", "/tmp/own er's/shown")
     assert {"/etc/p2pshare.ini.d", "/etc/systemd/system/p2p-peer.service.d"} <= set(files_of(delta))
-    delta.run("dpkg", "--purge", *PACKAGES)
+    said = delta.run("dpkg", "--purge", "p2pshare-peer")
+    assert delta.sh("stat -c %a /etc/p2pshare.ini.d") == "755\n"
+    delta.run("dpkg", "--purge", "p2pshare-ft", "p2pctl")
     assert files_of(delta) == []
+    commands = [line for line in (said.stdout + said.stderr).splitlines() if "setfacl" in line]
+    assert len(commands) == 2, said
+    assert "p2p-peer" in delta.sh("getfacl -R /tmp/own* 2>/dev/null")
+    delta.sh("\n".join(commands))
+    assert "p2p-peer" not in delta.sh("getfacl -R /tmp/own* 2>/dev/null")
+    delta.sh("rm -rf /tmp/own*")

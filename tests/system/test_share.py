@@ -17,7 +17,7 @@ def share(alpha):
     if alpha.run("sh", "-c", "ls /usr/libexec/p2pshare/p2pctl-share", check=False).returncode != 0:
         alpha.sh("ls /usr/local/libexec/p2pshare/p2pctl-share")
     yield lambda *args, **options: alpha.ctl("share", *args, **options)
-    alpha.sh(f"umount -l /srv/disk 2>/dev/null || true; rm -rf {DROP_INS} {UNIT_DROP_INS} /srv/disk /tmp/shown; : >/etc/fstab; systemctl daemon-reload")
+    alpha.sh(f"umount -l /srv/disk 2>/dev/null || true; rm -rf {DROP_INS}/* {UNIT_DROP_INS} /srv/disk /tmp/shown /tmp/gone /var/tmp/shown; : >/etc/fstab; systemctl daemon-reload")
 
 
 @pytest.fixture
@@ -166,17 +166,48 @@ def test_hidden_by_the_sandbox(alpha, beta, share):
     result = share("add", "/tmp/shown")
     assert result.returncode == 1
     assert lines(result) == [
-        "p2pctl: /tmp/shown is hidden from p2p-peer by the sandbox of its service (PrivateTmp=yes).",
-        "To show it: systemctl edit p2p-peer, and there BindReadOnlyPaths=/tmp/shown below [Service]; then: systemctl restart p2p-peer",
+        "p2pctl: /tmp/shown is hidden from p2p-peer by the sandbox of its service (PrivateTmp=).",
+        "To show it: systemctl edit p2p-peer, and there PrivateTmp=no below [Service]; then: systemctl restart p2p-peer",
         "Or all of that at once: p2pctl share add --fix /tmp/shown"]
     result = share("add", "--fix", "/tmp/shown")
     assert (result.returncode, lines(result)) == (0, [
-        "p2p-peer.service shows /tmp/shown to p2p-peer now, and was restarted.", "/tmp/shown is shared: 1 file, 8 B."])
+        "p2p-peer.service has PrivateTmp=no now, so that p2p-peer sees /tmp/shown, and was restarted.",
+        "/tmp/shown is shared: 1 file, 8 B."])
     alpha.wait_joined()
     alpha.wait_published("/tmp/shown/visible 100%.txt")
     beta.ctl("download", "visible 100%.txt", "-o", "/root/visible.txt", check=True)
+    # It is not for the service to write to, nor does it go while another share is there.
+    assert alpha.run("nsenter", "-t", str(alpha.main_pid("p2p-peer")), "-m", "touch", "/tmp/written", check=False).returncode != 0
+    alpha.write("/var/tmp/shown/more.txt", b"more\n")
+    assert share("add", "/var/tmp/shown").returncode == 0
     share("remove", "/tmp/shown", check=True)
+    alpha.wait_joined()
+    alpha.wait_published("/var/tmp/shown/more.txt")
+    assert alpha.sh(f"ls {UNIT_DROP_INS}").split() == ["share-var-tmp-shown.conf"]
+    share("remove", "/var/tmp/shown", check=True)
     assert alpha.run("ls", UNIT_DROP_INS, check=False).returncode != 0
+    alpha.wait_joined()
+
+
+def test_a_link_in_its_place(alpha, share, ann):
+    """Whoever may change what /tmp/shown is does not get published what they may not read themselves."""
+    alpha.write("/root/notes/password.txt", b"secret\n")
+    alpha.sh("chmod 700 /root; su ann -c 'mkdir /tmp/shown; echo 1 >/tmp/shown/a.txt'")
+    assert share("add", "--fix", "/tmp/shown").returncode == 0
+    alpha.sh("su ann -c 'mv /tmp/shown /tmp/gone; ln -s /root/notes /tmp/shown'; systemctl restart p2p-peer")
+    alpha.wait_joined()
+    assert [state for path, _, state, _ in alpha.peer("Shares") if path.startswith("/tmp/shown")] == ["unreadable"]
+    inside = f"/proc/{alpha.main_pid('p2p-peer')}/root"
+    assert alpha.run("ls", f"{inside}/tmp/shown/", check=False, user="p2p-peer").returncode != 0
+
+
+@pytest.mark.parametrize("umask", ["077", "000"])
+def test_the_callers_umask_does_not_count(alpha, share, umask):
+    """Nor does what comes with sudo or pkexec: the daemon starts, and nobody may write to what root reads."""
+    alpha.write("/tmp/shown/a.txt", b"a\n")
+    alpha.sh(f"rm -rf {DROP_INS}; umask {umask}; p2pctl share add --fix /tmp/shown")
+    assert alpha.sh(f"stat -c %a {DROP_INS} {DROP_INS}/* {UNIT_DROP_INS} {UNIT_DROP_INS}/*").split() == ["755", "644"] * 2
+    alpha.systemctl("restart", "p2p-peer")
     alpha.wait_joined()
 
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "share/entry.h"
+#include "share/write-file.h"
 #include "test.h"
 
 static char directory[] = "/tmp/p2pshare-entry-XXXXXX", config_path[64];
@@ -106,11 +108,38 @@ static void test_files_of_others(void **state _unused_) {
     entry_clear(&entry);
 }
 
+// Whoever has a file of that name open writes to nothing but what it was; and the umask says nothing.
+static void test_files_are_new(void **state _unused_) {
+    static const mode_t masks[] = {0, 0077};
+    char path[sizeof(directory) + 16];
+    struct stat st, old;
+
+    for (size_t i = 0; i < ELEMENTSOF(masks); i++) {
+        mode_t before = umask(masks[i]);
+        _cleanup_close_ int fd = -EBADF;
+
+        snprintf(path, sizeof(path), "%s/d%zu/f", directory, i);
+        assert_int_equal(write_file(path, "old"), 0);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(write_file(path, "new"), 0);
+        umask(before);
+        assert_int_equal(fstat(fd, &old), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0644);
+        assert_int_equal(st.st_size, 3);
+        assert_int_not_equal(st.st_ino, old.st_ino);
+        assert_int_equal(old.st_nlink, 0);
+    }
+    assert_int_equal(write_file("/proc/no/file", "x"), -ENOENT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_line_can_hold),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_files_of_others),
+        cmocka_unit_test(test_files_are_new),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
