@@ -346,13 +346,6 @@ static void explain_offered(const Peer *peer, const Share *share, ShareView *vie
         snprintf(view->explanation, sizeof(view->explanation), "FT has not confirmed it yet");
 }
 
-static void explain_error(int error, ShareView *view) {
-    snprintf(view->explanation, sizeof(view->explanation), "%s",
-             error == EACCES   ? "the user of p2p-peer may not read it"
-             : error == EINVAL ? "neither a file nor a directory"
-                               : strerror(error));
-}
-
 static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
     int percent = hasher_percent(peer->hasher, share);
 
@@ -381,7 +374,7 @@ static ShareView view_share(const Peer *peer, const Share *share) {
                  "the name has control characters or is not UTF-8");
         break;
     default:
-        explain_error(share_error(share), &view);
+        snprintf(view.explanation, sizeof(view.explanation), "%s", share_error_text(share));
     }
     return view;
 }

@@ -117,7 +117,7 @@ static void log_unreadable(Peer *peer) {
         path = share_make_path(share);
         shown = path ? text_escape(path, strlen(path)) : NULL;
         log_event(level, &(LogFields){.id = EVENT_NOT_SHARED, .file = path}, "Not shared: %s: %s%s",
-                  shown ?: "", strerror(share_error(share)),
+                  shown ?: "", share_error_text(share),
                   level == LOG_WARNING && count > 1 ? ", and others (p2pctl shares)" : "");
         level = LOG_DEBUG;
     }

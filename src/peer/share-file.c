@@ -32,13 +32,13 @@ void share_file_done(ShareFile *file) {
 int share_file_open(const ShareFile *file, struct stat *ret) {
     // O_NONBLOCK: should a FIFO have taken the file's place, do not wait for its writer.
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    _cleanup_close_ int dir_fd = open(file->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int dir_fd = open_trusted(file->root, O_PATH | O_DIRECTORY, NULL);
     _cleanup_close_ int fd = -EBADF;
     FileIdentity identity;
     struct stat st;
 
     if (dir_fd < 0)
-        return -errno;
+        return dir_fd;
     // No link is followed below the directory: the walk has followed none.
     fd = open_beneath(dir_fd, file->relative, flags, 0);
     if (fd < 0)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/fs-util.h"
 #include "util/log.h"
 
 bool share_name_is_hidden(const char *name) {
@@ -210,35 +211,39 @@ static int add_failed_directory(ShareTable *table, const char *path, int error) 
     return add_path(table, path, NULL, NULL, error);
 }
 
-static int scan_file(const ShareScan *scan, ShareTable *table, const char *path,
+// Takes the real path over.
+static int scan_file(const ShareScan *scan, ShareTable *table, const char *path, char *real,
                      const struct stat *st) {
-    char *target = realpath(path, NULL);
-
-    if (!target)
-        return add_path(table, path, NULL, NULL, errno);
     if (scan->watches)
-        watch_set_add_name(scan->watches, target);
-    return add_path(table, path, target, st, 0);
+        watch_set_add_name(scan->watches, real);
+    return add_path(table, path, real, st, 0);
 }
 
 static int scan_path(const ShareScan *scan, ShareTable *table, const char *path) {
     Walk walk = {.scan = scan, .table = table, .root = path};
+    _cleanup_close_ int path_fd =
+        -EBADF; // O_PATH mounts nothing, nor does it wait for what is no file
+    _cleanup_free_ char *real = NULL;
     struct stat st;
     int fd;
 
     if (scan->watches)
         watch_set_add_name(scan->watches, path);
-    if (stat(path, &st) < 0)
+    // Symlinks are followed here only: what those below lead to is not what the administrator has named. And none of
+    // somebody else's: who owns a share could put one in its place, to what nobody but p2p-peer may read.
+    path_fd = open_trusted(path, O_PATH, &real);
+    if (path_fd < 0)
+        return path_fd == -ENOMEM ? -ENOMEM : add_path(table, path, NULL, NULL, -path_fd);
+    if (fstat(path_fd, &st) < 0)
         return add_path(table, path, NULL, NULL, errno);
     if (S_ISREG(st.st_mode))
-        return scan_file(scan, table, path, &st);
+        return scan_file(scan, table, path, TAKE_PTR(real), &st);
     if (!S_ISDIR(st.st_mode))
         return add_path(table, path, NULL, NULL, EINVAL);
     if (scan->watches)
         watch_set_add(scan->watches, path);
-    // Symlinks are followed here only: what those below lead to is not what the administrator has named.
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? add_failed_directory(table, path, errno) : walk_directory(&walk, fd, path);
+    fd = open_trusted(path, O_RDONLY | O_DIRECTORY, NULL);
+    return fd < 0 ? add_failed_directory(table, path, -fd) : walk_directory(&walk, fd, path);
 }
 
 // -------------------------------------------------------------------------------- roots that are known

@@ -493,6 +493,19 @@ int share_error(const Share *share) {
     return share->error;
 }
 
+const char *share_error_text(const Share *share) {
+    switch (share->error) {
+    case EACCES:
+        return "the user of p2p-peer may not read it";
+    case EINVAL:
+        return "neither a file nor a directory";
+    case ENOLINK:
+        return "there is a link on the way to it that is neither root's nor p2p-peer's";
+    default:
+        return strerror(share->error);
+    }
+}
+
 uint64_t share_stamp(const Share *share) {
     return share->stamp;
 }

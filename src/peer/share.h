@@ -65,8 +65,9 @@ void share_table_set_error(ShareTable *table, size_t i, int error);
 char *share_make_path(const Share *share); // absolute; the caller's; NULL: out of memory
 size_t share_path_len(const Share *share);
 ShareState share_state(const Share *share);
-int share_error(const Share *share);      // errno > 0 of SHARE_UNREADABLE and SHARE_VANISHED
-uint64_t share_stamp(const Share *share); // of the file's identity when it was walked
+int share_error(const Share *share); // errno > 0 of SHARE_UNREADABLE and SHARE_VANISHED
+const char *share_error_text(const Share *share);
+uint64_t share_stamp(const Share *share);         // of the file's identity when it was walked
 const MerkleHash *share_root(const Share *share); // NULL: not hashed
 Record share_record(const Share *share);          // borrowed strings, no endpoint
 

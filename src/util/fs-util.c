@@ -15,15 +15,103 @@
 
 #include "util/macro.h"
 
-int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
+enum {
+    LINKS_MAX = 40, // as in path_resolution(7)
+};
+
+static int open_resolving(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve) {
     const struct open_how how = {
         .flags = (unsigned) flags | O_CLOEXEC,
         .mode = mode,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+        .resolve = resolve,
     };
     long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 
     return fd < 0 ? -errno : (int) fd;
+}
+
+int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
+    return open_resolving(dir_fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+static int open_without_links(const char *path, int flags) {
+    return open_resolving(AT_FDCWD, path, flags, 0, RESOLVE_NO_SYMLINKS);
+}
+
+// Where a link leads, if it is to be trusted.
+static int read_trusted_link(int fd, const struct stat *st, char ret[static PATH_MAX]) {
+    ssize_t n;
+
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return -ENOLINK;
+    n = readlinkat(fd, "", ret, PATH_MAX);
+    if (n < 0)
+        return -errno;
+    if (n == PATH_MAX)
+        return -ENAMETOOLONG;
+    ret[n] = '\0';
+    return 0;
+}
+
+// Puts what the first link leads to in its place. It is looked at by its descriptor: the one that belongs to root is the
+// one that is read.
+static int replace_link(char path[static PATH_MAX]) {
+    char target[PATH_MAX], replaced[2 * PATH_MAX];
+
+    for (char *name = path + strspn(path, "/"), *end; *name; name = end + strspn(end, "/")) {
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+        char behind;
+        int r;
+
+        end = name + strcspn(name, "/");
+        behind = *end;
+        *end = '\0';
+        r = fd = open_without_links(path, O_PATH | O_NOFOLLOW);
+        if (r >= 0)
+            r = fstat(fd, &st) < 0 ? -errno : 0;
+        *end = behind;
+        if (r < 0)
+            return r;
+        if (!S_ISLNK(st.st_mode))
+            continue;
+        r = read_trusted_link(fd, &st, target);
+        if (r < 0)
+            return r;
+        snprintf(replaced, sizeof(replaced), "%.*s%s%s", target[0] == '/' ? 0 : (int) (name - path),
+                 path, target, end);
+        if (strlen(replaced) >= PATH_MAX)
+            return -ENAMETOOLONG;
+        strcpy(path, replaced);
+        return 0;
+    }
+    return 0; // it has gone meanwhile
+}
+
+int open_trusted(const char *path, int flags, char **ret_real) {
+    char real[PATH_MAX], self[32];
+    int fd = -ELOOP;
+    ssize_t n;
+
+    if (strlen(path) >= sizeof(real))
+        return -ENAMETOOLONG;
+    strcpy(real, path);
+    for (unsigned i = 0; i <= LINKS_MAX && fd == -ELOOP; i++) {
+        int r = i == 0 ? 0 : replace_link(real);
+
+        if (r < 0)
+            return r;
+        fd = open_without_links(real, flags);
+    }
+    if (fd < 0 || !ret_real)
+        return fd;
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    n = readlink(self, real, sizeof(real));
+    *ret_real = n > 0 && n < (ssize_t) sizeof(real) ? strndup(real, n) : NULL;
+    if (*ret_real)
+        return fd;
+    close_fd(fd);
+    return n < 0 ? -errno : n == sizeof(real) ? -ENAMETOOLONG : -ENOMEM;
 }
 
 int check_free_space(int fd, uint64_t bytes, uint64_t *ret_free) {
@@ -55,12 +143,14 @@ int make_directories(const char *path, mode_t mode) {
     return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-// The last part of the way: as what is shared is opened.
-static int examine_end(int fd) {
+// The whole way once more, and the last part of it: as what is shared is opened.
+static int examine_end(const char *path) {
     char self[32];
-    _cleanup_close_ int opened = -EBADF, inside = -EBADF;
+    _cleanup_close_ int fd = open_trusted(path, O_PATH, NULL), opened = -EBADF, inside = -EBADF;
     struct stat st;
 
+    if (fd < 0)
+        return fd;
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
@@ -101,7 +191,7 @@ int examine_path(const char *path, char **ret_component) {
         }
     }
     if (r >= 0)
-        r = examine_end(fd);
+        r = examine_end(path);
     if (r >= 0)
         return 0;
     *ret_component = strndup(path, passed);

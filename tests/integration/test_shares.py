@@ -392,6 +392,31 @@ def test_what_is_no_file(world, ft, owner, tree):
     wait_root(ft, "last.txt", b"again")
 
 
+def test_links_on_the_way(world, ft, owner, tree):
+    """Those of root and of the daemon's user are followed; one of somebody else's that takes the place of what is shared is
+    not, for it may lead to what only the daemon may read."""
+    secret = world.file("secret/diary.txt", b"secret").parent
+    (tree / "first.txt").write_bytes(b"first")
+    wait_root(ft, "first.txt", b"first")
+    moved = tree.parent / "moved"
+    tree.rename(moved)
+    tree.symlink_to(moved)
+    owner.call("Rescan")
+    wait_root(ft, "first.txt", b"first")
+    tree.unlink()
+    tree.symlink_to(secret)
+    if os.geteuid() == 0:
+        os.lchown(tree, 65534, -1)
+        owner.call("Rescan")
+        ft.wait_lookup("first.txt", 0)
+        ft.wait_lookup("diary.txt", 0)
+        [(_, state, explanation)] = owner.shares().values()
+        assert state == "unreadable" and "a link on the way" in explanation
+        os.lchown(tree, 0, -1)
+    owner.call("Rescan")
+    wait_root(ft, "diary.txt", b"secret")  # root's word is as good as the configuration's
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "socket"])
 def test_no_file_is_configured(world, bus, ft, kind):
     path = world.directory("odd") / "odd.txt"

@@ -56,6 +56,27 @@ def test_a_share_in_a_home(ft, alpha, beta):
                      check=False).returncode != 0
 
 
+def test_a_share_becomes_a_link(ft, alpha, beta):
+    """Whose directory is shared cannot make p2p-peer publish what it may read, and he may not: a link in its place."""
+    alpha.sh("id ann >/dev/null 2>&1 || useradd --create-home ann; rm -rf /srv/others /home/ann/*; chmod 711 /home/ann; "
+             "install -d -m 750 -g p2p-peer /srv/others; install -d -o ann /home/ann/share")
+    alpha.write("/srv/others/taxes.txt", b"taxes\n")
+    alpha.write("/home/ann/share/thesis.pdf", b"thesis\n")
+    alpha.sh("chmod -R a+rX /srv/others/taxes.txt /home/ann/share")
+    alpha.reload_peer(ft, share="/home/ann/share")
+    alpha.wait_published("/home/ann/share/thesis.pdf")
+    alpha.sh("su ann -c 'mv ~/share ~/gone && ln -s /srv/others ~/share && ! ls ~/share/'")
+    alpha.ctl("rescan", check=True)
+    wait_for(lambda: alpha.peer("State") == "unregistered" or not beta.search("--exact", "thesis.pdf"), "it to be gone")
+    (path, _, state, why), = alpha.peer("Shares")
+    assert (path, state) == ("/home/ann/share", "unreadable") and "a link on the way" in why
+    assert beta.search("--exact", "taxes.txt") == []
+    # Root's own word is another matter.
+    alpha.sh("ln -sfn /srv/others /home/ann/share && chown -h root: /home/ann/share")
+    alpha.ctl("rescan", check=True)
+    alpha.wait_published("/home/ann/share/taxes.txt")
+
+
 def test_a_disk_comes_and_goes(ft, alpha, beta):
     """One that is mounted after the service was started, and that can be unmounted while it is shared."""
     alpha.run("mkdir", "-p", "/srv/share/disk")

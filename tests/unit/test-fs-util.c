@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -122,6 +123,69 @@ static void test_free_space(void **state _unused_) {
     assert_int_equal(check_free_space(-1, 0, &available), -EBADF);
 }
 
+// Links of root's and one's own are followed, wherever they are on the way; those of others are not.
+static void test_open_trusted(void **state _unused_) {
+    static const struct {
+        const char *proves, *path, *real;
+        int result;
+        uid_t owner; // of the link
+    } table[] = {
+        {"no link", "shared/sub/b.txt", "shared/sub/b.txt", 0, 0},
+        {"slashes", "shared//sub/", "shared/sub", 0, 0},
+        {"a link at the end", "trusted/file", "shared/a.txt", 0, 0},
+        {"an absolute link", "trusted/absolute", "secret", 0, 0},
+        {"on the way", "trusted/up/shared/a.txt", "shared/a.txt", 0, 0},
+        {"links to links", "trusted/up/trusted/file", "shared/a.txt", 0, 0},
+        {"for ever", "shared/loop", NULL, -ELOOP, 0},
+        {"leads nowhere", "trusted/nowhere", NULL, -ENOENT, 0},
+        {"of somebody else", "trusted/file", NULL, -ENOLINK, 65534},
+        {"on the way, of somebody else", "trusted/up/secret", NULL, -ENOLINK, 65534},
+        {"behind one of our own", "trusted/via/sub/b.txt", NULL, -ENOLINK, 65534},
+        {"behind one that has been followed", "shared/up/trusted/file", NULL, -ENOLINK, 65534},
+        {"none on the way", "trusted", "trusted", 0, 65534},
+    };
+    static const char *const links[][2] = {
+        {"trusted/file", "../shared/a.txt"},
+        {"trusted/up", ".."},
+        {"trusted/via", "up/shared"},
+        {"trusted/nowhere", "not/there"},
+    };
+    char path[PATH_MAX], expected[PATH_MAX];
+
+    assert_int_equal(mkdirat(root_fd, "trusted", 0755), 0);
+    for (size_t i = 0; i < ELEMENTSOF(links); i++)
+        assert_int_equal(symlinkat(links[i][1], root_fd, links[i][0]), 0);
+    snprintf(path, sizeof(path), "%s/secret", root);
+    assert_int_equal(symlinkat(path, root_fd, "trusted/absolute"), 0);
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        const uid_t owner = table[i].owner ?: geteuid();
+        char *real = NULL;
+        int fd;
+
+        ROW(&table[i]);
+        if (table[i].owner != 0 && geteuid() != 0)
+            continue; // only root can give a link away
+        assert_int_equal(fchownat(root_fd, "trusted/file", owner, -1, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(fchownat(root_fd, "trusted/up", owner, -1, AT_SYMLINK_NOFOLLOW), 0);
+        snprintf(path, sizeof(path), "%s/%s", root, table[i].path);
+        fd = open_trusted(path, O_PATH, &real);
+        if (table[i].result < 0) {
+            assert_int_equal(fd, table[i].result);
+            assert_null(real);
+            continue;
+        }
+        assert_true(fd >= 0);
+        snprintf(expected, sizeof(expected), "%s/%s", root, table[i].real);
+        assert_string_equal(real, expected);
+        free(real);
+        close(fd);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(links); i++)
+        assert_int_equal(unlinkat(root_fd, links[i][0], 0), 0);
+    assert_int_equal(unlinkat(root_fd, "trusted/absolute", 0), 0);
+    assert_int_equal(unlinkat(root_fd, "trusted", AT_REMOVEDIR), 0);
+}
+
 // As a user to whom not all is open: root passes everywhere.
 static void test_examine(void **state _unused_) {
     static const struct {
@@ -189,7 +253,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_beneath), cmocka_unit_test(test_magic_link),
         cmocka_unit_test(test_create),       cmocka_unit_test(test_free_space),
-        cmocka_unit_test(test_examine),
+        cmocka_unit_test(test_examine),      cmocka_unit_test(test_open_trusted),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
