@@ -13,6 +13,7 @@
 #include "ctl/connection.h"
 #include "ctl/output.h"
 #include "ctl/program.h"
+#include "ctl/properties.h"
 #include "ctl/verbs.h"
 #include "util/macro.h"
 
@@ -193,6 +194,24 @@ static int make_reload(void *userdata, sd_bus_message **ret) {
     return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
+// The configuration is in force, but for what only a restart makes use of.
+static void hint_restart(const Ctl *ctl, const Service *service, bool ft) {
+    char **keys = NULL;
+
+    // A daemon from before there was the property has said it in its log.
+    if (sd_bus_get_property_strv(ctl->bus, service->bus_name, ft ? BUS_FT_PATH : BUS_PEER_PATH,
+                                 ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "RestartNeeded", NULL,
+                                 &keys) < 0)
+        return;
+    for (char **key = keys; key && *key; key++) // NULL: of none
+        ctl_hint("%s has changed: systemctl %s%s%srestart %s to use it", *key,
+                 ctl->user   ? "--user "
+                 : ctl->host ? "-H "
+                             : "",
+                 ctl->host ?: "", ctl->host ? " " : "", service->program);
+    strings_free(keys);
+}
+
 static ExitStatus reload(Ctl *ctl, const char *program) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     bool ft = strcmp(program, SERVICE_FT.program) == 0;
@@ -208,7 +227,10 @@ static ExitStatus reload(Ctl *ctl, const char *program) {
         return STATUS_UNAVAILABLE;
     // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
     r = ctl_call(ctl, make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error, NULL);
-    return r < 0 ? reload_failed(ctl, service, &error, r) : STATUS_DONE;
+    if (r < 0)
+        return reload_failed(ctl, service, &error, r);
+    hint_restart(ctl, service, ft);
+    return STATUS_DONE;
 }
 
 ExitStatus verb_config(Ctl *ctl, int argc, char **argv) {

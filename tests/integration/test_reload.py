@@ -70,6 +70,28 @@ def test_a_file_with_everything_wrong(peer, bus):
     assert peer.log.count("path = relative: expected") == 1000
 
 
+def test_what_takes_a_restart_is_said(world, ft, peer, bus):
+    """Until it is as it was, or there has been one."""
+    listen = ft.sections["ft"]["listen"], peer.sections["peer"]["listen"]
+    ft.sections["ft"] |= {"listen": "127.0.0.1:1", "words": "no"}
+    peer.sections["peer"] |= {"listen": "127.0.0.1:2", "download_dir": world.tmp / "elsewhere"}
+    for daemon, program, keys in ((ft, "p2p-ft", ["listen", "words"]), (peer, "p2p-peer", ["listen", "download-dir"])):
+        assert daemon.get("RestartNeeded") == []
+        daemon.write_config()
+        lines = [f"{key} has changed: systemctl restart {program} to use it" for key in keys]
+        assert check(ctl(bus, "config", "reload", program), 0).stderr.splitlines() == lines
+        assert daemon.get("RestartNeeded") == keys
+    ft.sections["ft"] |= {"listen": listen[0], "words": "yes"}
+    ft.write_config()
+    assert check(ctl(bus, "config", "reload", "p2p-ft"), 0).stderr == "" and ft.get("RestartNeeded") == []
+    peer.sections["peer"]["listen"] = listen[1]
+    peer.write_config()
+    assert "listen" not in check(ctl(bus, "config", "reload"), 0).stderr
+    peer.stop()
+    peer.start().joined()
+    assert peer.get("RestartNeeded") == [] and check(ctl(bus, "config", "reload"), 0).stderr == ""
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_who_may_reload(ft, peer, bus, name):
     result = check(ctl(bus, "config", "reload", name, uid=NOBODY), 1)
