@@ -260,7 +260,8 @@ def test_another_host(other, peer, ssh, out):
     assert result.stdout.startswith(f"Saved far:{peer.downloads}/report.txt, 11 B in ")
     assert os.listdir(out) == [] and os.listdir(peer.downloads) == ["report.txt"]
     result = ctl(None, "-H", "far", "download", "report.txt", env=ssh)
-    assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: File exists", result.stderr, re.M), result
+    assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: a file of that name is there already", result.stderr, re.M), result
+    assert "Move it away on far." in result.stderr
     for option in ("--force", "-oother"):
         assert "far" in check(ctl(None, "-H", "far", "download", "report.txt", option, env=ssh), 2).stderr
 

@@ -5,6 +5,7 @@ several at once, and what there is to say meanwhile."""
 import os
 import re
 import signal
+import subprocess
 
 import dbus
 import pytest
@@ -515,6 +516,20 @@ def test_pause_and_resume(iso, out):
         check(ctl(iso.bus, verb, "x"), 2)
         assert "needs the ID" in check(ctl(iso.bus, verb), 2).stderr
     assert iso.transfers[0].calls == ["Pause", "Resume", "Pause", "Resume"]
+
+
+def test_a_pause_is_over_when_it_is_so(world, iso):
+    """The daemon answers before what is under way has stopped."""
+    check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    iso.transfers[0].set(State="active")
+    iso.transfers[0].pauses = False
+    process = Process(ctl_argv("pause", "1"), world.tmp / "ctl.log", clean_env(**iso.bus.env))
+    wait_for(lambda: iso.transfers[0].calls == ["Pause"], "the call")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.popen.wait(0.5)
+    iso.transfers[0].set(Transferred=5)
+    iso.transfers[0].set(State="paused")
+    assert process.wait() == 0
 
 
 def test_states_of_transfers(iso):
