@@ -15,9 +15,11 @@
 
 #include "bus/names.h"
 #include "ctl/output.h"
+#include "share/access.h"
 #include "share/sandbox-unit.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
+#include "util/share-name.h"
 
 void diagnosis_clear(Diagnosis *diagnosis) {
     free(diagnosis->component);
@@ -75,6 +77,18 @@ int diagnose_place(const char *path, Diagnosis *ret) {
                component, -r);
 }
 
+int peer_user_find(uid_t *ret) {
+    const struct passwd *user = getpwnam(PEER_USER);
+
+    if (!user) {
+        ctl_error("there is no user " PEER_USER " here.");
+        ctl_hint("What makes it, as root: systemd-sysusers");
+        return -ENXIO;
+    }
+    *ret = user->pw_uid;
+    return 0;
+}
+
 static void become(const struct passwd *user) {
     if (initgroups(user->pw_name, user->pw_gid) < 0 ||
         setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
@@ -96,7 +110,7 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
 
     *ret_about = NULL;
     if (!user)
-        return -ENOENT;
+        return -ENXIO;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     from = fds[0];
@@ -138,7 +152,7 @@ static long look_at_tree(const char *path, char **ret_about) {
 
     *ret_about = NULL;
     while (tree && (entry = fts_read(tree))) {
-        if (entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.') {
+        if (entry->fts_level > FTS_ROOTLEVEL && share_name_is_hidden(entry->fts_name)) {
             fts_set(tree, entry, FTS_SKIP);
             continue;
         }
@@ -234,28 +248,43 @@ static char *describe(const char *path) {
     return text;
 }
 
+// As access_let_read() does it, but that nobody is asked who else may write there: not for trees of root.
+static void print_tree_command(const char *directory, const struct stat *st) {
+    _cleanup_free_ char *word = shell_word(directory), *defaults = NULL;
+    const struct passwd *owner = getpwuid(st->st_uid);
+    mode_t mode;
+
+    if (!word || !owner || st->st_uid == 0)
+        return;
+    if (access_default_mode(directory, &mode) == 0 &&
+        asprintf(&defaults,
+                 " -type d -exec setfacl -d -m u::%o,g::%o,o::%o,u:" PEER_USER ":rX {} +",
+                 mode >> 6 & 7, mode >> 3 & 7, mode & 7) < 0)
+        defaults = NULL;
+    ctl_hint("To let it read, and nobody else: find %s/. -name '.?*' -prune -o -user %s -type f,d "
+             "-exec setfacl -m u:" PEER_USER ":rX {} +%s",
+             word, owner->pw_name, defaults ?: "");
+}
+
 static void print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
     _cleanup_free_ char *about = describe(diagnosis->component),
-                        *word = shell_word(diagnosis->component);
+                        *word = shell_word(diagnosis->component), *all = shell_word(path);
     const char *who = ctl->user ? "You" : PEER_USER;
     bool pass = diagnosis->cause == CAUSE_PASS;
     struct stat st;
-    bool directory = lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode);
 
     ctl_error("%s may not %s %s%s.", who, pass ? "pass" : "read", diagnosis->component,
               about ?: "");
-    if (ctl->user || !word)
+    if (ctl->user)
         return;
-    if (pass)
+    if (pass && word)
         ctl_hint("To let it pass, and nobody else: setfacl -m u:" PEER_USER ":x %s", word);
-    else
-        ctl_hint("To let it read, and nobody else: setfacl %s %s",
-                 directory ? "-R -m u:" PEER_USER ":rX,d:u:" PEER_USER ":rX"
-                           : "-m u:" PEER_USER ":r",
-                 word);
-    word = (free(word), shell_word(path));
-    if (word)
-        ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", word);
+    else if (lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode))
+        print_tree_command(diagnosis->component, &st);
+    else if (word)
+        ctl_hint("To let it read, and nobody else: setfacl -m u:" PEER_USER ":r %s", word);
+    if (all)
+        ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", all);
 }
 
 static void print_sandbox(const Ctl *ctl, const char *path) {

@@ -240,7 +240,12 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
         return STATUS_FAILED;
     }
     // The other way round, a crash in between would leave access without a note of it.
-    fix_undo(entry, &list);
+    if (fix_undo(entry, &list) < 0) {
+        ctl_hint("So %s stays shared, and %s notes what is to be taken back. Once it can be, "
+                 "again: p2pctl share remove",
+                 entry->path, entry->file);
+        return STATUS_FAILED;
+    }
     r = entry_remove(entry);
     if (r < 0)
         return fail_errno(r, "cannot remove %s", entry->file);
