@@ -65,8 +65,8 @@ int diagnose_place(const char *path, Diagnosis *ret) {
     if (mount)
         return set(ret, CAUSE_NOT_MOUNTED, mount, 0);
     r = examine_path(path, &component);
-    // What this user may not see, the daemon may.
-    if (r >= 0 || r == -EACCES)
+    // What this user may not see, the daemon may; and a link is not what is configured.
+    if (r >= 0 || r == -EACCES || r == -ENOLINK)
         return 0;
     if (!component)
         return r;
@@ -169,7 +169,8 @@ static long look_at_tree(const char *path, char **ret_about) {
 }
 
 static int error_number(const char *name) {
-    static const int known[] = {EACCES, ENOENT, EINVAL, ENOTDIR, ELOOP, EIO, ESTALE, ENAMETOOLONG};
+    static const int known[] = {EACCES,  ENOENT, EINVAL, ENOTDIR,     ELOOP,
+                                ENOLINK, EIO,    ESTALE, ENAMETOOLONG};
 
     for (size_t i = 0; i < ELEMENTSOF(known); i++)
         if (strcmp(strerrorname_np(known[i]), name) == 0)
@@ -329,6 +330,9 @@ void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *pat
         print_sandbox(ctl, path);
         break;
     case CAUSE_OTHER:
-        ctl_error("p2p-peer cannot read %s: %s.", component, strerror(diagnosis->error));
+        ctl_error("p2p-peer cannot read %s: %s.", component,
+                  diagnosis->error == ENOLINK
+                      ? "there is a link on the way to it that is neither root's nor p2p-peer's"
+                      : strerror(diagnosis->error));
     }
 }

@@ -3,6 +3,7 @@
 real file systems, with the daemon in its sandbox."""
 
 import json
+import re
 
 import pytest
 from harness import content, wait_for
@@ -279,10 +280,44 @@ def test_a_home_that_the_unit_protects(alpha, share, ann):
     assert alpha.sh(f"ls {UNIT_DROP_INS}").split() == ["home.conf"]
 
 
-@pytest.mark.parametrize("path", ["/", "/proc/1", "/sys", "/dev", "/run/systemd"])
+@pytest.mark.parametrize("path", ["/", "/proc/1", "/sys", "/dev", "/run/systemd", "/tmp", "/var/tmp"])
 def test_refused(alpha, share, path):
-    result = share("add", path)
-    assert result.returncode == 1 and "not shared as a whole" in result.stderr, result
+    result = share("add", "--fix", path)
+    assert result.returncode == 1 and re.search("is not shared( as a whole)?[.]$", result.stderr, re.M), result
+
+
+def test_removable_media(alpha, share):
+    """They are mounted below /run, of which nothing else is shared."""
+    alpha.write("/run/media/ann/stick/a.txt", b"a\n")
+    try:
+        assert lines(share("add", "/run/media/ann/stick")) == ["/run/media/ann/stick is shared: 1 file, 2 B."]
+    finally:
+        alpha.sh("rm -rf /run/media")
+
+
+def test_a_link_of_hers(alpha, share, ann):
+    """She is not asked what is shared, and what p2p-peer may read."""
+    alpha.write("/root/notes/password.txt", b"secret\n")
+    alpha.sh("chmod 700 /root; su ann -c 'ln -s /root/notes /home/ann/films'")
+    result = share("add", "--fix", "/home/ann/films")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: there is a link on the way to /home/ann/films that belongs to somebody else.",
+        "If what it leads to is meant: p2pctl share add /root/notes"])
+    assert "p2p-peer" not in alpha.sh("getfacl /root /root/notes 2>/dev/null")
+
+
+def test_without_the_user(alpha, share):
+    """Whoever has installed it without packages may have forgotten to make it."""
+    alpha.write("/srv/images/a.txt", b"a\n")
+    alpha.sh("cp /etc/passwd /root/passwd; sed -i /^p2p-peer:/d /etc/passwd")
+    try:
+        result = share("add", "/srv/images")
+    finally:
+        alpha.sh("cp /root/passwd /etc/passwd")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: there is no user p2p-peer here.", "What makes it, as root: systemd-sysusers",
+        "/srv/images stays configured. Whether it may be read will be seen then: p2pctl share list"])
+    assert listed(alpha)["/srv/images"]["n_files"] == 1
 
 
 def test_who_may(alpha, share, ann):
