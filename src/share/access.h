@@ -32,7 +32,7 @@ typedef struct AccessResult {
 } AccessResult;
 void access_result_clear(AccessResult *result);
 
-// Each gives 0, or -errno: -EROFS, -EOPNOTSUPP (that file system keeps no such lists), -ELOOP (there is a link on the way), -E2BIG
+// Each gives 0, or -errno: -EROFS, -EOPNOTSUPP (that file system keeps no such lists), -ELOOP (a link is on the way), -E2BIG
 // (deeper than ACCESS_DEPTH_MAX), -EFBIG (more than ACCESS_FILES_MAX), ….
 
 // What a new default list of that directory says of owner, group and others, as a mode. 0; 1: none is made there; -errno.
