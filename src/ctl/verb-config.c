@@ -118,10 +118,25 @@ static ExitStatus check_with(const Ctl *ctl, const char *program, const char *fi
     return STATUS_DONE;
 }
 
-static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+// The notes come last: they are about what is right.
+static void print_messages(const json_t *messages, bool notes) {
     const json_t *message;
-    json_t *document;
     size_t i;
+
+    json_array_foreach(messages, i, message) {
+        const char *text = json_string_value(message);
+
+        if ((strncmp(text, "note: ", strlen("note: ")) == 0) != notes)
+            continue;
+        if (notes)
+            ctl_hint("%s", text);
+        else
+            ctl_error("%s", text);
+    }
+}
+
+static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+    json_t *document;
 
     if (ctl->json) {
         document = document_new();
@@ -132,9 +147,8 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
             return STATUS_FAILED;
         return findings->wrong ? STATUS_FAILED : STATUS_DONE;
     }
-    json_array_foreach(findings->messages, i, message) {
-        ctl_error("%s", json_string_value(message));
-    }
+    print_messages(findings->messages, false);
+    print_messages(findings->messages, true);
     if (findings->wrong)
         return STATUS_FAILED;
     print_escaped(stdout, "%s is right.", file ?: "The configuration");
