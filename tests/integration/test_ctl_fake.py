@@ -132,12 +132,12 @@ def test_a_root_that_says_nothing(two, out, args, status):
 
 
 def test_without_roots_type_and_size_say_which(world, daemon, out):
-    daemon.share("f.bin", (5, 1, None), (11, 2, None))
+    daemon.share("f.bin", (5, 1, None), (1024, 2, None))
     result = check(ctl(daemon.bus, "download", "f.bin", cwd=out), 1)
     assert "bin of 5 bytes (1 source)" in result.stderr and "--type=bin --size=" in result.stderr
-    process = Download(world, daemon, out, "f.bin", "--size=11")
+    process = Download(world, daemon, out, "f.bin", "--size=1K")
     transfer = daemon.wait_transfer()
-    assert transfer.options == {"type": "bin", "size": 11}
+    assert transfer.options == {"type": "bin", "size": 1024}
     known(transfer, "")
     finish(transfer)
     assert process.wait() == 0
