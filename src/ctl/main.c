@@ -51,7 +51,7 @@ static const char ft_forms[] =
 
 static const char config_forms[] =
     "  config check [FILE]      Would the daemons take it; all that is wrong, by line\n"
-    "  config reload [DAEMON]   Have p2p-peer, or p2p-ft, read its configuration again\n";
+    "  config reload [DAEMON]   Have p2p-peer, or p2p-ft, read its configuration anew\n";
 
 static const Verb verbs[] = {
     {"status", "", "Is this peer joined, and what does it do (default)", NULL, 0, 0, 0,
