@@ -5,6 +5,7 @@
 #include <acl/libacl.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -290,8 +291,49 @@ static int open_path(const char *path) {
     return root < 0 ? -errno : open_beneath(root, *path ? path : ".", O_PATH, 0);
 }
 
+// Whether another user may have put what is there in the place of what was meant, by renaming it: what root has left in
+// somebody's home, for one. In a directory with the sticky bit only owners rename, but whole directories cannot be brought
+// there by others either.
+static bool is_foreign(const struct statx *directory, const struct statx *st) {
+    bool shared = (directory->stx_mode & S_IWOTH) ||
+                  ((directory->stx_mode & S_IWGRP) && directory->stx_gid != 0);
+
+    if (directory->stx_uid != 0)
+        return st->stx_uid != directory->stx_uid;
+    return shared && st->stx_uid == 0 &&
+           !((directory->stx_mode & S_ISVTX) && S_ISDIR(st->stx_mode));
+}
+
+// The same, for who is to be given something: of each part of the path, the owner has a say over it.
+static int open_owned_path(const char *path) {
+    _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct statx st, above;
+    int r = fd < 0 ? -errno : look(fd, &st);
+
+    for (const char *name = path + strspn(path, "/"), *end; r >= 0 && *name;
+         name = end + strspn(end, "/")) {
+        char part[NAME_MAX + 1];
+        int next;
+
+        end = name + strcspn(name, "/");
+        if (end - name > NAME_MAX)
+            return -ENAMETOOLONG;
+        snprintf(part, sizeof(part), "%.*s", (int) (end - name), name);
+        next = open_beneath(fd, part, O_PATH, 0);
+        if (next < 0)
+            return next;
+        close_fd(fd);
+        fd = next;
+        above = st;
+        r = look(fd, &st);
+        if (r >= 0 && is_foreign(&above, &st))
+            r = -EXDEV;
+    }
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
 static int start_tree(const char *path, uid_t uid, bool take, AccessResult *result) {
-    _cleanup_close_ int fd = open_path(path);
+    _cleanup_close_ int fd = take ? open_path(path) : open_owned_path(path);
     Walk walk = {.uid = uid, .take = take, .inherited = NO_MODE, .result = result};
     struct statx st;
     int r;
@@ -328,7 +370,7 @@ int access_default_mode(const char *directory, mode_t *ret) {
 }
 
 int access_let_pass(const char *directory, uid_t uid) {
-    _cleanup_close_ int fd = open_path(directory);
+    _cleanup_close_ int fd = open_owned_path(directory);
 
     return fd < 0 ? fd : give_access(self_of(fd).path, uid, ACL_EXECUTE);
 }

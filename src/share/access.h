@@ -34,6 +34,9 @@ void access_result_clear(AccessResult *result);
 
 // Each gives 0, or -errno: -EROFS, -EOPNOTSUPP (that file system keeps no such lists), -ELOOP (a link is on the way), -E2BIG
 // (deeper than ACCESS_DEPTH_MAX), -EFBIG (more than ACCESS_FILES_MAX), ….
+//
+// Those that give give -EXDEV where a part of the path is in a directory of a user who does not own it, or is root's in one that
+// others may write to: they may have put it there, under the name of something else.
 
 // What a new default list of that directory says of owner, group and others, as a mode. 0; 1: none is made there; -errno.
 int access_default_mode(const char *directory, mode_t *ret);

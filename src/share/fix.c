@@ -31,6 +31,11 @@ static int access_failed(const char *path, int r) {
         ctl_hint("Try: mount it so that " PEER_USER
                  " may read it (its options uid=, gid=, umask=)");
         break;
+    case EXDEV:
+        ctl_error("%s is where others than its owner may have put it: --fix leaves it alone.",
+                  path);
+        ctl_hint("If it is meant: setfacl(1), with -m u:" PEER_USER ":rX");
+        break;
     case ELOOP:
         ctl_error("there is a link on the way to %s now.", path);
         break;

@@ -165,6 +165,18 @@ def test_what_others_have(alpha, beta, share, ann):
     share("remove", ann, check=True)
 
 
+def test_a_name_of_her_choice(alpha, share, ann):
+    """What root left in her home is not opened for having the name of what is to be shared."""
+    alpha.sh("umask 077; mkdir /home/ann/backup; echo secret >/home/ann/backup/dump.sql; chmod 711 /home/ann; "
+             "su ann -c 'mv /home/ann/backup /home/ann/films'")
+    result = share("add", "--fix", "/home/ann/films")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: /home/ann/films is where others than its owner may have put it: --fix leaves it alone.",
+        "If it is meant: setfacl(1), with -m u:p2p-peer:rX"])
+    assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann 2>/dev/null")
+    assert share("remove", "/home/ann/films").returncode == 0
+
+
 def test_what_cannot_be_taken_back(alpha, share, ann):
     """It is said, the rest is taken back, and the note of it stays until all is."""
     share("add", "--fix", ann, check=True)

@@ -264,6 +264,31 @@ static void test_of_root(void **state _unused_) {
     check("roots/own", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
 }
 
+// What root has left in somebody's home can have the name of what is shared from there.
+static void test_renamed(void **state _unused_) {
+    static const char *const theirs[] = {"home/films", "home/films/old", "all/films",
+                                         "sticky/dump"};
+    AccessResult result;
+
+    if (geteuid() != 0 || !has_lists())
+        skip();
+    assert_int_equal(
+        run("cd %s && rm -rf home && mkdir -p home/films/old home/own all/films sticky/films && "
+            "echo 1 | tee home/films/dump home/own/a sticky/dump && chmod -R go= home sticky && "
+            "chmod 775 all && chgrp 54400 all && chmod 1777 sticky && chown 54322 home && chown -R "
+            "54322 home/own",
+            top),
+        0);
+    for (size_t i = 0; i < ELEMENTSOF(theirs); i++) {
+        assert_int_equal(access_let_read(at(theirs[i]), SOMEBODY, &result), -EXDEV);
+        assert_int_equal(access_let_pass(at(theirs[i]), SOMEBODY), -EXDEV);
+        assert_int_equal(access_revoke_tree(at(theirs[i]), SOMEBODY, &result), 0);
+    }
+    assert_false(has_some_list("home"));
+    assert_int_equal(access_let_read(at("home/own"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("sticky/films"), SOMEBODY, &result), 0);
+}
+
 // The depth is anybody's to make: nothing else keeps its list because of it.
 static void test_deep(void **state _unused_) {
     AccessResult result;
@@ -276,11 +301,22 @@ static void test_deep(void **state _unused_) {
             top),
         0);
     assert_int_equal(access_let_read(at("deep"), SOMEBODY, &result), 0);
-    assert_int_equal(run("cd %s/deep && mkdir -p $(printf 'd/%%.0s' $(seq 70))", top), 0);
+    // Files before and after it, in whatever order they are read.
+    assert_int_equal(run("cd %s/deep && mkdir -p $(printf 'd/%%.0s' $(seq 70)) && "
+                         "for i in 1 2 3 4 5 6 7 8; do echo 1 >later-$i; done",
+                         top),
+                     0);
     assert_int_equal(access_revoke_tree(at("deep"), SOMEBODY, &result), -E2BIG);
     assert_non_null(strstr(result.failed, "/deep/d/d/"));
     access_result_clear(&result);
-    assert_false(has_some_list("deep/8"));
+    for (unsigned i = 1; i <= 8; i++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), "deep/%u", i);
+        assert_false(has_some_list(name));
+        snprintf(name, sizeof(name), "deep/later-%u", i);
+        assert_false(has_some_list(name));
+    }
     assert_int_equal(access_let_read(at("deep"), SOMEBODY, &result), -E2BIG);
     access_result_clear(&result);
     // Once it is taken by hand there, it is nothing that fails.
@@ -297,7 +333,7 @@ int main(void) {
         cmocka_unit_test(test_masks),     cmocka_unit_test(test_linked),
         cmocka_unit_test(test_defaults),  cmocka_unit_test(test_hidden),
         cmocka_unit_test(test_of_others), cmocka_unit_test(test_of_root),
-        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_renamed),   cmocka_unit_test(test_deep),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
