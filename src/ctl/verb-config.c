@@ -179,17 +179,9 @@ static ExitStatus check(const Ctl *ctl, const char *file) {
 // A reason is lines, of which each is a finding.
 static ExitStatus reload_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
                                 int r) {
-    _cleanup_free_ char *lines = NULL;
-    char *rest, *line;
-
     if (!sd_bus_error_has_name(error, BUS_ERROR_CONFIGURATION))
         return bus_failed(ctl, service, error, r);
-    lines = strdup(error->message ?: "");
-    if (!lines)
-        return fail_memory();
-    for (line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        ctl_error("%s", line);
-    return STATUS_FAILED;
+    return fail_lines(error->message);
 }
 
 typedef struct ReloadCall {

@@ -98,6 +98,8 @@ static ExitStatus check_usage(const Ctl *ctl, int argc, char **argv) {
         ctl_error("share takes add, remove or list, not \"%s\".", argv[0]);
     else if (ctl->fix && !add)
         ctl_error("--fix goes with share add only.");
+    else if (ctl->fix && ctl->user)
+        ctl_error("--fix is for the user p2p-peer; by --user you share what you may read.");
     else if (list != (argc == 1))
         ctl_error("share %s takes %s.", argv[0],
                   list ? "no path" : "the path of a file or directory");

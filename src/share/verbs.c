@@ -134,10 +134,8 @@ static ExitStatus reload(Ctl *ctl) {
     r = ctl_call(ctl, make_reload, ctl->bus, UINT64_MAX, &error, NULL);
     if (r >= 0)
         return STATUS_DONE;
-    if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION)) {
-        ctl_error_sentence("", error.message);
-        return STATUS_FAILED;
-    }
+    if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION))
+        return fail_lines(error.message);
     return bus_failed(ctl, &SERVICE_PEER, &error, r);
 }
 
