@@ -215,10 +215,23 @@ int stream_flush(Stream *stream) {
     return holds_too_much(stream) ? -ENOBUFS : r;
 }
 
-// What fails now fails again when the callback that runs is over, or with the next event.
+// Where nothing is handled later there is no batch, and the poller will have an event for it.
+static void fail_with_next_event(Stream *stream, int error) {
+    StreamWork *work = need_work(stream);
+
+    if (work)
+        work->error = error; // without memory even for that the other side will seem to have gone
+    (void) shutdown(stream->fd, SHUT_RDWR);
+}
+
 void stream_flush_later(Stream *stream) {
-    if (!poller_later(stream->poller, &stream->watch))
-        (void) stream_flush(stream);
+    int r;
+
+    if (poller_later(stream->poller, &stream->watch))
+        return;
+    r = stream_flush(stream);
+    if (r < 0)
+        fail_with_next_event(stream, r);
 }
 
 void stream_fail_later(Stream *stream, int error) {
@@ -226,9 +239,8 @@ void stream_fail_later(Stream *stream, int error) {
 
     if (work)
         work->error = error;
-    else // no memory even for that: the other side will seem to have gone
-        (void) shutdown(stream->fd, SHUT_RDWR);
-    stream_flush_later(stream);
+    if (!work || !poller_later(stream->poller, &stream->watch))
+        fail_with_next_event(stream, error);
 }
 
 // What is left of a burst is less than a message: let it not hold the memory of the burst, for as long

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "util/fs-util.h"
 #include "util/macro.h"
 
 static const char part_suffix[] = ".part";
@@ -87,6 +88,16 @@ void download_target_done(DownloadTarget *target) {
     target->dir_fd = close_fd(target->dir_fd);
 }
 
+int download_target_check_space(const DownloadTarget *target, uint64_t size) {
+    uint64_t held, available;
+    struct stat st;
+
+    if (fstat(target->fd, &st) < 0)
+        return -errno;
+    held = (uint64_t) st.st_blocks * 512;
+    return held >= size ? 0 : check_free_space(target->fd, size - held, &available);
+}
+
 bool download_target_is_usable(int fd) {
     int flags = fcntl(fd, F_GETFL);
     struct stat st;
@@ -101,8 +112,6 @@ const char *download_target_error(int error) {
     switch (error) {
     case -EWOULDBLOCK:
         return "another download is writing it";
-    case -EEXIST:
-        return "a file of that name is there already";
     case -EACCES:
         // daemon/sandbox.h
         return "permission denied (a directory that was made or mounted after p2p-peer had started "

@@ -23,6 +23,9 @@ typedef struct DownloadTarget {
 // -EWOULDBLOCK: another download writes the same file; -errno.
 int download_target_open(DownloadTarget *target, const char *directory, const char *name);
 
+// Whether so many bytes will fit; what is in the file already need not fit again. 0, -ENOSPC, -errno.
+int download_target_check_space(const DownloadTarget *target, uint64_t size);
+
 // Gives the file, whose contents are on disk, its name; 0, -EEXIST, -errno.
 int download_target_commit(DownloadTarget *target);
 

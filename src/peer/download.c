@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bus/names.h"
 #include "peer/download-target.h"
@@ -14,7 +13,6 @@
 #include "peer/swarm.h"
 #include "peer/transfer-store.h"
 #include "proto/name.h"
-#include "util/fs-util.h"
 #include "util/log-id.h"
 #include "util/log.h"
 
@@ -34,7 +32,7 @@ typedef struct Download {
     char *file_name;       // as asked for
     StoredTransfer stored; // file_name is that one
     bool own_file;         // a caller's
-    bool promised;         // into download-dir, and its root is known
+    bool promised;         // into download-dir, and of a known root, or taken up after a restart
     bool cancelling, pausing;
     unsigned retries;
     FtSearch *search;
@@ -60,7 +58,9 @@ static void download_free(Download *download) {
     free(download);
 }
 
-static void stop_timer(Download *download) {
+// No search, and no time for one, outlives the state that wanted it.
+static void stop_searching(Download *download) {
+    download->search = ft_search_free(download->search);
     (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
 }
 
@@ -83,7 +83,7 @@ static void store(Download *download) {
 
 static void finish(Download *download, TransferState state, const char *error,
                    const char *message) {
-    stop_timer(download);
+    stop_searching(download);
     // What was verified is kept for the next attempt, unless nobody wants it.
     if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
         download_target_discard(&download->target);
@@ -102,7 +102,7 @@ static void finish(Download *download, TransferState state, const char *error,
 static void pause_now(Download *download, const char *error, const char *message) {
     Transfer *transfer = &download->transfer;
 
-    stop_timer(download);
+    stop_searching(download);
     download->pausing = false;
     download->stored.paused = true;
     store(download);
@@ -165,7 +165,6 @@ static void on_synced(int result, void *userdata) {
 
 // All pieces are there: on the disk before the file gets its name.
 static int start_sync(Download *download) {
-    stop_timer(download);
     if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
         return -errno;
     return file_sync_start(&download->peer->syncs, download->target.fd, on_synced, download,
@@ -175,6 +174,7 @@ static int start_sync(Download *download) {
 static void on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
     Download *download = userdata;
 
+    stop_searching(download);
     download->transfer.moved = swarm_verified(swarm);
     download->transfer.sources = NULL;
     download->transfer.source_count = 0;
@@ -327,17 +327,6 @@ static int open_target(Download *download) {
     return download_target_open(&download->target, directory, name);
 }
 
-// What is in the file already need not fit again.
-static int check_space(Download *download) {
-    uint64_t size = download->transfer.size, held, available;
-    struct stat st;
-
-    if (fstat(download->target.fd, &st) < 0)
-        return -errno;
-    held = (uint64_t) st.st_blocks * 512;
-    return held >= size ? 0 : check_free_space(download->target.fd, size - held, &available);
-}
-
 // It is known what the file is and who has it.
 static void begin(Download *download, const DownloadChoice *choice) {
     Transfer *transfer = &download->transfer;
@@ -355,7 +344,7 @@ static void begin(Download *download, const DownloadChoice *choice) {
     download->promised = choice->has_root && !download->own_file;
     r = open_target(download);
     if (r >= 0)
-        r = check_space(download);
+        r = download_target_check_space(&download->target, transfer->size);
     if (r >= 0)
         r = choice->has_root ? start_swarm(download, choice) : start_seed(download, choice);
     if (r < 0)
@@ -376,6 +365,13 @@ static void not_found(Download *download, const Record records[], size_t n) {
     without_source(download, BUS_ERROR_NOT_FOUND, message);
 }
 
+static void search_failed(Download *download, int error) {
+    without_source(download, error == -ENOTCONN ? BUS_ERROR_NOT_JOINED : BUS_ERROR_NO_ANSWER,
+                   error == -ENOTCONN    ? "not joined to FT"
+                   : error == -ETIMEDOUT ? "FT does not answer"
+                                         : strerror(-error));
+}
+
 static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
     Download *download = userdata;
@@ -391,11 +387,8 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
         if (r >= 0)
             swarm_add_sources(download->swarm, infos, source_infos(download, &choice, infos));
         start_timer(download, MORE_SOURCES_USEC);
-    } else if (r == -ENOTCONN) {
-        without_source(download, BUS_ERROR_NOT_JOINED, "the session with FT has ended");
     } else if (r < 0) {
-        without_source(download, BUS_ERROR_NO_ANSWER,
-                       r == -ETIMEDOUT ? "FT does not answer" : strerror(-r));
+        search_failed(download, r);
     } else if (choice.file_count == 0) {
         not_found(download, records, n);
     } else if (choice.file_count > 1) {
@@ -412,14 +405,14 @@ static int start_search(Download *download) {
 }
 
 static void search_again(Download *download) {
-    int r = start_search(download);
+    int r;
 
+    stop_searching(download);
+    r = start_search(download);
     if (r >= 0)
         transfer_set_state(&download->transfer, TRANSFER_SEARCHING);
-    else if (r == -ENOTCONN)
-        without_source(download, BUS_ERROR_NOT_JOINED, "not joined to FT");
     else
-        without_source(download, BUS_ERROR_NO_ANSWER, strerror(-r));
+        search_failed(download, r);
 }
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
@@ -436,7 +429,7 @@ static void cancel(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     download->cancelling = true;
-    download->search = ft_search_free(download->search);
+    stop_searching(download);
     if (download->swarm) {
         swarm_stop(download->swarm);
         return;
@@ -456,7 +449,7 @@ static int pause_transfer(Transfer *transfer) {
         return -EOPNOTSUPP; // it would have to begin anew
     if (download->sync || transfer->state == TRANSFER_PAUSED)
         return 0;
-    download->search = ft_search_free(download->search);
+    stop_searching(download);
     if (download->swarm) {
         download->pausing = true;
         swarm_stop(download->swarm);

@@ -473,19 +473,18 @@ uint64_t ft_client_searches(const FtClient *client) {
     return client->searches_begun;
 }
 
-// Asks for what has just been added.
-static int search_added(FtClient *client) {
+// Asks for what has just been added. Whoever searches may do so from a callback of the stream: it stays open until then.
+static void search_added(FtClient *client) {
     int r;
 
     client->searches_begun++;
     if (client->state != FT_JOINED)
-        return 0;
+        return;
     r = ft_session_search(client);
-    if (r >= 0)
-        r = stream_flush(&client->stream);
     if (r < 0)
-        handle_loss(client, r);
-    return 0;
+        stream_fail_later(&client->stream, r);
+    else
+        stream_flush_later(&client->stream);
 }
 
 int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
@@ -495,7 +494,10 @@ int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler ha
     if (client->state != FT_JOINED && !is_joining(client))
         return -ENOTCONN;
     r = ft_search_queue_add(&client->searches, file_name, handler, userdata, ret);
-    return r < 0 ? r : search_added(client);
+    if (r < 0)
+        return r;
+    search_added(client);
+    return 0;
 }
 
 int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler handler,
@@ -505,5 +507,8 @@ int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler h
     if (client->state != FT_JOINED && !is_joining(client))
         return -ENOTCONN;
     r = ft_search_queue_add_find(&client->searches, request, handler, userdata, ret);
-    return r < 0 ? r : search_added(client);
+    if (r < 0)
+        return r;
+    search_added(client);
+    return 0;
 }

@@ -847,6 +847,16 @@ class Wire:
         self.socket.close()
 
 
+def connections(port):
+    """[(local port, remote port, bytes not acknowledged, bytes not read)] of all with that port on one side, as the kernel has
+    them."""
+    with open("/proc/net/tcp") as table:
+        lines = [line.split() for line in table.readlines()[1:]]
+    rows = [(*(int(line[i].split(":")[1], 16) for i in (1, 2)), *(int(n, 16) for n in line[4].split(":")))
+            for line in lines if line[3] == "01"]
+    return [row for row in rows if port in row[:2]]
+
+
 class ScriptedServer:
     """A TCP server that does what a script says: the fake FT or B of a test.
 

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from harness import Process, Wire, clean_env, free_port, record, root_of, wait_for
+from harness import Process, Wire, clean_env, connections, free_port, record, root_of, wait_for
 from service_manager import ManagedFt
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -88,18 +88,9 @@ def test_words_in_the_middle(ft):
     asking.expect("FOUND: <txt, 2, 23/11/26, 127.0.0.1, 5557>\n")
 
 
-def rows(ft):
-    """[(local port, remote port, bytes not acknowledged, bytes not read)] of FT's connections, as the kernel has them."""
-    with open("/proc/net/tcp") as table:
-        lines = [line.split() for line in table.readlines()[1:]]
-    found = [(*(int(line[i].split(":")[1], 16) for i in (1, 2)), *(int(n, 16) for n in line[4].split(":")))
-             for line in lines if line[3] == "01"]
-    return [row for row in found if ft.port in row[:2]]
-
-
 def unread(ft):
     """Bytes that wait in the sockets of FT's side."""
-    return sum(row[3] for row in rows(ft) if row[0] == ft.port)
+    return sum(row[3] for row in connections(ft.port) if row[0] == ft.port)
 
 
 def test_unsent_answers(ft):
