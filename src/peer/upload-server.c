@@ -91,10 +91,19 @@ static void drop(UploadServer *server, Request *request) {
     request->drop(request);
 }
 
+// At the end, but for who has been there as a stranger.
 void request_add(UploadServer *server, Request *request) {
+    Request *before;
+
     if (server->request_count >= REQUESTS_MAX)
         drop(server, TAILQ_FIRST(&server->requests));
-    TAILQ_INSERT_TAIL(&server->requests, request, link);
+    TAILQ_FOREACH_REVERSE (before, &server->requests, RequestList, link)
+        if (before->deadline <= request->deadline)
+            break;
+    if (before)
+        TAILQ_INSERT_AFTER(&server->requests, before, request, link);
+    else
+        TAILQ_INSERT_HEAD(&server->requests, request, link);
     request->listed = true;
     if (server->request_count++ == 0)
         arm_timer(server);

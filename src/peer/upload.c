@@ -147,14 +147,15 @@ static void drain(Upload *upload) {
 
 static void end(Upload *upload, int result) {
     UploadHub *hub = &upload->server->hub;
+    const bool has_slot = upload->has_slot;
 
     if (result >= 0)
         drain(upload);
     poller_remove(hub->poller, &upload->watch);
     upload_queue_leave(&hub->queue, &upload->place);
     upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
-    reply(upload, &upload->end_call, run_end);
-    if (upload->has_slot)
+    reply(upload, &upload->end_call, run_end); // it is the other loop's now
+    if (has_slot)
         upload_queue_release(&hub->queue, time_monotonic());
 }
 
