@@ -231,9 +231,11 @@ static int answer_find(Session *session, const Message *message) {
 
     if (session->framing != FRAMING_LINE || !index_has_words(ft->index))
         return 0;
+    if (!session->find_paid && !may_search(session))
+        return MESSAGE_WAITS;
+    session->find_paid = !session->may_find;
     if (!session->may_find) {
-        if (may_search(session))
-            wait_turn(session);
+        wait_turn(session);
         return MESSAGE_WAITS;
     }
     session->may_find = false;

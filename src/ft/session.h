@@ -50,6 +50,7 @@ typedef struct Session {
     bool slowed : 1;         // its next search has to wait, and so does all behind it
     bool waits : 1;          // for its turn, with all that it has sent
     bool may_find : 1;       // it is its turn: for one FIND
+    bool find_paid : 1;      // the FIND at the front has been counted as a search
     bool probing : 1;        // see `probe`
     bool asks_reachable : 1; // it is to be told the result
 } Session;

@@ -126,7 +126,7 @@ static int finish_answer(HttpSession *session, int result) {
         return result;
     if (!session->ask.keep)
         return start_closing(session);
-    set_state(session, HTTP_READING, IDLE_USEC);
+    set_state(session, HTTP_READING, session->in.size > 0 ? HEAD_USEC : IDLE_USEC);
     return GO_ON;
 }
 

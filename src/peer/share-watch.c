@@ -26,8 +26,7 @@ struct ShareWatch {
     sd_event *event;
     ShareWatchHandler on_change;
     void *userdata;
-    int fd;
-    int fd_error;
+    int fd; // -errno: there is none
     sd_event_source *source; // off while settling: nothing is new then
     sd_event_source *pause;  // of reading
     sd_event_source *timer;
@@ -126,7 +125,9 @@ int share_watch_new(sd_event *event, ShareWatchHandler on_change, void *userdata
     watch->on_change = on_change;
     watch->userdata = userdata;
     watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (watch->fd >= 0) {
+    if (watch->fd < 0)
+        watch->fd = -errno;
+    else {
         r = sd_event_add_io(event, &watch->source, watch->fd, EPOLLIN, on_event, watch);
         if (r < 0)
             return r;

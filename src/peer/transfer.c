@@ -45,15 +45,26 @@ const char *transfer_state_name(TransferState state) {
 
 static void changed(Transfer *transfer);
 
+static void let_go(Transfer *transfer) {
+    transfer_remove(transfer);
+    transfer->ops->free(transfer);
+}
+
+// Lets go of the one that ended first. False: none has ended.
+static bool let_go_oldest(TransferTable *table) {
+    if (TAILQ_EMPTY(&table->ended))
+        return false;
+    let_go(TAILQ_FIRST(&table->ended));
+    return true;
+}
+
 static void tick(Transfer *transfer, uint64_t now) {
     TransferTable *table = transfer->table;
     uint64_t moved = transfer_moved(transfer);
 
     if (transfer_state_is_final(transfer->state)) {
-        if (now - transfer->ended >= TRANSFER_LINGER_USEC) {
-            transfer_remove(transfer);
-            transfer->ops->free(transfer);
-        }
+        if (now >= transfer->ended + TRANSFER_LINGER_USEC)
+            let_go(transfer);
         return;
     }
     if (moved != transfer->reported) {
@@ -78,6 +89,9 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     Transfer *transfer, *next;
     unsigned n = 0;
 
+    while (table->lingering > LINGERING_MAX && n++ < TICK_AT_ONCE)
+        (void) let_go_oldest(table);
+    n = 0;
     // They are in the order of their IDs.
     TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
         if (transfer->id < table->tick_id)
@@ -142,10 +156,8 @@ void transfer_table_done(TransferTable *table) {
 
     if (!table->event)
         return;
-    TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
-        transfer_remove(transfer);
-        transfer->ops->free(transfer);
-    }
+    TAILQ_FOREACH_SAFE (transfer, &table->list, link, next)
+        let_go(transfer);
     table->tick = sd_event_source_disable_unref(table->tick);
     table->tell = sd_event_source_disable_unref(table->tell);
     table->event = sd_event_unref(table->event);
@@ -162,27 +174,12 @@ static bool is_open_download(const Transfer *transfer) {
     return transfer->direction == TRANSFER_DOWNLOAD && !transfer_state_is_final(transfer->state);
 }
 
-static void let_go(Transfer *transfer) {
-    transfer_remove(transfer);
-    transfer->ops->free(transfer);
-}
-
-// Lets go of the one that ended first. False: none has ended.
-static bool let_go_oldest(TransferTable *table) {
-    if (TAILQ_EMPTY(&table->ended))
-        return false;
-    let_go(TAILQ_FIRST(&table->ended));
-    return true;
-}
-
 static void linger(Transfer *transfer) {
     TAILQ_INSERT_TAIL(&transfer->table->ended, transfer, ended_link);
     transfer->table->lingering++;
 }
 
 int transfer_add(TransferTable *table, Transfer *transfer) {
-    if (table->lingering > LINGERING_MAX)
-        let_go_oldest(table);
     if (table->count >= TRANSFERS_MAX && !let_go_oldest(table))
         return -EMFILE;
     transfer->id = table->next_id++;
@@ -286,7 +283,7 @@ int transfer_resume(Transfer *transfer) {
 uint64_t transfer_moved(const Transfer *transfer) {
     if (transfer->ops->moved && !transfer_state_is_final(transfer->state))
         return transfer->ops->moved(transfer);
-    return transfer->move ? transfer->move->moved : transfer->moved;
+    return transfer->moved;
 }
 
 void transfer_cancel(Transfer *transfer) {

@@ -20,9 +20,9 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "peer/mover.h"
 #include "proto/record.h"
 #include "util/hash.h"
+#include "util/macro.h"
 
 enum {
     // At once, both directions, the lingering included. Uploads and downloads have limits of their own
@@ -96,8 +96,7 @@ struct Transfer {
     size_t source_count;
     uint32_t queue_place; // for a slot, 1 = the next; 0: in no queue
     char *path;           // owned; NULL: the caller's own file
-    Move *move;           // while bytes move, where there are no ops->moved
-    uint64_t moved;       // after that
+    uint64_t moved;       // once it has ended; until then ops->moved() says it
     uint64_t reported;    // progress that on_progress has told
     uint64_t started;     // µs since the epoch
     uint64_t ended;       // CLOCK_MONOTONIC µs

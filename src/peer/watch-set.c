@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "util/share-name.h"
+#include "peer/share-scan.h"
 
 enum {
     EVENTS = IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM |
@@ -33,7 +33,7 @@ int watch_set_new(int fd, WatchSet **ret) {
     if (!set)
         return -ENOMEM;
     set->fd = fd;
-    set->error = fd < 0 ? EMFILE : 0;
+    set->error = fd < 0 ? -fd : 0;
     *ret = set;
     return 0;
 }

@@ -12,7 +12,7 @@
 
 typedef struct WatchSet WatchSet;
 
-// `fd`: of inotify_init1(), borrowed; negative: nothing can be watched.
+// `fd`: of inotify_init1(), borrowed; negative: -errno, nothing can be watched.
 int watch_set_new(int fd, WatchSet **ret); // 0 or -ENOMEM
 // Leaves the watches as they are.
 WatchSet *watch_set_free(WatchSet *set);

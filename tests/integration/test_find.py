@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Searching by words: FIND and MATCHES on the wire, Find on D-Bus, p2pctl search."""
 
+import time
+
 import pytest
 
 from ctl_helpers import check, document
@@ -80,6 +82,18 @@ def test_thousands_of_searches_at_once(ft):
         other.expect(found(("txt", 11, 7100)) + "\n")
         for _ in range(count):
             wire.expect("MATCHES: 1, exactly, 1 <report, txt, 11, 23/11/2026, 1>\n")
+
+
+def test_search_rate(world):
+    """FIND counts as a search however it had to wait for its turn: for another one, or behind a lot of talk."""
+    ft = world.ft(probe="no", search_rate=2, max_files_per_peer=1000)
+    with joined(ft) as wire:
+        since = time.monotonic()
+        # Four are at once, then two in a second.
+        wire.send("FIND: 1, , 0, , none\n" * 4 + ("HELLO\n" * 1500 + "FIND: 1, , 0, , none\n") * 10)
+        for _ in range(14):
+            wire.expect("MATCHES: 0, exactly, 0\n")
+        assert time.monotonic() - since >= 4
 
 
 def test_who_closes_behind_its_question(ft):

@@ -405,6 +405,15 @@ def test_a_head_that_does_not_end(small):
         wire.expect_close()
 
 
+def test_half_a_head_behind_an_answer(small):
+    """Is a head that does not end, and not a connection that is idle."""
+    with Wire(small.peer.port, deadline=45) as wire:  # idle ones end after 60 s
+        wire.send(f"HEAD {small.target} HTTP/1.1\r\nHost: a\r\n\r\nG")
+        wire.recv_until(b"\r\n\r\n")
+        assert Answer(wire).status == 408
+        wire.expect_close()
+
+
 @pytest.mark.skipif(not os.environ.get("P2PSHARE_SLOW_TESTS"), reason="takes a minute; P2PSHARE_SLOW_TESTS=1")
 def test_an_idle_connection_ends(small):
     with Wire(small.peer.port, deadline=90) as wire:

@@ -144,10 +144,10 @@ static void test_replace(void **state _unused_) {
 static void test_no_inotify(void **state _unused_) {
     _cleanup_(watch_set_freep) WatchSet *set = NULL;
 
-    assert_int_equal(watch_set_new(-1, &set), 0);
+    assert_int_equal(watch_set_new(-ENOSYS, &set), 0);
     watch_set_add(set, dir);
     watch_set_add_name(set, dir);
-    assert_int_equal(watch_set_error(set), EMFILE);
+    assert_int_equal(watch_set_error(set), ENOSYS);
     assert_int_equal(watch_set_count(set), 0);
 }
 
