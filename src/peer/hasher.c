@@ -28,6 +28,8 @@ enum {
 static const int64_t QUIET_NSEC = INT64_C(5000000000);
 // Two changes within one tick of the file system's clock cannot be told apart: what is read must be older.
 static const int64_t TICK_NSEC = 20000000;
+// Before another try, where memory or threads have run out.
+static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
 // How long a thread sleeps at most before it looks whether it is still wanted.
 static const uint64_t NAP_USEC = 50 * USEC_PER_MSEC;
 
@@ -320,8 +322,10 @@ static void start(Hasher *hasher) {
     if (hasher->work || !hasher->table)
         return;
     r = start_batch(hasher);
-    if (r < 0)
+    if (r < 0) {
         log_error("Cannot hash shared files: %s", strerror(-r));
+        hasher->wait_usec = MIN(hasher->wait_usec, RETRY_USEC);
+    }
     if (hasher->work || hasher->wait_usec == UINT64_MAX)
         return;
     (void) sd_event_source_set_time_relative(hasher->again, hasher->wait_usec);

@@ -32,11 +32,7 @@ static int check(const DaemonOptions *options) {
     PeerConfig config = {};
     int r;
 
-    r = peer_config_load(options->config_path, options->user, &config);
-    if (r != -EINVAL) // what is wrong has been said, by file and line
-        r = daemon_config_result(options, r);
-    if (r >= 0 && !config.ft)
-        log_notice("note: [peer] ft is not set, so p2p-peer stays idle");
+    r = load(options, &config);
     peer_config_done(&config);
     return r;
 }

@@ -35,8 +35,7 @@ typedef struct Peer {
     sd_event *event;
     Poller *poller;
     PeerConfig config;
-    const char *restart_needed[3]; // keys that have changed and wait for a restart, then NULL
-    ShareTable *shares;            // NULL until the first scan is done
+    ShareTable *shares; // NULL until the first scan is done
     RootCache *roots;
     Hasher *hasher;
     ShareWatch *share_watch;

@@ -31,7 +31,7 @@ struct RootCache {
     atomic_uint generation; // grows when `writer` is another database than before
     // The main thread's own, so that it never waits for a commit; NULL: in memory, use the writer.
     sqlite3 *reader;
-    unsigned reader_generation;
+    unsigned reader_generation; // 0: of none yet
 };
 
 // With the lock, or before there are threads.
@@ -53,6 +53,7 @@ int root_cache_open(const char *directory, RootCache **ret) {
     if (!cache)
         return -ENOMEM;
     pthread_mutex_init(&cache->lock, NULL);
+    atomic_init(&cache->generation, 1);
     if (asprintf(&cache->path, "%s/roots.db", directory) < 0) {
         cache->path = NULL;
         return -ENOMEM;
@@ -273,12 +274,11 @@ static int check_pieces(const MerkleHash *root, uint64_t size, const MerkleHash 
     return merkle_hash_equal(&found, root) ? 0 : -ENOENT;
 }
 
-// Only when the database is another one than before does that wait for the lock. In memory there is no
-// reader.
+// Only when the database is another one than before does that wait for the lock.
 static void refresh_reader(RootCache *cache) {
     unsigned generation = atomic_load(&cache->generation);
 
-    if (cache->reader && generation == cache->reader_generation)
+    if (generation == cache->reader_generation)
         return;
     cache->reader = database_close(cache->reader);
     cache->reader_generation = generation;

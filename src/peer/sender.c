@@ -202,11 +202,7 @@ static void go_on(Send *send, bool resumed) {
 }
 
 static void update_limited(Send *send) {
-    const PrefixList *exempt = &send->sender->exempt;
-
-    send->limited = true;
-    for (size_t i = 0; i < exempt->count && send->limited; i++)
-        send->limited = !address_prefix_contains(&exempt->items[i], &send->remote);
+    send->limited = !prefix_list_contains(&send->sender->exempt, &send->remote);
 }
 
 int send_start(Sender *sender, Send *send) {

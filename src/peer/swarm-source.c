@@ -411,8 +411,10 @@ static void receive_layer(SwarmSource *source) {
 // The run is over. A fast peer is asked for more at once the next time.
 static void end_run(SwarmSource *source) {
     uint64_t usec = time_monotonic() - source->run_began;
+    uint64_t received =
+        source->run_bytes - source->body_left; // another one may have taken the rest over
 
-    source->speed = (double) source->run_bytes * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
+    source->speed = (double) received * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
     if (usec < USEC_PER_SEC)
         source->run = MIN(source->run * 2, (uint64_t) RUN_MAX);
     else if (usec > 4 * USEC_PER_SEC)

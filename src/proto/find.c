@@ -233,7 +233,7 @@ static uint32_t date_number(const Date *date) {
     return date->year * 512u + date->month * 32u + date->day;
 }
 
-// Most sources first, then in the order in which FT has told them.
+// Most sources first, then by name.
 static int compare_sources(const void *a, const void *b) {
     const FoundFile *x = a, *y = b;
 

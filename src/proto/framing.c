@@ -5,11 +5,8 @@
 #include <string.h>
 
 #include "proto/protocol.h"
+#include "proto/space.h"
 #include "util/macro.h"
-
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 static bool starts_with(const char *data, size_t len, const char *word) {
     return len >= strlen(word) && memcmp(data, word, strlen(word)) == 0;

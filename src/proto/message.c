@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/name.h"
+#include "proto/space.h"
 #include "util/macro.h"
 #include "util/parse-util.h"
 
@@ -40,10 +41,6 @@ _Static_assert(ELEMENTSOF(reachability_names) == _REACHABILITY_COUNT, "each has 
 
 const char *reachability_name(Reachability reachability) {
     return reachability_names[reachability];
-}
-
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 Message message_parse(const char *data, size_t len) {

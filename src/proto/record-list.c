@@ -6,11 +6,8 @@
 #include <string.h>
 
 #include "proto/record.h"
+#include "proto/space.h"
 #include "util/macro.h"
-
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 RecordList record_list(const char *data, size_t len) {
     if (len == 0)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proto/name.h"
+#include "proto/space.h"
 #include "util/macro.h"
 #include "util/parse-util.h"
 
@@ -40,10 +41,6 @@ typedef struct Token {
     const char *data;
     size_t len;
 } Token;
-
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 static Token token_trim(const char *begin, const char *end) {
     while (begin < end && is_space(*begin))
