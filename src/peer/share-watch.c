@@ -26,7 +26,7 @@ struct ShareWatch {
     sd_event *event;
     ShareWatchHandler on_change;
     void *userdata;
-    int fd; // -errno: there is none
+    int fd;                  // -errno: there is none
     sd_event_source *source; // off while settling: nothing is new then
     sd_event_source *pause;  // of reading
     sd_event_source *timer;

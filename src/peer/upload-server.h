@@ -36,7 +36,7 @@ struct UploadServer {
     TransferTable *transfers;
     ShareTable *const *shares; // the current table; NULL: none yet
     RootCache *const *roots;
-    sd_event_source *timer;         // the oldest request's
+    sd_event_source *timer;                    // the oldest request's
     TAILQ_HEAD(RequestList, Request) requests; // the oldest first
     size_t request_count;
     TAILQ_HEAD(, Upload) uploads; // that are the thread's
