@@ -36,10 +36,6 @@ const Buffer *stream_unconsumed(const Stream *stream) {
     return stream->work ? &stream->work->in : &nothing;
 }
 
-bool stream_is_paused(const Stream *stream) {
-    return stream->work && stream->work->paused;
-}
-
 bool stream_is_on_hold(const Stream *stream) {
     return stream->work && stream->work->on_hold > 0;
 }

@@ -97,7 +97,6 @@ void stream_yield(Stream *stream);
 // with -ENOBUFS. The stream's timeout is used for it.
 int stream_hold(Stream *stream); // 0 or -errno
 // Then on_data gets what has not been consumed.
-bool stream_is_paused(const Stream *stream);
 bool stream_is_on_hold(const Stream *stream);
 
 // Hands the socket over, without unsent and unconsumed bytes; the stream is closed then.

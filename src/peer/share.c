@@ -510,10 +510,6 @@ uint64_t share_stamp(const Share *share) {
     return share->stamp;
 }
 
-const MerkleHash *share_root(const Share *share) {
-    return share->rooted ? &share->root : NULL;
-}
-
 Record share_record(const Share *share) {
     return (Record){
         .name = share_name(share),

@@ -67,9 +67,8 @@ size_t share_path_len(const Share *share);
 ShareState share_state(const Share *share);
 int share_error(const Share *share); // errno > 0 of SHARE_UNREADABLE and SHARE_VANISHED
 const char *share_error_text(const Share *share);
-uint64_t share_stamp(const Share *share);         // of the file's identity when it was walked
-const MerkleHash *share_root(const Share *share); // NULL: not hashed
-Record share_record(const Share *share);          // borrowed strings, no endpoint
+uint64_t share_stamp(const Share *share); // of the file's identity when it was walked
+Record share_record(const Share *share);  // borrowed strings, no endpoint
 
 // Where the file is, for a thread.
 int share_file(const Share *share, ShareFile *ret); // 0 or -ENOMEM

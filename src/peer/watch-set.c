@@ -120,10 +120,6 @@ int watch_set_error(const WatchSet *set) {
     return set->error;
 }
 
-size_t watch_set_count(const WatchSet *set) {
-    return set->directory_count + set->name_count;
-}
-
 static int compare_ints(const void *a, const void *b) {
     int x = *(const int *) a, y = *(const int *) b;
 

@@ -25,7 +25,6 @@ void watch_set_add_name(WatchSet *set, const char *path);
 
 // errno of what could not be watched (the first, and no more was tried); 0: all is watched.
 int watch_set_error(const WatchSet *set);
-size_t watch_set_count(const WatchSet *set);
 
 // Once filled: removes the watches of `old` that are not in `set`.
 void watch_set_replace(WatchSet *set, const WatchSet *old);

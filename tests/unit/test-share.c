@@ -198,7 +198,7 @@ static void test_roots(void **state _unused_) {
     b = share_named(table, "roots/b.txt");
     assert_int_equal(share_table_count_state(table, SHARE_HASHING), 3);
     assert_null(share_table_find_root(table, &one));
-    assert_null(share_root(a));
+    assert_false(share_record(a).has_root);
 
     share_table_set_root(table, share_index(b), &one);
     assert_ptr_equal(share_table_find_root(table, &one), b);
@@ -206,7 +206,8 @@ static void test_roots(void **state _unused_) {
     assert_non_null(share_table_find_root(table, &one));
     assert_null(share_table_find_root(table, &two));
     assert_int_equal(share_state(a), SHARE_OFFERED);
-    assert_memory_equal(share_root(a), &one, sizeof(one));
+    assert_true(share_record(a).has_root);
+    assert_memory_equal(share_record(a).root.bytes, one.bytes, sizeof(one.bytes));
 
     share_table_set_error(table, 2, EIO);
     assert_int_equal(share_state(share_table_at(table, 2)), SHARE_UNREADABLE);
@@ -318,7 +319,7 @@ static void test_cached(void **state _unused_) {
     string_list_clear(&paths);
     assert_int_equal(share_state(share_named(table, "cached/a.txt")), SHARE_OFFERED);
     assert_int_equal(share_state(share_named(table, "cached/same.bin")), SHARE_OFFERED);
-    assert_int_equal(share_root(share_named(table, "cached/a.txt"))->bytes[0], 7);
+    assert_int_equal(share_record(share_named(table, "cached/a.txt")).root.bytes[0], 7);
     assert_int_equal(share_state(share_named(table, "cached/b.txt")), SHARE_HASHING);
     assert_int_equal(share_state(share_named(table, "cached/new.txt")), SHARE_HASHING);
 }

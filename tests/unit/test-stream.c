@@ -173,7 +173,7 @@ static void test_one_has_its_turn_after_the_other(void **state) {
     say(&world->a, "second\n");
     assert_int_equal(world->b.calls, 1);
     run(world, 1); // a is read, and b's turn is in the same batch
-    assert_true(stream_is_paused(&world->a.stream));
+    assert_true(world->a.stream.work->paused);
     assert_int_equal(world->turns, 1);
     run(world, 3);
     assert_int_equal(world->turns, 2);

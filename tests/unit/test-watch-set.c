@@ -128,7 +128,6 @@ static void test_replace(void **state _unused_) {
     watch_set_add(first, path("dropped"));
     watch_set_add(first, path("kept"));
     watch_set_replace(first, NULL);
-    assert_int_equal(watch_set_count(first), 2);
     (void) concerned(first); // what earlier tests watch, too
     assert_int_equal(watch_set_new(fd, &second), 0);
     watch_set_add(second, path("kept"));
@@ -148,7 +147,6 @@ static void test_no_inotify(void **state _unused_) {
     watch_set_add(set, dir);
     watch_set_add_name(set, dir);
     assert_int_equal(watch_set_error(set), ENOSYS);
-    assert_int_equal(watch_set_count(set), 0);
 }
 
 int main(void) {
