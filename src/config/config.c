@@ -42,20 +42,16 @@ int config_parse_bool(const ConfigKey *key _unused_, const char *value, void *fi
 }
 
 int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *field) {
-    static const char units[] = "KMG";
-    size_t len = strlen(value);
-    const char *unit = len > 0 ? strchr(units, value[len - 1]) : NULL;
-    unsigned shift = unit ? 10 * (unit - units + 1) : 0;
     uint64_t rate;
     int r;
 
-    r = parse_u64_n(value, unit ? len - 1 : len, &rate);
+    r = parse_size(value, &rate);
     if (r < 0)
         return r;
     // What a file's size may be is more than a second of any network carries.
-    if (rate > (uint64_t) INT64_MAX >> shift)
+    if (rate > INT64_MAX)
         return -ERANGE;
-    *(uint64_t *) field = rate << shift;
+    *(uint64_t *) field = rate;
     return 0;
 }
 
@@ -181,8 +177,26 @@ static void warn_unknown(const Reader *reader, const char *section, const char *
     _cleanup_free_ char *s = text_escape(section, strlen(section));
     _cleanup_free_ char *n = text_escape(name, strlen(name));
 
-    log_warning("%s:%u: [%s] has no key \"%s\"; ignored", reader->path, reader->line, s ?: "",
-                n ?: "");
+    if (!*section)
+        log_warning("%s:%u: \"%s\" stands before any [section]; ignored", reader->path,
+                    reader->line, n ?: "");
+    else
+        log_warning("%s:%u: [%s] has no key \"%s\"; ignored", reader->path, reader->line, s ?: "",
+                    n ?: "");
+}
+
+static void say_wrong(const Reader *reader, const ConfigKey *key, const char *value, int error) {
+    _cleanup_free_ char *shown = text_escape(value, strlen(value));
+    char network[ADDRESS_PREFIX_TEXT_MAX];
+    AddressPrefix prefix;
+
+    if (error == -EDOM && address_prefix_parse(value, &prefix) == -EDOM) {
+        address_prefix_format(&prefix, network);
+        log_error("%s:%u: [%s] %s = \"%s\": the bits behind /%u must be zero: %s", reader->path,
+                  reader->line, key->section, key->name, shown ?: "", prefix.bits, network);
+    } else
+        log_error("%s:%u: [%s] %s = \"%s\": expected %s", reader->path, reader->line, key->section,
+                  key->name, shown ?: "", key->expected);
 }
 
 // inih calls this for the line that read_line() has just handed out.
@@ -197,10 +211,7 @@ static int on_value(void *userdata, const char *section, const char *name, const
             continue;
         r = key->parser(key, value, (char *) reader->target + key->offset);
         if (r < 0) {
-            _cleanup_free_ char *shown = text_escape(value, strlen(value));
-
-            log_error("%s:%u: [%s] %s = %s: expected %s", reader->path, reader->line, section, name,
-                      shown ?: "", key->expected);
+            say_wrong(reader, key, value, r);
             reader_fail(reader, -EINVAL);
         }
         return 1;

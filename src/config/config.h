@@ -12,7 +12,8 @@
 
 typedef struct ConfigKey ConfigKey;
 
-// Writes the value into `field`. 0; -EINVAL, -ERANGE: not what `expected` says; -ENOMEM. A key that is
+// Writes the value into `field`. 0; -EINVAL, -ERANGE: not what `expected` says; -EDOM: a network with bits behind its
+// prefix; -ENOMEM. A key that is
 // repeated calls again: single values are replaced, lists grow.
 typedef int (*ConfigParser)(const ConfigKey *key, const char *value, void *field);
 
@@ -43,7 +44,7 @@ bool prefix_list_contains(const PrefixList *list, const IpAddress *address);
 int config_parse_number(const ConfigKey *key, const char *value, void *field); // uint64_t
 // yes or no, true or false, on or off, 1 or 0. bool
 int config_parse_bool(const ConfigKey *key, const char *value, void *field);
-// Bytes per second: a number, and perhaps K, M or G behind it (powers of 1024); 0 = no limit. uint64_t
+// Bytes per second: a number, and perhaps K, M, G or T behind it (powers of 1024); 0 = no limit. uint64_t
 int config_parse_rate(const ConfigKey *key, const char *value, void *field);
 // Bytes: the same, between the bounds of the key. uint64_t
 int config_parse_size(const ConfigKey *key, const char *value, void *field);

@@ -122,6 +122,10 @@ static ExitStatus not_running(const Ctl *ctl, const Service *service) {
     if (ctl->host) {
         ctl_error("%s does not run on %s.", service->program, ctl->host);
         ctl_hint("Try: systemctl -H %s start %s", ctl->host, service->program);
+    } else if (ctl->user && service == &SERVICE_FT) {
+        // There is no unit of it for users.
+        ctl_error("%s does not run on the session bus.", service->program);
+        ctl_hint("Try: p2p-ft --user, or p2pctl without --user for that of the system");
     } else if (ctl->user) {
         ctl_error("%s does not run on the session bus.", service->program);
         ctl_hint("Try: systemctl --user start %s, or p2pctl without --user for that of the system",
@@ -129,6 +133,9 @@ static ExitStatus not_running(const Ctl *ctl, const Service *service) {
     } else {
         ctl_error("%s does not run on this host.", service->program);
         ctl_hint("Try: systemctl start %s", service->program);
+        if (service == &SERVICE_FT && strcmp(ctl->verb, "ft") == 0)
+            ctl_hint(
+                "Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft");
     }
     return STATUS_UNAVAILABLE;
 }

@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include "bus/names.h"
+#include "ctl/await.h"
 #include "ctl/connection.h"
 #include "ctl/properties.h"
 #include "util/time-util.h"
+
+enum {
+    // Until an answer of FT is late. A download that has not begun by then tells by its state what becomes of it.
+    START_TIMEOUT_SEC = 5,
+};
 
 void fetch_end(Fetch *fetch) {
     if (fetch->over)
@@ -28,6 +34,13 @@ static void fail(Fetch *fetch, int r) {
 void fetch_lose(Fetch *fetch) {
     fetch->lost = true;
     fetch_end(fetch);
+}
+
+bool fetch_has_stopped(const Fetch *fetch) {
+    const TransferInfo *transfer = &fetch->transfer;
+
+    return transfer_info_is_over(transfer) ||
+           (transfer_info_is(transfer, "paused") && *transfer->error);
 }
 
 bool fetch_can_resume(const Fetch *fetch) {
@@ -62,8 +75,7 @@ static void advance(Fetch *fetch) {
     // The rate counts from the first byte, not from the search for who has it.
     if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
         (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
-    if (transfer_info_is_over(transfer) ||
-        (transfer_info_is(transfer, "paused") && *transfer->error))
+    if (fetch_has_stopped(fetch))
         fetch_end(fetch);
 }
 
@@ -286,19 +298,23 @@ int fetch_begin(Fetch *fetch) {
     return send_call(fetch);
 }
 
+// The daemon has asked who has it, and so made up its mind where the file goes and whether it can.
+static bool is_under_way(const TransferInfo *transfer) {
+    return !transfer_info_is(transfer, "searching");
+}
+
 int fetch_start_only(Fetch *fetch) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL, *all = NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     int r;
 
     r = ctl_call(fetch->ctl, make_call, fetch, 0, &fetch->error, &reply);
     if (r >= 0)
         r = take_reply(fetch, reply);
     if (r >= 0)
-        r = get_all(fetch->ctl->bus, &SERVICE_PEER, fetch->path, BUS_TRANSFER_INTERFACE,
-                    &fetch->error, &all);
-    if (r >= 0)
-        r = transfer_info_read(all, &fetch->transfer);
-    return r < 0 ? r : 0;
+        r = await_transfer(fetch->ctl->bus, fetch->path, is_under_way,
+                           START_TIMEOUT_SEC * USEC_PER_SEC, &fetch->transfer, &fetch->error);
+    fetch->ended = time_monotonic();
+    return r == -ETIMEDOUT && !sd_bus_error_is_set(&fetch->error) ? 0 : MIN(r, 0);
 }
 
 ProgressView fetch_view(Fetch *fetch) {

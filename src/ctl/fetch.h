@@ -47,8 +47,8 @@ struct Fetch {
 // Calls Download, and follows what becomes of it. 0 or -errno.
 int fetch_begin(Fetch *fetch);
 
-// Calls Download, and returns when the transfer is known, which is not followed. 0, or -errno with the
-// error set.
+// Calls Download, and returns when the transfer has begun or failed, or when that takes long. It is not followed any
+// further. 0, or -errno with the error set.
 int fetch_start_only(Fetch *fetch);
 
 // A signal PropertiesChanged or TransferRemoved, of whatever transfer.
@@ -64,6 +64,9 @@ int fetch_cancel(Fetch *fetch, uint64_t deadline);
 
 // Ends the following of it, whatever the transfer does.
 void fetch_end(Fetch *fetch);
+
+// Whether it has ended, or paused by itself.
+bool fetch_has_stopped(const Fetch *fetch);
 
 // Whether an attempt begun later can go on from what has come.
 bool fetch_can_resume(const Fetch *fetch);

@@ -32,37 +32,54 @@ typedef struct Verb {
     const char *name;
     const char *arguments;
     const char *help;
+    const char *forms; // the verb with each of its arguments, in lines; NULL: `arguments` says all
     int min_args, max_args;
     unsigned groups; // OptionGroup
     ExitStatus (*run)(Ctl *ctl, int argc, char **argv);
 } Verb;
 
+static const char share_forms[] =
+    "  share add [--fix] PATH   Share a file, or a directory with all that is in it\n"
+    "  share remove PATH        Share it no longer, and take back what --fix has done\n"
+    "  share list               What is to be shared, and what has come of it\n";
+
+static const char ft_forms[] =
+    "  ft                       Where it listens, what it knows, and its peers\n"
+    "  ft peers                 Only its peers\n"
+    "  ft lookup NAME           The records that a search for that name would find\n"
+    "  ft kick ADDRESS[:PORT]   End the sessions of an address, or that one session\n";
+
+static const char config_forms[] =
+    "  config check [FILE]      Would the daemons take it; all that is wrong, by line\n"
+    "  config reload [DAEMON]   Have p2p-peer, or p2p-ft, read its configuration anew\n";
+
 static const Verb verbs[] = {
-    {"status", "", "Is this peer joined, and what does it do (the default)", 0, 0, 0, verb_status},
-    {"search", "WORD...", "Files whose names have all these words", 1, ANY,
+    {"status", "", "Is this peer joined, and what does it do (default)", NULL, 0, 0, 0,
+     verb_status},
+    {"search", "WORD...", "Files whose names have all these words", NULL, 1, ANY,
      GROUP_SEARCH | GROUP_TYPE, verb_search},
-    {"download", "NAME...", "Fetch files into the current directory", 1, ANY,
+    {"download", "NAME...", "Fetch files into the current directory", NULL, 1, ANY,
      GROUP_DOWNLOAD | GROUP_ROOT | GROUP_OUTPUT | GROUP_TYPE, verb_download},
-    {"transfers", "", "What is being downloaded and uploaded", 0, 0, 0, verb_transfers},
-    {"pause", "ID...", "Stop downloads until resume", 1, ANY, 0, verb_pause},
-    {"resume", "ID...", "Go on with downloads that are paused", 1, ANY, 0, verb_resume},
-    {"cancel", "ID...", "End transfers", 1, ANY, 0, verb_cancel},
-    {"share", "add|remove|list", "Share a file or directory, or no longer", 1, 2, GROUP_FIX,
-     verb_share},
-    {"shares", "", "What this peer shares, and what not, and why", 0, 0, 0, verb_shares},
-    {"rescan", "", "Look again at what is shared", 0, 0, 0, verb_rescan},
-    {"leave", "", "Leave the FileTracker, until join", 0, 0, 0, verb_leave},
-    {"join", "", "Join the FileTracker again", 0, 0, 0, verb_join},
-    {"monitor", "", "Print what happens, as it happens, until Ctrl-C", 0, 0, 0, verb_monitor},
-    {"ft", "[peers|lookup|kick]", "State of the FileTracker that runs on this host", 0, 2, 0,
-     verb_ft},
-    {"config", "check|reload", "Is the configuration right; have it read again", 1, 2, 0,
-     verb_config},
-    {"metrics", "", "Numbers for monitoring, as OpenMetrics text", 0, 0, GROUP_OUTPUT,
+    {"transfers", "", "What is being downloaded and uploaded", NULL, 0, 0, 0, verb_transfers},
+    {"pause", "ID...", "Stop downloads until resume", NULL, 1, ANY, 0, verb_pause},
+    {"resume", "ID...", "Go on with downloads that are paused", NULL, 1, ANY, 0, verb_resume},
+    {"cancel", "ID...", "End transfers", NULL, 1, ANY, 0, verb_cancel},
+    {"share", "add|remove|list", "Share a file or directory, or no longer", share_forms, 1, 2,
+     GROUP_FIX, verb_share},
+    {"shares", "", "What this peer shares, and what not, and why", NULL, 0, 0, 0, verb_shares},
+    {"rescan", "", "Look again at what is shared", NULL, 0, 0, 0, verb_rescan},
+    {"leave", "", "Leave the FileTracker, until join", NULL, 0, 0, 0, verb_leave},
+    {"join", "", "Join the FileTracker again", NULL, 0, 0, 0, verb_join},
+    {"monitor", "", "Print what happens, as it happens, until Ctrl-C", NULL, 0, 0, 0, verb_monitor},
+    {"ft", "[peers|lookup|kick]", "State of the FileTracker that runs on this host", ft_forms, 0, 2,
+     0, verb_ft},
+    {"config", "check|reload", "Is the configuration right; have it read again", config_forms, 1, 2,
+     0, verb_config},
+    {"metrics", "", "Numbers for monitoring, as OpenMetrics text", NULL, 0, 0, GROUP_OUTPUT,
      verb_metrics},
-    {"verify", "FILE...", "Are these the files that others share under their names", 1, ANY,
+    {"verify", "FILE...", "Are these the files that others share by that name", NULL, 1, ANY,
      GROUP_ROOT, verb_verify},
-    {"hash", "FILE...", "The roots of files: what they are, whatever their names", 1, ANY, 0,
+    {"hash", "FILE...", "The roots of files: what they are, whatever their name", NULL, 1, ANY, 0,
      verb_hash},
 };
 
@@ -81,8 +98,9 @@ static const char download_help[] =
     "  -o, --output=PATH    Call the file PATH, or put files into the directory PATH\n"
     "      --force          Replace a file of that name\n"
     "      --no-wait        Let the daemon fetch into its own directory, and return\n"
+    "      --wait           Return when all is there (the default)\n"
     "      --type=TYPE      Only a file of that type: \"pdf\"\n"
-    "      --size=BYTES     Only a file of exactly that size\n"
+    "      --size=SIZE      Only a file of exactly that size: 1500, 64M\n"
     "      --address=IP     Only from the peer at that address\n"
     "      --port=PORT      Only from the peer at that port\n";
 
@@ -119,6 +137,8 @@ static void print_help(const Verb *verb) {
     if (verb) {
         printf("p2pctl [OPTIONS...] %s%s%s\n\n%s.\n\n", verb->name, *verb->arguments ? " " : "",
                verb->arguments, verb->help);
+        if (verb->forms)
+            printf("%s\n", verb->forms);
         if (verb->groups & GROUP_DOWNLOAD)
             printf("%s\n", download_help);
         if (verb->groups & GROUP_SEARCH)
@@ -138,9 +158,9 @@ static void print_help(const Verb *verb) {
         char left[32];
 
         snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
-        printf("  %-20s %s\n", left, verbs[i].help);
+        printf("  %-23s %s\n", left, verbs[i].help);
     }
-    printf("  %-20s %s\n\n%s\n%s\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
+    printf("  %-23s %s\n\n%s\n%s\n%s\n%s\n%s\n%s\nSee p2pctl(1).\n", "help [VERB]",
            "Print this, or more of a verb", global_help, search_help, download_help, root_help,
            output_help, fix_help);
 }
@@ -153,9 +173,11 @@ static ExitStatus usage(const char *verb) {
     return STATUS_USAGE;
 }
 
+#define A_SIZE "a number of bytes, such as 10M or 4G"
+
 static ExitStatus bad_value(const char *option, const char *value, const char *expected) {
     ctl_error("--%s takes %s, not \"%s\".", option, expected, value);
-    return usage(NULL);
+    return STATUS_USAGE;
 }
 
 typedef enum Option {
@@ -239,8 +261,8 @@ static ExitStatus take_download_option(DownloadOptions *download, int c, const c
         download->type = *value == '.' ? value + 1 : value;
         return *download->type ? STATUS_DONE : bad_value("type", value, "an extension");
     case OPTION_SIZE:
-        if (parse_u64(value, &download->size) < 0)
-            return bad_value("size", value, "a number of bytes");
+        if (parse_size(value, &download->size) < 0)
+            return bad_value("size", value, A_SIZE);
         download->size_set = true;
         return STATUS_DONE;
     case OPTION_ADDRESS:
@@ -285,14 +307,12 @@ static ExitStatus take_search_option(SearchOptions *search, int c, const char *v
         search->exact = true;
         return STATUS_DONE;
     case OPTION_MIN_SIZE:
-        return parse_size(value, &search->min_size) >= 0
-                   ? STATUS_DONE
-                   : bad_value("min-size", value, "a number of bytes, such as 10M or 4G");
+        return parse_size(value, &search->min_size) >= 0 ? STATUS_DONE
+                                                         : bad_value("min-size", value, A_SIZE);
     case OPTION_MAX_SIZE:
         search->max_set = true;
-        return parse_size(value, &search->max_size) >= 0
-                   ? STATUS_DONE
-                   : bad_value("max-size", value, "a number of bytes, such as 10M or 4G");
+        return parse_size(value, &search->max_size) >= 0 ? STATUS_DONE
+                                                         : bad_value("max-size", value, A_SIZE);
     default:
         if (parse_u64_range(value, 1, SEARCH_LIMIT_MAX, &number) < 0)
             return bad_value("limit", value, "a number from 1 to 500");
@@ -337,35 +357,38 @@ static ExitStatus take_option(Ctl *ctl, Request *request, int c, const char *val
     }
 }
 
+// What getopt_long() has not taken.
+static ExitStatus bad_option(int c, const char *argument) {
+    if (c == ':')
+        ctl_error("%s needs a value.", argument);
+    else if (optopt > 0 && optopt < 256)
+        ctl_error("there is no option -%c.", optopt);
+    else if (optopt > 0)
+        ctl_error("%s takes no value.", argument);
+    else
+        ctl_error("there is no option %s.", argument);
+    return STATUS_USAGE;
+}
+
+// All of them are gone through even where one is wrong: only then it is known which verb is meant.
 static ExitStatus parse_options(Ctl *ctl, Request *request, int argc, char **argv) {
+    ExitStatus status = STATUS_DONE;
+    const Verb *verb;
     int c;
 
     opterr = 0; // ours are in the same words as all others
-    while ((c = getopt_long(argc, argv, ":hH:o:", options, NULL)) >= 0) {
-        ExitStatus status;
-
-        if (c == ':') {
-            ctl_error("%s needs a value.", argv[optind - 1]);
-            return usage(NULL);
-        }
-        if (c == '?') {
-            if (optopt > 0 && optopt < 256)
-                ctl_error("there is no option -%c.", optopt);
-            else if (optopt > 0)
-                ctl_error("%s takes no value.", argv[optind - 1]);
-            else
-                ctl_error("there is no option %s.", argv[optind - 1]);
-            return usage(NULL);
-        }
-        status = take_option(ctl, request, c, optarg);
-        if (status != STATUS_DONE)
-            return status;
-    }
-    if (ctl->user && ctl->host) {
+    while ((c = getopt_long(argc, argv, ":hH:o:", options, NULL)) >= 0)
+        if (status == STATUS_DONE)
+            status = c == ':' || c == '?' ? bad_option(c, argv[optind - 1])
+                                          : take_option(ctl, request, c, optarg);
+    if (status == STATUS_DONE && ctl->user && ctl->host) {
         ctl_error("--user and -H do not go together: ssh reaches the system bus of a host.");
-        return usage(NULL);
+        status = STATUS_USAGE;
     }
-    return STATUS_DONE;
+    if (status == STATUS_DONE)
+        return STATUS_DONE;
+    verb = argv[optind] ? find_verb(argv[optind]) : NULL;
+    return usage(verb ? verb->name : NULL);
 }
 
 static ExitStatus check_arguments(const Verb *verb, int argc, char **argv, const Request *request) {

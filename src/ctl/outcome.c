@@ -89,6 +89,17 @@ static ExitStatus not_found(const Fetch *fetch, const char *message) {
     return STATUS_NOTHING;
 }
 
+// The daemon's own directory has a file of that name.
+static void hint_exists(const Fetch *fetch) {
+    _cleanup_free_ char *word = shell_word(fetch->name);
+
+    if (fetch->ctl->host)
+        ctl_hint("Move it away on %s.", fetch->ctl->host);
+    else if (!fetch->target)
+        ctl_hint("Move it away, or save the new one elsewhere: p2pctl download %s -o PATH",
+                 word ?: "NAME");
+}
+
 static ExitStatus print_failed(const Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     const char *error = transfer->error, *message = transfer->error_message;
@@ -110,6 +121,8 @@ static ExitStatus print_failed(const Fetch *fetch) {
             return fail_memory();
         ctl_error_sentence(about, message);
     }
+    if (strcmp(error, BUS_ERROR_EXISTS) == 0)
+        hint_exists(fetch);
     return error_status(error);
 }
 

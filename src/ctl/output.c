@@ -134,6 +134,17 @@ void ctl_error_sentence(const char *about, const char *sentence) {
               len > 0 && strchr(".!?", sentence[len - 1]) ? "" : ".");
 }
 
+ExitStatus fail_lines(const char *text) {
+    _cleanup_free_ char *lines = strdup(text ?: "");
+    char *rest, *line;
+
+    if (!lines)
+        return fail_memory();
+    for (line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        ctl_error("%s", line);
+    return STATUS_FAILED;
+}
+
 ExitStatus fail_errno(int error, const char *format, ...) {
     _cleanup_free_ char *text = NULL;
     va_list args;

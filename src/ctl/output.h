@@ -51,6 +51,9 @@ void ctl_hint(const char *format, ...) _printf_(1, 2);
 // itself).
 void ctl_error_sentence(const char *about, const char *sentence);
 
+// Prints each line of it, as of what the daemon has found wrong in its configuration, and returns STATUS_FAILED.
+ExitStatus fail_lines(const char *text);
+
 // Prints `cause` as that of an operation of this program's own, and returns STATUS_FAILED.
 ExitStatus fail_errno(int error, const char *format, ...) _printf_(2, 3);
 ExitStatus fail_memory(void);

@@ -243,7 +243,7 @@ static void print_note(const Table *table, const TableStyle *style, const Note *
 static void print_rows(const Table *table, const TableStyle *style, const size_t *widths,
                        FILE *file) {
     size_t n = table->n_columns, others = GAP * (n - 1), left;
-    const Note *note = table->notes;
+    size_t note = 0;
 
     for (size_t c = 0; c + 1 < n; c++)
         others += widths[c];
@@ -251,8 +251,8 @@ static void print_rows(const Table *table, const TableStyle *style, const size_t
     for (size_t row = 0; row < table_rows(table); row++) {
         for (size_t c = 0; c < n; c++)
             print_cell(table, style, c, table->cells[row * n + c], widths[c], file);
-        if (note < table->notes + table->n_notes && note->row == row)
-            print_note(table, style, note++, left, file);
+        if (note < table->n_notes && table->notes[note].row == row)
+            print_note(table, style, &table->notes[note++], left, file);
         else
             fputc('\n', file);
     }

@@ -13,6 +13,7 @@
 #include "ctl/connection.h"
 #include "ctl/output.h"
 #include "ctl/program.h"
+#include "ctl/properties.h"
 #include "ctl/verbs.h"
 #include "util/macro.h"
 
@@ -117,10 +118,25 @@ static ExitStatus check_with(const Ctl *ctl, const char *program, const char *fi
     return STATUS_DONE;
 }
 
-static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+// The notes come last: they are about what is right.
+static void print_messages(const json_t *messages, bool notes) {
     const json_t *message;
-    json_t *document;
     size_t i;
+
+    json_array_foreach(messages, i, message) {
+        const char *text = json_string_value(message);
+
+        if ((strncmp(text, "note: ", strlen("note: ")) == 0) != notes)
+            continue;
+        if (notes)
+            ctl_hint("%s", text);
+        else
+            ctl_error("%s", text);
+    }
+}
+
+static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+    json_t *document;
 
     if (ctl->json) {
         document = document_new();
@@ -131,9 +147,8 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
             return STATUS_FAILED;
         return findings->wrong ? STATUS_FAILED : STATUS_DONE;
     }
-    json_array_foreach(findings->messages, i, message) {
-        ctl_error("%s", json_string_value(message));
-    }
+    print_messages(findings->messages, false);
+    print_messages(findings->messages, true);
     if (findings->wrong)
         return STATUS_FAILED;
     print_escaped(stdout, "%s is right.", file ?: "The configuration");
@@ -164,17 +179,9 @@ static ExitStatus check(const Ctl *ctl, const char *file) {
 // A reason is lines, of which each is a finding.
 static ExitStatus reload_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
                                 int r) {
-    _cleanup_free_ char *lines = NULL;
-    char *rest, *line;
-
     if (!sd_bus_error_has_name(error, BUS_ERROR_CONFIGURATION))
         return bus_failed(ctl, service, error, r);
-    lines = strdup(error->message ?: "");
-    if (!lines)
-        return fail_memory();
-    for (line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        ctl_error("%s", line);
-    return STATUS_FAILED;
+    return fail_lines(error->message);
 }
 
 typedef struct ReloadCall {
@@ -193,6 +200,24 @@ static int make_reload(void *userdata, sd_bus_message **ret) {
     return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
+// The configuration is in force, but for what only a restart makes use of.
+static void hint_restart(const Ctl *ctl, const Service *service, bool ft) {
+    char **keys = NULL;
+
+    // A daemon from before there was the property has said it in its log.
+    if (sd_bus_get_property_strv(ctl->bus, service->bus_name, ft ? BUS_FT_PATH : BUS_PEER_PATH,
+                                 ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "RestartNeeded", NULL,
+                                 &keys) < 0)
+        return;
+    for (char **key = keys; key && *key; key++) // NULL: of none
+        ctl_hint("%s has changed: systemctl %s%s%srestart %s to use it", *key,
+                 ctl->user   ? "--user "
+                 : ctl->host ? "-H "
+                             : "",
+                 ctl->host ?: "", ctl->host ? " " : "", service->program);
+    strings_free(keys);
+}
+
 static ExitStatus reload(Ctl *ctl, const char *program) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     bool ft = strcmp(program, SERVICE_FT.program) == 0;
@@ -208,7 +233,10 @@ static ExitStatus reload(Ctl *ctl, const char *program) {
         return STATUS_UNAVAILABLE;
     // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
     r = ctl_call(ctl, make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error, NULL);
-    return r < 0 ? reload_failed(ctl, service, &error, r) : STATUS_DONE;
+    if (r < 0)
+        return reload_failed(ctl, service, &error, r);
+    hint_restart(ctl, service, ft);
+    return STATUS_DONE;
 }
 
 ExitStatus verb_config(Ctl *ctl, int argc, char **argv) {

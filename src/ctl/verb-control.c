@@ -1,26 +1,64 @@
 // SPDX-License-Identifier: MIT
 
-// cancel, pause, resume: one method each, for any number of transfers.
+// cancel, pause, resume: one method each, for any number of transfers, and the wait until it has come about.
 
 #include <stdio.h>
 
 #include "bus/names.h"
+#include "ctl/await.h"
 #include "ctl/connection.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "util/parse-util.h"
 
-static ExitStatus call_one(Ctl *ctl, uint32_t id, const char *method) {
+enum {
+    // What is under way stops within moments; a disk that has gone to sleep takes some seconds.
+    STOP_TIMEOUT_SEC = 30,
+};
+
+// A method, and the state that it leads to; the daemon answers the call before it is there. NULL: nothing to wait for.
+typedef struct Action {
+    const char *method;
+    bool (*reached)(const TransferInfo *transfer);
+} Action;
+
+static bool has_stopped(const TransferInfo *transfer) {
+    return transfer_info_is(transfer, "paused") || transfer_info_is_over(transfer);
+}
+
+static bool is_gone(const sd_bus_error *error) {
+    return sd_bus_error_has_names(error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_METHOD,
+                                  SD_BUS_ERROR_UNKNOWN_INTERFACE, BUS_ERROR_NO_SUCH_TRANSFER);
+}
+
+// So that who looks at the transfers next sees them as they are then.
+static ExitStatus await_state(Ctl *ctl, uint32_t id, const char *path, const Action *action) {
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    _cleanup_(transfer_info_clear) TransferInfo transfer = {};
+    int r;
+
+    r = await_transfer(ctl->bus, path, action->reached, STOP_TIMEOUT_SEC * USEC_PER_SEC, &transfer,
+                       &error);
+    if (r >= 0 || is_gone(&error))
+        return STATUS_DONE;
+    if (r != -ETIMEDOUT || sd_bus_error_is_set(&error))
+        return bus_failed(ctl, &SERVICE_PEER, &error, r);
+    ctl_error("transfer %u is still %s.", id, transfer.state);
+    ctl_hint("See: p2pctl transfers");
+    return STATUS_FAILED;
+}
+
+static ExitStatus call_one(Ctl *ctl, uint32_t id, const Action *action) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     char path[sizeof(BUS_TRANSFER_PREFIX) + 12];
     int r;
 
     snprintf(path, sizeof(path), BUS_TRANSFER_PREFIX "/%u", id);
-    r = ctl_call_method(ctl, &SERVICE_PEER, path, BUS_TRANSFER_INTERFACE, method, 0, &error);
+    r = ctl_call_method(ctl, &SERVICE_PEER, path, BUS_TRANSFER_INTERFACE, action->method, 0,
+                        &error);
     if (r >= 0)
-        return STATUS_DONE;
-    if (sd_bus_error_has_names(&error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_METHOD,
-                               SD_BUS_ERROR_UNKNOWN_INTERFACE, BUS_ERROR_NO_SUCH_TRANSFER)) {
+        return action->reached ? await_state(ctl, id, path, action) : STATUS_DONE;
+    if (is_gone(&error)) {
         ctl_error("there is no transfer %u, or it has ended.", id);
         ctl_hint("See: p2pctl transfers");
         return STATUS_NOTHING;
@@ -29,7 +67,7 @@ static ExitStatus call_one(Ctl *ctl, uint32_t id, const char *method) {
 }
 
 // The exit status is that of the first one that failed.
-static ExitStatus call_all(Ctl *ctl, int argc, char **argv, const char *method) {
+static ExitStatus call_all(Ctl *ctl, int argc, char **argv, const Action *action) {
     ExitStatus first = STATUS_DONE;
     uint64_t id;
 
@@ -47,7 +85,7 @@ static ExitStatus call_all(Ctl *ctl, int argc, char **argv, const char *method) 
 
         if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0)
             continue;
-        status = call_one(ctl, (uint32_t) id, method);
+        status = call_one(ctl, (uint32_t) id, action);
         if (status == STATUS_UNAVAILABLE)
             return status;
         if (first == STATUS_DONE)
@@ -57,13 +95,13 @@ static ExitStatus call_all(Ctl *ctl, int argc, char **argv, const char *method) 
 }
 
 ExitStatus verb_cancel(Ctl *ctl, int argc, char **argv) {
-    return call_all(ctl, argc, argv, "Cancel");
+    return call_all(ctl, argc, argv, &(Action){"Cancel", transfer_info_is_over});
 }
 
 ExitStatus verb_pause(Ctl *ctl, int argc, char **argv) {
-    return call_all(ctl, argc, argv, "Pause");
+    return call_all(ctl, argc, argv, &(Action){"Pause", has_stopped});
 }
 
 ExitStatus verb_resume(Ctl *ctl, int argc, char **argv) {
-    return call_all(ctl, argc, argv, "Resume");
+    return call_all(ctl, argc, argv, &(Action){"Resume", NULL});
 }

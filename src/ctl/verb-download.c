@@ -285,6 +285,8 @@ static ExitStatus start_one(Job *job, const char *directory) {
 
     if (r < 0)
         return bus_failed(fetch->ctl, &SERVICE_PEER, &fetch->error, r);
+    if (fetch_has_stopped(fetch) && !transfer_info_is(transfer, "done"))
+        return outcome_conclude(fetch);
     if (!*transfer->path) {
         free(transfer->path);
         if (asprintf(&transfer->path, "%s/%s", directory, fetch->file_name) < 0) {

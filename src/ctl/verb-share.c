@@ -62,18 +62,44 @@ static ExitStatus run(const Ctl *ctl, char **argv, bool as_root) {
     return outcome(ctl, status, as_root);
 }
 
+// The same on the other host, as words of a shell there.
+static void print_over_ssh(const Ctl *ctl, int argc, char **argv) {
+    _cleanup_free_ char *text = NULL;
+    bool plain = true;
+    size_t len;
+    FILE *file = open_memstream(&text, &len);
+
+    if (!file)
+        return;
+    fprintf(file, "p2pctl%s share%s", ctl->user ? " --user" : "", ctl->fix ? " --fix" : "");
+    for (int i = 0; i < argc; i++) {
+        _cleanup_free_ char *word = shell_word(argv[i]);
+
+        fprintf(file, " %s", word ?: "PATH");
+        plain = plain && word && *word != '\'';
+    }
+    if (fclose(file) != 0)
+        return;
+    if (plain)
+        ctl_hint("Try: ssh -t %s %s", ctl->host, text);
+    else // ssh would take the quotes off
+        ctl_hint("Try: ssh %s, and there: %s", ctl->host, text);
+}
+
 static ExitStatus check_usage(const Ctl *ctl, int argc, char **argv) {
     bool list = strcmp(argv[0], "list") == 0, add = strcmp(argv[0], "add") == 0;
 
     if (ctl->host) {
         ctl_error("share is about files of this host; -H does not go with it.");
-        ctl_hint("Try: ssh -t %s p2pctl share", ctl->host);
+        print_over_ssh(ctl, argc, argv);
         return STATUS_USAGE;
     }
     if (!list && !add && strcmp(argv[0], "remove") != 0)
         ctl_error("share takes add, remove or list, not \"%s\".", argv[0]);
     else if (ctl->fix && !add)
         ctl_error("--fix goes with share add only.");
+    else if (ctl->fix && ctl->user)
+        ctl_error("--fix is for the user p2p-peer; by --user you share what you may read.");
     else if (list != (argc == 1))
         ctl_error("share %s takes %s.", argv[0],
                   list ? "no path" : "the path of a file or directory");
@@ -98,6 +124,10 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
     path = absolute(list ? "/" : argv[1]);
     if (!program || !path)
         return fail_memory();
+    if (access(program, X_OK) < 0 && errno == ENOENT) {
+        ctl_error("share needs the package p2pshare-peer, whose %s is not here.", program);
+        return STATUS_UNAVAILABLE;
+    }
     if (as_root)
         args[n++] = (char *) "pkexec";
     args[n++] = program;

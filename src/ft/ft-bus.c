@@ -74,6 +74,14 @@ static int get_refused(sd_bus *bus _unused_, const char *path _unused_, const ch
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+    const Ft *ft = userdata;
+
+    return sd_bus_message_append_strv(reply, (char **) ft->restart_needed);
+}
+
 static int get_version(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
                        const char *property _unused_, sd_bus_message *reply,
                        void *userdata _unused_, sd_bus_error *error _unused_) {
@@ -184,6 +192,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Refused", "a{st}", get_refused, 0, 0),
     SD_BUS_PROPERTY("Sessions", "u", get_sessions, 0, 0),
     SD_BUS_PROPERTY("Memory", "a{st}", get_memory, 0, 0),
+    SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0, 0),
     SD_BUS_VTABLE_END,
 };
 

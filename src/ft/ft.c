@@ -315,17 +315,21 @@ static bool is_denied(const Ft *ft, const Endpoint *remote, const void *key _unu
 
 void ft_reconfigure(Ft *ft, FtConfig *config) {
     FtConfig changed = *config;
+    size_t n = 0;
 
     *config = (FtConfig){};
 
     if (!endpoint_equal(&changed.listen, &ft->config.listen)) {
         log_notice("listen has changed: restart p2p-ft to use it");
+        ft->restart_needed[n++] = "listen";
         changed.listen = ft->config.listen;
     }
     if (changed.words != ft->config.words) {
         log_notice("words has changed: restart p2p-ft to use it");
+        ft->restart_needed[n++] = "words";
         changed.words = ft->config.words;
     }
+    ft->restart_needed[n] = NULL;
     limit_to_fds(&changed);
     ft_config_done(&ft->config);
     ft->config = changed;

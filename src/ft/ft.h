@@ -52,6 +52,7 @@ struct Ft {
     Listener *listeners[FT_LISTENERS_MAX];
     size_t listener_count;
     FtConfig config;
+    const char *restart_needed[3]; // keys that have changed and wait for a restart, then NULL
     Index *index;
     SearchQueue search_queue;
     Prober *prober;

@@ -23,8 +23,10 @@ static int load(const DaemonOptions *options, FtConfig *config) {
 
 static int check(const DaemonOptions *options) {
     FtConfig config = {};
-    int r = load(options, &config);
+    int r = ft_config_load(options->config_path, &config);
 
+    if (r != -EINVAL) // what is wrong has been said, by file and line
+        r = daemon_config_result(options, r);
     ft_config_done(&config);
     return r;
 }

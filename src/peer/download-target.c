@@ -112,6 +112,8 @@ const char *download_target_error(int error) {
     switch (error) {
     case -EWOULDBLOCK:
         return "another download is writing it";
+    case -EEXIST:
+        return "a file of that name is there already";
     case -EACCES:
         // daemon/sandbox.h
         return "permission denied (a directory that was made or mounted after p2p-peer had started "

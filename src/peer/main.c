@@ -32,7 +32,11 @@ static int check(const DaemonOptions *options) {
     PeerConfig config = {};
     int r;
 
-    r = load(options, &config);
+    r = peer_config_load(options->config_path, options->user, &config);
+    if (r != -EINVAL) // what is wrong has been said, by file and line
+        r = daemon_config_result(options, r);
+    if (r >= 0 && !config.ft)
+        log_notice("note: [peer] ft is not set, so p2p-peer stays idle");
     peer_config_done(&config);
     return r;
 }

@@ -322,6 +322,14 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
 }
 
+static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+
+    return sd_bus_message_append_strv(reply, (char **) peer->restart_needed);
+}
+
 // How a share looks on D-Bus.
 typedef struct ShareView {
     const char *state;
@@ -449,6 +457,8 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Reachable", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
     SD_BUS_VTABLE_END,
 };
@@ -475,9 +485,9 @@ void peer_bus_done(Peer *peer) {
 
 void peer_bus_state_changed(Peer *peer) {
     if (peer->bus)
-        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
-                                              "Reason", "Since", "FileTracker", "Address",
-                                              "Reachable", "DownloadDirectory", "Shares", NULL);
+        (void) sd_bus_emit_properties_changed(
+            peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State", "Reason", "Since", "FileTracker",
+            "Address", "Reachable", "DownloadDirectory", "RestartNeeded", "Shares", NULL);
 }
 
 void peer_bus_shares_changed(Peer *peer) {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "peer/user-dirs.h"
 #include "proto/protocol.h"
+#include "util/user-dirs.h"
 
 enum {
     MAX_UPLOADS = 10000,

@@ -238,17 +238,21 @@ int peer_start(Peer *peer) {
 }
 
 int peer_reconfigure(Peer *peer, PeerConfig *config) {
+    size_t n = 0;
     int r;
 
     if (!endpoint_equal(&config->listen, &peer->config.listen)) {
         log_notice("listen has changed: restart p2p-peer to use it");
+        peer->restart_needed[n++] = "listen";
         config->listen = peer->config.listen;
     }
     if (strcmp(config->download_dir, peer->config.download_dir) != 0) {
         log_notice("download-dir has changed: restart p2p-peer to use it");
+        peer->restart_needed[n++] = "download-dir";
         free(config->download_dir);
         config->download_dir = TAKE_PTR(peer->config.download_dir);
     }
+    peer->restart_needed[n] = NULL;
     peer_config_done(&peer->config);
     peer->config = *config;
     *config = (PeerConfig){};

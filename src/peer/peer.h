@@ -35,7 +35,8 @@ typedef struct Peer {
     sd_event *event;
     Poller *poller;
     PeerConfig config;
-    ShareTable *shares; // NULL until the first scan is done
+    const char *restart_needed[3]; // keys that have changed and wait for a restart, then NULL
+    ShareTable *shares;            // NULL until the first scan is done
     RootCache *roots;
     Hasher *hasher;
     ShareWatch *share_watch;

@@ -11,12 +11,7 @@
 
 #include "util/fs-util.h"
 #include "util/log.h"
-
-bool share_name_is_hidden(const char *name) {
-    size_t len = strlen(name);
-
-    return name[0] == '.' || (len >= 5 && strcmp(name + len - 5, ".part") == 0);
-}
+#include "util/share-name.h"
 
 typedef struct Walk {
     const ShareScan *scan;

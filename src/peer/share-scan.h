@@ -22,6 +22,3 @@ typedef struct ShareScan {
 // Walks the paths in their order, directories by name, and looks up the roots of what has not changed.
 // Blocks. 0, -ENOMEM, -E2BIG, -ECANCELED; what goes wrong with a path is an entry in the table.
 int share_scan(const ShareScan *scan, ShareTable **ret);
-
-// Below a directory that is shared, what is hidden is not, and nothing that is still being downloaded.
-bool share_name_is_hidden(const char *name);

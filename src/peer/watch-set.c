@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "peer/share-scan.h"
+#include "util/share-name.h"
 
 enum {
     EVENTS = IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM |

@@ -5,194 +5,210 @@
 #include <acl/libacl.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/acl.h>
 #include <sys/stat.h>
 
+#include "share/acl-edit.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
+#include "util/share-name.h"
 
-static void acl_freep(acl_t *acl) {
-    if (*acl)
-        acl_free(*acl);
-}
+enum {
+    NO_MODE = -1,
+};
 
-static const acl_perm_t perms[] = {ACL_READ, ACL_WRITE, ACL_EXECUTE};
-
-static unsigned get_perms(acl_entry_t entry) {
-    acl_permset_t set;
-    unsigned bits = 0;
-
-    if (acl_get_permset(entry, &set) == 0)
-        for (size_t i = 0; i < ELEMENTSOF(perms); i++)
-            if (acl_get_perm(set, perms[i]) > 0)
-                bits |= perms[i];
-    return bits;
-}
-
-static void set_perms(acl_entry_t entry, unsigned bits) {
-    acl_permset_t set;
-
-    if (acl_get_permset(entry, &set) < 0)
-        return;
-    acl_clear_perms(set);
-    for (size_t i = 0; i < ELEMENTSOF(perms); i++)
-        if (bits & perms[i])
-            acl_add_perm(set, perms[i]);
-}
-
-// The first entry of that kind, of that user where it names one; or NULL.
-static acl_entry_t find(acl_t acl, acl_tag_t wanted, uid_t uid) {
-    acl_entry_t entry;
-
-    for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
-        acl_tag_t tag;
-        uid_t *qualifier;
-        bool same;
-
-        if (acl_get_tag_type(entry, &tag) < 0 || tag != wanted)
-            continue;
-        if (wanted != ACL_USER)
-            return entry;
-        qualifier = acl_get_qualifier(entry);
-        same = qualifier && *qualifier == uid;
-        acl_free(qualifier);
-        if (same)
-            return entry;
-    }
-    return NULL;
-}
-
-// All whom the mask bounds get no more than it leaves them, so that it can be widened for one.
-static void apply_mask(acl_t acl, unsigned mask) {
-    acl_entry_t entry;
-
-    for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
-        acl_tag_t tag;
-
-        if (acl_get_tag_type(entry, &tag) == 0 &&
-            (tag == ACL_USER || tag == ACL_GROUP || tag == ACL_GROUP_OBJ))
-            set_perms(entry, get_perms(entry) & mask);
-    }
-}
-
-static int add_entry(acl_t *acl, acl_tag_t tag, acl_entry_t *ret) {
-    if (acl_create_entry(acl, ret) < 0 || acl_set_tag_type(*ret, tag) < 0)
-        return -errno;
-    return 0;
-}
-
-static int grant(acl_t *acl, uid_t uid, unsigned bits) {
-    acl_entry_t mask = find(*acl, ACL_MASK, 0), own;
-    unsigned allowed = get_perms(mask ?: find(*acl, ACL_GROUP_OBJ, 0));
-    int r = 0;
-
-    if (mask)
-        apply_mask(*acl, allowed);
-    own = find(*acl, ACL_USER, uid);
-    if (!own) {
-        r = add_entry(acl, ACL_USER, &own);
-        if (r < 0 || acl_set_qualifier(own, &uid) < 0)
-            return r < 0 ? r : -errno;
-    }
-    set_perms(own, get_perms(own) | bits);
-    // Creating an entry may have moved the others.
-    mask = find(*acl, ACL_MASK, 0);
-    if (!mask)
-        r = add_entry(acl, ACL_MASK, &mask);
-    if (r >= 0)
-        set_perms(mask, allowed | bits);
-    return r;
-}
-
-static bool has_names(acl_t acl) {
-    acl_entry_t entry;
-
-    for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
-        acl_tag_t tag;
-
-        if (acl_get_tag_type(entry, &tag) == 0 && (tag == ACL_USER || tag == ACL_GROUP))
-            return true;
-    }
-    return false;
-}
-
-// 1 if there was something to take.
-static int take_back(acl_t *acl, uid_t uid) {
-    acl_entry_t own = find(*acl, ACL_USER, uid), mask = find(*acl, ACL_MASK, 0);
-
-    if (!own)
-        return 0;
-    // The same for all others, whatever the mask is then.
-    if (mask)
-        apply_mask(*acl, get_perms(mask));
-    if (acl_delete_entry(*acl, own) < 0)
-        return -errno;
-    mask = find(*acl, ACL_MASK, 0);
-    if (!has_names(*acl) && mask)
-        return acl_delete_entry(*acl, mask) < 0 ? -errno : 1;
-    return acl_calc_mask(acl) < 0 ? -errno : 1;
-}
-
-typedef struct Change {
+typedef struct Walk {
     uid_t uid;
-    bool take; // away
-} Change;
+    bool take;      // away
+    uint64_t mount; // not the device, which differs within overlayfs and btrfs
+    uid_t owner;    // of the root
+    gid_t group;
+    unsigned depth;
+    mode_t parent; // of the directory that is gone through
+    int inherited; // the mode that its default list stood for, if that was ours, which is what new directories in it got
+    int error;     // the first that was gone past
+    AccessResult *result;
+} Walk;
 
-// The list of that kind of what is open there.
-static int change_list(const char *self, acl_type_t type, const Change *change, unsigned bits) {
-    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, type);
+// What the descriptor stands for, whatever its name is now.
+typedef struct Self {
+    char path[32];
+} Self;
+
+static Self self_of(int fd) {
+    Self self;
+
+    snprintf(self.path, sizeof(self.path), "/proc/self/fd/%d", fd);
+    return self;
+}
+
+static int look(int fd, struct statx *ret) {
+    return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, ret) < 0 ? -errno : 0;
+}
+
+// ------------------------------------------------------------------------------------- one list
+
+// Of new files in the directory with that list; NO_MODE: none is made there.
+static int default_mode(acl_t access, mode_t mode) {
+    if ((mode & S_IWOTH) || (mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP))
+        return NO_MODE;
+    return acl_edit_base(access) & ~022;
+}
+
+static int give_access(const char *self, uid_t uid, unsigned bits) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
+    int r = acl ? acl_edit_grant(&acl, uid, bits) : -errno;
+
+    if (r < 0)
+        return r;
+    return acl_set_file(self, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
+}
+
+static int give_default(const char *self, const Walk *walk, mode_t mode) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_DEFAULT), access = NULL;
     int r;
 
     if (!acl)
         return -errno;
-    // What is made in a directory without a default list gets one like the directory's own.
-    if (type == ACL_TYPE_DEFAULT && acl_entries(acl) == 0 && !change->take) {
+    if (acl_entries(acl) == 0) {
+        access = acl_get_file(self, ACL_TYPE_ACCESS);
+        r = access ? default_mode(access, mode) : -errno;
+        if (r == NO_MODE && access) {
+            walk->result->shared++;
+            return 0;
+        }
+        if (r < 0)
+            return r;
         acl_free(acl);
-        acl = acl_get_file(self, ACL_TYPE_ACCESS);
+        acl = acl_from_mode((mode_t) r);
         if (!acl)
             return -errno;
     }
-    r = change->take ? take_back(&acl, change->uid) : grant(&acl, change->uid, bits);
-    if (r < 0 || (change->take && r == 0))
+    r = acl_edit_grant(&acl, walk->uid, ACL_READ | ACL_EXECUTE);
+    if (r < 0)
         return r;
-    if (change->take && type == ACL_TYPE_DEFAULT && !has_names(acl))
+    return acl_set_file(self, ACL_TYPE_DEFAULT, acl) < 0 ? -errno : 0;
+}
+
+static int take_access(const char *self, uid_t uid) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
+    int r = acl ? acl_edit_take(&acl, uid) : -errno;
+
+    if (r == -EOPNOTSUPP)
+        return 0; // then it keeps none
+    if (r > 0 && acl_set_file(self, ACL_TYPE_ACCESS, acl) < 0)
+        return -errno;
+    return MIN(r, 0);
+}
+
+// One that is as it would be made goes, whatever it was before; another one loses what is the user's.
+static int take_default(const char *self, Walk *walk, mode_t mode) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_DEFAULT),
+                               access = acl_get_file(self, ACL_TYPE_ACCESS);
+    int r = acl && access ? acl_edit_take(&acl, walk->uid) : -errno, inherited = walk->inherited;
+    mode_t left;
+
+    walk->inherited = NO_MODE;
+    if (r <= 0)
+        return r == -EOPNOTSUPP ? 0 : r;
+    if (acl_equiv_mode(acl, &left) == 0 &&
+        ((int) left == inherited || (int) left == default_mode(access, mode))) {
+        walk->inherited = (int) left;
         return acl_delete_def_file(self) < 0 ? -errno : 0;
-    return acl_set_file(self, type, acl) < 0 ? -errno : 0;
+    }
+    return acl_set_file(self, ACL_TYPE_DEFAULT, acl) < 0 ? -errno : 0;
 }
 
-// What the descriptor stands for, whatever its name is now.
-static int change_one(int fd, const Change *change, unsigned bits, bool defaults) {
-    char self[32];
-    int r;
+static bool has_some(const char *self, acl_type_t type, uid_t uid) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, type);
 
-    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-    r = defaults ? change_list(self, ACL_TYPE_DEFAULT, change, bits) : 0;
-    return r < 0 ? r : change_list(self, ACL_TYPE_ACCESS, change, bits);
+    return acl && acl_edit_names(acl, uid);
 }
 
-typedef struct Walk {
-    Change change;
-    uint64_t mount; // not the device, which differs within overlayfs and btrfs
-    uid_t owner;
-    unsigned depth;
-    AccessResult *result;
-} Walk;
+// ------------------------------------------------------------------------------------- one file or directory
+
+typedef enum Verdict {
+    CHANGE,
+    GO_ON, // it needs nothing; what is in it may
+    SKIP,
+} Verdict;
+
+static bool group_may(const char *self, mode_t bits) {
+    _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
+
+    return acl && (acl_edit_base(acl) & bits) == bits;
+}
+
+// Under a name in the tree and one elsewhere: somebody may have linked a secret here.
+static bool is_linked(const Walk *walk, const struct statx *st) {
+    return S_ISREG(st->stx_mode) && st->stx_nlink > 1 &&
+           (st->stx_uid != walk->owner || walk->owner == 0);
+}
+
+static Verdict judge(const char *self, const Walk *walk, const struct statx *st) {
+    bool directory = S_ISDIR(st->stx_mode), linked = is_linked(walk, st);
+    mode_t others = directory ? S_IROTH | S_IXOTH : S_IROTH, group = others << 3;
+    bool planted = walk->owner == 0 && !directory && (walk->parent & (S_IWGRP | S_IWOTH));
+
+    if (walk->take)
+        return !linked ? CHANGE : has_some(self, ACL_TYPE_ACCESS, walk->uid) ? SKIP : GO_ON;
+    if (st->stx_uid == walk->owner && !linked && !planted)
+        return CHANGE;
+    if ((st->stx_mode & others) == others)
+        return GO_ON;
+    return !linked && st->stx_gid == walk->group && group_may(self, group) ? CHANGE : SKIP;
+}
+
+static int change_file(const char *self, Walk *walk) {
+    return walk->take ? take_access(self, walk->uid) : give_access(self, walk->uid, ACL_READ);
+}
+
+static int change_directory(const char *self, Walk *walk, mode_t mode) {
+    int r = walk->take ? take_default(self, walk, mode) : give_default(self, walk, mode);
+
+    if (r < 0)
+        return r;
+    return walk->take ? take_access(self, walk->uid)
+                      : give_access(self, walk->uid, ACL_READ | ACL_EXECUTE);
+}
+
+// ------------------------------------------------------------------------------------- a tree
 
 static void note_failure(const Walk *walk, int fd) {
-    char self[32], path[4096];
+    char path[4096];
     ssize_t n;
 
     if (walk->result->failed)
         return;
-    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-    n = readlink(self, path, sizeof(path) - 1);
+    n = readlink(self_of(fd).path, path, sizeof(path) - 1);
     walk->result->failed = n > 0 ? strndup(path, n) : NULL;
 }
 
+// When giving, the first failure is the end; when taking, the rest is taken all the same.
+static int failed(Walk *walk, int fd, int r) {
+    note_failure(walk, fd);
+    if (!walk->take)
+        return r;
+    walk->error = walk->error ?: r;
+    return 0;
+}
+
 static int change_tree(int fd, Walk *walk);
+
+static int change_entry(int fd, const char *name, Walk *walk) {
+    _cleanup_close_ int child = -EBADF;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        (!walk->take && share_name_is_hidden(name)))
+        return 0;
+    child = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (child >= 0)
+        return change_tree(child, walk);
+    return errno == ENOENT ? 0 : failed(walk, fd, -errno);
+}
 
 static int change_content(int fd, Walk *walk) {
     int opened = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
@@ -204,56 +220,67 @@ static int change_content(int fd, Walk *walk) {
         close_fd(opened);
         return r;
     }
-    while (r >= 0 && (errno = 0, entry = readdir(directory))) {
-        _cleanup_close_ int child = -EBADF;
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        child = openat(fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (child >= 0)
-            r = change_tree(child, walk);
-        else if (errno != ENOENT)
-            r = -errno;
-    }
+    while (r >= 0 && (errno = 0, entry = readdir(directory)))
+        r = change_entry(fd, entry->d_name, walk);
     if (r >= 0 && errno != 0)
         r = -errno;
     closedir(directory);
     return r;
 }
 
-static int look(int fd, struct statx *ret) {
-    return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, ret) < 0 ? -errno : 0;
+// What inherits our lists has them itself, so that one without them ends no undoing.
+static int too_deep(const char *self, const Walk *walk) {
+    return walk->take && !has_some(self, ACL_TYPE_ACCESS, walk->uid) &&
+                   !has_some(self, ACL_TYPE_DEFAULT, walk->uid)
+               ? 0
+               : -E2BIG;
+}
+
+static int enter_directory(int fd, const struct statx *st, Verdict verdict, Walk *walk) {
+    const Self self = self_of(fd);
+    const Walk outside = *walk;
+    int r = 0;
+
+    if (walk->depth >= ACCESS_DEPTH_MAX) {
+        r = too_deep(self.path, walk);
+        return r < 0 ? failed(walk, fd, r) : 0;
+    }
+    if (verdict == CHANGE)
+        r = change_directory(self.path, walk, st->stx_mode);
+    if (r < 0)
+        r = failed(walk, fd, r);
+    if (r < 0)
+        return r;
+    walk->depth++;
+    walk->parent = st->stx_mode;
+    r = change_content(fd, walk);
+    walk->depth = outside.depth;
+    walk->parent = outside.parent;
+    walk->inherited = outside.inherited;
+    return r < 0 ? failed(walk, fd, r) : 0;
 }
 
 static int change_tree(int fd, Walk *walk) {
+    const Self self = self_of(fd);
     struct statx st;
+    Verdict verdict;
     int r = look(fd, &st);
 
     if (r < 0)
-        return r;
+        return failed(walk, fd, r);
     if (st.stx_mnt_id != walk->mount || !(S_ISDIR(st.stx_mode) || S_ISREG(st.stx_mode)))
         return 0;
-    if (S_ISREG(st.stx_mode) && st.stx_nlink > 1 && st.stx_uid != walk->owner &&
-        !walk->change.take) {
+    verdict = walk->depth == 0 ? CHANGE : judge(self.path, walk, &st);
+    if (verdict == SKIP) {
         walk->result->skipped++;
         return 0;
     }
-    if (++walk->result->changed > ACCESS_FILES_MAX)
-        return -EFBIG;
-    if (S_ISREG(st.stx_mode))
-        r = change_one(fd, &walk->change, ACL_READ, false);
-    else if (walk->depth >= ACCESS_DEPTH_MAX)
-        r = -ELOOP;
-    else {
-        walk->depth++;
-        r = change_one(fd, &walk->change, ACL_READ | ACL_EXECUTE, true);
-        if (r >= 0)
-            r = change_content(fd, walk);
-        walk->depth--;
-    }
-    if (r < 0)
-        note_failure(walk, fd);
-    return r;
+    if (verdict == CHANGE && ++walk->result->changed > ACCESS_FILES_MAX && !walk->take)
+        return failed(walk, fd, -EFBIG);
+    if (S_ISDIR(st.stx_mode))
+        return enter_directory(fd, &st, verdict, walk);
+    r = verdict == CHANGE ? change_file(self.path, walk) : 0;
+    return r < 0 ? failed(walk, fd, r) : 0;
 }
 
 // No link anywhere on the way: the path was resolved before, and its owner may have changed it since.
@@ -264,9 +291,50 @@ static int open_path(const char *path) {
     return root < 0 ? -errno : open_beneath(root, *path ? path : ".", O_PATH, 0);
 }
 
-static int start_tree(const char *path, Change change, AccessResult *result) {
-    _cleanup_close_ int fd = open_path(path);
-    Walk walk = {.change = change, .result = result};
+// Whether another user may have put what is there in the place of what was meant, by renaming it: what root has left in
+// somebody's home, for one. In a directory with the sticky bit only owners rename, but whole directories cannot be brought
+// there by others either.
+static bool is_foreign(const struct statx *directory, const struct statx *st) {
+    bool shared = (directory->stx_mode & S_IWOTH) ||
+                  ((directory->stx_mode & S_IWGRP) && directory->stx_gid != 0);
+
+    if (directory->stx_uid != 0)
+        return st->stx_uid != directory->stx_uid;
+    return shared && st->stx_uid == 0 &&
+           !((directory->stx_mode & S_ISVTX) && S_ISDIR(st->stx_mode));
+}
+
+// The same, for who is to be given something: of each part of the path, the owner has a say over it.
+static int open_owned_path(const char *path) {
+    _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct statx st, above;
+    int r = fd < 0 ? -errno : look(fd, &st);
+
+    for (const char *name = path + strspn(path, "/"), *end; r >= 0 && *name;
+         name = end + strspn(end, "/")) {
+        char part[NAME_MAX + 1];
+        int next;
+
+        end = name + strcspn(name, "/");
+        if (end - name > NAME_MAX)
+            return -ENAMETOOLONG;
+        snprintf(part, sizeof(part), "%.*s", (int) (end - name), name);
+        next = open_beneath(fd, part, O_PATH, 0);
+        if (next < 0)
+            return next;
+        close_fd(fd);
+        fd = next;
+        above = st;
+        r = look(fd, &st);
+        if (r >= 0 && is_foreign(&above, &st))
+            r = -EXDEV;
+    }
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int start_tree(const char *path, uid_t uid, bool take, AccessResult *result) {
+    _cleanup_close_ int fd = take ? open_path(path) : open_owned_path(path);
+    Walk walk = {.uid = uid, .take = take, .inherited = NO_MODE, .result = result};
     struct statx st;
     int r;
 
@@ -278,29 +346,47 @@ static int start_tree(const char *path, Change change, AccessResult *result) {
         return r;
     walk.mount = st.stx_mnt_id;
     walk.owner = st.stx_uid;
-    return change_tree(fd, &walk);
+    walk.group = st.stx_gid;
+    r = change_tree(fd, &walk);
+    return r < 0 ? r : walk.error;
 }
 
-static int start_one(const char *path, Change change, unsigned bits) {
-    _cleanup_close_ int fd = open_path(path);
+int access_default_mode(const char *directory, mode_t *ret) {
+    _cleanup_close_ int fd = open_path(directory);
+    _cleanup_(acl_freep) acl_t access = NULL;
+    struct statx st;
+    int r = fd < 0 ? fd : look(fd, &st);
 
-    return fd < 0 ? fd : change_one(fd, &change, bits, false);
+    if (r < 0)
+        return r;
+    access = acl_get_file(self_of(fd).path, ACL_TYPE_ACCESS);
+    if (!access)
+        return -errno;
+    r = default_mode(access, st.stx_mode);
+    if (r == NO_MODE)
+        return 1;
+    *ret = (mode_t) r;
+    return 0;
 }
 
 int access_let_pass(const char *directory, uid_t uid) {
-    return start_one(directory, (Change){.uid = uid}, ACL_EXECUTE);
+    _cleanup_close_ int fd = open_owned_path(directory);
+
+    return fd < 0 ? fd : give_access(self_of(fd).path, uid, ACL_EXECUTE);
 }
 
 int access_let_read(const char *path, uid_t uid, AccessResult *result) {
-    return start_tree(path, (Change){.uid = uid}, result);
+    return start_tree(path, uid, false, result);
 }
 
 int access_revoke(const char *path, uid_t uid) {
-    return start_one(path, (Change){.uid = uid, .take = true}, 0);
+    _cleanup_close_ int fd = open_path(path);
+
+    return fd < 0 ? fd : take_access(self_of(fd).path, uid);
 }
 
 int access_revoke_tree(const char *path, uid_t uid, AccessResult *result) {
-    return start_tree(path, (Change){.uid = uid, .take = true}, result);
+    return start_tree(path, uid, true, result);
 }
 
 void access_result_clear(AccessResult *result) {

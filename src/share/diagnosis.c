@@ -15,9 +15,11 @@
 
 #include "bus/names.h"
 #include "ctl/output.h"
+#include "share/access.h"
 #include "share/sandbox-unit.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
+#include "util/share-name.h"
 
 void diagnosis_clear(Diagnosis *diagnosis) {
     free(diagnosis->component);
@@ -63,8 +65,8 @@ int diagnose_place(const char *path, Diagnosis *ret) {
     if (mount)
         return set(ret, CAUSE_NOT_MOUNTED, mount, 0);
     r = examine_path(path, &component);
-    // What this user may not see, the daemon may.
-    if (r >= 0 || r == -EACCES)
+    // What this user may not see, the daemon may; and a link is not what is configured.
+    if (r >= 0 || r == -EACCES || r == -ENOLINK)
         return 0;
     if (!component)
         return r;
@@ -73,6 +75,18 @@ int diagnose_place(const char *path, Diagnosis *ret) {
                : r == -EINVAL ? CAUSE_KIND
                               : CAUSE_OTHER,
                component, -r);
+}
+
+int peer_user_find(uid_t *ret) {
+    const struct passwd *user = getpwnam(PEER_USER);
+
+    if (!user) {
+        ctl_error("there is no user " PEER_USER " here.");
+        ctl_hint("What makes it, as root: systemd-sysusers");
+        return -ENXIO;
+    }
+    *ret = user->pw_uid;
+    return 0;
 }
 
 static void become(const struct passwd *user) {
@@ -96,7 +110,7 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
 
     *ret_about = NULL;
     if (!user)
-        return -ENOENT;
+        return -ENXIO;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     from = fds[0];
@@ -138,7 +152,7 @@ static long look_at_tree(const char *path, char **ret_about) {
 
     *ret_about = NULL;
     while (tree && (entry = fts_read(tree))) {
-        if (entry->fts_level > FTS_ROOTLEVEL && entry->fts_name[0] == '.') {
+        if (entry->fts_level > FTS_ROOTLEVEL && share_name_is_hidden(entry->fts_name)) {
             fts_set(tree, entry, FTS_SKIP);
             continue;
         }
@@ -155,7 +169,8 @@ static long look_at_tree(const char *path, char **ret_about) {
 }
 
 static int error_number(const char *name) {
-    static const int known[] = {EACCES, ENOENT, EINVAL, ENOTDIR, ELOOP, EIO, ESTALE, ENAMETOOLONG};
+    static const int known[] = {EACCES,  ENOENT, EINVAL, ENOTDIR,     ELOOP,
+                                ENOLINK, EIO,    ESTALE, ENAMETOOLONG};
 
     for (size_t i = 0; i < ELEMENTSOF(known); i++)
         if (strcmp(strerrorname_np(known[i]), name) == 0)
@@ -234,28 +249,43 @@ static char *describe(const char *path) {
     return text;
 }
 
+// As access_let_read() does it, but that nobody is asked who else may write there: not for trees of root.
+static void print_tree_command(const char *directory, const struct stat *st) {
+    _cleanup_free_ char *word = shell_word(directory), *defaults = NULL;
+    const struct passwd *owner = getpwuid(st->st_uid);
+    mode_t mode;
+
+    if (!word || !owner || st->st_uid == 0)
+        return;
+    if (access_default_mode(directory, &mode) == 0 &&
+        asprintf(&defaults,
+                 " -type d -exec setfacl -d -m u::%o,g::%o,o::%o,u:" PEER_USER ":rX {} +",
+                 mode >> 6 & 7, mode >> 3 & 7, mode & 7) < 0)
+        defaults = NULL;
+    ctl_hint("To let it read, and nobody else: find %s/. -name '.?*' -prune -o -user %s -type f,d "
+             "-exec setfacl -m u:" PEER_USER ":rX {} +%s",
+             word, owner->pw_name, defaults ?: "");
+}
+
 static void print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
     _cleanup_free_ char *about = describe(diagnosis->component),
-                        *word = shell_word(diagnosis->component);
+                        *word = shell_word(diagnosis->component), *all = shell_word(path);
     const char *who = ctl->user ? "You" : PEER_USER;
     bool pass = diagnosis->cause == CAUSE_PASS;
     struct stat st;
-    bool directory = lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode);
 
     ctl_error("%s may not %s %s%s.", who, pass ? "pass" : "read", diagnosis->component,
               about ?: "");
-    if (ctl->user || !word)
+    if (ctl->user)
         return;
-    if (pass)
+    if (pass && word)
         ctl_hint("To let it pass, and nobody else: setfacl -m u:" PEER_USER ":x %s", word);
-    else
-        ctl_hint("To let it read, and nobody else: setfacl %s %s",
-                 directory ? "-R -m u:" PEER_USER ":rX,d:u:" PEER_USER ":rX"
-                           : "-m u:" PEER_USER ":r",
-                 word);
-    word = (free(word), shell_word(path));
-    if (word)
-        ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", word);
+    else if (lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode))
+        print_tree_command(diagnosis->component, &st);
+    else if (word)
+        ctl_hint("To let it read, and nobody else: setfacl -m u:" PEER_USER ":r %s", word);
+    if (all)
+        ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", all);
 }
 
 static void print_sandbox(const Ctl *ctl, const char *path) {
@@ -300,6 +330,9 @@ void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *pat
         print_sandbox(ctl, path);
         break;
     case CAUSE_OTHER:
-        ctl_error("p2p-peer cannot read %s: %s.", component, strerror(diagnosis->error));
+        ctl_error("p2p-peer cannot read %s: %s.", component,
+                  diagnosis->error == ENOLINK
+                      ? "there is a link on the way to it that is neither root's nor p2p-peer's"
+                      : strerror(diagnosis->error));
     }
 }

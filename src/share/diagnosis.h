@@ -26,6 +26,9 @@ typedef struct Diagnosis {
 } Diagnosis;
 void diagnosis_clear(Diagnosis *diagnosis);
 
+// Its user. 0; -ENXIO: there is none, which has been said, and what makes it.
+int peer_user_find(uid_t *ret);
+
 // What there is at that path, as this process sees it: CAUSE_NONE, _NOT_THERE, _NOT_MOUNTED, _KIND or _OTHER. 0 or -errno.
 int diagnose_place(const char *path, Diagnosis *ret);
 

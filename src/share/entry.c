@@ -9,6 +9,7 @@
 #include "share/write-file.h"
 #include "util/macro.h"
 #include "util/text.h"
+#include "util/user-dirs.h"
 
 #define PREFIX "share-"
 #define SUFFIX ".ini"
@@ -84,11 +85,26 @@ static int load_file(EntryList *list, const char *file, bool ours) {
     return r;
 }
 
-int entry_list_load(const char *config_path, EntryList *ret) {
+// As p2p-peer has it: what is named in other files comes in addition.
+static int add_default(EntryList *list, const char *config_path) {
+    _cleanup_free_ char *path = NULL;
+    int r = user_dir("PUBLICSHARE", "Public", &path);
+
+    if (r < 0 || !path || access(path, F_OK) < 0)
+        return r;
+    r = list_add(list, config_path, path);
+    if (r >= 0)
+        list->entries[list->n - 1].by_default = true;
+    return r;
+}
+
+int entry_list_load(const char *config_path, bool user, EntryList *ret) {
     EntryList list = {};
     StringList files = {};
     int r = load_file(&list, config_path, false);
 
+    if (r >= 0 && user && list.n == 0)
+        r = add_default(&list, config_path);
     if (r >= 0)
         r = config_drop_ins(config_path, &files);
     for (size_t i = 0; i < files.count && r >= 0; i++)
@@ -123,11 +139,23 @@ Entry *entry_list_find(const EntryList *list, const char *path) {
     return found;
 }
 
-bool entry_path_is_writable(const char *path) {
+// Also that of a directory above it, which is a value as well (`pass`).
+static bool part_ends_in_space(const char *path) {
+    for (const char *p = path; *p; p++)
+        if (isspace((unsigned char) *p) && (p[1] == '/' || p[1] == '\0'))
+            return true;
+    return false;
+}
+
+const char *entry_path_problem(const char *path) {
     size_t len = strlen(path);
 
-    return len <= VALUE_BYTES_MAX && text_is_utf8(path, len) && !text_has_control(path, len) &&
-           !strstr(path, " ;") && !isspace((unsigned char) path[len - 1]);
+    return len > VALUE_BYTES_MAX         ? "it is longer than 180 bytes"
+           : !text_is_utf8(path, len)    ? "it is not UTF-8"
+           : text_has_control(path, len) ? "it has control characters"
+           : strstr(path, " ;")          ? "\" ;\" would begin a comment"
+           : part_ends_in_space(path) ? "a name in it ends in white space, which would be dropped"
+                                      : NULL;
 }
 
 // "/srv/images" → "srv-images": for people; the file itself has the path.
@@ -150,7 +178,7 @@ int entry_new(const EntryList *list, const char *config_path, const char *path, 
     char name[NAME_BYTES_MAX + 1], number[16] = "";
     Entry entry = {.ours = true};
 
-    if (!entry_path_is_writable(path))
+    if (entry_path_problem(path))
         return -EINVAL;
     make_name(path, name);
     for (unsigned i = 2; i < NAMES_ALIKE_MAX; i++) {

@@ -11,7 +11,8 @@
 
 typedef struct Entry {
     char *path;        // what is shared, absolute; NULL in none of a list
-    char *file;        // where it says so
+    char *file;        // where it says so; where it would, with by_default
+    bool by_default;   // nothing does: a desktop user's public directory
     bool ours;         // that file is one of ours, and has nothing else
     StringList passes; // directories above it that --fix has let p2p-peer pass
     bool tree;         // --fix has let it read all of it
@@ -23,20 +24,20 @@ typedef struct EntryList {
     size_t n;
 } EntryList;
 
-// All shares of the configuration at that path and of the files beside it. What is wrong in them is logged and left out.
-// 0 or -errno.
-int entry_list_load(const char *config_path, EntryList *ret);
+// All shares of the configuration at that path and of the files beside it; `user`: of a user's own daemon, with what that
+// shares by default, if it is there. What is wrong in them is logged and left out. 0 or -errno.
+int entry_list_load(const char *config_path, bool user, EntryList *ret);
 void entry_list_clear(EntryList *list);
 // The first of that path, ours before others; or NULL.
 Entry *entry_list_find(const EntryList *list, const char *path);
 
 // Makes a new one with a file name of its own. Nothing is written yet. NULL: no memory, or -EINVAL by
-// entry_path_is_writable().
+// entry_path_problem().
 int entry_new(const EntryList *list, const char *config_path, const char *path, Entry *ret);
 void entry_clear(Entry *entry);
 
-// Whether a configuration file can hold the path: one line of UTF-8, without what would end the value.
-bool entry_path_is_writable(const char *path);
+// Why a configuration file cannot hold the path, or a directory above it: "its name …". NULL: it can.
+const char *entry_path_problem(const char *path);
 
 // "srv-images" of ".../share-srv-images.ini": what names all that belongs to it. Caller frees; NULL: no memory.
 char *entry_name(const Entry *entry);

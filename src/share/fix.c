@@ -2,25 +2,14 @@
 
 #include "share/fix.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl/output.h"
 #include "share/access.h"
 #include "share/sandbox-unit.h"
+#include "util/fs-util.h"
 #include "util/macro.h"
-
-static int peer_uid(uid_t *ret) {
-    const struct passwd *user = getpwnam(PEER_USER);
-
-    if (!user) {
-        ctl_error("there is no user " PEER_USER " here.");
-        return -ENOENT;
-    }
-    *ret = user->pw_uid;
-    return 0;
-}
 
 static int note(const Entry *entry) {
     int r = entry_write(entry);
@@ -42,8 +31,16 @@ static int access_failed(const char *path, int r) {
         ctl_hint("Try: mount it so that " PEER_USER
                  " may read it (its options uid=, gid=, umask=)");
         break;
+    case EXDEV:
+        ctl_error("%s is where others than its owner may have put it: --fix leaves it alone.",
+                  path);
+        ctl_hint("If it is meant: setfacl(1), with -m u:" PEER_USER ":rX");
+        break;
     case ELOOP:
-        ctl_error("%s has directories more than %d deep.", path, ACCESS_DEPTH_MAX);
+        ctl_error("there is a link on the way to %s now.", path);
+        break;
+    case E2BIG:
+        ctl_error("%s is more than %d directories deep.", path, ACCESS_DEPTH_MAX);
         break;
     case EFBIG:
         ctl_error("%s has more than %d files.", path, ACCESS_FILES_MAX);
@@ -56,7 +53,7 @@ static int access_failed(const char *path, int r) {
 
 static int fix_pass(const char *directory, Entry *entry) {
     uid_t uid = 0;
-    int r = peer_uid(&uid);
+    int r = peer_user_find(&uid);
 
     if (r >= 0)
         r = config_parse_list(NULL, directory, &entry->passes);
@@ -72,10 +69,24 @@ static int fix_pass(const char *directory, Entry *entry) {
     return 0;
 }
 
+static void print_left_alone(const AccessResult *result) {
+    if (result->skipped > 0) {
+        ctl_hint("Left alone, since it may be somebody's secret: what is of another owner, has "
+                 "another name "
+                 "elsewhere, or lies where others may have put it (%zu).",
+                 result->skipped);
+        ctl_hint("To let " PEER_USER " read one of these: setfacl -m u:" PEER_USER ":rX PATH");
+    }
+    if (result->shared > 0)
+        ctl_hint("Others may write there, too (%zu director%s): new files are shared if everybody "
+                 "may read them.",
+                 result->shared, result->shared == 1 ? "y" : "ies");
+}
+
 int fix_tree(Entry *entry) {
     _cleanup_(access_result_clear) AccessResult result = {};
     uid_t uid = 0;
-    int r = peer_uid(&uid);
+    int r = peer_user_find(&uid);
 
     entry->tree = true;
     if (r >= 0)
@@ -87,9 +98,7 @@ int fix_tree(Entry *entry) {
         return access_failed(result.failed ?: entry->path, r);
     print_escaped(stdout, PEER_USER " may read %s now.", entry->path);
     putchar('\n');
-    if (result.skipped > 0)
-        ctl_hint("Left alone: %zu files that have another name elsewhere and another owner.",
-                 result.skipped);
+    print_left_alone(&result);
     return 0;
 }
 
@@ -151,17 +160,34 @@ int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry) {
     return -EINVAL;
 }
 
-static bool is_needed(const EntryList *others, const Entry *entry, const char *directory) {
+// 1: the directory stays to be passed, since another share needs that and notes it, perhaps from now on. 0, or -errno.
+static int bequeath_pass(const Entry *entry, const char *directory, EntryList *others) {
+    Entry *heir = NULL;
+    int r;
+
     for (size_t i = 0; i < others->n; i++) {
-        const Entry *other = &others->entries[i];
+        Entry *other = &others->entries[i];
 
         if (strcmp(other->file, entry->file) == 0)
             continue;
+        if (other->tree && path_is_below(directory, other->path))
+            return 1;
         for (size_t j = 0; j < other->passes.count; j++)
             if (strcmp(other->passes.items[j], directory) == 0)
-                return true;
+                return 1;
+        if (path_is_below(other->path, directory) && (!heir || other->ours))
+            heir = other;
     }
-    return false;
+    if (!heir)
+        return 0;
+    if (!heir->ours) {
+        ctl_hint(PEER_USER " may still pass %s, on the way to %s.", directory, heir->path);
+        return 1;
+    }
+    r = config_parse_list(NULL, directory, &heir->passes);
+    if (r >= 0)
+        r = note(heir);
+    return r < 0 ? r : 1;
 }
 
 // A share that is in another, or has one in it, whose files p2p-peer still has to read.
@@ -178,7 +204,7 @@ static bool is_nested(const EntryList *others, const Entry *entry) {
 }
 
 // Another share that only the drop-in of this one shows gets one of its own.
-static int bequeath(const Entry *entry, EntryList *others) {
+static int bequeath_showing(const Entry *entry, EntryList *others) {
     Entry *heir = NULL;
 
     for (size_t i = 0; i < others->n; i++) {
@@ -196,7 +222,7 @@ static int bequeath(const Entry *entry, EntryList *others) {
 
 static int unshow(const Entry *entry, EntryList *others) {
     _cleanup_free_ char *name = entry_name(entry);
-    int r = name ? bequeath(entry, others) : -ENOMEM;
+    int r = name ? bequeath_showing(entry, others) : -ENOMEM;
 
     if (r >= 0)
         r = sandbox_unit_unshow(name);
@@ -207,27 +233,47 @@ static int unshow(const Entry *entry, EntryList *others) {
     return r;
 }
 
-void fix_undo(const Entry *entry, EntryList *others) {
+static bool is_gone(int r) {
+    return r == -ENOENT || r == -ENOTDIR;
+}
+
+static int undo_tree(const Entry *entry, const EntryList *others, uid_t uid) {
     _cleanup_(access_result_clear) AccessResult result = {};
-    uid_t uid = 0;
     int r;
 
-    if ((entry->tree || entry->passes.count > 0) && peer_uid(&uid) < 0)
-        return;
-    if (entry->tree && is_nested(others, entry))
+    if (is_nested(others, entry)) {
         ctl_hint(PEER_USER " may still read %s, which another share has a part in.", entry->path);
-    else if (entry->tree) {
-        r = access_revoke_tree(entry->path, uid, &result);
-        if (r < 0 && r != -ENOENT)
-            (void) access_failed(result.failed ?: entry->path, r);
+        return 0;
     }
+    r = access_revoke_tree(entry->path, uid, &result);
+    if (result.skipped > 0)
+        ctl_hint("Left alone: %zu file%s with another name elsewhere, perhaps in another share.",
+                 result.skipped, result.skipped == 1 ? "" : "s");
+    return r >= 0 || is_gone(r) ? 0 : access_failed(result.failed ?: entry->path, r);
+}
+
+static int undo_access(const Entry *entry, EntryList *others) {
+    uid_t uid = 0;
+    int r = peer_user_find(&uid), first;
+
+    if (r < 0)
+        return r;
+    first = entry->tree ? undo_tree(entry, others, uid) : 0;
     for (size_t i = 0; i < entry->passes.count; i++) {
-        r = is_needed(others, entry, entry->passes.items[i])
-                ? 0
-                : access_revoke(entry->passes.items[i], uid);
-        if (r < 0 && r != -ENOENT)
-            (void) access_failed(entry->passes.items[i], r);
+        const char *directory = entry->passes.items[i];
+
+        r = bequeath_pass(entry, directory, others);
+        if (r == 0)
+            r = access_revoke(directory, uid);
+        if (r < 0 && !is_gone(r))
+            first = MIN(first, access_failed(directory, r));
     }
-    if (entry->shown)
-        (void) unshow(entry, others);
+    return first;
+}
+
+int fix_undo(const Entry *entry, EntryList *others) {
+    int access = entry->tree || entry->passes.count > 0 ? undo_access(entry, others) : 0;
+    int shown = entry->shown ? unshow(entry, others) : 0;
+
+    return MIN(access, shown);
 }

@@ -12,6 +12,6 @@ int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry);
 // Lets the daemon read all that is in the share. The same.
 int fix_tree(Entry *entry);
 
-// Takes back what the entry says, but what others of the list need too, which may get it as their own. What cannot be taken
-// back is said.
-void fix_undo(const Entry *entry, EntryList *others);
+// Takes back what the entry says, but what others of the list need too, which may get it as their own. 0; -errno, having
+// said what could not be taken back, which the entry is the only note of. The rest is.
+int fix_undo(const Entry *entry, EntryList *others);

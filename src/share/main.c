@@ -25,7 +25,7 @@ static ExitStatus run(Ctl *ctl, int argc, char **argv, bool fix) {
         return fail_memory();
     if (argc == 1 && strcmp(argv[0], "list") == 0)
         return share_list(ctl, config_path);
-    if (argc != 2 || argv[1][0] != '/')
+    if (argc != 2 || argv[1][0] != '/' || (fix && ctl->user))
         return usage();
     if (strcmp(argv[0], "add") == 0)
         return share_add(ctl, config_path, argv[1], fix);

@@ -15,14 +15,15 @@ typedef struct Hiding Hiding;
 
 // The setting in force that hides that path; NULL: none that we know.
 const Hiding *sandbox_unit_hides(sd_bus *bus, const char *path);
-const char *hiding_name(const Hiding *hiding); // "PrivateTmp"
-const char *hiding_setting(
-    const Hiding *hiding); // "PrivateTmp=no", which shows what is there, to be read only
+// "PrivateTmp"
+const char *hiding_name(const Hiding *hiding);
+// "PrivateTmp=no", which shows what is there, to be read only.
+const char *hiding_setting(const Hiding *hiding);
 // Whether one setting hides, or would hide, both paths.
 bool sandbox_unit_alike(const char *path, const char *other);
 
-// Writes /etc/systemd/system/p2p-peer.service.d/share-NAME.conf with the setting that shows what is hidden with that path (-ENOENT: nothing would be); takes it
-// away again. 0 or -errno.
+// Writes /etc/systemd/system/p2p-peer.service.d/share-NAME.conf with the setting that shows what is hidden with that path
+// (-ENOENT: there is none); takes it away again. 0 or -errno.
 int sandbox_unit_show(const char *name, const char *path);
 int sandbox_unit_unshow(const char *name);
 

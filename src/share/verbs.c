@@ -2,6 +2,7 @@
 
 #include "share/verbs.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,29 +50,58 @@ static Content content_of(const PeerInfo *peer, const char *path) {
     return content;
 }
 
-static ExitStatus load(const char *config_path, EntryList *list) {
-    int r = entry_list_load(config_path, list);
+static ExitStatus load(const Ctl *ctl, const char *config_path, EntryList *list) {
+    int r = entry_list_load(config_path, ctl->user, list);
 
     return r < 0 ? fail_errno(r, "cannot read the configuration %s", config_path) : STATUS_DONE;
 }
 
 // ------------------------------------------------------------------------------------- add
 
-// Shares of the kernel's own files, and of all there is, are nobody's intention.
+// Shares of the kernel's own files, and of all there is, are nobody's intention; nor is what anybody may put where everybody
+// may. Says so.
 static bool is_refused(const char *path) {
+    static const char *const wholes[] = {"/", "/tmp", "/var/tmp"};
     static const char *const kernel[] = {"/proc", "/sys", "/dev", "/run"};
 
-    for (size_t i = 0; i < ELEMENTSOF(kernel); i++)
-        if (path_is_below(path, kernel[i]))
+    for (size_t i = 0; i < ELEMENTSOF(wholes); i++)
+        if (strcmp(path, wholes[i]) == 0) {
+            ctl_error("%s is not shared as a whole.", path);
+            ctl_hint("Try: share a directory in it");
             return true;
-    return strcmp(path, "/") == 0;
+        }
+    for (size_t i = 0; i < ELEMENTSOF(kernel); i++)
+        if (path_is_below(path, kernel[i]) && !path_is_below(path, "/run/media")) {
+            ctl_error("what is below /proc, /sys, /dev and /run is not shared.");
+            return true;
+        }
+    return false;
+}
+
+// The path without links. Those of others are not followed: whoever owns one can have it lead to what nobody but this user may
+// read, and so have it published. Caller frees.
+static ExitStatus resolve(const char *typed, char **ret) {
+    _cleanup_free_ char *target = NULL, *word = NULL;
+    _cleanup_close_ int fd = open_trusted(typed, O_PATH, ret);
+
+    if (fd >= 0)
+        return STATUS_DONE;
+    if (fd != -ENOLINK)
+        return fail_errno(fd, "cannot look at %s", typed);
+    target = realpath(typed, NULL);
+    word = target ? shell_word(target) : NULL;
+    ctl_error("there is a link on the way to %s that belongs to somebody else.", typed);
+    if (word)
+        ctl_hint("If what it leads to is meant: p2pctl share add %s", word);
+    return STATUS_FAILED;
 }
 
 // The place itself, before anything is written. *ret: without links. Caller frees.
 static ExitStatus find_place(const Ctl *ctl, const char *typed, char **ret) {
     _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
-    char resolved[PATH_MAX];
+    _cleanup_free_ char *path = NULL;
     int r = diagnose_place(typed, &diagnosis);
+    ExitStatus status;
 
     *ret = NULL;
     if (r < 0)
@@ -80,14 +110,13 @@ static ExitStatus find_place(const Ctl *ctl, const char *typed, char **ret) {
         diagnosis_print(ctl, &diagnosis, typed);
         return STATUS_FAILED;
     }
-    if (!realpath(typed, resolved))
-        return fail_errno(-errno, "cannot look at %s", typed);
-    if (is_refused(resolved)) {
-        ctl_error("%s is not shared as a whole.", resolved);
+    status = resolve(typed, &path);
+    if (status != STATUS_DONE)
+        return status;
+    if (is_refused(path))
         return STATUS_FAILED;
-    }
-    *ret = strdup(resolved);
-    return *ret ? STATUS_DONE : fail_memory();
+    *ret = TAKE_PTR(path);
+    return STATUS_DONE;
 }
 
 static int make_reload(void *userdata, sd_bus_message **ret) {
@@ -105,11 +134,20 @@ static ExitStatus reload(Ctl *ctl) {
     r = ctl_call(ctl, make_reload, ctl->bus, UINT64_MAX, &error, NULL);
     if (r >= 0)
         return STATUS_DONE;
-    if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION)) {
-        ctl_error_sentence("", error.message);
-        return STATUS_FAILED;
-    }
+    if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION))
+        return fail_lines(error.message);
     return bus_failed(ctl, &SERVICE_PEER, &error, r);
+}
+
+// Without the daemon's user nobody can say what it may.
+static ExitStatus find_user(const Ctl *ctl, const char *path) {
+    uid_t uid;
+
+    if (ctl->user || peer_user_find(&uid) >= 0)
+        return STATUS_DONE;
+    ctl_hint("%s stays configured. Whether it may be read will be seen then: p2pctl share list",
+             path);
+    return STATUS_FAILED;
 }
 
 // Finds and removes one cause after the other.
@@ -188,14 +226,16 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
     int r;
 
     if (status == STATUS_DONE)
-        status = load(config_path, &list);
+        status = load(ctl, config_path, &list);
     if (status != STATUS_DONE)
         return status;
     entry = entry_list_find(&list, path);
-    if (!entry || (fix && !entry->ours)) { // what is fixed is noted in one of ours
+    // What is fixed is noted in one of ours; and what is asked for does not end with the default.
+    if (!entry || entry->by_default || (fix && !entry->ours)) {
         r = entry_new(&list, config_path, path, &made);
         if (r == -EINVAL) {
-            ctl_error("a configuration file cannot hold the path %s.", path);
+            ctl_error("a configuration file cannot hold the path %s: %s.", path,
+                      entry_path_problem(path));
             ctl_hint("Try: share a directory above it");
             return STATUS_FAILED;
         }
@@ -210,6 +250,8 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
         ctl_hint("Whether it may read %s will be seen then: p2pctl%s share list", path,
                  ctl->user ? " --user" : "");
     if (status == STATUS_DONE)
+        status = find_user(ctl, path);
+    if (status == STATUS_DONE)
         status = clear_the_way(ctl, entry, fix);
     return status == STATUS_DONE ? check_content(ctl, entry, fix) : status;
 }
@@ -218,7 +260,7 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
 
 ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
     _cleanup_(entry_list_clear) EntryList list = {};
-    ExitStatus status = load(config_path, &list);
+    ExitStatus status = load(ctl, config_path, &list);
     char resolved[PATH_MAX];
     const Entry *entry;
     int r;
@@ -233,6 +275,12 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
         ctl_hint("See: p2pctl%s share list", ctl->user ? " --user" : "");
         return STATUS_NOTHING;
     }
+    if (entry->by_default) {
+        ctl_error("%s is shared by default.", entry->path);
+        ctl_hint("Name a path in %s to replace it, then: systemctl --user reload p2p-peer",
+                 entry->file);
+        return STATUS_FAILED;
+    }
     if (!entry->ours) {
         ctl_error("%s is shared by %s, which is yours to edit.", entry->path, entry->file);
         ctl_hint("Take it out there, then: systemctl%s reload p2p-peer",
@@ -240,7 +288,12 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
         return STATUS_FAILED;
     }
     // The other way round, a crash in between would leave access without a note of it.
-    fix_undo(entry, &list);
+    if (fix_undo(entry, &list) < 0) {
+        ctl_hint("So %s stays shared, and %s notes what is to be taken back. Once it can be, "
+                 "again: p2pctl share remove",
+                 entry->path, entry->file);
+        return STATUS_FAILED;
+    }
     r = entry_remove(entry);
     if (r < 0)
         return fail_errno(r, "cannot remove %s", entry->file);
@@ -271,7 +324,7 @@ static void add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
         else
             table_addf(table, "%zu file%s, %s", content.files, content.files == 1 ? "" : "s", size);
     }
-    table_add(table, entry->file);
+    table_add(table, entry->by_default ? "(default)" : entry->file);
 }
 
 static ExitStatus print_table(const Ctl *ctl, const EntryList *list, const PeerInfo *peer) {
@@ -305,7 +358,8 @@ static ExitStatus print_json(const Ctl *ctl, const EntryList *list, const PeerIn
         json_array_append_new(
             shares,
             json_pack("{so so sb so so so so}", "path", json_text(entry->path), "file",
-                      json_text(entry->file), "removable", (int) entry->ours, "n_files",
+                      json_text(entry->by_default ? "" : entry->file), "removable",
+                      (int) entry->ours, "n_files",
                       peer ? json_integer((json_int_t) content.files) : json_null(), "size",
                       peer ? json_integer((json_int_t) content.bytes) : json_null(), "n_unreadable",
                       peer ? json_integer((json_int_t) content.unreadable) : json_null(), "problem",
@@ -319,7 +373,7 @@ ExitStatus share_list(Ctl *ctl, const char *config_path) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(entry_list_clear) EntryList list = {};
     _cleanup_(peer_info_clear) PeerInfo peer = {};
-    ExitStatus status = load(config_path, &list), shown;
+    ExitStatus status = load(ctl, config_path, &list), shown;
     int r;
 
     if (status != STATUS_DONE)

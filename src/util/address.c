@@ -111,13 +111,18 @@ bool address_same_site(const IpAddress *a, const IpAddress *b) {
            same_bits(a->v6.s6_addr, b->v6.s6_addr, a->family == AF_INET6 ? 64 : 32);
 }
 
-static bool ends_in_zeros(const IpAddress *address, unsigned bits) {
-    const uint8_t *bytes = address->v6.s6_addr;
+// Whether there were any.
+static bool clear_bits_behind(IpAddress *address, unsigned bits) {
+    uint8_t *bytes = address->v6.s6_addr;
+    bool any = false;
 
-    for (unsigned i = bits; i < address_size(address) * 8; i++)
-        if (bytes[i / 8] & (0x80 >> i % 8))
-            return false;
-    return true;
+    for (unsigned i = bits; i < address_size(address) * 8; i++) {
+        uint8_t bit = (uint8_t) (0x80 >> i % 8);
+
+        any |= bytes[i / 8] & bit;
+        bytes[i / 8] &= (uint8_t) ~bit;
+    }
+    return any;
 }
 
 int address_prefix_parse(const char *text, AddressPrefix *ret) {
@@ -143,10 +148,16 @@ int address_prefix_parse(const char *text, AddressPrefix *ret) {
         bits -= 96;
     }
     prefix.bits = bits;
-    if (!ends_in_zeros(&prefix.address, prefix.bits))
-        return -EINVAL;
+    r = clear_bits_behind(&prefix.address, prefix.bits) ? -EDOM : 0;
     *ret = prefix;
-    return 0;
+    return r;
+}
+
+void address_prefix_format(const AddressPrefix *prefix, char text[static ADDRESS_PREFIX_TEXT_MAX]) {
+    char address[INET6_ADDRSTRLEN];
+
+    address_format(&prefix->address, address);
+    snprintf(text, ADDRESS_PREFIX_TEXT_MAX, "%s/%u", address, prefix->bits);
 }
 
 static bool interface_address(const struct ifaddrs *i, IpAddress *ret) {

@@ -50,9 +50,13 @@ typedef struct AddressPrefix {
     unsigned bits;
 } AddressPrefix;
 
-// "192.0.2.0/24", "2001:db8::/32", or one address. A network of IPv4-mapped addresses is one of IPv4. 0;
-// -EINVAL: also for bits behind the prefix, which would be a slip.
+// "192.0.2.0/24", "2001:db8::/32", or one address. A network of IPv4-mapped addresses is one of IPv4. 0; -EINVAL; -EDOM:
+// there are bits behind the prefix, which would be a slip: *ret is the network without them.
 int address_prefix_parse(const char *text, AddressPrefix *ret);
+enum {
+    ADDRESS_PREFIX_TEXT_MAX = INET6_ADDRSTRLEN + 4,
+};
+void address_prefix_format(const AddressPrefix *prefix, char text[static ADDRESS_PREFIX_TEXT_MAX]);
 bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *address);
 
 // Whether the address is one of this machine's.

@@ -37,11 +37,12 @@ class FakeTransfer(dbus.service.Object):
         destination = self.options.pop("destination", None)
         self.fd = destination.take() if destination is not None else None
         self.ends_as = "cancelled"  # what Cancel makes of it
+        self.pauses = True  # when it is told to, and not when the test says so
         self.path = f"{PEER_PATH}/transfer/{number}"
         stem, _, extension = name.rpartition(".")
         self.properties = {
             "Id": number, "Direction": "download", "Name": stem or name, "Type": extension if stem else "file",
-            "Size": 0, "Transferred": 0, "State": "searching", "Sources": [], "QueuePlace": 0, "Path": "",
+            "Size": 0, "Transferred": 0, "State": "connecting" if self.fd is None else "searching", "Sources": [], "QueuePlace": 0, "Path": "",
             "Root": "", "Verified": False, "Started": 1_788_696_720_000_000, "Error": "", "ErrorMessage": ""}
         self.properties = {key: value for key, value in self.properties.items() if key not in peer.lacks}
         super().__init__(peer.link, self.path)
@@ -79,10 +80,15 @@ class FakeTransfer(dbus.service.Object):
     @dbus.service.method(TRANSFER)
     def Pause(self):
         self.calls.append("Pause")
+        if self.pauses:
+            self.properties["State"] = "paused"
+            self.PropertiesChanged(TRANSFER, typed(self.properties), [])
 
     @dbus.service.method(TRANSFER)
     def Resume(self):
         self.calls.append("Resume")
+        self.properties["State"] = "searching"
+        self.PropertiesChanged(TRANSFER, typed(self.properties), [])
 
 
 class FakePeer(dbus.service.Object):

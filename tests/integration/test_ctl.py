@@ -66,6 +66,35 @@ def test_no_daemon_and_no_bus(bus, out, args):
     assert os.listdir(out) == []
 
 
+@pytest.mark.parametrize("args, hint", [
+    (["download", "x", "--size", "many"], "help download"), (["--limit", "0", "search", "x"], "help search"),
+    (["search", "--no-such-option", "x"], "help search"), (["--size=1X"], "--help"), (["frobnicate", "-x"], "--help"),
+    (["hash", "--port"], "help hash"), (["-o", "hash", "metrics", "--type"], "help metrics")])
+def test_wrong_options_of_a_verb(args, hint):
+    result = check(ctl(None, *args), 2)
+    assert len(result.stderr.splitlines()) == 2 and result.stderr.endswith(f"\nTry: p2pctl {hint}\n")
+
+
+def test_help():
+    """Each verb has a line in one column, and says what it takes."""
+    shown = check(ctl(None, "help"), 0).stdout
+    verbs = re.search("Verbs:\n(.*?)\n\n", shown, re.S)[1].splitlines()
+    assert len(verbs) == 19
+    assert [line for line in verbs if line[24:26] != "  " or line[26] == " "] == []
+    assert max(map(len, shown.splitlines())) <= 80 and "--wait " in shown
+    for verb, forms in (("share", ["add [--fix] PATH", "remove PATH", "list"]), ("config", ["check [FILE]", "reload"]),
+                        ("ft", ["peers", "lookup NAME", "kick ADDRESS[:PORT]"])):
+        shown = check(ctl(None, "help", verb), 0).stdout
+        assert all(f"\n  {verb} {form} " in shown for form in forms) and max(map(len, shown.splitlines())) <= 80
+
+
+def test_where_ft_may_be(bus):
+    assert ctl(bus, "ft").stderr.splitlines()[1:] == [
+        "Try: systemctl start p2p-ft",
+        "Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft"]
+    assert "Try: p2p-ft --user" in ctl(bus, "--user", "ft", env={"DBUS_SESSION_BUS_ADDRESS": bus.address}).stderr
+
+
 def test_left(ft, peer, out):
     check(peer.ctl("leave"), 0)
     result = check(peer.ctl("search", "x"), 4)
@@ -260,7 +289,8 @@ def test_another_host(other, peer, ssh, out):
     assert result.stdout.startswith(f"Saved far:{peer.downloads}/report.txt, 11 B in ")
     assert os.listdir(out) == [] and os.listdir(peer.downloads) == ["report.txt"]
     result = ctl(None, "-H", "far", "download", "report.txt", env=ssh)
-    assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: File exists", result.stderr, re.M), result
+    assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: a file of that name is there already", result.stderr, re.M), result
+    assert "Move it away on far." in result.stderr
     for option in ("--force", "-oother"):
         assert "far" in check(ctl(None, "-H", "far", "download", "report.txt", option, env=ssh), 2).stderr
 

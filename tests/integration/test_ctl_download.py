@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check
+from ctl_helpers import check, document
 from harness import NOBODY, PEER, TRANSFER, Process, clean_env, content, ctl_argv, fake_source, found, wait_for
 from swarm import PIECE_MIN, HttpSource, found_rooted
 from test_swarm import held_up
@@ -237,7 +237,7 @@ def test_pause_and_resume(held, out):
     process = start_download(held, out, "f.bin")
     number = transfer_of(held).rsplit("/")[-1]
     check(held.ctl("pause", number), 0)
-    wait_for(lambda: "paused" in held.ctl("transfers").stdout, "the pause")
+    assert "paused" in held.ctl("transfers").stdout
     assert process.running()
     held.rest()
     check(held.ctl("resume", number), 0)
@@ -295,3 +295,18 @@ def test_several_files_and_nobody_waits(world, fake, out):
     assert [line.split(": ")[1] for line in shown.splitlines()] == [str(fake.downloads / name) for name in names]
     wait_for(lambda: sorted(os.listdir(fake.downloads)) == names, "the files")
     assert {path.name: path.read_bytes() for path in fake.downloads.iterdir()} == data
+
+
+def test_nobody_waits_for_what_cannot_be(world, fake):
+    """The file is there already: that is said at once, and what to do about it."""
+    fake.answers["f.bin"] = fake.answers["f"] = found_rooted("f.bin", [world.server(HttpSource(DATA))])
+    (fake.downloads / "f.bin").write_bytes(b"mine")
+    for name in ("f.bin", "f"):
+        result = check(fake.ctl("download", "--no-wait", name), 1)
+        assert result.stdout == "" and result.stderr.splitlines()[-2:] == [
+            f"p2pctl: cannot write {fake.downloads}/f.bin: a file of that name is there already.",
+            f"Move it away, or save the new one elsewhere: p2pctl download {name} -o PATH"]
+    result = document(fake.ctl("download", "--no-wait", "--json", "f.bin"))["downloads"][0]
+    assert (result["status"], result["saved"], result["transfer"]["state"]) == (1, None, "failed")
+    (fake.downloads / "f.bin").unlink()
+    check(fake.ctl("download", "--no-wait", "f.bin"), 0)

@@ -5,6 +5,7 @@ several at once, and what there is to say meanwhile."""
 import os
 import re
 import signal
+import subprocess
 
 import dbus
 import pytest
@@ -131,12 +132,12 @@ def test_a_root_that_says_nothing(two, out, args, status):
 
 
 def test_without_roots_type_and_size_say_which(world, daemon, out):
-    daemon.share("f.bin", (5, 1, None), (11, 2, None))
+    daemon.share("f.bin", (5, 1, None), (1024, 2, None))
     result = check(ctl(daemon.bus, "download", "f.bin", cwd=out), 1)
     assert "bin of 5 bytes (1 source)" in result.stderr and "--type=bin --size=" in result.stderr
-    process = Download(world, daemon, out, "f.bin", "--size=11")
+    process = Download(world, daemon, out, "f.bin", "--size=1K")
     transfer = daemon.wait_transfer()
-    assert transfer.options == {"type": "bin", "size": 11}
+    assert transfer.options == {"type": "bin", "size": 1024}
     known(transfer, "")
     finish(transfer)
     assert process.wait() == 0
@@ -515,6 +516,20 @@ def test_pause_and_resume(iso, out):
         check(ctl(iso.bus, verb, "x"), 2)
         assert "needs the ID" in check(ctl(iso.bus, verb), 2).stderr
     assert iso.transfers[0].calls == ["Pause", "Resume", "Pause", "Resume"]
+
+
+def test_a_pause_is_over_when_it_is_so(world, iso):
+    """The daemon answers before what is under way has stopped."""
+    check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
+    iso.transfers[0].set(State="active")
+    iso.transfers[0].pauses = False
+    process = Process(ctl_argv("pause", "1"), world.tmp / "ctl.log", clean_env(**iso.bus.env))
+    wait_for(lambda: iso.transfers[0].calls == ["Pause"], "the call")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.popen.wait(0.5)
+    iso.transfers[0].set(Transferred=5)
+    iso.transfers[0].set(State="paused")
+    assert process.wait() == 0
 
 
 def test_states_of_transfers(iso):

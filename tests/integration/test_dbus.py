@@ -192,6 +192,7 @@ def test_properties_of_the_peer(ft, peer):
         "Reachable": "yes",
         "DownloadDirectory": str(peer.downloads),
         "WatchProblem": "",
+        "RestartNeeded": [],
         "Shares": [[peer.sections["share"]["path"][0], 7, "published", ""]],
     }
     peer.call("Leave")

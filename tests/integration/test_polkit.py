@@ -309,8 +309,8 @@ def test_p2pctl_starts_the_agent_of_the_terminal(world, peer, polkit):
     agent = tools / "pkttyagent"
     agent.write_text("#!/bin/bash\n"
                      f'echo "$PPID $@" >{seen}/arguments\n'
-                     'eval "exec $2>&-"\n'  # --notify-fd N: ready
                      f"trap 'touch {seen}/ended; exit' TERM\n"
+                     'eval "exec $2>&-"\n'  # --notify-fd N: ready
                      "while :; do sleep 0.1; done\n")
     agent.chmod(0o755)
     env = clean_env(**peer.bus.env)

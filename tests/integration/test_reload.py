@@ -12,8 +12,8 @@ from ctl_helpers import check, document
 from harness import NOBODY, SOURCE, BusError, clean_env, ctl, ctl_argv, program
 
 WRONG = {
-    "p2p-ft": ("[ft]\n\nmax-peers = none\n", ":3: [ft] max-peers = none: expected"),
-    "p2p-peer": ("[peer]\nmax-uploads = none\n[share]\npath = x\n", ":4: [share] path = x: expected"),
+    "p2p-ft": ("[ft]\n\nmax-peers = none\n", ':3: [ft] max-peers = "none": expected'),
+    "p2p-peer": ("[peer]\nmax-uploads = none\n[share]\npath = x\n", ':4: [share] path = "x": expected'),
 }
 
 
@@ -67,7 +67,29 @@ def test_a_file_with_everything_wrong(peer, bus):
     peer.write_config("[share]\n" + "path = relative\n" * 1000)
     result = check(ctl(bus, "config", "reload"), 1)
     assert 10 < len(result.stderr.splitlines()) < 100
-    assert peer.log.count("path = relative: expected") == 1000
+    assert peer.log.count('path = "relative": expected') == 1000
+
+
+def test_what_takes_a_restart_is_said(world, ft, peer, bus):
+    """Until it is as it was, or there has been one."""
+    listen = ft.sections["ft"]["listen"], peer.sections["peer"]["listen"]
+    ft.sections["ft"] |= {"listen": "127.0.0.1:1", "words": "no"}
+    peer.sections["peer"] |= {"listen": "127.0.0.1:2", "download_dir": world.tmp / "elsewhere"}
+    for daemon, program, keys in ((ft, "p2p-ft", ["listen", "words"]), (peer, "p2p-peer", ["listen", "download-dir"])):
+        assert daemon.get("RestartNeeded") == []
+        daemon.write_config()
+        lines = [f"{key} has changed: systemctl restart {program} to use it" for key in keys]
+        assert check(ctl(bus, "config", "reload", program), 0).stderr.splitlines() == lines
+        assert daemon.get("RestartNeeded") == keys
+    ft.sections["ft"] |= {"listen": listen[0], "words": "yes"}
+    ft.write_config()
+    assert check(ctl(bus, "config", "reload", "p2p-ft"), 0).stderr == "" and ft.get("RestartNeeded") == []
+    peer.sections["peer"]["listen"] = listen[1]
+    peer.write_config()
+    assert "listen" not in check(ctl(bus, "config", "reload"), 0).stderr
+    peer.stop()
+    peer.start().joined()
+    assert peer.get("RestartNeeded") == [] and check(ctl(bus, "config", "reload"), 0).stderr == ""
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -92,7 +114,10 @@ def test_check_says_it_beforehand(tmp_path):
     config = tmp_path / "p2pshare.ini"
     config.write_text((SOURCE / "conf" / "p2pshare.ini").read_text())
     result = check(config_check(config), 0)
-    assert (result.stdout, result.stderr) == (f"{config} is right.\n", "")
+    assert (result.stdout, result.stderr) == (
+        f"{config} is right.\n", "note: [peer] ft is not set, so p2p-peer stays idle\n")
+    config.write_text("[peer]\nft = ft.example.org\n")
+    assert check(config_check(config), 0).stderr == ""
     for text, expected in WRONG.values():
         config.write_text(text)
         result = check(config_check(config), 1)
@@ -103,25 +128,40 @@ def test_check_says_it_beforehand(tmp_path):
     result = config_check(config)
     assert result.returncode == 0
     assert f'{config}:2: [peer] has no key "max-uplaods"; ignored' in result.stderr
+    config.write_text("max-uploads = 3\n")
+    assert f'{config}:1: "max-uploads" stands before any [section]; ignored' in config_check(config).stderr
     check(config_check(tmp_path / "none.ini"), 1)
+
+
+def test_check_says_what_would_be_right(tmp_path):
+    config = tmp_path / "p2pshare.ini"
+    config.write_text("[peer]\nft = :\nrate-exempt = 2001:db8::1/64\n[ft]\nallow = 192.0.2.1/24\nmax-line = 512\n")
+    assert check(config_check(config), 1).stderr.splitlines() == [f"p2pctl: {config}:{line}" for line in (
+        '2: [peer] ft = ":": expected HOST:PORT of the FileTracker',
+        '3: [peer] rate-exempt = "2001:db8::1/64": the bits behind /64 must be zero: 2001:db8::/64',
+        '5: [ft] allow = "192.0.2.1/24": the bits behind /24 must be zero: 192.0.2.0/24',
+        '6: [ft] max-line = "512": expected bytes, from 1K to 64K')]
+    config.write_text("[peer]\nft = ft.example.org\n[ft]\nmax-line = 4k\n")
+    assert check(config_check(config), 0).stderr == ""
 
 
 def test_check_as_json(tmp_path):
     config = tmp_path / "p2pshare.ini"
-    config.write_text("[ft]\nmax-peers = 0\n")
+    config.write_text("[ft]\nmax-peers = 0\n[peer]\nft = ft.example.org\n")
     result = config_check(config, "--json")
     data = document(result)
     assert (result.returncode, result.stderr) == (1, "")
     assert data["file"] == str(config) and data["valid"] is False
-    assert data["messages"][0].startswith(f"{config}:2: [ft] max-peers = 0: expected")
-    config.write_text("")
+    assert data["messages"][0].startswith(f'{config}:2: [ft] max-peers = "0": expected')
+    assert len(data["messages"]) == 1
+    config.write_text("[peer]\nft = ft.example.org\n")
     assert document(check(config_check(config, "--json"), 0))["messages"] == []
 
 
 def test_check_reads_the_users_own(tmp_path):
     (tmp_path / "p2pshare.ini").write_text("[peer]\ndialect = none\n")
     result = check(config_check(None, "--user", env={"XDG_CONFIG_HOME": str(tmp_path)}), 1)
-    assert f"{tmp_path}/p2pshare.ini:2: [peer] dialect = none" in result.stderr
+    assert f"{tmp_path}/p2pshare.ini:2: [peer] dialect = " in result.stderr
 
 
 def test_check_with_what_is_installed(tmp_path):

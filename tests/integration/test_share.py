@@ -4,11 +4,13 @@ other users is in tests/system/test_share.py."""
 
 import json
 import os
+import shutil
+import subprocess
 
 import pytest
 
 from ctl_helpers import check
-from harness import ERROR, ctl, ini_text, run, wait_for
+from harness import ERROR, ctl, ini_text, program, run, wait_for
 
 
 @pytest.fixture
@@ -82,18 +84,43 @@ def test_public_stays(world, peer, home, share):
              "both to be shared")
 
 
+def test_public_by_default(world, peer, home, share):
+    """It is listed, said to be so, and can be asked for as well."""
+    public = home / "Public"
+    assert listed(share) == []
+    public.mkdir()
+    (public / "p.txt").write_text("public\n")
+    wait_for(lambda: [row[2] for row in peer.get("Shares")] == ["published"], "it to be published")
+    entry, = listed(share)
+    assert (entry["path"], entry["file"], entry["removable"], entry["n_files"]) == (str(public), None, False, 1)
+    assert check(share("list", "--no-legend"), 0).stdout.split() == [str(public), "1", "file,", "7", "B", "(default)"]
+    config = home / ".config" / "p2pshare.ini"
+    assert check(share("remove", public), 1).stderr == (
+        f"p2pctl: {public} is shared by default.\n"
+        f"Name a path in {config} to replace it, then: systemctl --user reload p2p-peer\n")
+    check(share("add", public), 0)
+    assert len(drop_ins(home)) == 1
+    check(share("remove", public), 0)
+    # A path in the first file takes its place.
+    config.write_text(config.read_text() + f"[share]\npath = {world.directory('data')}\n")
+    assert [entry["path"] for entry in listed(share)] == [str(world.directory("data"))]
+
+
 def test_what_cannot_be(world, peer, home, share):
     fifo = world.directory("data") / "fifo"
     os.mkfifo(fifo)
     for path, said in ((fifo, f"p2pctl: {fifo} is neither a file nor a directory.\n"),
                        (f"{fifo}.no/more", f"p2pctl: there is no {fifo}.no.\n"),
-                       ("/", "p2pctl: / is not shared as a whole.\n"),
-                       ("/proc/1", "p2pctl: /proc/1 is not shared as a whole.\n")):
+                       ("/", "p2pctl: / is not shared as a whole.\nTry: share a directory in it\n"),
+                       ("/tmp", "p2pctl: /tmp is not shared as a whole.\nTry: share a directory in it\n"),
+                       ("/proc/1", "p2pctl: what is below /proc, /sys, /dev and /run is not shared.\n")):
         assert check(share("add", path), 1).stderr == said
-    for name in ("a\nb", "a ;b", "x" * 200):
+    for name, said in (("a\nb", "it has control characters"), ("a ;b", '" ;" would begin a comment'),
+                       ("x" * 200, "it is longer than 180 bytes"), ("a /b", "a name in it ends in white space")):
         path = fifo.parent / name
-        path.mkdir()
-        assert "cannot hold the path" in check(share("add", path), 1).stderr
+        path.mkdir(parents=True)
+        result = check(share("add", path), 1)
+        assert "cannot hold the path" in result.stderr and f": {said}" in result.stderr, result
     assert drop_ins(home) == []
 
 
@@ -119,6 +146,20 @@ def test_links_are_resolved(world, peer, home, share):
     check(share("remove", link), 0)
 
 
+def test_a_link_of_somebody_else(world, peer, home, share):
+    """Who owns it can have it lead anywhere; its target can be named instead."""
+    data = world.directory("data")
+    link = data.parent / "link"
+    link.symlink_to(data)
+    if os.geteuid() != 0:
+        pytest.skip("another user's link takes root")
+    os.lchown(link, 54321, -1)
+    assert check(share("add", link), 1).stderr == (
+        f"p2pctl: there is a link on the way to {link} that belongs to somebody else.\n"
+        f"If what it leads to is meant: p2pctl share add {data}\n")
+    assert drop_ins(home) == []
+
+
 def test_a_file_of_ones_own(world, peer, home, share):
     data = world.file("mine.txt")
     config = home / ".config" / "p2pshare.ini"
@@ -140,7 +181,8 @@ def test_a_wrong_file_beside(peer, home, share, tmp_path):
     directory.mkdir()
     (directory / "50-rates.ini").write_text("[peer]\nmax-uploads = 0\n")
     result = check(share("add", tmp_path), 1)
-    assert f"{directory}/50-rates.ini:2: [peer] max-uploads = 0" in result.stderr, result
+    assert result.stderr.startswith(f'p2pctl: {directory}/50-rates.ini:2: [peer] max-uploads = "0": '), result
+    assert result.stderr.endswith("\np2pctl: The old configuration stays in force\n"), result
     result = run("p2p-ft", "--check-config", "--config", home / ".config" / "p2pshare.ini")
     assert result.returncode == 0, result
 
@@ -157,16 +199,36 @@ def test_without_a_daemon(world, home):
 
 
 @pytest.mark.parametrize("args", [[], ["list", "/srv"], ["add"], ["remove"], ["add", "/a", "/b"], ["show", "/a"],
-                                  ["remove", "/a", "--fix"], ["list", "--fix"], ["add", "/a", "--exact"]])
+                                  ["remove", "/a", "--fix"], ["list", "--fix"], ["add", "/a", "--exact"],
+                                  ["--user", "add", "--fix", "/a"]])
 def test_wrong_usage(args):
     result = run("p2pctl", "share", *args)
     assert result.returncode == 2 and "Try: p2pctl help share" in result.stderr, result
-    result = run("p2pctl", "-H", "host", "share", "list")
+
+
+@pytest.mark.parametrize("args, hint", [
+    (["list"], "ssh -t host p2pctl share list"),
+    (["add", "--fix", "/srv/x"], "ssh -t host p2pctl share --fix add /srv/x"),
+    (["add", "/srv/a b"], "ssh host, and there: p2pctl share add '/srv/a b'")])
+def test_another_host(args, hint):
+    result = run("p2pctl", "-H", "host", "share", *args)
     assert result.returncode == 2 and "-H does not go with it" in result.stderr
+    assert result.stderr.splitlines()[1] == f"Try: {hint}"
+
+
+def test_without_the_package(tmp_path):
+    """p2pctl can be installed alone."""
+    alone = tmp_path / "p2pctl"
+    shutil.copy(program("p2pctl"), alone)
+    result = subprocess.run([alone, "share", "list"], capture_output=True, text=True)
+    if "package" not in result.stderr and os.path.exists("/usr/local/libexec/p2pshare/p2pctl-share"):
+        pytest.skip("the package is installed here")
+    assert result.returncode == 4 and result.stderr.startswith("p2pctl: share needs the package p2pshare-peer"), result
 
 
 @pytest.mark.parametrize("args", [[], ["add"], ["add", "relative"], ["add", "/a", "/b"], ["list", "/a"], ["--host=x", "list"],
-                                  ["--config", "/x", "list"], ["--json=x", "list"], ["other", "/a"]])
+                                  ["--config", "/x", "list"], ["--json=x", "list"], ["other", "/a"],
+                                  ["--user", "--fix", "add", "/a"]])
 def test_the_root_part_takes_little(args):
     result = run("p2pctl-share", *args)
     assert (result.returncode, result.stdout) == (2, "") and "part of p2pctl" in result.stderr

@@ -352,7 +352,7 @@ def test_wrong_values(world, bus, key, value):
     peer = world.peer(None, bus=bus, start=False, **{key.replace("-", "_"): value})
     with pytest.raises(AssertionError):
         peer.start()
-    assert f"{key} = {value}: expected" in peer.log
+    assert f'{key} = "{value}": expected' in peer.log
     assert peer.process.wait() != 0
     peer.status = 1
 

@@ -3,12 +3,19 @@
 real file systems, with the daemon in its sandbox."""
 
 import json
+import re
 
 import pytest
 from harness import content, wait_for
 
 DROP_INS = "/etc/p2pshare.ini.d"
 UNIT_DROP_INS = "/etc/systemd/system/p2p-peer.service.d"
+
+
+LEFT_ALONE = """\
+Left alone, since it may be somebody's secret: what is of another owner, has another name elsewhere, or lies where others may have put it ({}).
+To let p2p-peer read one of these: setfacl -m u:p2p-peer:rX PATH
+"""
 
 
 @pytest.fixture
@@ -89,10 +96,12 @@ def test_in_a_home(alpha, beta, share, ann):
         "Or all that it takes at once: p2pctl share add --fix /home/ann/share"]
     alpha.sh("setfacl -m u:p2p-peer:x /home/ann")
     result = share("add", ann)
+    by_hand = ("find /home/ann/share/. -name '.?*' -prune -o -user ann -type f,d -exec setfacl -m u:p2p-peer:rX {} +"
+               " -type d -exec setfacl -d -m u::7,g::0,o::0,u:p2p-peer:rX {} +")
     assert lines(result)[:2] == [
-        "p2pctl: p2p-peer may not read /home/ann/share (mode 0700, ann:ann).",
-        "To let it read, and nobody else: setfacl -R -m u:p2p-peer:rX,d:u:p2p-peer:rX /home/ann/share"]
-    alpha.sh("setfacl -R -m u:p2p-peer:rX,d:u:p2p-peer:rX /home/ann/share")
+        "p2pctl: p2p-peer may not read /home/ann/share (mode 0700, ann:ann).", f"To let it read, and nobody else: {by_hand}"]
+    alpha.sh(by_hand)
+    alpha.sh("setfacl -d -m m::rx /home/ann/share/deep")  # fails where there is none
     assert share("add", ann).returncode == 0
     alpha.wait_published("/home/ann/share/deep/thesis.pdf")
     alpha.sh("setfacl -R -b /home/ann")
@@ -132,10 +141,70 @@ def test_links(alpha, share, ann):
     alpha.sh("chmod 600 /home/secret; ln -s /etc/shadow /home/ann/share/shadow; ln /home/secret /home/ann/share/linked; chown -R -h ann: /home/ann/share/shadow")
     result = share("add", "--fix", ann)
     assert (result.returncode, result.stderr.splitlines()) == (1, [
-        "Left alone: 1 files that have another name elsewhere and another owner.",
+        *LEFT_ALONE.format(1).splitlines(),
         "p2pctl: p2p-peer may not read 1 of what is in it, such as /home/ann/share/linked."])
     for path in ("/home/secret", "/etc/shadow"):
         assert "p2p-peer" not in alpha.sh(f"getfacl {path} 2>/dev/null")
+
+
+def test_what_others_have(alpha, beta, share, ann):
+    """What root left in her home, for her to move; what many write to; and what is never shared."""
+    alpha.sh("umask 077; mkdir /home/ann/share/backup /home/ann/share/.ssh; chown ann: /home/ann/share/backup /home/ann/share/.ssh; "
+             "echo secret >/home/ann/share/backup/dump.sql; su ann -c 'echo key >/home/ann/share/.ssh/id_rsa'; "
+             "su ann -c 'mkdir -m 1777 /home/ann/share/all'")
+    result = share("add", "--fix", ann)
+    assert (result.returncode, result.stderr.splitlines()) == (1, [
+        *LEFT_ALONE.format(1).splitlines(),
+        "Others may write there, too (1 directory): new files are shared if everybody may read them.",
+        "p2pctl: p2p-peer may not read 1 of what is in it, such as /home/ann/share/backup/dump.sql."])
+    for path in ("backup/dump.sql", ".ssh/id_rsa", ".ssh"):
+        assert "p2p-peer" not in alpha.sh(f"getfacl /home/ann/share/{path} 2>/dev/null"), path
+    alpha.sh("su ann -c 'umask 022; echo 1 >/home/ann/share/all/new.txt'")
+    alpha.wait_published("/home/ann/share/all/new.txt")
+    assert alpha.sh("stat -c %a /home/ann/share/all/new.txt") == "644\n"
+    share("remove", ann, check=True)
+
+
+def test_a_name_of_her_choice(alpha, share, ann):
+    """What root left in her home is not opened for having the name of what is to be shared."""
+    alpha.sh("umask 077; mkdir /home/ann/backup; echo secret >/home/ann/backup/dump.sql; chmod 711 /home/ann; "
+             "su ann -c 'mv /home/ann/backup /home/ann/films'")
+    result = share("add", "--fix", "/home/ann/films")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: /home/ann/films is where others than its owner may have put it: --fix leaves it alone.",
+        "If it is meant: setfacl(1), with -m u:p2p-peer:rX"])
+    assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann 2>/dev/null")
+    assert share("remove", "/home/ann/films").returncode == 0
+
+
+def test_what_cannot_be_taken_back(alpha, share, ann):
+    """It is said, the rest is taken back, and the note of it stays until all is."""
+    share("add", "--fix", ann, check=True)
+    alpha.sh("su ann -c 'cd /home/ann/share && mkdir -p $(printf d/%.0s $(seq 70))'")
+    result = share("remove", ann)
+    assert result.returncode == 1
+    deep = "/home/ann/share/" + "/".join(["d"] * 64)
+    assert lines(result) == [
+        f"p2pctl: {deep} is more than 64 directories deep.",
+        f"So /home/ann/share stays shared, and {DROP_INS}/share-home-ann-share.ini notes what is to be taken back. "
+        "Once it can be, again: p2pctl share remove"]
+    assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann/share/deep 2>/dev/null; getfacl /home/ann 2>/dev/null")
+    alpha.sh("rm -r /home/ann/share/d")
+    assert share("remove", ann).returncode == 0
+    assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann 2>/dev/null")
+
+
+def test_a_pass_in_the_tree_of_another(alpha, share, ann):
+    """A directory that one share made passable, and another readable, stays both for the other one."""
+    alpha.sh("chmod 755 /home/ann/share/deep; chmod 644 /home/ann/share/deep/*; su ann -c 'umask 077; echo 1 >/home/ann/share/more.txt'")
+    share("add", "--fix", f"{ann}/deep", check=True)
+    share("add", "--fix", ann, check=True)
+    share("remove", f"{ann}/deep", check=True)
+    assert as_peer(alpha, "ls", ann).returncode == 0
+    # It is /home/ann's turn: nobody but the one that is left can take that back.
+    assert "pass = /home/ann\n" in alpha.read(f"{DROP_INS}/share-home-ann-share.ini").decode()
+    share("remove", ann, check=True)
+    assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann 2>/dev/null")
 
 
 def test_not_there(alpha, share):
@@ -223,10 +292,44 @@ def test_a_home_that_the_unit_protects(alpha, share, ann):
     assert alpha.sh(f"ls {UNIT_DROP_INS}").split() == ["home.conf"]
 
 
-@pytest.mark.parametrize("path", ["/", "/proc/1", "/sys", "/dev", "/run/systemd"])
+@pytest.mark.parametrize("path", ["/", "/proc/1", "/sys", "/dev", "/run/systemd", "/tmp", "/var/tmp"])
 def test_refused(alpha, share, path):
-    result = share("add", path)
-    assert result.returncode == 1 and "not shared as a whole" in result.stderr, result
+    result = share("add", "--fix", path)
+    assert result.returncode == 1 and re.search("is not shared( as a whole)?[.]$", result.stderr, re.M), result
+
+
+def test_removable_media(alpha, share):
+    """They are mounted below /run, of which nothing else is shared."""
+    alpha.write("/run/media/ann/stick/a.txt", b"a\n")
+    try:
+        assert lines(share("add", "/run/media/ann/stick")) == ["/run/media/ann/stick is shared: 1 file, 2 B."]
+    finally:
+        alpha.sh("rm -rf /run/media")
+
+
+def test_a_link_of_hers(alpha, share, ann):
+    """She is not asked what is shared, and what p2p-peer may read."""
+    alpha.write("/root/notes/password.txt", b"secret\n")
+    alpha.sh("chmod 700 /root; su ann -c 'ln -s /root/notes /home/ann/films'")
+    result = share("add", "--fix", "/home/ann/films")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: there is a link on the way to /home/ann/films that belongs to somebody else.",
+        "If what it leads to is meant: p2pctl share add /root/notes"])
+    assert "p2p-peer" not in alpha.sh("getfacl /root /root/notes 2>/dev/null")
+
+
+def test_without_the_user(alpha, share):
+    """Whoever has installed it without packages may have forgotten to make it."""
+    alpha.write("/srv/images/a.txt", b"a\n")
+    alpha.sh("cp /etc/passwd /root/passwd; sed -i /^p2p-peer:/d /etc/passwd")
+    try:
+        result = share("add", "/srv/images")
+    finally:
+        alpha.sh("cp /root/passwd /etc/passwd")
+    assert (result.returncode, lines(result)) == (1, [
+        "p2pctl: there is no user p2p-peer here.", "What makes it, as root: systemd-sysusers",
+        "/srv/images stays configured. Whether it may be read will be seen then: p2pctl share list"])
+    assert listed(alpha)["/srv/images"]["n_files"] == 1
 
 
 def test_who_may(alpha, share, ann):

@@ -250,15 +250,22 @@ static void test_prefix(void **state _unused_) {
         "10.0.0.0/-1",
         "10.0.0.0/8 ",
         "10.0.0.0/8/8",
-        "10.0.0.1/8",
         "10.0/16",
         "2001:db8::/129",
-        "2001:db8::1/64",
         "host/8",
         "::ffff:0:0/95",
         "[::1]/128",
-        "::ffff:10.0.0.1/104",
     };
+    static const struct {
+        const char *text, *network;
+    } slips[] = {
+        {"10.0.0.1/8", "10.0.0.0/8"},
+        {"192.0.2.129/25", "192.0.2.128/25"},
+        {"1.2.3.4/0", "0.0.0.0/0"},
+        {"2001:db8::1/64", "2001:db8::/64"},
+        {"::ffff:10.0.0.1/104", "10.0.0.0/8"},
+    };
+    char text[ADDRESS_PREFIX_TEXT_MAX];
     AddressPrefix prefix;
     IpAddress address;
 
@@ -273,6 +280,12 @@ static void test_prefix(void **state _unused_) {
     for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
         print_message("  %s\n", bad[i]);
         assert_int_equal(address_prefix_parse(bad[i], &prefix), -EINVAL);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(slips); i++) {
+        print_message("  %s\n", slips[i].text);
+        assert_int_equal(address_prefix_parse(slips[i].text, &prefix), -EDOM);
+        address_prefix_format(&prefix, text);
+        assert_string_equal(text, slips[i].network);
     }
 }
 

@@ -17,6 +17,8 @@ static void test_rate(void **state _unused_) {
         {"1500", 1500},
         {"500K", UINT64_C(500) << 10},
         {"10M", UINT64_C(10) << 20},
+        {"10k", UINT64_C(10) << 10},
+        {"10T", UINT64_C(10) << 40},
         {"2G", UINT64_C(2) << 30},
         {"9223372036854775807", INT64_MAX},
         {"8589934591G", UINT64_C(8589934591) << 30},
@@ -25,17 +27,9 @@ static void test_rate(void **state _unused_) {
         const char *text;
         int error;
     } bad[] = {
-        {"", -EINVAL},
-        {"K", -EINVAL},
-        {"10k", -EINVAL},
-        {"10KB", -EINVAL},
-        {"10 M", -EINVAL},
-        {"1.5M", -EINVAL},
-        {"-1", -EINVAL},
-        {"10T", -EINVAL},
-        {"M10", -EINVAL},
-        {"8589934592G", -ERANGE},
-        {"9223372036854775808", -ERANGE},
+        {"", -EINVAL},     {"K", -EINVAL},           {"10KB", -EINVAL},
+        {"10 M", -EINVAL}, {"1.5M", -EINVAL},        {"-1", -EINVAL},
+        {"M10", -EINVAL},  {"8589934592G", -ERANGE}, {"9223372036854775808", -ERANGE},
     };
     uint64_t rate;
 

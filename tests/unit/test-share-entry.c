@@ -28,16 +28,18 @@ static void test_what_a_line_can_hold(void **state _unused_) {
     char longest[] = "/" TEXT_255;
 
     longest[180] = '\0';
-    assert_true(entry_path_is_writable("/srv/images"));
-    assert_true(entry_path_is_writable("/srv/ä b;c # = [x]"));
-    assert_true(entry_path_is_writable(longest));
+    assert_null(entry_path_problem("/srv/images"));
+    assert_null(entry_path_problem("/srv/ä b;c # = [x]"));
+    assert_null(entry_path_problem(longest));
     longest[180] = 'a';
     longest[181] = '\0';
-    assert_false(entry_path_is_writable(longest));
-    assert_false(entry_path_is_writable("/srv/a\nb"));
-    assert_false(entry_path_is_writable("/srv/a ;b"));
-    assert_false(entry_path_is_writable("/srv/a "));
-    assert_false(entry_path_is_writable("/srv/\xff"));
+    assert_non_null(entry_path_problem(longest));
+    assert_non_null(entry_path_problem("/srv/a\nb"));
+    assert_non_null(entry_path_problem("/srv/a ;b"));
+    assert_non_null(entry_path_problem("/srv/a "));
+    assert_non_null(entry_path_problem("/srv/a /b"));
+    assert_null(entry_path_problem("/srv/ a/b c"));
+    assert_non_null(entry_path_problem("/srv/\xff"));
 }
 
 // What was written is what is read, marks included; the file of each is its own.
@@ -50,7 +52,7 @@ static void test_round_trip(void **state _unused_) {
     for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
         Entry entry;
 
-        assert_int_equal(entry_list_load(config_path, &list), 0);
+        assert_int_equal(entry_list_load(config_path, false, &list), 0);
         assert_int_equal(list.n, i);
         assert_int_equal(entry_new(&list, config_path, paths[i], &entry), 0);
         assert_int_equal(entry_write(&entry), 0);
@@ -63,7 +65,7 @@ static void test_round_trip(void **state _unused_) {
         entry_clear(&entry);
         entry_list_clear(&list);
     }
-    assert_int_equal(entry_list_load(config_path, &list), 0);
+    assert_int_equal(entry_list_load(config_path, false, &list), 0);
     assert_int_equal(list.n, ELEMENTSOF(paths));
     for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
         Entry *entry = entry_list_find(&list, paths[i]);
@@ -76,7 +78,7 @@ static void test_round_trip(void **state _unused_) {
         assert_int_equal(entry_remove(entry), 0);
     }
     entry_list_clear(&list);
-    assert_int_equal(entry_list_load(config_path, &list), 0);
+    assert_int_equal(entry_list_load(config_path, false, &list), 0);
     assert_int_equal(list.n, 0);
 }
 
@@ -90,7 +92,7 @@ static void test_files_of_others(void **state _unused_) {
     assert_non_null(file);
     fputs("[peer]\nft = x\n[share]\nexclude = *.tmp\npath = /srv/one/\npath = /srv/two\n", file);
     fclose(file);
-    assert_int_equal(entry_list_load(config_path, &list), 0);
+    assert_int_equal(entry_list_load(config_path, false, &list), 0);
     assert_int_equal(list.n, 2);
     assert_string_equal(list.entries[0].path, "/srv/one");
     assert_string_equal(list.entries[0].file, config_path);
@@ -101,7 +103,7 @@ static void test_files_of_others(void **state _unused_) {
     name = entry_name(&entry);
     assert_string_equal(name, "srv-one");
     entry_list_clear(&list);
-    assert_int_equal(entry_list_load(config_path, &list), 0);
+    assert_int_equal(entry_list_load(config_path, false, &list), 0);
     assert_true(entry_list_find(&list, "/srv/one")->ours);
     assert_null(entry_list_find(&list, "/srv"));
     entry_list_clear(&list);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/user-dirs.h"
+#include "util/user-dirs.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+
+#include "util/share-name.h"
+
+#include <string.h>
+
+bool share_name_is_hidden(const char *name) {
+    size_t len = strlen(name);
+
+    return name[0] == '.' || (len >= 5 && strcmp(name + len - 5, ".part") == 0);
+}
