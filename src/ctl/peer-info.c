@@ -135,7 +135,8 @@ bool peer_info_is_unreachable(const PeerInfo *peer) {
 }
 
 char *peer_info_describe(const PeerInfo *peer) {
-    const char *ft = *peer->file_tracker ? peer->file_tracker : "FT", *state = peer->state;
+    const char *ft = *peer->file_tracker ? peer->file_tracker : "the FileTracker",
+               *state = peer->state;
     const char *colon = *peer->reason ? ": " : "";
     char since[FORMAT_MAX], *text;
     int r;

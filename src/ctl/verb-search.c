@@ -238,12 +238,25 @@ static ExitStatus nothing_found(const FindResult *result, int argc, char **argv)
     return STATUS_NOTHING;
 }
 
+// Whether there is anything to look for, which the FileTracker could only guess at.
+static bool any_word(int argc, char **argv) {
+    for (int i = 0; i < argc; i++)
+        if (argv[i][strspn(argv[i], " \t")] != '\0')
+            return true;
+    return false;
+}
+
 static ExitStatus search_words(Ctl *ctl, int argc, char **argv) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(find_result_clear) FindResult result = {};
     ExitStatus status;
     int r;
 
+    if (!any_word(argc, argv)) {
+        ctl_error("search needs a word of a name.");
+        ctl_hint("Try: p2pctl help search");
+        return STATUS_USAGE;
+    }
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
     r = find_files(ctl->bus, argv, argc, &ctl->search, &result, &error);

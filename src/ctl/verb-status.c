@@ -110,15 +110,14 @@ static void print_transfers(const Totals *totals) {
 static void print_unreachable(const PeerInfo *peer) {
     const char *port = strrchr(peer->address, ':');
 
-    printf("             The FileTracker could not connect there: others will find what is shared "
-           "here, but "
-           "probably not get it.\n");
-    if (port)
-        print_escaped(stdout,
-                      "             Open TCP port %s in this machine's firewall, or forward it in "
-                      "the router; "
-                      "then: p2pctl join\n",
-                      port + 1);
+    printf("             The FileTracker could not connect there: others will find what\n"
+           "             is shared here, but probably not get it.\n");
+    if (!port)
+        return;
+    print_escaped(stdout,
+                  "             Open TCP port %s in this machine's firewall, or forward it in",
+                  port + 1);
+    printf("\n             the router; then: p2pctl join\n");
 }
 
 static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {

@@ -461,6 +461,8 @@ void ft_thaw(Ft *ft, Inheritance *inheritance) {
                                     : strerror(-r));
         return;
     }
-    log_info("%" PRIu32 " of %" PRIu32 " sessions go on, with %" PRIu64 " records (%" PRIu64 " ms)",
-             gone_on, count, index_records(ft->index), (time_monotonic() - begin) / USEC_PER_MSEC);
+    log_info("%" PRIu32 " of %" PRIu32 " sessions go on, with %" PRIu64 " record%s (%" PRIu64
+             " ms)",
+             gone_on, count, index_records(ft->index), index_records(ft->index) == 1 ? "" : "s",
+             (time_monotonic() - begin) / USEC_PER_MSEC);
 }

@@ -375,7 +375,8 @@ void ft_session_accepted(Ft *ft, Session *session) {
     ft->accepted_count++;
     ft->joins++;
     endpoint_format(&session->stream.remote, text);
-    log_debug("%s has joined with %zu records", text, index_owner_count(session->owner));
+    log_debug("%s has joined with %zu record%s", text, index_owner_count(session->owner),
+              index_owner_count(session->owner) == 1 ? "" : "s");
     update_status(ft);
 }
 

@@ -367,8 +367,8 @@ static void not_found(Download *download, const Record records[], size_t n) {
 
 static void search_failed(Download *download, int error) {
     without_source(download, error == -ENOTCONN ? BUS_ERROR_NOT_JOINED : BUS_ERROR_NO_ANSWER,
-                   error == -ENOTCONN    ? "not joined to FT"
-                   : error == -ETIMEDOUT ? "FT does not answer"
+                   error == -ENOTCONN    ? "not joined to the FileTracker"
+                   : error == -ETIMEDOUT ? "the FileTracker does not answer"
                                          : strerror(-error));
 }
 

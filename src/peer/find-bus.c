@@ -53,12 +53,12 @@ static void on_found(FtSearch *search _unused_, int r, const FtMatches *matches,
 
     if (r == -ENOTCONN) {
         (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
-                                          "The session with FT has ended");
+                                          "The session with the FileTracker has ended");
         return;
     }
     if (r < 0) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER, "FT does not answer: %s",
-                                          strerror(-r));
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
+                                          "the FileTracker does not answer: %s", strerror(-r));
         return;
     }
     r = sd_bus_message_new_method_return(call, &reply);

@@ -171,10 +171,11 @@ static void come_back(FtClient *client, bool long_enough) {
 
 // An attempt has failed, or a session has ended.
 static void handle_loss(FtClient *client, int error) {
-    const char *why = error == 0 || error == -ESHUTDOWN ? "FT has closed the connection"
-                      : error == -ETIMEDOUT             ? "FT does not answer"
-                      : error == -EPROTO                ? "FT does not speak the protocol"
-                                                        : strerror(-error);
+    const char *why = error == 0 || error == -ESHUTDOWN
+                          ? "the FileTracker has closed the connection"
+                      : error == -ETIMEDOUT ? "the FileTracker does not answer"
+                      : error == -EPROTO    ? "the FileTracker does not speak the protocol"
+                                            : strerror(-error);
     char ft[FT_CLIENT_TEXT_MAX];
     bool was_joined = client->state == FT_JOINED, was_greeting = client->state == FT_GREETING;
     bool was_telling = client->state == FT_TELLING;
@@ -188,14 +189,14 @@ static void handle_loss(FtClient *client, int error) {
         client->was_ours = false; // one attempt is given the benefit of the doubt
     disconnect(client);
     if (roots_at_fault) {
-        log_info("FT does not know records with roots: joining without");
+        log_info("The FileTracker does not know records with roots: joining without");
         connect_again(client, WAY_PLAIN);
         return;
     }
     if (was_joined) {
         log_limited(&client->lost_log, LOG_NOTICE,
                     &(LogFields){.id = EVENT_LOST, .peer = ft_client_name(client, ft)},
-                    "The session with FT has ended: %s", why);
+                    "The session with the FileTracker has ended: %s", why);
         if (client->served || lasted >= GOOD_SESSION_USEC) {
             come_back(client, lasted >= LONG_SESSION_USEC);
             return;

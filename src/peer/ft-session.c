@@ -85,13 +85,14 @@ static int handle_reachable(FtClient *client, const Message *message) {
     if (reachability == REACHABLE_NO)
         log_event(
             LOG_WARNING, &(LogFields){.id = EVENT_UNREACHABLE, .peer = text},
-            "FT cannot connect to this peer at %s: others will find its files, but probably not "
+            "The FileTracker cannot connect to this peer at %s: others will find its files, but "
+            "probably not "
             "get them. "
             "Open TCP port %u in the firewall, or forward it in the router; then: p2pctl join",
             text, address.port);
     else if (reachability != client->reachability)
         log_info("Reachable at %s%s", text,
-                 reachability == REACHABLE_YES ? ", FT has tried it" : "");
+                 reachability == REACHABLE_YES ? ", the FileTracker has tried it" : "");
     client->reachability = reachability;
     client->address = address;
     if (client->hooks.on_state)
@@ -129,7 +130,8 @@ static int handle_hi(FtClient *client) {
     if (r < 0)
         return r;
     if (client->publisher.awaiting) {
-        ft_client_set_state(client, FT_TELLING, "FT has not confirmed the records yet");
+        ft_client_set_state(client, FT_TELLING,
+                            "the FileTracker has not confirmed the records yet");
         return 0;
     }
     r = client->settled ? 0 : stream_set_timeout(&client->stream, 2 * SILENCE_RAW_USEC);
@@ -142,7 +144,8 @@ static void log_published(FtClient *client) {
     size_t count = client->publisher.count;
 
     if (count != client->logged)
-        log_info("FT has %zu files of this peer%s", count, full ? ", and keeps no more" : "");
+        log_info("The FileTracker has %zu file%s of this peer%s", count, count == 1 ? "" : "s",
+                 full ? ", and keeps no more" : "");
     client->logged = count;
 }
 
@@ -200,7 +203,7 @@ static int on_connected(Stream *stream) {
         return r;
     stream_keep_alive(stream);
     client->greet_deadline = time_monotonic() + GREET_USEC;
-    ft_client_set_state(client, FT_GREETING, "FT has not answered yet");
+    ft_client_set_state(client, FT_GREETING, "the FileTracker has not answered yet");
     return stream_set_timeout(stream, !guess             ? GREET_USEC
                                       : client->was_ours ? GREET_AGAIN_USEC
                                                          : SILENCE_HELLO_USEC);

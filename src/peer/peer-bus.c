@@ -40,12 +40,12 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
 
     if (r == -ENOTCONN) {
         (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
-                                          "The session with FT has ended");
+                                          "The session with the FileTracker has ended");
         return;
     }
     if (r < 0) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER, "FT does not answer: %s",
-                                          strerror(-r));
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
+                                          "the FileTracker does not answer: %s", strerror(-r));
         return;
     }
     r = sd_bus_message_new_method_return(call, &reply);
@@ -348,10 +348,12 @@ static void explain_offered(const Peer *peer, const Share *share, ShareView *vie
         snprintf(view->explanation, sizeof(view->explanation), "this peer is not joined");
     else if (ft_client_is_full(peer->ft, &limit)) {
         view->state = "limit";
-        snprintf(view->explanation, sizeof(view->explanation), "FT keeps %zu files of a peer",
-                 limit);
+        snprintf(view->explanation, sizeof(view->explanation),
+                 "the FileTracker keeps %zu file%s of each peer (max-files-per-peer there)", limit,
+                 limit == 1 ? "" : "s");
     } else
-        snprintf(view->explanation, sizeof(view->explanation), "FT has not confirmed it yet");
+        snprintf(view->explanation, sizeof(view->explanation),
+                 "the FileTracker has not confirmed it yet");
 }
 
 static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
@@ -418,7 +420,8 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
 
         bytes += share_path_len(share) + 64; // and the rest of the entry
         if (bytes > SHARES_BYTES_MAX) {
-            snprintf(rest, sizeof(rest), "%zu more files are shared; this list is full", count - i);
+            snprintf(rest, sizeof(rest), "%zu more file%s shared; this list is full", count - i,
+                     count - i == 1 ? " is" : "s are");
             r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
             break;
         }

@@ -125,21 +125,22 @@ static void log_unreadable(Peer *peer) {
 
 static void log_shares(Peer *peer) {
     size_t impossible = count_impossible(peer);
+    size_t n = share_table_count(peer->shares) - impossible;
 
     log_unreadable(peer);
-    log_info("Shares: %zu files, %zu to hash, %zu not possible%s",
-             share_table_count(peer->shares) - impossible,
+    log_info("Shares: %zu file%s, %zu to hash, %zu not possible%s", n, n == 1 ? "" : "s",
              share_table_count_state(peer->shares, SHARE_HASHING), impossible,
              impossible > 0 ? " (p2pctl shares says why)" : "");
 }
 
 static void on_hashed(void *userdata) {
     Peer *peer = userdata;
+    size_t n = share_table_count_state(peer->shares, SHARE_OFFERED);
 
     publish_soon(peer);
     if (hasher_is_idle(peer->hasher))
-        log_info("Hashed what was new: %zu files to publish, %zu not possible",
-                 share_table_count_state(peer->shares, SHARE_OFFERED), count_impossible(peer));
+        log_info("Hashed what was new: %zu file%s to publish, %zu not possible", n,
+                 n == 1 ? "" : "s", count_impossible(peer));
 }
 
 static void on_stale(void *userdata) {

@@ -82,7 +82,7 @@ static int get_verified(sd_bus *bus _unused_, const char *path _unused_, const c
 
 static int has_ended(const Transfer *transfer, sd_bus_error *error) {
     return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
-                             "Transfer %" PRIu32 " has ended already", transfer->id);
+                             "transfer %" PRIu32 " has ended already", transfer->id);
 }
 
 static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
@@ -91,12 +91,12 @@ static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
 
     r = action(transfer);
     if (r == -EOPNOTSUPP)
-        return sd_bus_error_setf(error, BUS_ERROR_NOT_SUPPORTED,
-                                 transfer->direction == TRANSFER_UPLOAD
-                                     ? "Transfer %" PRIu32 " is an upload"
-                                     : "Transfer %" PRIu32
-                                       " could not go on where it stopped: its file has no root",
-                                 transfer->id);
+        return sd_bus_error_setf(
+            error, BUS_ERROR_NOT_SUPPORTED,
+            transfer->direction == TRANSFER_UPLOAD
+                ? "transfer %" PRIu32 " is an upload: only downloads can be paused"
+                : "transfer %" PRIu32 " could not go on where it stopped: its file has no root",
+            transfer->id);
     return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 

@@ -149,7 +149,7 @@ class FakePeer(dbus.service.Object):
     @dbus.service.method(PEER, in_signature="s", out_signature="a(sstssqa{sv})")
     def Search(self, name):
         if name in self.unanswered:
-            raise dbus.DBusException("FT does not answer", name=ERROR + "NoAnswer")
+            raise dbus.DBusException("the FileTracker does not answer", name=ERROR + "NoAnswer")
         return [(n, t, dbus.UInt64(size), date, address, dbus.UInt16(port),
                  dbus.Dictionary({"root": root, "later": dbus.UInt32(1)} if root else {}, signature="sv"))
                 for n, t, size, date, address, port, root in self.found.get(str(name), [])]

@@ -95,6 +95,11 @@ def test_where_ft_may_be(bus):
     assert "Try: p2p-ft --user" in ctl(bus, "--user", "ft", env={"DBUS_SESSION_BUS_ADDRESS": bus.address}).stderr
 
 
+def test_a_search_for_nothing(bus):
+    for words in ([""], ["", " "]):
+        assert check(ctl(bus, "search", *words), 2).stderr.startswith("p2pctl: search needs a word of a name.\n")
+
+
 def test_left(ft, peer, out):
     check(peer.ctl("leave"), 0)
     result = check(peer.ctl("search", "x"), 4)

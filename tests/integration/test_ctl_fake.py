@@ -437,7 +437,7 @@ def test_an_unanswered_search_names_its_file(world, daemon, out):
     known(transfer)
     finish(transfer)
     assert process.wait() == 1
-    assert "p2pctl: cannot search for a.txt: FT does not answer.\n" in process.log
+    assert "p2pctl: cannot search for a.txt: the FileTracker does not answer.\n" in process.log
     assert os.listdir(out) == ["b.txt"]
 
 

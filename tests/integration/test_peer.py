@@ -288,7 +288,7 @@ def test_more_files_than_ft_keeps(world, ft, bus):
     peer.wait_share(files[6], "limit")
     states = [(path.rsplit("/", 1)[1], state) for path, _, state, _ in peer.get("Shares")]
     assert states == [(name, "published") for name in names[:5]] + [(name, "limit") for name in names[5:]]
-    assert "FT keeps 5" in peer.shares()[str(files[6])][2]
+    assert "the FileTracker keeps 5 files of each peer" in peer.shares()[str(files[6])][2]
     for name in names:
         ft.wait_lookup(name, 1 if name in names[:5] else 0)
     # One goes: the next in order moves up, in the same session.
@@ -606,7 +606,7 @@ def test_an_ft_that_talks_nonsense(world, bus, greeting):
     ft = world.server(ScriptedServer(lambda wire, _: (wire.recv_some(), wire.send(greeting))))
     peer = world.peer(ft, bus=bus)
     ft.wait_connections(2)
-    peer.wait_log("Not joined to|The session with FT has ended")
+    peer.wait_log("Not joined to|The session with the FileTracker has ended")
     peer.call("Leave")
     assert peer.state == "left"
 
@@ -771,7 +771,7 @@ def test_an_ft_that_says_anything_but_hi(world):
     server = world.server(ScriptedServer(script))
     peer = world.peer(server, dialect="raw")
     server.wait_connections(2)
-    assert "FT does not answer" in peer.log
+    assert "he FileTracker does not answer" in peer.log
 
 
 @pytest.mark.skipif(not os.environ.get("P2PSHARE_SLOW_TESTS"), reason="takes a minute; P2PSHARE_SLOW_TESTS=1")

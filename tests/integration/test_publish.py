@@ -76,7 +76,7 @@ def test_as_many_as_ft_keeps(world, bus):
     peer = world.peer(ft, [directory], bus=bus).joined()
     wait_published(peer, files[:12])
     peer.wait_share(files[12], "limit")
-    assert "FT keeps 12 files of a peer" in peer.ctl("shares").stdout
+    assert "the FileTracker keeps 12 files of each peer" in peer.ctl("shares").stdout
     assert [len(ft.lookup(f"{i:04}.txt")) for i in range(40)] == [1] * 12 + [0] * 28
     before = session(ft, peer)
     # What goes makes room for the next, what comes first takes the place of the last.
@@ -161,7 +161,7 @@ def test_an_ft_that_never_says_kept(world, bus):
     peer = world.peer(ft, [directory], bus=bus).joined()
     assert [line.count(b",") for line in ft.heard] == ([0] + [6] * 5) + ([0] + [5] * 5)
     assert ft.heard.count(b"HELLO\n") == 2
-    assert "FT does not know records with roots: joining without" in peer.log
+    assert "The FileTracker does not know records with roots: joining without" in peer.log
     assert list(states(peer).values()) == ["published"] * 5 + ["limit"] * 3
     assert [r[5] for r in peer.search("report")] == [7100]
     files[1].unlink()

@@ -163,6 +163,7 @@ def test_the_owner_is_told(world, bus):
     said = ctl(bus, "status").stdout
     assert "not reachable at 192.0.2.7:4711" in said
     assert "TCP port 4711" in said and "p2pctl join" in said
+    assert max(len(line) for line in said.splitlines()[1:]) <= 80
     assert peer.log.count("TCP port 4711") == 1
     ft.reachable = "yes, 192.0.2.7, 4711"
     assert ctl(bus, "join").returncode == 0

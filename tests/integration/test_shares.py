@@ -31,7 +31,7 @@ def hashed(path):
 
 def to_hash(peer):
     """How many files each walk has found without a root, in the order of the walks."""
-    return [int(n) for n in re.findall(r"Shares: \d+ files, (\d+) to hash", peer.log)]
+    return [int(n) for n in re.findall(r"Shares: \d+ files?, (\d+) to hash", peer.log)]
 
 
 def walks(peer):
