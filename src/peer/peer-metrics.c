@@ -15,11 +15,21 @@ static void put_ft(const Peer *peer, Metrics *metrics) {
     metrics_put(metrics, ft_client_searches(peer->ft), NULL, NULL);
 }
 
+// What is offered is published, over the limit, or will be told.
 static void put_shares(const Peer *peer, Metrics *metrics) {
-    metrics_gauge(metrics, "p2p_peer_shares", "Files that the configuration names");
+    size_t offered = share_table_count_state(peer->shares, SHARE_OFFERED), limit;
+    size_t published = MIN(ft_client_published(peer->ft), offered);
+    bool full = ft_client_is_full(peer->ft, &limit);
+
+    metrics_gauge(metrics, "p2p_peer_shares",
+                  "Files that the configuration names, by the state that p2pctl shares shows");
+    metrics_put(metrics, published, "state", share_state_name(SHARE_OFFERED));
+    metrics_put(metrics, full ? 0 : offered - published, "state", "pending");
+    metrics_put(metrics, full ? offered - published : 0, "state", "limit");
     for (ShareState state = 0; state < _SHARE_STATE_COUNT; state++)
-        metrics_put(metrics, share_table_count_state(peer->shares, state), "state",
-                    share_state_name(state));
+        if (state != SHARE_OFFERED)
+            metrics_put(metrics, share_table_count_state(peer->shares, state), "state",
+                        share_state_name(state));
 }
 
 static void put_transfers(const Peer *peer, Metrics *metrics) {

@@ -3,7 +3,7 @@
 
 import pytest
 
-from ctl_helpers import check
+from ctl_helpers import check, document
 from harness import NOBODY, Wire, content, ctl, wait_for
 
 parser = pytest.importorskip("prometheus_client.openmetrics.parser")
@@ -56,6 +56,21 @@ def test_the_numbers_of_a_download(world, ft, peer, bus):
     other.stop()
     wait_for(lambda: value(metrics(bus), "p2p_ft_peers") == 1, "one peer")
     assert value(metrics(bus), "p2p_ft_joins") == 2  # counters only grow
+
+
+def test_shares_by_the_state_that_is_shown(world, bus):
+    ft = world.ft(bus=bus, max_files_per_peer=2)
+    peer = world.peer(ft, [world.file(f"{i}.txt", b"x" * i) for i in range(5)] + [world.tmp / "none"], bus=bus).joined()
+
+    def shown():
+        """As p2pctl shares says it, and as the metrics do."""
+        states = [share["state"] for share in document(ctl(bus, "shares", "--json"))["shares"]]
+        return ({state: states.count(state) for state in states},
+                {s.labels["state"]: s.value for s in families(metrics(bus))["p2p_peer_shares"].samples if s.value > 0})
+
+    wait_for(lambda: shown() == ({"published": 2, "limit": 3, "vanished": 1},) * 2, "the limit")
+    peer.call("Leave")
+    wait_for(lambda: shown() == ({"pending": 5, "vanished": 1},) * 2, "the end of the session")
 
 
 def test_refusals_by_cause(ft, peer, bus):

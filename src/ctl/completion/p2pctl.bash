@@ -8,7 +8,7 @@ _p2pctl() {
     local search='--exact --type= --min-size= --max-size= --limit='
     local verbs='status search download transfers pause resume cancel share shares rescan leave join monitor ft
         config metrics verify hash help'
-    local verb='' argument='' i where=()
+    local verb='' sub='' argument='' i where=()
 
     # "=" is part of the word for us, as for getopt_long.
     _init_completion -s -n : || return
@@ -21,7 +21,7 @@ _p2pctl() {
             ;;
         --user | --host=*) where+=("${words[i]}") ;;
         -*) ;;
-        *) if [[ $verb ]]; then argument=${words[i]}; else verb=${words[i]}; fi ;;
+        *) if [[ $verb ]]; then argument=${words[i]} sub=${sub:-${words[i]}}; else verb=${words[i]}; fi ;;
         esac
     done
 
@@ -43,7 +43,7 @@ _p2pctl() {
         [[ $verb == search || ! $verb ]] && global+=" $search"
         [[ $verb == metrics ]] && global+=' --output= -o'
         [[ $verb == verify ]] && global+=' --root='
-        [[ $verb == share ]] && global+=' --fix'
+        [[ $verb == share && ${sub:-add} == add ]] && global+=' --fix'
         mapfile -t COMPREPLY < <(compgen -W "$global" -- "$cur")
         [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
         return
