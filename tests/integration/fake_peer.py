@@ -42,7 +42,7 @@ class FakeTransfer(dbus.service.Object):
         stem, _, extension = name.rpartition(".")
         self.properties = {
             "Id": number, "Direction": "download", "Name": stem or name, "Type": extension if stem else "file",
-            "Size": 0, "Transferred": 0, "State": "connecting" if self.fd is None else "searching", "Sources": [], "QueuePlace": 0, "Path": "",
+            "Size": 0, "Transferred": 0, "State": peer.begins_as if self.fd is None else "searching", "Sources": [], "QueuePlace": 0, "Path": "",
             "Root": "", "Verified": False, "Started": 1_788_696_720_000_000, "Error": "", "ErrorMessage": ""}
         self.properties = {key: value for key, value in self.properties.items() if key not in peer.lacks}
         super().__init__(peer.link, self.path)
@@ -98,6 +98,7 @@ class FakePeer(dbus.service.Object):
     def __init__(self, bus, lacks=()):
         self.bus, self.lacks = bus, lacks
         self.found, self.unanswered, self.transfers = {}, set(), []
+        self.begins_as = "connecting"  # a transfer into the daemon's own directory
         self.properties = {"Version": "0", "State": "joined", "Reason": "", "Since": 1_788_696_720_000_000,
                            "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556", "Reachable": "unknown",
                            "DownloadDirectory": "/srv/downloads", "Shares": []}

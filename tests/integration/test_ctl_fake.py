@@ -497,6 +497,22 @@ def test_nobody_waits(iso, out):
     assert os.listdir(out) == []
 
 
+@pytest.mark.parametrize("end", [{"State": "connecting"}, {
+    "State": "failed", "Error": ERROR + "Exists", "ErrorMessage": "cannot write debian.iso: it is there"}])
+def test_nobody_waits_but_for_the_beginning(world, iso, end):
+    """Until the daemon has asked who has it, nobody knows whether it can."""
+    iso.begins_as = "searching"
+    process = Process(ctl_argv("download", "--no-wait", "debian.iso"), world.tmp / "ctl.log", clean_env(**iso.bus.env))
+    transfer = iso.wait_transfer()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.popen.wait(0.5)
+    transfer.set(**end)
+    if end["State"] == "failed":
+        assert process.wait() == 1 and "Transfer" not in process.log and "Move it away, or save" in process.log
+    else:
+        assert process.wait() == 0 and process.log == "Transfer 1: /srv/downloads/debian.iso\n"
+
+
 @pytest.mark.parametrize("option", ["--force", "-oother"])
 def test_who_does_not_wait_has_no_target(iso, option):
     assert "--no-wait" in check(ctl(iso.bus, "download", "--no-wait", option, "debian.iso"), 2).stderr
