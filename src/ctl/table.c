@@ -210,7 +210,7 @@ static void print_cell(const Table *table, const TableStyle *style, size_t c, co
 
 // Breaks at spaces, and elsewhere only what is longer than a line.
 static void print_note_beneath(const char *text, size_t width, FILE *file) {
-    size_t room = width > INDENT ? width - INDENT : 1;
+    size_t room = width > INDENT + 2 ? width - INDENT : 2; // a wide character at least
 
     while (*text) {
         size_t bytes = text_prefix(text, room), line = bytes;
@@ -219,7 +219,7 @@ static void print_note_beneath(const char *text, size_t width, FILE *file) {
             while (line > 0 && text[line] != ' ')
                 line--;
             if (line == 0)
-                line = MAX(bytes, (size_t) 1);
+                line = bytes;
         }
         print_spaces(file, INDENT);
         fwrite(text, 1, line, file);

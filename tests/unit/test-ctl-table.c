@@ -158,11 +158,11 @@ static void test_narrow_notes(void **state _unused_) {
 
         assert_non_null(table);
         table_add(table, "abcdef");
-        table_add_note(table, "one-long-word and two");
+        table_add_note(table, "one-長い-word and two");
         text = print(table, width, false);
         for (char *word = strtok(text, " \n"); word; word = strtok(NULL, " \n"))
             strcat(together, word);
-        assert_string_equal(together, "abcdefone-long-wordandtwo");
+        assert_string_equal(together, "abcdefone-長い-wordandtwo");
     }
 }
 
