@@ -219,7 +219,7 @@ static void print_note_beneath(const char *text, size_t width, FILE *file) {
             while (line > 0 && text[line] != ' ')
                 line--;
             if (line == 0)
-                line = bytes;
+                line = MAX(bytes, (size_t) 1); // whatever it is, the loop ends
         }
         print_spaces(file, INDENT);
         fwrite(text, 1, line, file);
