@@ -131,6 +131,8 @@ int state_write_session(StateWriter *writer, const SavedSession *saved) {
         r = put_bytes(writer, saved->out, saved->out_len);
     if (r >= 0)
         r = put_number(writer, saved->record_count);
+    if (r >= 0 && saved->state == SESSION_ACCEPTED)
+        r = put_endpoint(writer, &saved->endpoint);
     if (r < 0)
         return r;
     writer->header.sessions++;
@@ -321,8 +323,10 @@ static bool get_session(StateReader *reader, SavedSession *ret) {
     ret->since = numbers[1];
     ret->probed_at = numbers[2];
     ret->record_count = records;
+    ret->endpoint = (Endpoint){};
     if (ret->state == SESSION_ACCEPTED)
-        return ret->framing != FRAMING_UNKNOWN && learnt && records <= FILES_PER_PEER_MAX;
+        return ret->framing != FRAMING_UNKNOWN && learnt && records <= FILES_PER_PEER_MAX &&
+               get_endpoint(reader, &ret->endpoint);
     return records == 0 && !ret->asks_reachable && !ret->probing;
 }
 

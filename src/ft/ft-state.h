@@ -15,7 +15,7 @@
 
 enum {
     // To be raised with every change of what is written, or of what it means: a state of another version is not read.
-    STATE_VERSION = 2,
+    STATE_VERSION = 3,
     STATE_HASH_BYTES = 16,
 };
 
@@ -43,6 +43,8 @@ struct SavedSession {
     const char *out; // written and not sent; borrowed
     size_t out_len;
     size_t record_count; // that many records follow
+    Endpoint
+        endpoint; // where an accepted one is published, also when it has taken all its records back
 };
 
 enum {

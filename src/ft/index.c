@@ -366,6 +366,10 @@ const Endpoint *index_owner_endpoint(const IndexOwner *owner) {
     return &owner->records.endpoint;
 }
 
+void index_owner_set_endpoint(IndexOwner *owner, const Endpoint *endpoint) {
+    owner->records.endpoint = *endpoint;
+}
+
 void index_owner_set_last(IndexOwner *owner, bool last) {
     owner->records.last = last;
 }

@@ -27,6 +27,8 @@ IndexOwner *index_owner_new(Index *index);         // NULL: out of memory
 size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
 // Where its first record said that it is.
 const Endpoint *index_owner_endpoint(const IndexOwner *owner);
+// Of one without records; each of these brings its own.
+void index_owner_set_endpoint(IndexOwner *owner, const Endpoint *endpoint);
 // Whether its records come behind those of others in what is found.
 void index_owner_set_last(IndexOwner *owner, bool last);
 

@@ -511,6 +511,8 @@ void session_save(const Session *session, SavedSession *ret) {
         .out_len = out->size,
         .record_count = index_owner_count(session->owner),
     };
+    if (session->state == SESSION_ACCEPTED)
+        ret->endpoint = *index_owner_endpoint(session->owner);
 }
 
 Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
@@ -528,8 +530,12 @@ Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
     if (stream_restore(&session->stream, saved->in, saved->in_len) < 0 ||
         buffer_append(stream_out(&session->stream), saved->out, saved->out_len) < 0)
         return NULL;
-    if (saved->state == SESSION_ACCEPTED && !(session->owner = index_owner_new(session->ft->index)))
-        return NULL;
+    if (saved->state == SESSION_ACCEPTED) {
+        session->owner = index_owner_new(session->ft->index);
+        if (!session->owner)
+            return NULL;
+        index_owner_set_endpoint(session->owner, &saved->endpoint);
+    }
     return TAKE_PTR(session);
 }
 
@@ -541,7 +547,7 @@ int session_resume(Session *session, const SavedSession *saved) {
         session->search_due = 0;
         ft_session_accepted(session->ft, session);
         index_owner_set_last(session->owner, session->reachability == REACHABLE_NO);
-        if (saved->probing && index_owner_count(session->owner) > 0)
+        if (saved->probing)
             r = session_probe(session, 0);
         if (r >= 0 && session->asks_reachable && !session->probing)
             r = session_tell_reachable(session);

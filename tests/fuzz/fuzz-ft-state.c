@@ -28,6 +28,8 @@ static void check_session(const SavedSession *saved, const uint8_t *data, size_t
     const uint8_t *in = (const uint8_t *) saved->in, *out = (const uint8_t *) saved->out;
 
     check_endpoint(&saved->remote);
+    if (saved->state == SESSION_ACCEPTED)
+        check_endpoint(&saved->endpoint);
     CHECK(saved->state <= SESSION_REJECTED && saved->framing <= FRAMING_RAW);
     CHECK(saved->state == SESSION_ACCEPTED || saved->record_count == 0);
     CHECK(saved->record_count <= FILES_PER_PEER_MAX);

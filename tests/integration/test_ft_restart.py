@@ -169,6 +169,28 @@ def test_reachable(world):
         wire.expect(f"REACHABLE: yes, 127.0.0.1, {server.getsockname()[1]}\n")
 
 
+def test_reachable_without_records(world):
+    """Who has taken all its records back is published nowhere, but FT knows where it would try it."""
+    ft = world.ft(kind=ManagedFt)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answer = f"REACHABLE: yes, 127.0.0.1, {server.getsockname()[1]}\n"
+        wire = ft.join(record("a", "txt", 1, server.getsockname()[1], root=root_of(b"x")))
+        wire.expect("KEPT: 1\n")
+        wire.send("REACHABLE\n")
+        wire.expect(answer)
+        wire.send("REMOVE: a, txt, 1\n")
+        wire.expect("KEPT: 0\n")
+        server.accept()[0].close()
+        restart(ft, 1)
+        wire.send("REACHABLE\n")
+        wire.expect(answer)
+        # And where it does when it is asked while there is no FT.
+        ft.stop()
+        wire.send("REMOVE: a, txt, 1\nREACHABLE\n")
+        ft.start()
+        wire.expect("KEPT: 0\n" + answer)
+
+
 def test_peer_stays(world, ft):
     """Our own peer does not notice."""
     peer = world.peer(ft, [world.file("report.txt")]).joined()

@@ -46,6 +46,7 @@ static SavedSession session(size_t i) {
         saved.syntax.rooted = saved.asks_reachable = saved.probing = true;
         saved.reachability = REACHABLE_NO;
         saved.record_count = ELEMENTSOF(records);
+        saved.endpoint = v6;
     }
     return saved;
 }
@@ -112,6 +113,7 @@ static void assert_same_session(const SavedSession *a, const SavedSession *b) {
     assert_int_equal(a->out_len, b->out_len);
     assert_memory_equal(a->out, b->out, a->out_len);
     assert_int_equal(a->record_count, b->record_count);
+    assert_true(endpoint_equal(&a->endpoint, &b->endpoint));
 }
 
 static void test_round_trip(void **unused _unused_) {
@@ -220,6 +222,11 @@ static void test_impossible(void **unused _unused_) {
           .framing = FRAMING_LINE,
           .syntax.order = {0, 1, 2, 3, 4},
           .record_count = FILES_PER_PEER_MAX + 1}},
+        {"published at no port",
+         {.state = SESSION_ACCEPTED,
+          .framing = FRAMING_LINE,
+          .syntax.order = {0, 1, 2, 3, 4},
+          .endpoint.address.family = AF_INET}},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -229,6 +236,8 @@ static void test_impossible(void **unused _unused_) {
 
         ROW(&rows[i]);
         saved.remote = v4;
+        if (saved.endpoint.address.family == AF_UNSPEC)
+            saved.endpoint = v4;
         assert_int_equal(state_writer_init(&writer), 0);
         assert_int_equal(state_write_session(&writer, &saved), 0);
         reader.data = (const uint8_t *) buffer_data(&writer.pending);
