@@ -336,9 +336,11 @@ static void begin(Download *download, const DownloadChoice *choice) {
     transfer->size = choice->size;
     transfer->has_root = choice->has_root;
     transfer->root = choice->root;
-    if (choice->has_root && !download->stored.filter.has_root) {
-        // From now on it is this file that is wanted, whatever else comes under its name.
-        download->stored.filter = (DownloadFilter){.has_root = true, .root = choice->root};
+    if (choice->has_root &&
+        !(download->stored.filter.has_root && download->stored.filter.has_size)) {
+        // From now on it is this file that is wanted, whatever else comes under its name or, with another size, its root.
+        download->stored.filter = (DownloadFilter){
+            .has_root = true, .root = choice->root, .has_size = true, .size = choice->size};
         store(download);
     }
     download->promised = choice->has_root && !download->own_file;
@@ -439,6 +441,8 @@ static void cancel(Transfer *transfer) {
         return;
     }
     download->sync = file_sync_free(download->sync);
+    if (download->promised) // after a restart it may not be open yet, and is to be deleted
+        (void) open_target(download);
     finish(download, TRANSFER_CANCELLED, NULL, NULL);
 }
 

@@ -63,6 +63,7 @@
 // than fit ANSWER_BYTES_MAX. Files of one name that differ in size or root are several.
 //   file     <name, type, size, DD/MM/YYYY, sources>  or  <…, sources, root>; the date is the latest one
 //
+// A file of 64 bytes has no root in its record: they could be the two hashes below the root of a larger file.
 // A record with a root says that B's port also speaks HTTP/1.1; the first bytes of a connection decide
 // (DOWNLOAD or an HTTP method). ROOT is 64 hex digits; NAME is for people, only ROOT counts.
 //   GET, HEAD /file/ROOT/NAME   the bytes; ETag = "ROOT"; Range, If-Range. 200, 206, 304, 404, 416

@@ -323,9 +323,10 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
         .size = f->size,
         .modified = f->date,
         .endpoint = {.address = f->address, .port = (uint16_t) f->port},
-        .has_root = f->has_root,
-        .root = f->root,
+        .has_root = f->has_root && f->size != SIZE_WITHOUT_ROOT,
     };
+    if (ret->has_root)
+        ret->root = f->root;
     return 0;
 }
 

@@ -14,6 +14,12 @@
 #include "util/buffer.h"
 #include "util/merkle-hash.h"
 
+enum {
+    // A root of that record would not be believed: a root does not say of how many bytes it is, and these could be the two
+    // hashes below the root of any larger file (BEP 52 hashes leaves and nodes alike).
+    SIZE_WITHOUT_ROOT = 2 * MERKLE_HASH_BYTES,
+};
+
 typedef struct Date {
     uint16_t year; // 2026
     uint8_t month; // 1..12
@@ -27,7 +33,8 @@ typedef struct Record {
     Date modified;
     Endpoint endpoint;
     bool has_root;
-    MerkleHash root; // what the file is (util/merkle.h); zero if not has_root
+    MerkleHash
+        root; // what the file is (util/merkle.h); zero if not has_root. See SIZE_WITHOUT_ROOT
 } Record;
 
 // Where a parsed record's strings live.
