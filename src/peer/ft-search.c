@@ -12,6 +12,10 @@ enum {
 };
 
 static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
+// FT has that long, however late a search was sent: for the session before it, or for the searches before it.
+static const uint64_t ANSWER_USEC = 5 * USEC_PER_SEC;
+// But nobody waits longer than that, however often the session ends.
+static const uint64_t SEARCH_USEC_MAX = 20 * USEC_PER_SEC;
 
 struct FtSearch {
     TAILQ_ENTRY(FtSearch) link;
@@ -22,8 +26,7 @@ struct FtSearch {
     FindRequest *find; // NULL: not by words
     FtFinds sent_as;   // by words: FIND, SEARCH, or (unknown) both
     void *userdata;
-    uint64_t deadline;
-    uint64_t sent_at; // CLOCK_MONOTONIC µs
+    uint64_t begun, deadline; // CLOCK_MONOTONIC µs
     bool sent;
     char name[];
 };
@@ -73,8 +76,8 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     FtSearch *search;
 
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
-        // In RAW each waits for the one before: FT is at fault only if it had some time for this one.
-        unanswered |= search->sent && now - search->sent_at >= SEARCH_USEC / 2;
+        // Then the session is over: what came late would be taken for the answer to another one.
+        unanswered |= search->sent;
         search_fail(search, -ETIMEDOUT);
     }
     arm_timer(queue);
@@ -109,7 +112,8 @@ static int add(FtSearchQueue *queue, const char *text, FtSearch **ret) {
         return -ENOMEM;
     strcpy(search->name, text);
     search->queue = queue;
-    search->deadline = time_monotonic() + SEARCH_USEC;
+    search->begun = time_monotonic();
+    search->deadline = search->begun + SEARCH_USEC;
     TAILQ_INSERT_TAIL(&queue->list, search, link);
     queue->count++;
     arm_timer(queue);
@@ -155,11 +159,11 @@ FtSearch *ft_search_free(FtSearch *search) {
     return NULL;
 }
 
-static int send_one(FtSearch *search, Buffer *out, Framing framing, bool may_find) {
+static int send_one(FtSearch *search, Buffer *out, Framing framing, bool ours) {
     int r = 0;
 
     if (search->find) {
-        search->sent_as = may_find && framing == FRAMING_LINE ? search->queue->finds : FINDS_NO;
+        search->sent_as = ours && framing == FRAMING_LINE ? search->queue->finds : FINDS_NO;
         if (search->sent_as != FINDS_NO)
             r = find_put(out, search->find);
     }
@@ -170,21 +174,24 @@ static int send_one(FtSearch *search, Buffer *out, Framing framing, bool may_fin
     if (r < 0)
         return r;
     search->sent = true;
-    search->sent_at = time_monotonic();
+    search->deadline =
+        MAX(search->deadline, MIN(time_monotonic() + ANSWER_USEC, search->begun + SEARCH_USEC_MAX));
     return 0;
 }
 
-int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool may_find) {
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool ours) {
     FtSearch *search;
     int r;
 
     TAILQ_FOREACH (search, &queue->list, link) {
-        r = search->sent ? 0 : send_one(search, out, framing, may_find);
+        r = search->sent ? 0 : send_one(search, out, framing, ours);
         if (r < 0)
             return r;
-        if (framing == FRAMING_RAW)
+        // Our own answers each one, in order. Of others that is not known, and FOUND does not say what it answers.
+        if (framing == FRAMING_RAW || !ours)
             break;
     }
+    arm_timer(queue);
     return 0;
 }
 
@@ -252,6 +259,32 @@ static bool take_matches(FtSearch *search, const Message *answer) {
     return true;
 }
 
+// FT has been restarted without words, and said nothing to FIND: all of them are asked for in the old way, behind the
+// others. The first one whose answer this may be.
+static FtSearch *pass_over_finds(FtSearchQueue *queue) {
+    FtSearch *search, *next;
+
+    search = TAILQ_FIRST(&queue->list);
+    if (!search || !search->sent || search->sent_as != FINDS_YES)
+        return search;
+    queue->finds = FINDS_NO;
+    TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
+        if (!search->sent || search->sent_as != FINDS_YES)
+            continue;
+        search->sent = false;
+        if (!is_awaited(search)) {
+            search_drop(search);
+            continue;
+        }
+        TAILQ_REMOVE(&queue->list, search, link);
+        TAILQ_INSERT_TAIL(&queue->list, search, link);
+    }
+    TAILQ_FOREACH (search, &queue->list, link)
+        if (search->sent)
+            break;
+    return search;
+}
+
 bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
     FtSearch *search = TAILQ_FIRST(&queue->list);
     RecordText texts[RESULTS_MAX];
@@ -262,6 +295,9 @@ bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
         return false;
     if (answer->kind == MESSAGE_MATCHES)
         return take_matches(search, answer);
+    search = pass_over_finds(queue);
+    if (!search)
+        return true; // it was about something that is not asked any more
     if (search->find && search->find_handler && search->sent_as == FINDS_UNKNOWN)
         queue->finds = FINDS_NO; // it should have come first
     n = parse_found(search, answer, texts, records);

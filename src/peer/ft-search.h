@@ -19,7 +19,7 @@ typedef struct FtSearchQueue {
     struct FtSearchList list;
     FtFinds finds; // in this session
     size_t count;
-    sd_event_source *timer; // for the first one; all have the same time
+    sd_event_source *timer; // for the first one: nothing is answered before it
     FtClient *client;
 } FtSearchQueue;
 
@@ -31,9 +31,9 @@ int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHan
 int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
                              FtFindHandler handler, void *userdata, FtSearch **ret);
 
-// Writes what may be asked now: everything in LINE, one at a time in RAW. FIND only if FT has shown that it is one of
-// ours (`may_find`). 0 or -ENOMEM.
-int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool may_find);
+// Writes what may be asked now: everything at once, and FIND, if FT has shown that it is one of ours, which answers each
+// question, in their order; else one at a time. 0 or -ENOMEM.
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool ours);
 // Takes FT's answer to the first one. False: nothing was asked.
 bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer);
 // The session is gone: ask again in the next one.

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Searching by words: FIND and MATCHES on the wire, Find on D-Bus, p2pctl search."""
 
+import re
+import threading
 import time
 
 import pytest
 
 from ctl_helpers import check, document
 from harness import found, record, wait_for
+from service_manager import ManagedFt
 
 ROOTS = ["11" * 32, "22" * 32]
 
@@ -222,6 +225,38 @@ def test_an_ft_without_words(world):
     check(peer.ctl("search", "a/b"), 3)  # no file can be called so
     assert "Refused" not in ft.log
     assert peer.get("State") == other.get("State") == "joined"
+
+
+def test_words_are_off_after_a_restart(world):
+    """Which no session notices: FIND is not answered, and what comes is the answer to what was asked behind it."""
+    ft = world.ft(kind=ManagedFt)
+    files = [world.file(f"{name}.bin", name.encode() * 1000) for name in "ab"]
+    world.peer(ft, files, bus=world.bus()).joined()
+    peer = world.peer(ft, bus=world.bus()).joined()
+
+    def find(word):
+        return peer.call("Find", "asa{sv}", 1, word, 0)
+
+    def searches():
+        return re.search(r"^p2p_peer_searches_total (\d+)", check(peer.ctl("metrics"), 0).stdout, re.M)[1]
+
+    wait_for(lambda: find("bin")[1]["total"]["data"] == 2, "FT to know both, and the peer that it knows words")
+    ft.stop()
+    ft.sections["ft"]["words"] = "no"
+    ft.write_config()
+    ft.start()
+    asked, answers = searches(), []
+    finding = threading.Thread(target=lambda: answers.append(find("zzz")))
+    finding.start()
+    try:
+        wait_for(lambda: searches() != asked, "it to be asked")
+        for name in "ab":
+            assert peer.download(f"{name}.bin").wait()["State"] == "done"
+            assert (peer.downloads / f"{name}.bin").read_bytes() == name.encode() * 1000
+    finally:
+        finding.join()
+    [[files, summary]] = answers
+    assert files == [] and summary["whole-name"]["data"]
 
 
 def test_many_searches_of_both_kinds(sharing):
