@@ -50,6 +50,7 @@ struct FtClient {
     uint64_t greet_deadline; // HI must have come by then, the same
     Endpoint address; // of this peer: in its records, and then as FT says that it publishes it
     Reachability reachability;
+    unsigned asked_reachable; // times that FT has not answered
     sd_event_source *retry;
     unsigned failures;
     uint64_t joins, searches_begun;

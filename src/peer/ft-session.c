@@ -71,6 +71,7 @@ int ft_session_search(FtClient *client) {
 int ft_session_ask_reachable(FtClient *client) {
     if (!client->knows_roots || client->framer.framing != FRAMING_LINE)
         return 0;
+    client->asked_reachable++;
     return message_put_word(stream_out(&client->stream), client->framer.framing, WORD_REACHABLE);
 }
 
@@ -79,8 +80,10 @@ static int handle_reachable(FtClient *client, const Message *message) {
     char text[ENDPOINT_TEXT_MAX];
     Endpoint address;
 
-    if (client->state != FT_JOINED || message_reachable(message, &reachability, &address) < 0)
+    if (client->state != FT_JOINED || client->asked_reachable == 0 ||
+        message_reachable(message, &reachability, &address) < 0)
         return 0;
+    client->asked_reachable--;
     endpoint_format(&address, text);
     if (reachability == REACHABLE_NO)
         log_event(
@@ -120,6 +123,7 @@ static int handle_hi(FtClient *client) {
     client->address = find_own_address(client);
     client->joined_at = time_monotonic();
     client->served = client->knows_roots = false;
+    client->asked_reachable = 0;
     client->reachability = REACHABLE_UNKNOWN;
     client->logged = 0;
     // In RAW only a silence separates the records from the first search.

@@ -2,10 +2,11 @@
 """FT tries whether a peer can be reached where it is published, and the peer's owner is told."""
 
 import socket
+import threading
 
 import pytest
 
-from harness import FakeFt, Wire, ctl, record, wait_for
+from harness import FakeFt, ScriptedServer, Wire, ctl, record, silent, wait_for
 
 ROOT = "1a" * 32
 
@@ -50,6 +51,30 @@ def test_yes(ft, listener):
             assert connection.recv(1) == b""  # not a word
         wait_reachable(ft, wire, "yes")
         ask(wire, "yes", port)
+
+
+def test_an_ft_that_says_it_all_the_time(world, bus):
+    """An answer counts if it was asked for."""
+    said = threading.Event()
+
+    def script(wire, _):
+        wire.deadline = 3600
+        wire.expect("HELLO\n")
+        wire.send("HI\n")
+        wire.recv_until()
+        wire.send("KEPT: 1\n")
+        wire.expect("REACHABLE\n")
+        wire.send("REACHABLE: no, 192.0.2.9, 5\n" * 3000 + "REACHABLE: yes, 192.0.2.9, 5\n" * 3000)
+        wire.expect("SEARCH: a\n")
+        wire.send("NOT FOUND\n")
+        said.set()
+        silent(wire)
+
+    peer = world.peer(world.server(ScriptedServer(script)), bus=bus).joined()
+    assert peer.search("a") == []
+    assert said.is_set()
+    assert peer.log.count("192.0.2.9") == 1, peer.log
+    assert peer.get("Reachable") == "no"
 
 
 def test_no(ft, closed_port):

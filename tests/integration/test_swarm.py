@@ -475,6 +475,77 @@ def test_ft_resets_right_behind_kept(world):
     assert transfer.get("State") in ("waiting", "searching")
 
 
+def test_an_answer_that_comes_too_late(world):
+    """It is not taken for that of the next search: a session that owes an answer ends with the time of its search."""
+    data = content(5000)
+    source = world.server(HttpSource(data))
+    never = threading.Event()
+
+    def before(wire, _):
+        ft_session(wire)
+        wire.send("KEPT: 1\n")
+        assert wire.recv_until().startswith(b"REACHABLE") and wire.recv_until() == b"SEARCH: a.bin\n"
+        never.wait(6)  # most of the time that the search has; then the session ends
+
+    def late(wire, number):
+        ft_session(wire)
+        wire.send("KEPT: 1\n")
+        assert wire.recv_until().startswith(b"REACHABLE")
+        owed = found_rooted("a.bin", [source]) + "\n" if number == 1 else ""
+        while line := wire.recv_some():
+            if line == b"SEARCH: b.bin\n":
+                wire.send(owed + "NOT FOUND\n")
+
+    peer = world.peer(world.server(ScriptedServer([before, late]))).joined()
+    transfer = peer.download("a.bin")
+    assert transfer.wait("failed")["State"] == "failed"
+    peer.joined()
+    assert peer.download("b.bin").wait()["State"] == "failed"
+    assert os.listdir(peer.downloads) == []
+
+
+def test_a_root_without_a_size(world, peer, answers):
+    """The two hashes below the root of a file have the same root: whoever says that these 64 bytes are the file is not
+    believed, and once it is known how long the file is, nothing else counts."""
+    data = content(5 * PIECE_MIN)
+    source = world.server(HttpSource(data))
+    source.stop()
+    liars = [world.server(HttpSource(b"x" * 64)) for _ in range(2)]
+    for liar in liars:
+        liar.root = source.root
+    answers["f.bin"] = found_rooted("f.bin", liars) + found_rooted("f.bin", [source]).replace("FOUND: ", ", ")
+    transfer = peer.download("f.bin", root=source.root)
+    transfer.wait("waiting")
+    assert transfer.get("Size") == len(data)
+    again = world.server(HttpSource(data))
+    answers["f.bin"] = found_rooted("f.bin", liars, size=1 << 60)
+    peer.call("Leave")
+    peer.call("Join")
+    transfer.wait("waiting")
+    answers["f.bin"] = found_rooted("f.bin", liars, size=1 << 60) + found_rooted("f.bin", [again]).replace("FOUND: ", ", ")
+    peer.call("Leave")
+    peer.call("Join")
+    done(peer, transfer, "f.bin", data)
+
+
+def test_cancel_after_a_restart(world, peer, answers):
+    """What had been fetched before it goes, too."""
+    data = content(12 * PIECE_MIN)
+    source = world.server(HttpSource(data, **held_up(5)))
+    answers["f.bin"] = found_rooted("f.bin", [source])
+    transfer = peer.download("f.bin")
+    wait_for(lambda: transfer.get("Transferred") >= PIECE_MIN, "a piece")
+    transfer.call("Pause")
+    transfer.wait("paused")
+    peer.stop()
+    peer.start().joined()
+    assert os.listdir(peer.downloads) == ["f.bin.part"]
+    [transfer.path] = peer.transfers()
+    transfer.cancel()
+    transfer.wait("cancelled")
+    assert os.listdir(peer.downloads) == []
+
+
 def test_pausing_what_cannot_go_on(world, peer, answers):
     seed = world.server(fake_source(b"FILE: hel", after=silent))
     answers["f.bin"] = found(("bin", 5, seed.port))
