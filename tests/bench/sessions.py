@@ -60,7 +60,7 @@ class Searcher:
 
     def _run(self, port):
         wire, waits = harness.Wire(port), []
-        wire.deadline = 300
+        wire.deadline = harness.DEADLINE
         wire.send("HELLO\n<file 0, txt, 1, 23/11/26, 127.0.0.1, 7100>\n")
         wire.expect("HI\n")
         while True:
@@ -111,7 +111,7 @@ def main():
             before, begin = cpu_seconds(ft.pid), time.monotonic()
             multiprocessing.Process(target=hold, args=(ft.port, range(first + 1, last + 1), theirs), daemon=True).start()
             ours.recv()
-            harness.wait_for(lambda: ft.get("Peers") == last + 1, "all of them", 300)  # noqa: B023
+            harness.wait_for(lambda: ft.get("Peers") == last + 1, "all of them")  # noqa: B023
             took, used = ((after - was) / (last - first) * 1e6
                           for after, was in ((time.monotonic(), begin), (cpu_seconds(ft.pid), before)))
             print(f"{last:>8}: {took:6.1f} us each, of FT's CPU {used:5.1f}; searches {searcher.centiles()}", flush=True)
@@ -132,7 +132,7 @@ def main():
         begin = time.monotonic()
         for pipe in pipes:
             pipe.send(None)
-        harness.wait_for(lambda: ft.get("Sessions") == ft.get("Records") == 1, "all to have left", 300)
+        harness.wait_for(lambda: ft.get("Sessions") == ft.get("Records") == 1, "all to have left")
         print(f"all have left after {time.monotonic() - begin:.2f} s; searches {searcher.centiles()}; "
               f"resident {harness.memory(ft) / 1e3:.1f} MB, {resident / 1e3:.1f} before")
 
