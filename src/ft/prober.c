@@ -3,6 +3,7 @@
 #include "ft/prober.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "net/stream.h"
@@ -10,6 +11,7 @@
 
 enum {
     PROBES_AT_ONCE = 32, // part of FD_MARGIN in ft.c
+    SITES_MIN = 64,
 };
 
 // A hundred in a second: a lab of a thousand peers that comes back with FT is known in ten.
@@ -17,9 +19,20 @@ static const uint64_t PROBE_EVERY_USEC = USEC_PER_SEC / 100;
 // As long as a peer waits for another one.
 static const uint64_t PROBE_TIMEOUT_USEC = 5 * USEC_PER_SEC;
 
+// One that has probes. Those of sites that may begin one have their turns one after another, so that neither a site with
+// many peers nor one whose packets come to nothing keeps the others waiting.
+typedef struct ProbeSite {
+    SiteId id;
+    TAILQ_HEAD(, Probe) waiting;
+    unsigned active;
+    bool ready; // in prober->ready: one waits, and may begin as far as its site goes
+    TAILQ_ENTRY(ProbeSite) link; // there
+} ProbeSite;
+
 struct Probe {
     Prober *prober;
-    TAILQ_ENTRY(Probe) link; // in prober->waiting, until it has begun
+    ProbeSite *site;
+    TAILQ_ENTRY(Probe) link; // in site->waiting, until it has begun
     Stream stream;
     Endpoint remote;
     ProbeHandler handler;
@@ -29,7 +42,9 @@ struct Probe {
 
 struct Prober {
     Poller *poller;
-    TAILQ_HEAD(, Probe) waiting;
+    ProbeSite **sites; // by their SiteId; NULL: no probes
+    size_t site_capacity;
+    TAILQ_HEAD(, ProbeSite) ready;
     unsigned active;
     uint64_t next;          // CLOCK_MONOTONIC µs: none begins before that
     sd_event_source *timer; // on while one waits for that moment
@@ -81,13 +96,67 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
+// After any change of the site. It may be gone then.
+static void site_changed(Prober *prober, ProbeSite *site) {
+    bool ready = !TAILQ_EMPTY(&site->waiting) && site->active < PROBES_PER_SITE;
+
+    if (ready && !site->ready)
+        TAILQ_INSERT_TAIL(&prober->ready, site, link);
+    else if (!ready && site->ready)
+        TAILQ_REMOVE(&prober->ready, site, link);
+    site->ready = ready;
+    if (site->active > 0 || !TAILQ_EMPTY(&site->waiting))
+        return;
+    prober->sites[site->id] = NULL;
+    free(site);
+}
+
+static int reserve_sites(Prober *prober, SiteId id) {
+    size_t capacity = MAX(prober->site_capacity, (size_t) SITES_MIN);
+    ProbeSite **sites;
+
+    if (id < prober->site_capacity)
+        return 0;
+    while (capacity <= id)
+        capacity *= 2;
+    sites = reallocarray(prober->sites, capacity, sizeof(*sites));
+    if (!sites)
+        return -ENOMEM;
+    memset(sites + prober->site_capacity, 0, (capacity - prober->site_capacity) * sizeof(*sites));
+    prober->sites = sites;
+    prober->site_capacity = capacity;
+    return 0;
+}
+
+// The site, made if it has no probes yet; NULL: out of memory.
+static ProbeSite *site_of(Prober *prober, SiteId id) {
+    ProbeSite *site;
+
+    if (reserve_sites(prober, id) < 0)
+        return NULL;
+    if (prober->sites[id])
+        return prober->sites[id];
+    site = calloc(1, sizeof(*site));
+    if (!site)
+        return NULL;
+    site->id = id;
+    TAILQ_INIT(&site->waiting);
+    return prober->sites[id] = site;
+}
+
 static void begin(Probe *probe) {
     Prober *prober = probe->prober;
+    ProbeSite *site = probe->site;
     int r;
 
-    TAILQ_REMOVE(&prober->waiting, probe, link);
+    TAILQ_REMOVE(&site->waiting, probe, link);
+    site->active++;
     prober->active++;
     probe->begun = true;
+    // Its next turn is behind the others'.
+    TAILQ_REMOVE(&prober->ready, site, link);
+    site->ready = false;
+    site_changed(prober, site);
     r = stream_connect(&probe->stream, prober->poller, &stream_ops, &probe->remote, 0);
     if (r >= 0)
         r = stream_set_timeout(&probe->stream, PROBE_TIMEOUT_USEC);
@@ -97,7 +166,7 @@ static void begin(Probe *probe) {
 
 // Sees to it that the next one begins when it may.
 static void arm(Prober *prober) {
-    bool any = !TAILQ_EMPTY(&prober->waiting) && prober->active < PROBES_AT_ONCE;
+    bool any = !TAILQ_EMPTY(&prober->ready) && prober->active < PROBES_AT_ONCE;
 
     (void) sd_event_source_set_time(prober->timer, prober->next);
     (void) sd_event_source_set_enabled(prober->timer, any ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
@@ -105,12 +174,12 @@ static void arm(Prober *prober) {
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
     Prober *prober = userdata;
-    Probe *probe = TAILQ_FIRST(&prober->waiting);
+    ProbeSite *site = TAILQ_FIRST(&prober->ready);
 
-    if (!probe)
+    if (!site)
         return 0;
     prober->next = time_monotonic() + PROBE_EVERY_USEC;
-    begin(probe);
+    begin(TAILQ_FIRST(&site->waiting));
     arm(prober);
     return 0;
 }
@@ -122,7 +191,7 @@ int prober_new(sd_event *event, Poller *poller, Prober **ret) {
     prober = calloc(1, sizeof(*prober));
     if (!prober)
         return -ENOMEM;
-    TAILQ_INIT(&prober->waiting);
+    TAILQ_INIT(&prober->ready);
     prober->poller = poller;
     r = sd_event_add_time(event, &prober->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer,
                           prober);
@@ -137,26 +206,33 @@ Prober *prober_free(Prober *prober) {
     if (!prober)
         return NULL;
     sd_event_source_disable_unref(prober->timer);
+    free(prober->sites);
     free(prober);
     return NULL;
 }
 
-int prober_try(Prober *prober, const Endpoint *remote, ProbeHandler handler, void *userdata,
-               Probe **ret) {
-    Probe *probe = calloc(1, sizeof(*probe));
+int prober_try(Prober *prober, SiteId id, const Endpoint *remote, ProbeHandler handler,
+               void *userdata, Probe **ret) {
+    _cleanup_free_ Probe *probe = calloc(1, sizeof(*probe));
+    ProbeSite *site;
 
     if (!probe)
         return -ENOMEM;
+    site = site_of(prober, id);
+    if (!site)
+        return -ENOMEM;
     *probe = (Probe){
         .prober = prober,
+        .site = site,
         .stream = STREAM_INIT,
         .remote = *remote,
         .handler = handler,
         .userdata = userdata,
     };
-    TAILQ_INSERT_TAIL(&prober->waiting, probe, link);
+    TAILQ_INSERT_TAIL(&site->waiting, probe, link);
+    site_changed(prober, site);
     arm(prober);
-    *ret = probe;
+    *ret = TAKE_PTR(probe);
     return 0;
 }
 
@@ -166,10 +242,12 @@ Probe *probe_free(Probe *probe) {
     if (!probe)
         return NULL;
     prober = probe->prober;
-    if (probe->begun)
+    if (probe->begun) {
+        probe->site->active--;
         prober->active--;
-    else
-        TAILQ_REMOVE(&prober->waiting, probe, link);
+    } else
+        TAILQ_REMOVE(&probe->site->waiting, probe, link);
+    site_changed(prober, probe->site);
     stream_close(&probe->stream);
     free(probe);
     arm(prober);

@@ -36,8 +36,8 @@ int session_probe(Session *session, uint64_t again_usec) {
         session->framing != FRAMING_LINE ||
         (session->probed_at > 0 && now - session->probed_at < again_usec))
         return 0;
-    r = prober_try(session->ft->prober, index_owner_endpoint(session->owner), on_probed, session,
-                   &probe);
+    r = prober_try(session->ft->prober, session->site, index_owner_endpoint(session->owner),
+                   on_probed, session, &probe);
     if (r < 0)
         return r;
     session->probing = true;

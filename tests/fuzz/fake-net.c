@@ -327,11 +327,11 @@ Prober *prober_free(Prober *prober) {
     return NULL;
 }
 
-int prober_try(Prober *prober, const Endpoint *remote, ProbeHandler handler, void *userdata,
-               Probe **ret) {
+int prober_try(Prober *prober, SiteId site, const Endpoint *remote, ProbeHandler handler,
+               void *userdata, Probe **ret) {
     Probe *probe = calloc(1, sizeof(*probe));
 
-    CHECK(probe && remote->port > 0);
+    CHECK(probe && site > 0 && remote->port > 0);
     *probe = (Probe){.prober = prober, .handler = handler, .userdata = userdata};
     TAILQ_INSERT_TAIL(&prober->probes, probe, link);
     *ret = probe;
