@@ -70,10 +70,12 @@ static Colour state_colour(const char *state) {
 static int print_shares(const PeerInfo *peer) {
     const ShareCounts counts = peer_info_count(peer);
     _cleanup_free_ char *text = share_counts_describe(&counts);
+    // It connects with something to publish: until then it has not looked.
+    const char *nothing = strcmp(peer->state, "connecting") == 0 ? "not known yet" : "none";
 
     if (!text)
         return -ENOMEM;
-    printf("     shares: %s%s\n", peer->shares.n == 0 ? "none" : text,
+    printf("     shares: %s%s\n", peer->shares.n == 0 ? nothing : text,
            counts.others > 0 ? " (p2pctl shares says why)" : "");
     return 0;
 }

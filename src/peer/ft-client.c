@@ -36,6 +36,7 @@ static void connect_next(FtClient *client);
 
 static const char *const state_names[] = {
     [FT_IDLE] = "idle",
+    [FT_READING] = "connecting",
     [FT_WAITING] = "waiting",
     [FT_RESOLVING] = "connecting",
     [FT_CONNECTING] = "connecting",
@@ -50,8 +51,8 @@ const char *ft_state_name(FtState state) {
 }
 
 static bool is_trying(FtState state) {
-    return state == FT_WAITING || state == FT_RESOLVING || state == FT_CONNECTING ||
-           state == FT_GREETING || state == FT_TELLING;
+    return state == FT_READING || state == FT_WAITING || state == FT_RESOLVING ||
+           state == FT_CONNECTING || state == FT_GREETING || state == FT_TELLING;
 }
 
 void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) {
@@ -254,6 +255,17 @@ static void on_resolved(int r, const char *message, const Endpoint endpoints[], 
     connect_next(client);
 }
 
+static void wait_for_offer(FtClient *client) {
+    const char *pending = client->hooks.offer_pending(client->hooks.userdata);
+
+    if (pending)
+        ft_client_set_state(client, FT_READING, "%s", pending);
+    else
+        ft_client_set_state(client, FT_IDLE,
+                            "there is nothing to publish (path in section [share]; see p2pctl "
+                            "shares)");
+}
+
 // Begins to join, if there is reason to.
 static void start(FtClient *client) {
     int r;
@@ -264,9 +276,7 @@ static void start(FtClient *client) {
     } else if (!client->host) {
         ft_client_set_state(client, FT_IDLE, "no FileTracker is configured (ft in section [peer])");
     } else if (!ft_publisher_any(&client->publisher)) {
-        ft_client_set_state(client, FT_IDLE,
-                            "there is nothing to publish (path in section [share]; see p2pctl "
-                            "shares)");
+        wait_for_offer(client);
     } else {
         ft_client_set_state(client, FT_RESOLVING, "looking up %s", client->host);
         r = resolve_start(client->event, client->host, client->port, on_resolved, client,
@@ -298,7 +308,7 @@ static void publish(FtClient *client) {
         return;
     }
     // An FT that only knows RAW takes records once, and nobody is accepted without any.
-    if (!any || client->state == FT_IDLE ||
+    if (!any || client->state == FT_IDLE || client->state == FT_READING ||
         (client->state == FT_JOINED && !ft_publisher_current(&client->publisher))) {
         say_bye(client);
         start_anew(client);

@@ -7,7 +7,7 @@
 //                    nothing to publish
 //          idle ◄──────────────────────┐ ft_client_publish()
 //           │                          │
-//           ▼ join                     │                              ┌── lost, refused ──┐
+//           ▼ join (reading first)     │                              ┌── lost, refused ──┐
 //        resolving ──► connecting ──► greeting ──► telling ──► joined                     │
 //           ▲             ▲            │   └─────────────────────►│ leave                 ▼
 //           │             │            │ no HI       │ no KEPT     ▼                    waiting
@@ -30,6 +30,7 @@ typedef struct FtClient FtClient;
 
 typedef enum FtState {
     FT_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us
+    FT_READING, // nothing can be published yet: the shares are being read or hashed
     FT_WAITING, // the last attempt failed; the next one follows
     FT_RESOLVING,
     FT_CONNECTING,
@@ -48,6 +49,8 @@ typedef struct FtClientHooks {
     // in the order in which they count: FT may not keep them all. False: there are no more. Its strings
     // need not last longer than this call of ours.
     bool (*next_offered)(void *userdata, size_t *position, Record *ret);
+    // What has to be done before next_offered() may give something; NULL: it has said all that there is.
+    const char *(*offer_pending)(void *userdata);
     void *userdata;
 } FtClientHooks;
 

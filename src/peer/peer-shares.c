@@ -16,6 +16,8 @@
 // While much is being hashed, FT and the bus are told once in so long.
 static const uint64_t PUBLISH_USEC = USEC_PER_SEC;
 
+#define SEE_SHARES " (p2pctl shares says why)"
+
 // What a scan takes along into its thread, and what it brings back.
 typedef struct Scan {
     StringList paths, excludes;
@@ -64,6 +66,15 @@ bool peer_shares_next_offered(void *userdata, size_t *position, Record *ret) {
     return false;
 }
 
+const char *peer_shares_pending(void *userdata) {
+    const Peer *peer = userdata;
+
+    if (!peer->shares)
+        return "looking at what is shared";
+    return share_table_count_state(peer->shares, SHARE_HASHING) > 0 ? "hashing what is shared"
+                                                                    : NULL;
+}
+
 static void publish(Peer *peer) {
     (void) sd_event_source_set_enabled(peer->publish_timer, SD_EVENT_OFF);
     ft_client_publish(peer->ft);
@@ -101,13 +112,16 @@ static size_t count_impossible(const Peer *peer) {
            share_table_count_state(peer->shares, SHARE_HASHING);
 }
 
-// Each of those that cannot be read; the first one for everybody, when it is not so many as before.
+// Each of those that cannot be read; the first one for everybody, when it is not so many as before. Before all is hashed
+// again they are not all known.
 static void log_unreadable(Peer *peer) {
     size_t count = share_table_count_state(peer->shares, SHARE_UNREADABLE) +
                    share_table_count_state(peer->shares, SHARE_VANISHED);
-    int level = count == peer->unreadable ? LOG_DEBUG : LOG_WARNING;
+    bool more = count > peer->unreadable, fewer = count < peer->unreadable;
+    int level = more || (fewer && hasher_is_idle(peer->hasher)) ? LOG_WARNING : LOG_DEBUG;
 
-    peer->unreadable = count;
+    if (level == LOG_WARNING)
+        peer->unreadable = count;
     for (size_t i = 0; i < share_table_count(peer->shares) && count > 0; i++) {
         const Share *share = share_table_at(peer->shares, i);
         _cleanup_free_ char *path = NULL, *shown = NULL;
@@ -130,17 +144,20 @@ static void log_shares(Peer *peer) {
     log_unreadable(peer);
     log_info("Shares: %zu file%s, %zu to hash, %zu not possible%s", n, n == 1 ? "" : "s",
              share_table_count_state(peer->shares, SHARE_HASHING), impossible,
-             impossible > 0 ? " (p2pctl shares says why)" : "");
+             impossible > 0 ? SEE_SHARES : "");
 }
 
 static void on_hashed(void *userdata) {
     Peer *peer = userdata;
     size_t n = share_table_count_state(peer->shares, SHARE_OFFERED);
+    size_t impossible = count_impossible(peer);
 
     publish_soon(peer);
-    if (hasher_is_idle(peer->hasher))
-        log_info("Hashed what was new: %zu file%s to publish, %zu not possible", n,
-                 n == 1 ? "" : "s", count_impossible(peer));
+    if (!hasher_is_idle(peer->hasher))
+        return;
+    log_unreadable(peer);
+    log_info("Hashed what was new: %zu file%s to publish, %zu not possible%s", n, n == 1 ? "" : "s",
+             impossible, impossible > 0 ? SEE_SHARES : "");
 }
 
 static void on_stale(void *userdata) {

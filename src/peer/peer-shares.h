@@ -11,6 +11,8 @@ void peer_shares_done(Peer *peer);
 
 // FtClientHooks.next_offered, of a Peer.
 bool peer_shares_next_offered(void *userdata, size_t *position, Record *ret);
+// FtClientHooks.offer_pending, of a Peer.
+const char *peer_shares_pending(void *userdata);
 
 // Walks the shares; one walk at a time. 0 or -errno.
 int peer_rescan(Peer *peer);

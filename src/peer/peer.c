@@ -20,14 +20,16 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
                            void *userdata) {
     const Peer *peer = userdata;
     const TransferTable *transfers = &peer->transfers;
-    size_t files = share_table_count(peer->shares);
+    size_t files = ft_client_published(peer->ft);
     size_t uploads = transfers->count - transfers->lingering - transfers->downloads;
-    bool joined = ft_client_state(peer->ft) == FT_JOINED;
 
-    (void) sd_notifyf(false, "STATUS=%s%s; %zu file%s shared; %zu down, %zu up",
-                      joined ? "Joined to " : "Not joined: ",
-                      joined ? peer->config.ft : ft_client_reason(peer->ft), files,
-                      files == 1 ? "" : "s", transfers->downloads, uploads);
+    if (ft_client_state(peer->ft) == FT_JOINED)
+        (void) sd_notifyf(false, "STATUS=Joined to %s; %zu file%s published; %zu down, %zu up",
+                          peer->config.ft, files, files == 1 ? "" : "s", transfers->downloads,
+                          uploads);
+    else
+        (void) sd_notifyf(false, "STATUS=Not joined: %s; %zu down, %zu up",
+                          ft_client_reason(peer->ft), transfers->downloads, uploads);
     return 0;
 }
 
@@ -144,6 +146,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
                       &(FtClientHooks){
                           .on_state = on_ft_state,
                           .next_offered = peer_shares_next_offered,
+                          .offer_pending = peer_shares_pending,
                           .userdata = peer,
                       },
                       &peer->ft);

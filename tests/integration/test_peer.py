@@ -697,7 +697,7 @@ def test_no_descriptors_leak(world, ft, peer):
 
 
 def test_status_for_systemd(peer):
-    wait_for(lambda: any(re.search(r"^STATUS=Joined to \S+; 1 file shared; 0 down, 0 up$", message, re.M)
+    wait_for(lambda: any(re.search(r"^STATUS=Joined to \S+; 1 file published; 0 down, 0 up$", message, re.M)
                          for message in peer.notify.messages), "a status")
 
 

@@ -327,6 +327,19 @@ def test_hashing_shows(ft, slow):
     assert peer.log.count("Hashed what was new") == 1
 
 
+def test_hashing_is_not_nothing(world, bus, ft):
+    """Whoever has configured all rightly is not sent to the configuration before all has been looked at."""
+    peer = world.peer(ft, [world.file("large.bin", content(9 * PIECE))], bus=bus, hash_rate="300K")
+    assert peer.get("Reason") in ("looking at what is shared", "hashing what is shared")
+    peer.wait_reason("hashing what is shared")
+    result = peer.ctl("status")
+    assert result.returncode == 4 and "is connecting to " in result.stdout and "edit:" not in result.stdout
+    assert "1 being hashed" in result.stdout
+    peer.reload(hash_rate=0)
+    peer.joined()
+    assert "nothing to publish" not in peer.log
+
+
 def test_stop_and_withdrawal_do_not_wait_for_hashing(ft, slow):
     peer, files = slow
     wait_for(lambda: peer.shares()[str(files[1])][2].endswith("%"), "hashing to begin")
@@ -446,6 +459,12 @@ def test_permission_comes_and_goes(world, ft):
             path.chmod(path.stat().st_mode | 0o001)
     peer = world.peer(ft, [public], bus=world.bus(owner=NOBODY), uid=NOBODY).joined()
     assert peer.shares()[str(public / "secret.txt")][1] == "unreadable"
+    # It is known only when it was to be hashed, and said once: walks come often.
+    peer.wait_log(r"to publish, 1 not possible \(p2pctl shares says why\)")
+    for _ in range(2):
+        peer.call("Rescan")
+        peer.wait_share(public / "secret.txt", "unreadable")
+    assert peer.log.count(f"Not shared: {public}/secret.txt: the user of p2p-peer may not read it") == 1
     (public / "secret.txt").chmod(0o644)
     wait_root(ft, "secret.txt", b"secret")
     (public / "secret.txt").chmod(0)

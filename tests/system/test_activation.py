@@ -115,7 +115,7 @@ def test_status_and_journal(ft, alpha, beta):
     wait_for(lambda: "2 peers" in ft.systemctl("status", "p2p-ft").stdout, "the status of p2p-ft")
     assert re.search(r'Status: "2 peers, 2 records"', ft.systemctl("status", "--no-pager", "p2p-ft").stdout)
     status = alpha.systemctl("status", "--no-pager", "p2p-peer").stdout
-    assert f'Status: "Joined to {ft.address}; 1 file shared; 0 down, 0 up"' in status, status
+    assert f'Status: "Joined to {ft.address}; 1 file published; 0 down, 0 up"' in status, status
     entry = alpha.wait_journal("p2p-peer", DOWNLOADED, "P2P_FILE=notes-beta.txt")
     assert entry["_UID"] == alpha.sh("id -u p2p-peer").strip() and entry["P2P_TRANSFER"] == "1"
     explained = alpha.run("journalctl", "--no-pager", "-x", "-u", "p2p-peer", DOWNLOADED).stdout
