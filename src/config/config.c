@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/log-id.h"
 #include "util/log.h"
 #include "util/macro.h"
 #include "util/parse-util.h"
@@ -166,9 +167,20 @@ static void reader_fail(Reader *reader, int error) {
         reader->error = error;
 }
 
+static LogFields wrong_in(const char *path) {
+    return (LogFields){.id = EVENT_CONFIG_WRONG, .file = path};
+}
+
 static bool section_of_another(const Reader *reader, const char *section) {
     for (const char *const *s = reader->other_sections; s && *s; s++)
         if (strcmp(*s, section) == 0)
+            return true;
+    return false;
+}
+
+static bool has_section(const Reader *reader, const char *section) {
+    for (size_t i = 0; i < reader->key_count; i++)
+        if (strcmp(reader->keys[i].section, section) == 0)
             return true;
     return false;
 }
@@ -180,6 +192,9 @@ static void warn_unknown(const Reader *reader, const char *section, const char *
     if (!*section)
         log_warning("%s:%u: \"%s\" stands before any [section]; ignored", reader->path,
                     reader->line, n ?: "");
+    else if (!has_section(reader, section))
+        log_warning("%s:%u: there is no section [%s], so its key \"%s\" is ignored", reader->path,
+                    reader->line, s ?: "", n ?: "");
     else
         log_warning("%s:%u: [%s] has no key \"%s\"; ignored", reader->path, reader->line, s ?: "",
                     n ?: "");
@@ -187,16 +202,18 @@ static void warn_unknown(const Reader *reader, const char *section, const char *
 
 static void say_wrong(const Reader *reader, const ConfigKey *key, const char *value, int error) {
     _cleanup_free_ char *shown = text_escape(value, strlen(value));
+    const LogFields wrong = wrong_in(reader->path);
     char network[ADDRESS_PREFIX_TEXT_MAX];
     AddressPrefix prefix;
 
     if (error == -EDOM && address_prefix_parse(value, &prefix) == -EDOM) {
         address_prefix_format(&prefix, network);
-        log_error("%s:%u: [%s] %s = \"%s\": the bits behind /%u must be zero: %s", reader->path,
-                  reader->line, key->section, key->name, shown ?: "", prefix.bits, network);
+        log_event(LOG_ERR, &wrong, "%s:%u: [%s] %s = \"%s\": the bits behind /%u must be zero: %s",
+                  reader->path, reader->line, key->section, key->name, shown ?: "", prefix.bits,
+                  network);
     } else
-        log_error("%s:%u: [%s] %s = \"%s\": expected %s", reader->path, reader->line, key->section,
-                  key->name, shown ?: "", key->expected);
+        log_event(LOG_ERR, &wrong, "%s:%u: [%s] %s = \"%s\": expected %s", reader->path,
+                  reader->line, key->section, key->name, shown ?: "", key->expected);
 }
 
 // inih calls this for the line that read_line() has just handed out.
@@ -226,6 +243,7 @@ static int on_value(void *userdata, const char *section, const char *name, const
 // and nothing here has a value of two lines.
 static char *read_line(char *buffer, int size, void *userdata) {
     Reader *reader = userdata;
+    const LogFields wrong = wrong_in(reader->path);
     size_t len, blank;
     int c;
 
@@ -234,7 +252,8 @@ static char *read_line(char *buffer, int size, void *userdata) {
     reader->line++;
     len = strlen(buffer);
     if (len > 0 && buffer[len - 1] != '\n' && !feof(reader->file)) {
-        log_error("%s:%u: the line is longer than %d bytes", reader->path, reader->line, size - 2);
+        log_event(LOG_ERR, &wrong, "%s:%u: the line is longer than %d bytes", reader->path,
+                  reader->line, size - 2);
         reader_fail(reader, -EINVAL);
         while ((c = getc(reader->file)) != EOF && c != '\n')
             ;
@@ -254,6 +273,7 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
         .other_sections = other_sections,
         .target = target,
     };
+    const LogFields wrong = wrong_in(path);
     int line;
 
     reader.file = fopen(path, "re");
@@ -264,7 +284,8 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
         reader_fail(&reader, -EIO);
     fclose(reader.file);
     if (line > 0) {
-        log_error("%s:%d: neither [section], nor key = value, nor a comment", path, line);
+        log_event(LOG_ERR, &wrong, "%s:%d: neither [section], nor key = value, nor a comment", path,
+                  line);
         reader_fail(&reader, -EINVAL);
     } else if (line < 0)
         reader_fail(&reader, -ENOMEM);
@@ -316,21 +337,28 @@ int config_drop_ins(const char *path, StringList *ret) {
     return r;
 }
 
+static void log_unreadable(const char *path, int error) {
+    const LogFields wrong = wrong_in(path);
+
+    log_event(LOG_ERR, &wrong, "Cannot read %s: %s", path, strerror(-error));
+}
+
 int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_count,
                          const char *const *other_sections, void *target, int r) {
+    const LogFields wrong = wrong_in(path);
     StringList files;
     int q = config_drop_ins(path, &files);
 
     if (q < 0) {
-        log_error("Cannot read %s.d: %s", path, strerror(-q));
-        return q;
+        log_event(LOG_ERR, &wrong, "Cannot read %s.d: %s", path, strerror(-q));
+        return q == -ENOMEM ? q : -EINVAL; // others are about the file itself
     }
     for (size_t i = 0; i < files.count; i++) {
         q = config_load(files.items[i], keys, key_count, other_sections, target);
         if (q < 0 && q != -EINVAL)
-            log_error("Cannot read %s: %s", files.items[i], strerror(-q));
+            log_unreadable(files.items[i], q);
         if (q < 0 && (r == 0 || r == -ENOENT))
-            r = q == -ENOENT ? -EINVAL : q; // -ENOENT is about the main file
+            r = q == -ENOMEM ? q : -EINVAL;
     }
     string_list_clear(&files);
     return r;

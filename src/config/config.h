@@ -69,7 +69,7 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
 
 // The same for what is beside it, PATH.d/*.ini, one after the other in the order of their names; hidden files are
 // left out. `r` is what config_load() of the file itself gave, and comes back unless something is worse. A
-// directory that is not there is empty. -E2BIG: more than CONFIG_DROP_INS_MAX.
+// directory that is not there is empty. What cannot be read, or is more than CONFIG_DROP_INS_MAX, is logged and -EINVAL.
 int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_count,
                          const char *const *other_sections, void *target, int r);
 

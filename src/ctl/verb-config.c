@@ -135,13 +135,30 @@ static void print_messages(const json_t *messages, bool notes) {
     }
 }
 
+// What the daemons do not know, as they say it.
+static size_t count_ignored(const json_t *messages) {
+    static const char word[] = "ignored";
+    const json_t *message;
+    size_t i, n = 0;
+
+    json_array_foreach(messages, i, message) {
+        size_t len = json_string_length(message);
+
+        n += len > strlen(word) &&
+             strcmp(json_string_value(message) + len - strlen(word), word) == 0;
+    }
+    return n;
+}
+
 static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
+    size_t ignored = count_ignored(findings->messages);
     json_t *document;
 
     if (ctl->json) {
         document = document_new();
         json_object_set_new(document, "file", json_text(file));
         json_object_set_new(document, "valid", json_boolean(!findings->wrong));
+        json_object_set_new(document, "ignored", json_integer((json_int_t) ignored));
         json_object_set(document, "messages", findings->messages);
         if (document_print(ctl, document) != STATUS_DONE)
             return STATUS_FAILED;
@@ -151,8 +168,10 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
     print_messages(findings->messages, true);
     if (findings->wrong)
         return STATUS_FAILED;
-    print_escaped(stdout, "%s is right.", file ?: "The configuration");
-    putchar('\n');
+    print_escaped(stdout, "%s is right", file ?: "The configuration");
+    if (ignored > 0)
+        printf("; %zu line%s ignored", ignored, ignored == 1 ? " is" : "s are");
+    puts(".");
     return STATUS_DONE;
 }
 

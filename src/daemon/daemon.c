@@ -298,7 +298,7 @@ int daemon_config_result(const DaemonOptions *options, int r) {
         return 0;
     }
     if (r == -EINVAL)
-        log_event(LOG_ERR, &wrong, "%s has wrong values, see above", options->config_path);
+        log_event(LOG_ERR, &wrong, "The configuration has wrong values");
     else
         log_event(LOG_ERR, &wrong, "Cannot read %s: %s", options->config_path, strerror(-r));
     return r;

@@ -257,12 +257,8 @@ int ft_listen(Ft *ft, int fds[], size_t n) {
     int r;
 
     r = open_listeners(ft, fds, n);
-    if (r < 0) {
-        endpoint_format(&ft->config.listen, text);
-        log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s",
-                  text, strerror(-r), r == -EADDRINUSE ? " (another p2p-ft? try: ss -ltnp)" : "");
-        return r;
-    }
+    if (r < 0)
+        return listener_fail(&ft->config.listen, "p2p-ft", r);
     for (size_t i = 0; i < ft->listener_count; i++) {
         endpoint_format(listener_endpoint(ft->listeners[i]), text);
         log_info("Listening on %s", text);

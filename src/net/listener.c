@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -51,6 +52,19 @@ int listener_open(const Endpoint *endpoint) {
     if (bind(fd, &sockaddr.sa, len) < 0 || listen(fd, BACKLOG) < 0)
         return -errno;
     return TAKE_FD(fd);
+}
+
+int listener_fail(const Endpoint *endpoint, const char *program, int r) {
+    char text[ENDPOINT_TEXT_MAX], help[128] = "";
+
+    if (r == -EADDRINUSE)
+        snprintf(help, sizeof(help), " (another %s? try: ss -ltnp)", program);
+    else if (r == -EACCES)
+        snprintf(help, sizeof(help), " (ports below 1024 need %s.socket)", program);
+    endpoint_format(endpoint, text);
+    log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s", text,
+              strerror(-r), help);
+    return r;
 }
 
 static void log_accept_error(Listener *listener, int error) {

@@ -28,6 +28,9 @@ int listener_fd(const Listener *listener); // stays the listener's
 // has no IPv6, [::] becomes 0.0.0.0.
 int listener_open(const Endpoint *endpoint);
 
+// Logs that `program` cannot listen there, and what may help; returns r.
+int listener_fail(const Endpoint *endpoint, const char *program, int r);
+
 // The sockets that systemd passed (sd_listen_fds(3)), or one on `endpoint`. Writes up to `max`
 // listeners and returns their number, or -errno.
 int listener_open_all(sd_event *event, const Endpoint *endpoint, AcceptHandler handler,

@@ -44,6 +44,13 @@ static int parse_ft(const ConfigKey *key, const char *value, void *field) {
     return config_parse_string(key, value, field);
 }
 
+static int parse_listen(const ConfigKey *key, const char *value, void *field) {
+    PeerConfig *config = container_of((Endpoint *) field, PeerConfig, listen);
+
+    config->any_port = false;
+    return config_parse_endpoint(key, value, field);
+}
+
 // A path without its trailing slashes, so that names and messages look alike however it was written; one that stands
 // there already, perhaps in another file, is the same share.
 static int parse_share(const ConfigKey *key, const char *value, void *field) {
@@ -68,7 +75,7 @@ static int parse_share(const ConfigKey *key, const char *value, void *field) {
 
 static const ConfigKey keys[] = {
     {"peer", "ft", parse_ft, offsetof(PeerConfig, ft), 0, 0, "HOST:PORT of the FileTracker"},
-    {"peer", "listen", config_parse_endpoint, offsetof(PeerConfig, listen), 0, 0,
+    {"peer", "listen", parse_listen, offsetof(PeerConfig, listen), 0, 0,
      "ADDRESS:PORT, such as [::]:5556 or 192.0.2.1:5556"},
     {"peer", "download-dir", config_parse_path, offsetof(PeerConfig, download_dir), 0, 0,
      "an absolute path"},
@@ -138,6 +145,7 @@ static int default_state_dir(bool user, char **ret) {
 int peer_config_load(const char *path, bool user, PeerConfig *ret) {
     PeerConfig config = {
         .listen = {.address.family = AF_INET6, .port = PEER_PORT_DEFAULT}, // [::]
+        .any_port = user,
         .max_uploads = MAX_UPLOADS_DEFAULT,
         .hash_threads = 1,
     };

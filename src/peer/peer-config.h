@@ -21,6 +21,7 @@ typedef struct PeerConfig {
     char *ft_host;
     uint16_t ft_port;
     Endpoint listen;
+    bool any_port; // a user's own, and no `listen`: another port than the default will do
     char *download_dir;
     char *state_dir; // where the daemon keeps what it knows across restarts; not a key of the file
     Dialect dialect;

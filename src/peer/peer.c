@@ -186,18 +186,25 @@ Peer *peer_free(Peer *peer) {
     return NULL;
 }
 
+static int open_listeners(Peer *peer, const Endpoint *endpoint) {
+    return listener_open_all(peer->event, endpoint, on_connection, peer, peer->listeners,
+                             ELEMENTSOF(peer->listeners));
+}
+
 int peer_listen(Peer *peer) {
+    Endpoint listen = peer->config.listen;
     char text[ENDPOINT_TEXT_MAX];
     int r;
 
-    r = listener_open_all(peer->event, &peer->config.listen, on_connection, peer, peer->listeners,
-                          ELEMENTSOF(peer->listeners));
-    if (r < 0) {
-        endpoint_format(&peer->config.listen, text);
-        log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s",
-                  text, strerror(-r), r == -EADDRINUSE ? " (another p2p-peer? try: ss -ltnp)" : "");
-        return r;
+    r = open_listeners(peer, &listen);
+    if (r == -EADDRINUSE && peer->config.any_port) {
+        log_notice("Port %u is taken, most likely by the p2p-peer of the system: taking a free one",
+                   listen.port);
+        listen.port = 0;
+        r = open_listeners(peer, &listen);
     }
+    if (r < 0)
+        return listener_fail(&peer->config.listen, "p2p-peer", r);
     peer->listener_count = r;
     for (size_t i = 0; i < peer->listener_count; i++) {
         endpoint_format(listener_endpoint(peer->listeners[i]), text);
@@ -240,14 +247,23 @@ int peer_start(Peer *peer) {
     return peer_rescan(peer);
 }
 
+// Whoever asks for the default port that this peer has not got asks for another one.
+static bool listen_has_changed(const Peer *peer, const PeerConfig *config) {
+    const Endpoint *listen = listener_endpoint(peer->listeners[0]);
+
+    return !endpoint_equal(&config->listen, &peer->config.listen) ||
+           (peer->config.any_port && !config->any_port && listen->port != config->listen.port);
+}
+
 int peer_reconfigure(Peer *peer, PeerConfig *config) {
     size_t n = 0;
     int r;
 
-    if (!endpoint_equal(&config->listen, &peer->config.listen)) {
+    if (listen_has_changed(peer, config)) {
         log_notice("listen has changed: restart p2p-peer to use it");
         peer->restart_needed[n++] = "listen";
         config->listen = peer->config.listen;
+        config->any_port = peer->config.any_port;
     }
     if (strcmp(config->download_dir, peer->config.download_dir) != 0) {
         log_notice("download-dir has changed: restart p2p-peer to use it");

@@ -284,6 +284,10 @@ int listener_open(const Endpoint *endpoint _unused_) {
     return -EADDRINUSE;
 }
 
+int listener_fail(const Endpoint *endpoint _unused_, const char *program _unused_, int r) {
+    return r;
+}
+
 int listener_new(sd_event *event _unused_, int fd _unused_, AcceptHandler handler _unused_,
                  void *userdata _unused_, Listener **ret _unused_) {
     return -EADDRINUSE;

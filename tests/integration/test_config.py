@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import (SOURCE, Port, clean_env, program, run, wait_for)
+from harness import (NOBODY, SOURCE, Port, as_user, clean_env, ini_text, program, run, wait_for)
 
 PROGRAMS = ["p2p-ft", "p2p-peer", "p2pctl"]
 DAEMONS = ["p2p-ft", "p2p-peer"]
@@ -134,7 +134,7 @@ def test_an_unknown_key_warns(world, ft, bus):
     peer.write_config("[peer]\nmax-uplaods = 3\n[colours]\nred = 1\n[FT]\nlisten = x\n" + text)
     peer.start().joined()
     assert f'{peer.config}:2: [peer] has no key "max-uplaods"; ignored' in peer.log
-    assert f'{peer.config}:4: [colours] has no key "red"; ignored' in peer.log
+    assert f'{peer.config}:4: there is no section [colours], so its key "red" is ignored' in peer.log
     assert f"{peer.config}:6: " in peer.log
 
 
@@ -166,14 +166,58 @@ def test_a_missing_file_that_was_named(bus, tmp_path, name):
 def test_a_missing_file_at_the_default_place(world, bus):
     peer = world.peer(None, bus=bus, start=False, args=["--user"], env={"HOME": str(world.directory("home"))})
     peer.default_config = True
-    # The default port may be taken on this machine: then that is what is said, after the file.
-    try:
-        peer.start()
-        assert peer.state == "idle"
-    except AssertionError:
-        assert "Cannot listen on [::]:5556" in peer.log
-        peer.status = 1
+    peer.start()  # on another port where somebody has the default one
+    assert peer.state == "idle"
     assert f"There is no {world.tmp}/home/.config/p2pshare.ini; the defaults apply" in peer.log
+
+
+@pytest.fixture
+def default_port():
+    """Somebody has it: this test, or another program."""
+    try:
+        with socket.create_server(("::", 5556), family=socket.AF_INET6, dualstack_ipv6=True):
+            yield 5556
+    except OSError:
+        yield 5556
+
+
+def test_a_user_beside_the_system(world, ft, bus, default_port):
+    """The system's p2p-peer has the port: the user's own one takes another, unless it was told which."""
+    home = world.directory("home")
+    (home / ".config").mkdir()
+    peer = world.peer(ft, bus=bus, start=False, args=["--user"], env={"HOME": str(home)})
+    peer.default_config = True
+    listen = peer.sections["peer"].pop("listen")
+    config = home / ".config" / "p2pshare.ini"
+    config.write_text(ini_text(peer.sections))
+    peer.start().joined()
+    assert f"Port {default_port} is taken" in peer.log
+    port = int(re.search(r"^p2p-peer: Listening on \[::\]:(\d+)$", peer.log, re.M)[1])
+    assert peer.get("Address").endswith(f":{port}") and port != default_port
+    assert port in ft.peers()[0]
+    assert peer.get("RestartNeeded") == []
+    for said in (f"[::]:{default_port}", listen):
+        config.write_text(ini_text(peer.sections | {"peer": peer.sections["peer"] | {"listen": said}}))
+        peer.call("Reload")
+        assert peer.get("RestartNeeded") == ["listen"]
+    peer.stop()
+    config.write_text(ini_text(peer.sections | {"peer": peer.sections["peer"] | {"listen": f"[::]:{default_port}"}}))
+    result = run("p2p-peer", "--user", env=clean_env(HOME=str(home), **bus.env))
+    assert result.returncode == 1
+    assert f"Cannot listen on [::]:{default_port}: Address already in use (another p2p-peer?" in result.stderr
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_port_for_root(world, bus, name):
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    config = world.public_directory() / "p2pshare.ini"
+    config.write_text(f"[{'ft' if name == 'p2p-ft' else 'peer'}]\nlisten = [::]:80\n")
+    # Network namespaces begin with the kernel's default of what ordinary users may open.
+    result = subprocess.run(["/usr/bin/unshare", "-n", *as_user(NOBODY), program(name), "--config", config],
+                            capture_output=True, text=True, env=clean_env(**bus.env), check=False)
+    assert result.returncode == 1
+    assert f"Cannot listen on [::]:80: Permission denied (ports below 1024 need {name}.socket)" in result.stderr
 
 
 def test_white_space_and_comments(world, ft, bus):

@@ -92,6 +92,17 @@ def test_joined_and_lost(world, journal, bus):
     peer.process.signal(1)
     event = journal.event("EVENT_CONFIG_WRONG")
     assert event["P2P_FILE"].decode() == str(peer.config) and event["PRIORITY"] == b"3"
+    assert b'max-uploads = "0": expected' in event["MESSAGE"]
+    # What is wrong in a file beside it is said of that one.
+    peer.write_config("[peer]\n")
+    beside = peer.config.with_name(peer.config.name + ".d") / "50-mine.ini"
+    beside.parent.mkdir()
+    beside.write_text("[peer]\nmax-uploads = many\n")
+    peer.process.signal(1)
+    said = wait_for(lambda: [m for m in journal.events("EVENT_CONFIG_WRONG") if b"many" in m["MESSAGE"]], "it")
+    assert said[0]["P2P_FILE"].decode() == str(beside)
+    end = wait_for(lambda: [m["MESSAGE"] for m in journal.events("EVENT_CONFIG_WRONG")][3:], "the end of it")
+    assert end == [b"The configuration has wrong values"]
 
 
 @pytest.mark.parametrize("answer", ["failed", "garbage"])

@@ -126,10 +126,15 @@ def test_check_says_it_beforehand(tmp_path):
     # What would be ignored is said, and no reason to fail.
     config.write_text("[peer]\nmax-uplaods = 3\n")
     result = config_check(config)
-    assert result.returncode == 0
+    assert (result.returncode, result.stdout) == (0, f"{config} is right; 1 line is ignored.\n")
     assert f'{config}:2: [peer] has no key "max-uplaods"; ignored' in result.stderr
     config.write_text("max-uploads = 3\n")
     assert f'{config}:1: "max-uploads" stands before any [section]; ignored' in config_check(config).stderr
+    config.write_text("[per]\nft = ft.example.org\nlisten = [::]:7\n[peer]\nft = ft.example.org\n")
+    result = config_check(config)
+    assert (result.returncode, result.stdout) == (0, f"{config} is right; 2 lines are ignored.\n")
+    assert f'{config}:3: there is no section [per], so its key "listen" is ignored' in result.stderr
+    assert document(config_check(config, "--json"))["ignored"] == 2
     check(config_check(tmp_path / "none.ini"), 1)
 
 
