@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 
 #include "config/config.h"
@@ -124,6 +125,7 @@ struct Daemon {
     sd_event_source *watchdog;
     uint64_t watchdog_usec; // systemd wants to hear of us that often
     bool stuck;             // said
+    bool config_wrong;      // which is why it does not start
 };
 
 int daemon_reload(Daemon *daemon, char **ret_reason) {
@@ -234,8 +236,10 @@ int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
     r = parse_argv(argc, argv, ops, &daemon.options, &check);
     if (r == 0 && check)
         r = ops->check(&daemon.options) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    else if (r == 0 && may_run(ops) && run(&daemon) == 0)
+        r = EXIT_SUCCESS;
     else if (r == 0)
-        r = may_run(ops) && run(&daemon) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        r = daemon.config_wrong ? EX_CONFIG : EXIT_FAILURE;
     else
         r = r > 0 ? EXIT_SUCCESS : EXIT_USAGE;
     free(daemon.options.config_path);
@@ -288,6 +292,18 @@ int daemon_confine(const char *const writable[], size_t n) {
     return r;
 }
 
+// The same as the log says, for systemctl status, where the daemon ends because of it.
+static void give_up_config(const DaemonOptions *options, int r) {
+    if (options->daemon->object)
+        return;
+    options->daemon->config_wrong = r != -ENOMEM;
+    if (r == -EINVAL)
+        (void) sd_notifyf(false, "STATUS=%s has wrong values; see: p2pctl %sconfig check",
+                          options->config_path, options->user ? "--user " : "");
+    else
+        (void) sd_notifyf(false, "STATUS=Cannot read %s: %s", options->config_path, strerror(-r));
+}
+
 int daemon_config_result(const DaemonOptions *options, int r) {
     const LogFields wrong = {.id = EVENT_CONFIG_WRONG, .file = options->config_path};
 
@@ -301,5 +317,6 @@ int daemon_config_result(const DaemonOptions *options, int r) {
         log_event(LOG_ERR, &wrong, "The configuration has wrong values");
     else
         log_event(LOG_ERR, &wrong, "Cannot read %s: %s", options->config_path, strerror(-r));
+    give_up_config(options, r);
     return r;
 }

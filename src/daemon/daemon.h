@@ -34,7 +34,8 @@ typedef struct DaemonOps {
 
 // All of main(): reads argv, opens the log, makes the loop (SIGTERM and SIGINT end it, SIGPIPE is ignored,
 // systemd's watchdog is fed, file descriptors are raised to the hard limit), starts the daemon, tells
-// systemd, runs the loop. Returns the exit status: 0; 1 if something failed; 2 if the usage was wrong.
+// systemd, runs the loop. Returns the exit status: 0; 1 if something failed; 2 if the usage was wrong;
+// 78 (EX_CONFIG) if it did not start because of its configuration, which the units do not restart.
 int daemon_main(int argc, char *argv[], const DaemonOps *ops);
 
 // Reads the configuration again, as SIGHUP does. 0; or -errno, and *ret_reason is
@@ -53,6 +54,6 @@ int daemon_confine(const char *const writable[], size_t n);
 // Logs that the daemon cannot start, for what has not said so itself; returns r.
 int daemon_fail(int r);
 
-// Logs why the configuration could not be used and returns the error. That there is no file at the
+// Logs why the configuration could not be used and returns the error; where the daemon is only starting, systemd is told. That there is no file at the
 // default path is none: returns 0.
 int daemon_config_result(const DaemonOptions *options, int r);

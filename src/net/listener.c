@@ -64,6 +64,8 @@ int listener_fail(const Endpoint *endpoint, const char *program, int r) {
     endpoint_format(endpoint, text);
     log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s", text,
               strerror(-r), help);
+    // systemctl status still shows it when the log is full of attempts.
+    (void) sd_notifyf(false, "STATUS=Cannot listen on %s: %s", text, strerror(-r));
     return r;
 }
 

@@ -28,7 +28,7 @@ int listener_fd(const Listener *listener); // stays the listener's
 // has no IPv6, [::] becomes 0.0.0.0.
 int listener_open(const Endpoint *endpoint);
 
-// Logs that `program` cannot listen there, and what may help; returns r.
+// Logs that `program` cannot listen there, and what may help, and tells systemd; returns r.
 int listener_fail(const Endpoint *endpoint, const char *program, int r);
 
 // The sockets that systemd passed (sd_listen_fds(3)), or one on `endpoint`. Writes up to `max`

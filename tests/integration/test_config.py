@@ -8,18 +8,25 @@ import subprocess
 
 import pytest
 
-from harness import (NOBODY, SOURCE, Port, as_user, clean_env, ini_text, program, run, wait_for)
+from harness import (NOBODY, SOURCE, Notify, Port, as_user, clean_env, ini_text, program, run, wait_for)
 
 PROGRAMS = ["p2p-ft", "p2p-peer", "p2pctl"]
 DAEMONS = ["p2p-ft", "p2p-peer"]
+EX_CONFIG = 78  # which systemd does not restart
 
 
-def refused(bus, name, text, tmp_path):
-    """Starts a daemon with this configuration, which it does not take; returns what it said."""
+def refused(bus, name, text, tmp_path, status=EX_CONFIG, shown="has wrong values; see: p2pctl config check"):
+    """Starts a daemon with this configuration, which it does not take, and of which `systemctl status` shows that; returns
+    what it said."""
     config = tmp_path / "bad.ini"
     config.write_bytes(text if isinstance(text, bytes) else text.encode())
-    result = run(name, "--config", config, env=clean_env(STATE_DIRECTORY=str(tmp_path), **bus.env))
-    assert result.returncode == 1, result
+    notify = Notify(tmp_path / "notify")
+    result = run(name, "--config", config,
+                 env=clean_env(STATE_DIRECTORY=str(tmp_path), NOTIFY_SOCKET=notify.path, **bus.env))
+    wait_for(lambda: notify.messages, "what systemd is told")
+    notify.close()
+    assert len(notify.messages) == 1 and re.match("STATUS=[^\n]*" + re.escape(shown) + r"\Z", notify.messages[0])
+    assert result.returncode == status, result
     assert result.stdout == ""
     return result.stderr
 
@@ -156,10 +163,10 @@ def test_control_characters_of_a_value_are_escaped(bus, tmp_path):
 @pytest.mark.parametrize("name", DAEMONS)
 def test_a_missing_file_that_was_named(bus, tmp_path, name):
     result = run(name, "--config", tmp_path / "none.ini", env=clean_env(**bus.env))
-    assert result.returncode == 1
+    assert result.returncode == EX_CONFIG
     assert result.stderr == f"{name}: Cannot read {tmp_path}/none.ini: No such file or directory\n"
     result = run(name, "--config", tmp_path, env=clean_env(**bus.env))
-    assert result.returncode == 1
+    assert result.returncode == EX_CONFIG
     assert f"{tmp_path}" in result.stderr
 
 
@@ -320,7 +327,8 @@ def test_a_port_that_is_taken(bus, tmp_path, name):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         section = "ft" if name == "p2p-ft" else "peer"
-        said = refused(bus, name, f"[{section}]\nlisten = 127.0.0.1:{port}\n", tmp_path)
+        said = refused(bus, name, f"[{section}]\nlisten = 127.0.0.1:{port}\n", tmp_path, status=1,
+                       shown=f"Cannot listen on 127.0.0.1:{port}: Address already in use")
     assert f"{name}: Cannot listen on 127.0.0.1:{port}: Address already in use" in said
     assert len(said.splitlines()) == 1
 
@@ -328,7 +336,8 @@ def test_a_port_that_is_taken(bus, tmp_path, name):
 @pytest.mark.parametrize("name", DAEMONS)
 def test_an_address_of_somebody_else(bus, tmp_path, name):
     section = "ft" if name == "p2p-ft" else "peer"
-    said = refused(bus, name, f"[{section}]\nlisten = 192.0.2.1:5999\n", tmp_path)
+    said = refused(bus, name, f"[{section}]\nlisten = 192.0.2.1:5999\n", tmp_path, status=1,
+                   shown="Cannot listen on 192.0.2.1:5999: Cannot assign requested address")
     assert f"{name}: Cannot listen on 192.0.2.1:5999: Cannot assign requested address" in said
 
 

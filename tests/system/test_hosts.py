@@ -165,11 +165,37 @@ def test_reload(ft, alpha, beta):
     ft.wait_journal("p2p-ft", CONFIG_WRONG, since=begin)
     assert ft.ctl("ft", "peers", "--json", check=True).stdout == sessions
 
-    # At a start there is no old configuration to go on with.
+    # At a start there is no old configuration to go on with, and trying again would not help.
     begin = now()
     assert ft.systemctl("restart", "p2p-ft", check=False).returncode != 0
     ft.wait_journal("p2p-ft", CONFIG_WRONG, since=begin)
+    assert (ft.show("p2p-ft", "ActiveState"), ft.show("p2p-ft", "NRestarts")) == ("failed", "0")
+    status = ft.systemctl("status", "--no-pager", "p2p-ft", check=False).stdout
+    assert "status=78/CONFIG" in status and "p2pshare.ini has wrong values; see: p2pctl config check" in status, status
     ft.configure("")
     ft.systemctl("reset-failed", "p2p-ft")
     ft.systemctl("start", "p2p-ft")
     wait_for(lambda: len(beta.search("--exact", "added.txt")) == 1, "the peers to be back")
+
+
+def test_restarts_by_hand(alpha):
+    """Who tries one setting after the other does not run into the limit of a service that fails."""
+    for _ in range(12):
+        alpha.systemctl("restart", "p2p-peer")
+    alpha.wait_joined()
+
+
+def test_a_port_that_is_taken(lab, alpha):
+    """It is tried again, and what is shown is why."""
+    alpha.systemctl("stop", "p2p-peer")
+    alpha.sh("systemd-run --unit=taker python3 -c 'import socket, time; s = socket.create_server((\"::\", 5556), "
+             "family=socket.AF_INET6); time.sleep(60)'")
+    try:
+        wait_for(lambda: ":5556" in alpha.sh("ss -Hltn"), "somebody to have the port")
+        assert alpha.systemctl("start", "p2p-peer", check=False).returncode != 0
+        wait_for(lambda: int(alpha.show("p2p-peer", "NRestarts")) >= 1, "it to be tried again")
+        status = alpha.systemctl("status", "--no-pager", "p2p-peer", check=False).stdout
+        assert "Cannot listen on [::]:5556: Address already in use" in status, status
+    finally:
+        alpha.systemctl("stop", "taker")
+    wait_for(lambda: alpha.active("p2p-peer"), "it to have the port")
