@@ -2,7 +2,11 @@
 
 #include "bus/bus-util.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+
+#include "util/macro.h"
 
 void bus_format_date(const Date *date, char text[static BUS_DATE_MAX]) {
     snprintf(text, BUS_DATE_MAX, "%04u-%02u-%02u", date->year, date->month, date->day);
@@ -43,4 +47,25 @@ int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint) {
 
     endpoint_format(endpoint, text);
     return sd_bus_message_append(message, "s", text);
+}
+
+int bus_sender_uid(sd_bus_message *call, uid_t *ret) {
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    int r;
+
+    r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
+    if (r < 0)
+        return r;
+    if (sd_bus_creds_get_augmented_mask(creds) & SD_BUS_CREDS_EUID)
+        return -EPERM;
+    return sd_bus_creds_get_euid(creds, ret);
+}
+
+void bus_format_sender(sd_bus_message *call, char text[static BUS_SENDER_MAX]) {
+    uid_t uid;
+
+    if (bus_sender_uid(call, &uid) < 0)
+        snprintf(text, BUS_SENDER_MAX, "somebody who has gone");
+    else
+        snprintf(text, BUS_SENDER_MAX, "uid %" PRIu32, (uint32_t) uid);
 }

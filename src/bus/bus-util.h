@@ -20,3 +20,11 @@ int bus_append_records(sd_bus_message *message, const Record records[], size_t n
 
 // Appends an Endpoint as "ADDRESS:PORT".
 int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint);
+
+// Who has sent it, as the bus says it: who has a unique name stays the same, and nothing is read from /proc. 0 or -errno.
+int bus_sender_uid(sd_bus_message *call, uid_t *ret);
+// "uid 1000", for the log.
+enum {
+    BUS_SENDER_MAX = sizeof("somebody who has gone"),
+};
+void bus_format_sender(sd_bus_message *call, char text[static BUS_SENDER_MAX]);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus/bus-util.h"
 #include "bus/names.h"
 #include "util/log.h"
 
@@ -66,19 +67,6 @@ Polkit *polkit_free(Polkit *polkit) {
     sd_bus_unref(polkit->bus);
     free(polkit);
     return NULL;
-}
-
-// As the bus says it: who has a unique name stays the same, and nothing is read from /proc.
-static int sender_uid(sd_bus_message *call, uid_t *ret) {
-    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-    int r;
-
-    r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
-    if (r < 0)
-        return r;
-    if (sd_bus_creds_get_augmented_mask(creds) & SD_BUS_CREDS_EUID)
-        return -EPERM;
-    return sd_bus_creds_get_euid(creds, ret);
 }
 
 typedef enum Verdict {
@@ -245,7 +233,7 @@ int polkit_ask(Polkit *polkit, sd_bus_message *call, const PolkitQuestion *quest
     uid_t caller;
     int r;
 
-    r = sender_uid(call, &caller);
+    r = bus_sender_uid(call, &caller);
     if (r < 0)
         return r;
     if (caller == 0 || caller == geteuid() ||

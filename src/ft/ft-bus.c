@@ -138,6 +138,7 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
 }
 
 static int method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    char sender[BUS_SENDER_MAX];
     Endpoint whom = {};
     const char *text;
     unsigned n;
@@ -150,6 +151,8 @@ static int method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error
         return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
                                 "Neither an address nor ADDRESS:PORT");
     n = ft_kick(userdata, &whom);
+    bus_format_sender(call, sender);
+    log_notice("Kicked %s, as %s asked: %u session%s ended", text, sender, n, n == 1 ? "" : "s");
     return sd_bus_reply_method_return(call, "u", n);
 }
 
@@ -163,9 +166,12 @@ static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *er
 
 static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
+    char sender[BUS_SENDER_MAX];
     const Ft *ft = userdata;
     int r;
 
+    bus_format_sender(call, sender);
+    log_info("Reading the configuration again, as %s asked", sender);
     r = daemon_reload(ft->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));

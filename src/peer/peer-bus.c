@@ -3,6 +3,7 @@
 #include "peer/peer-bus.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "peer/peer-shares.h"
 #include "peer/transfer-bus.h"
 #include "proto/name.h"
+#include "util/log.h"
 #include "util/text.h"
 
 static int not_joined(const Peer *peer, sd_bus_error *error) {
@@ -215,18 +217,23 @@ static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_e
     return sd_bus_reply_method_return(call, "o", path);
 }
 
-static int leave(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                 sd_bus_error *error _unused_) {
+// Who has asked for it is all that explains it later.
+static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
+    if (ft_client_state(peer->ft) != FT_LEFT)
+        log_notice("Left %s, as uid %" PRIu32 " asked, until join or a restart",
+                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
     ft_client_leave(peer->ft);
     return sd_bus_reply_method_return(call, "");
 }
 
-static int join(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                sd_bus_error *error _unused_) {
+static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
+    if (ft_client_state(peer->ft) == FT_LEFT)
+        log_notice("Joining %s again, as uid %" PRIu32 " asked",
+                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
     ft_client_join(peer->ft);
     return sd_bus_reply_method_return(call, "");
 }
@@ -245,14 +252,14 @@ static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
     return 1; // answered when it is done
 }
 
-static int reload(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                  sd_bus_error *error) {
+static int reload(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     Peer *peer = userdata;
     int r;
 
     if (peer->rescan_count >= RESCANS_MAX)
         return too_many(error, "calls of Rescan and Reload");
+    log_info("Reading the configuration again, as uid %" PRIu32 " asked", (uint32_t) caller);
     r = daemon_reload(peer->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));

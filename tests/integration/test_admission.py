@@ -2,6 +2,7 @@
 """What FT lets one address have, and all of them together; and what administrators do about it."""
 
 import contextlib
+import os
 import socket
 import time
 
@@ -300,6 +301,7 @@ def test_kick(world, bus, wires):
     result = ctl(bus, "ft", "kick", "127.0.0.2")
     assert result.returncode == 0 and "1 session ended" in result.stdout
     b.expect_close()
+    assert f"Kicked 127.0.0.2, as uid {os.getuid()} asked: 1 session ended" in ft.log
     result = ctl(bus, "ft", "kick", "127.0.0.2")
     assert result.returncode == 3 and "no session comes from 127.0.0.2" in result.stderr
     assert ctl(bus, "ft", "kick", "everybody").returncode == 2

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The D-Bus interfaces: that they are what dbus/*.xml says, who may do what, and the names of errors."""
 
+import os
 import re
 import subprocess
 import time
@@ -153,6 +154,7 @@ def test_invalid_options(peer, options):
 def test_not_joined(peer):
     peer.call("Leave")
     assert peer.state == "left"
+    assert re.search(rf"Left \S+, as uid {os.getuid()} asked, until join", peer.log)
     assert peer.error_name("Search", "'x'") == ERROR + "NotJoined"
     assert peer.error_name("Download", "'x'", "{}") == ERROR + "NotJoined"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A reload is answered when it is done, and says why it fails; `p2pctl config check` says the same beforehand."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -49,6 +50,7 @@ def test_a_reload_says_what_is_wrong(ft, peer, bus, name):
     assert f"p2pctl: {daemon.config}{expected}" in result.stderr
     assert "p2pctl: The old configuration stays in force\n" in result.stderr
     assert expected in daemon.log
+    assert f"Reading the configuration again, as uid {os.getuid()} asked" in daemon.log
     # What the next one says is of the next one.
     daemon.write_config()
     check(ctl(bus, "config", "reload", name), 0)
