@@ -9,9 +9,16 @@
 #include "ctl/find.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
+#include "ctl/unit.h"
+#include "util/macro.h"
+#include "util/time-util.h"
 
 const Service SERVICE_PEER = {"p2p-peer", BUS_PEER_NAME};
 const Service SERVICE_FT = {"p2p-ft", BUS_FT_NAME};
+
+// While the bus starts the peer: how often to look whether it has failed, and for how long one that fails may be tried
+// again. The bus itself says nothing for 25 s.
+static const uint64_t LOOK_USEC = USEC_PER_SEC / 5, RESTARTING_USEC = 3 * USEC_PER_SEC;
 
 static void hint_local_bus(const Ctl *ctl, int r) {
     const char *address =
@@ -100,9 +107,11 @@ typedef struct PlainCall {
 
 static int make_plain(void *userdata, sd_bus_message **ret) {
     const PlainCall *call = userdata;
+    int r;
 
-    return sd_bus_message_new_method_call(call->bus, ret, call->service->bus_name, call->path,
-                                          call->interface, call->method);
+    r = sd_bus_message_new_method_call(call->bus, ret, call->service->bus_name, call->path,
+                                       call->interface, call->method);
+    return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
 int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const char *interface,
@@ -114,14 +123,57 @@ int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const ch
 
 int get_all(sd_bus *bus, const Service *service, const char *path, const char *interface,
             sd_bus_error *error, sd_bus_message **ret) {
-    return sd_bus_call_method(bus, service->bus_name, path, "org.freedesktop.DBus.Properties",
-                              "GetAll", error, ret, "s", interface);
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+    int r;
+
+    r = sd_bus_message_new_method_call(bus, &call, service->bus_name, path,
+                                       "org.freedesktop.DBus.Properties", "GetAll");
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(call, false);
+    if (r >= 0)
+        r = sd_bus_message_append(call, "s", interface);
+    return r < 0 ? r : sd_bus_call(bus, call, 0, error, ret);
+}
+
+static void hint_systemctl(const Ctl *ctl, const Service *service, const char *lead,
+                           const char *command) {
+    const char *option = ctl->host ? "-H " : ctl->user ? "--user " : "";
+
+    ctl_hint("%s: systemctl %s%s%s%s %s", lead, option, ctl->host ?: "", ctl->host ? " " : "",
+             command, service->program);
+}
+
+static void hint_ft_elsewhere(const Ctl *ctl, const Service *service) {
+    if (service == &SERVICE_FT && !ctl->user && !ctl->host && strcmp(ctl->verb, "ft") == 0)
+        ctl_hint("Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft");
+}
+
+// What only systemd knows. Returns false if that is nothing.
+static bool explain_unit(const Ctl *ctl, const Service *service, UnitState state) {
+    const char *where = ctl->host ?: ctl->user ? "the session bus" : "this host";
+
+    if (state == UNIT_FAILED || state == UNIT_RESTARTING) {
+        ctl_error("%s has failed on %s%s.", service->program, where,
+                  state == UNIT_RESTARTING ? ", and systemd tries it again" : "");
+        hint_systemctl(ctl, service, "See", "status");
+    } else if (state == UNIT_MASKED) {
+        ctl_error("%s is masked on %s: nobody may start it.", service->program, where);
+        hint_systemctl(ctl, service, "To change that", "unmask");
+    } else if (state == UNIT_ABSENT) {
+        ctl_error("%s is not installed on %s.", service->program, where);
+        hint_ft_elsewhere(ctl, service);
+    } else
+        return false;
+    return true;
 }
 
 static ExitStatus not_running(const Ctl *ctl, const Service *service) {
+    if (!(ctl->user && service == &SERVICE_FT) &&
+        explain_unit(ctl, service, unit_state(ctl->bus, service)))
+        return STATUS_UNAVAILABLE;
     if (ctl->host) {
         ctl_error("%s does not run on %s.", service->program, ctl->host);
-        ctl_hint("Try: systemctl -H %s start %s", ctl->host, service->program);
+        hint_systemctl(ctl, service, "Try", "start");
     } else if (ctl->user && service == &SERVICE_FT) {
         // There is no unit of it for users.
         ctl_error("%s does not run on the session bus.", service->program);
@@ -132,10 +184,8 @@ static ExitStatus not_running(const Ctl *ctl, const Service *service) {
                  service->program);
     } else {
         ctl_error("%s does not run on this host.", service->program);
-        ctl_hint("Try: systemctl start %s", service->program);
-        if (service == &SERVICE_FT && strcmp(ctl->verb, "ft") == 0)
-            ctl_hint(
-                "Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft");
+        hint_systemctl(ctl, service, "Try", "start");
+        hint_ft_elsewhere(ctl, service);
     }
     return STATUS_UNAVAILABLE;
 }
@@ -143,7 +193,7 @@ static ExitStatus not_running(const Ctl *ctl, const Service *service) {
 static ExitStatus start_failed(const Ctl *ctl, const Service *service, const sd_bus_error *error) {
     ctl_error("%s does not run, and could not be started: %s", service->program,
               error->message ?: error->name);
-    ctl_hint("Try: journalctl %s-u %s", ctl->user ? "--user " : "", service->program);
+    hint_systemctl(ctl, service, "See", "status");
     return STATUS_UNAVAILABLE;
 }
 
@@ -163,8 +213,12 @@ static ExitStatus denied(const Ctl *ctl, const Service *service, const sd_bus_er
     if (by_daemon && !ctl->user)
         ctl_hint("Ask an administrator to add you to the group p2pshare: sudo usermod -aG p2pshare "
                  "\"$USER\"");
-    if (!ctl->user && !ctl->host)
+    if (ctl->user || ctl->host)
+        return STATUS_FAILED;
+    if (service == &SERVICE_PEER)
         ctl_hint("Or try it with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
+    else
+        ctl_hint("Try it with sudo.");
     return STATUS_FAILED;
 }
 
@@ -303,4 +357,77 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
     else if (strcmp(error->name, BUS_ERROR_NO_SUCH_TRANSFER) == 0)
         ctl_hint("See: p2pctl transfers");
     return error_status(error->name);
+}
+
+typedef struct Start {
+    bool answered;
+    int r;
+    sd_bus_error error;
+} Start;
+
+static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+    Start *start = userdata;
+
+    start->answered = true;
+    start->r = -sd_bus_message_get_errno(reply);
+    if (start->r < 0)
+        (void) sd_bus_error_copy(&start->error, sd_bus_message_get_error(reply));
+    return 0;
+}
+
+// Whether it is of no use to wait for the bus.
+static bool will_not_run(UnitState state, uint64_t begun) {
+    return state == UNIT_FAILED || state == UNIT_MASKED ||
+           (state == UNIT_RESTARTING && time_monotonic() - begun > RESTARTING_USEC);
+}
+
+// Waits for the answer; *ret is what the unit has come to meanwhile. 0 or -errno of the connection.
+static int await_start(Ctl *ctl, Start *start, UnitState *ret) {
+    uint64_t begun = time_monotonic(), next = begun + LOOK_USEC;
+
+    *ret = UNIT_UNKNOWN;
+    while (!start->answered) {
+        uint64_t now = time_monotonic();
+        int r = sd_bus_process(ctl->bus, NULL);
+
+        if (r == 0 && now >= next) {
+            *ret = unit_state(ctl->bus, &SERVICE_PEER);
+            if (will_not_run(*ret, begun))
+                return 0;
+            next = now + LOOK_USEC;
+        } else if (r == 0)
+            r = sd_bus_wait(ctl->bus, next - now);
+        if (r < 0 && r != -EINTR)
+            return r;
+    }
+    *ret = UNIT_UNKNOWN;
+    return start->r;
+}
+
+ExitStatus ctl_connect_peer(Ctl *ctl) {
+    _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+    Start start = {};
+    UnitState state;
+    int r;
+
+    if (ctl_connect(ctl) < 0)
+        return STATUS_UNAVAILABLE;
+    if (sd_bus_get_name_creds(ctl->bus, BUS_PEER_NAME, 0, NULL) >= 0)
+        return STATUS_DONE;
+    state = unit_state(ctl->bus, &SERVICE_PEER);
+    if (state == UNIT_FAILED || state == UNIT_MASKED) {
+        (void) explain_unit(ctl, &SERVICE_PEER, state);
+        return STATUS_UNAVAILABLE;
+    }
+    r = sd_bus_call_method_async(ctl->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                 "org.freedesktop.DBus", "StartServiceByName", on_started, &start,
+                                 "su", BUS_PEER_NAME, 0);
+    if (r >= 0)
+        r = await_start(ctl, &start, &state);
+    if (r >= 0 && !explain_unit(ctl, &SERVICE_PEER, state))
+        return STATUS_DONE;
+    if (r < 0)
+        (void) bus_failed(ctl, &SERVICE_PEER, &start.error, r);
+    sd_bus_error_free(&start.error);
+    return STATUS_UNAVAILABLE;
 }

@@ -7,6 +7,9 @@
 
 // Connects to the bus that the options name, once. 0, or -errno with the error printed.
 int ctl_connect(Ctl *ctl);
+// The same, and has the bus start p2p-peer if it does not run and is enabled. Who only looks does not: what an administrator
+// has stopped stays so. One that has failed is not waited for, as the bus would do. STATUS_DONE, or the error printed.
+ExitStatus ctl_connect_peer(Ctl *ctl);
 
 // Whether polkit may ask for a password now, by the agent of the desktop or by one on this terminal, which is started the
 // first time.
@@ -17,11 +20,11 @@ bool ctl_may_ask(Ctl *ctl);
 typedef int (*MakeCall)(void *userdata, sd_bus_message **ret);
 int ctl_call(Ctl *ctl, MakeCall make, void *userdata, uint64_t timeout, sd_bus_error *error,
              sd_bus_message **ret);
-// A method of the service that has no arguments.
+// A method of the service that has no arguments. Never starts it.
 int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const char *interface,
                     const char *method, uint64_t timeout, sd_bus_error *error);
 
-// GetAll of one interface of an object. 0, or -errno with *error set.
+// GetAll of one interface of an object. Never starts the service. 0, or -errno with *error set.
 int get_all(sd_bus *bus, const Service *service, const char *path, const char *interface,
             sd_bus_error *error, sd_bus_message **ret);
 

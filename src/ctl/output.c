@@ -162,9 +162,32 @@ ExitStatus fail_memory(void) {
     return STATUS_FAILED;
 }
 
-ExitStatus refuse_host(const Ctl *ctl, const char *verb) {
+void hint_over_ssh(const Ctl *ctl, bool terminal, const char *verb, int argc, char *const argv[]) {
+    _cleanup_free_ char *text = NULL;
+    bool plain = true;
+    size_t len;
+    FILE *file = open_memstream(&text, &len);
+
+    if (!file)
+        return;
+    fprintf(file, "p2pctl %s", verb);
+    for (int i = 0; i < argc; i++) {
+        _cleanup_free_ char *word = shell_word(argv[i]);
+
+        fprintf(file, " %s", word ?: "PATH");
+        plain = plain && word && *word != '\'';
+    }
+    if (fclose(file) != 0)
+        return;
+    if (plain)
+        ctl_hint("Try: ssh %s%s %s", terminal ? "-t " : "", ctl->host, text);
+    else // ssh would take the quotes off
+        ctl_hint("Try: ssh %s, and there: %s", ctl->host, text);
+}
+
+ExitStatus refuse_host(const Ctl *ctl, const char *verb, int argc, char *const argv[]) {
     ctl_error("%s reads files of this host; -H does not go with it.", verb);
-    ctl_hint("Try: ssh %s p2pctl %s", ctl->host, verb);
+    hint_over_ssh(ctl, false, verb, argc, argv);
     return STATUS_USAGE;
 }
 

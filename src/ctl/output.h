@@ -58,8 +58,11 @@ ExitStatus fail_lines(const char *text);
 ExitStatus fail_errno(int error, const char *format, ...) _printf_(2, 3);
 ExitStatus fail_memory(void);
 
-// Refuses -H for what is about files of this host.
-ExitStatus refuse_host(const Ctl *ctl, const char *verb);
+// Refuses -H for what is about files of this host, and says how the same is done there: `verb` with its options, and
+// its arguments.
+ExitStatus refuse_host(const Ctl *ctl, const char *verb, int argc, char *const argv[]);
+// Only the hint; `terminal`: somebody may have to type a password.
+void hint_over_ssh(const Ctl *ctl, bool terminal, const char *verb, int argc, char *const argv[]);
 
 // `text` as one word of a command line to copy; NULL if that takes more than single quotes.
 char *shell_word(const char *text);

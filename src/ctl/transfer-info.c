@@ -177,12 +177,16 @@ static int compare_id(const void *a, const void *b) {
 }
 
 int transfer_list_get(sd_bus *bus, TransferList *ret, sd_bus_error *error) {
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(transfer_list_clear) TransferList list = {};
     int r;
 
-    r = sd_bus_call_method(bus, BUS_PEER_NAME, BUS_PEER_PATH, "org.freedesktop.DBus.ObjectManager",
-                           "GetManagedObjects", error, &reply, NULL);
+    r = sd_bus_message_new_method_call(bus, &call, BUS_PEER_NAME, BUS_PEER_PATH,
+                                       "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(call, false); // who looks does not start it
+    if (r >= 0)
+        r = sd_bus_call(bus, call, 0, error, &reply);
     if (r < 0)
         return r;
     r = read_objects(reply, &list);

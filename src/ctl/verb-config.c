@@ -181,7 +181,7 @@ static ExitStatus check(const Ctl *ctl, const char *file) {
     ExitStatus status = STATUS_DONE;
 
     if (ctl->host)
-        return refuse_host(ctl, "config check");
+        return refuse_host(ctl, "config check", file != NULL, (char *const[]){(char *) file});
     findings.messages = json_array();
     for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
         status = check_with(ctl, programs[i], file, &findings);

@@ -326,7 +326,7 @@ ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
         return status;
     if (job_list_init(&list, ctl, argc, argv) < 0)
         return fail_memory();
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     if (is_local(ctl) && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
         ctl_error("the bus does not pass on open files, so the daemon cannot write to them.");

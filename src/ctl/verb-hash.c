@@ -113,7 +113,7 @@ ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
     ExitStatus status;
 
     if (ctl->host)
-        return refuse_host(ctl, "hash");
+        return refuse_host(ctl, "hash", argc, argv);
     status = hash_begin(&hasher);
     return status == STATUS_DONE ? hash_all(ctl, hasher, argc, argv) : status;
 }

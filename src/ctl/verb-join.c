@@ -66,7 +66,7 @@ ExitStatus verb_join(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     _cleanup_(await_end) Await await = {};
     int r;
 
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = await_begin(&await, ctl->bus, BUS_PEER_PATH);
     if (r >= 0)

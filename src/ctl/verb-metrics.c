@@ -9,6 +9,7 @@
 #include "bus/names.h"
 #include "ctl/connection.h"
 #include "ctl/output.h"
+#include "ctl/unit.h"
 #include "ctl/verbs.h"
 #include "util/macro.h"
 
@@ -17,7 +18,8 @@ static const char end_mark[] = "# EOF\n";
 typedef struct Source {
     const Service *service;
     const char *path, *interface;
-    char *text; // owned; NULL: it does not run
+    char *text;  // owned; NULL: it does not run
+    bool absent; // nor is it meant to on this host
 } Source;
 
 // Never starts it: monitoring does not decide what runs. 0, or what sd-bus returned, with *error set.
@@ -32,8 +34,13 @@ static int ask(sd_bus *bus, Source *source, sd_bus_error *error) {
         r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0)
         r = sd_bus_call(bus, call, 0, error, &reply);
-    if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+    if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                               SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
+        const UnitState state = unit_state(bus, source->service);
+
+        source->absent = state == UNIT_ABSENT || state == UNIT_MASKED;
         return 0;
+    }
     if (r >= 0)
         r = sd_bus_message_read(reply, "s", &text);
     if (r < 0)
@@ -52,7 +59,9 @@ static char *compose(const Source sources[], size_t n) {
         return NULL;
     fprintf(file, "# HELP p2p_up Whether the daemon runs.\n# TYPE p2p_up gauge\n");
     for (size_t i = 0; i < n; i++)
-        fprintf(file, "p2p_up{daemon=\"%s\"} %d\n", sources[i].service->program, !!sources[i].text);
+        if (!sources[i].absent) // where it is not installed, it is not down
+            fprintf(file, "p2p_up{daemon=\"%s\"} %d\n", sources[i].service->program,
+                    !!sources[i].text);
     for (size_t i = 0; i < n; i++) {
         size_t len = sources[i].text ? strlen(sources[i].text) : 0, end = strlen(end_mark);
 
@@ -102,8 +111,8 @@ static ExitStatus print_lines(char *text) {
 
 ExitStatus verb_metrics(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     Source sources[] = {
-        {&SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, NULL},
-        {&SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, NULL},
+        {&SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, NULL, false},
+        {&SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, NULL, false},
     };
     _cleanup_free_ char *text = NULL;
     ExitStatus status = STATUS_DONE;

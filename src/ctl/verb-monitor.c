@@ -189,7 +189,7 @@ static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_erro
         return 0;
     if (*new_owner)
         return on_change(message, userdata, ret_error);
-    // Asking now would only start the daemon again.
+    // Nobody is there to be asked.
     (void) sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
     free(monitor->peer_state);
     monitor->peer_state = NULL;

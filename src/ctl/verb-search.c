@@ -191,7 +191,7 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
 
     if (target_check_name(search.name) < 0)
         return STATUS_USAGE;
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = search_all(ctl->bus, &search, 1);
     if (r < 0)
@@ -257,7 +257,7 @@ static ExitStatus search_words(Ctl *ctl, int argc, char **argv) {
         ctl_hint("Try: p2pctl help search");
         return STATUS_USAGE;
     }
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = find_files(ctl->bus, argv, argc, &ctl->search, &result, &error);
     // A daemon from before there were words.

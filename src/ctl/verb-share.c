@@ -62,36 +62,12 @@ static ExitStatus run(const Ctl *ctl, char **argv, bool as_root) {
     return outcome(ctl, status, as_root);
 }
 
-// The same on the other host, as words of a shell there.
-static void print_over_ssh(const Ctl *ctl, int argc, char **argv) {
-    _cleanup_free_ char *text = NULL;
-    bool plain = true;
-    size_t len;
-    FILE *file = open_memstream(&text, &len);
-
-    if (!file)
-        return;
-    fprintf(file, "p2pctl%s share%s", ctl->user ? " --user" : "", ctl->fix ? " --fix" : "");
-    for (int i = 0; i < argc; i++) {
-        _cleanup_free_ char *word = shell_word(argv[i]);
-
-        fprintf(file, " %s", word ?: "PATH");
-        plain = plain && word && *word != '\'';
-    }
-    if (fclose(file) != 0)
-        return;
-    if (plain)
-        ctl_hint("Try: ssh -t %s %s", ctl->host, text);
-    else // ssh would take the quotes off
-        ctl_hint("Try: ssh %s, and there: %s", ctl->host, text);
-}
-
 static ExitStatus check_usage(const Ctl *ctl, int argc, char **argv) {
     bool list = strcmp(argv[0], "list") == 0, add = strcmp(argv[0], "add") == 0;
 
     if (ctl->host) {
         ctl_error("share is about files of this host; -H does not go with it.");
-        print_over_ssh(ctl, argc, argv);
+        hint_over_ssh(ctl, true, ctl->fix ? "share --fix" : "share", argc, argv);
         return STATUS_USAGE;
     }
     if (!list && !add && strcmp(argv[0], "remove") != 0)

@@ -224,7 +224,7 @@ static ExitStatus search(Ctl *ctl, CheckList *list) {
     }
     if (n == 0)
         return STATUS_DONE;
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = search_all(ctl->bus, searches, n);
     n = 0;
@@ -266,8 +266,13 @@ ExitStatus verb_verify(Ctl *ctl, int argc, char **argv) {
     const char *root = ctl->download.root;
     ExitStatus status;
 
-    if (root && ctl->host)
-        return refuse_host(ctl, "verify --root");
+    if (root && ctl->host) {
+        _cleanup_free_ char *word = shell_word(root), *verb = NULL;
+
+        if (!word || asprintf(&verb, "verify --root=%s", word) < 0)
+            verb = NULL;
+        return refuse_host(ctl, verb ?: "verify --root=ROOT", argc, argv);
+    }
     if (root && strlen(root) < VERIFY_DIGITS_MIN) {
         ctl_error("--root takes %d to 64 hex digits for verify: fewer prove nothing.",
                   VERIFY_DIGITS_MIN);

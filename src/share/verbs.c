@@ -129,7 +129,7 @@ static ExitStatus reload(Ctl *ctl) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     int r;
 
-    if (ctl_connect(ctl) < 0)
+    if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = ctl_call(ctl, make_reload, ctl->bus, UINT64_MAX, &error, NULL);
     if (r >= 0)

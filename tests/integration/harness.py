@@ -220,9 +220,10 @@ class Bus:
             '    <allow send_destination="org.freedesktop.DBus"'
             ' send_interface="org.freedesktop.DBus.Properties"/>\n'
             "  </policy>\n"
-            # As polkit's own policy; root is a fake one.
-            '  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/></policy>\n'
-            '  <policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/></policy>\n'
+            # As their own policies; root is a fake one.
+            '  <policy user="root"><allow own="org.freedesktop.PolicyKit1"/><allow own="org.freedesktop.systemd1"/></policy>\n'
+            '  <policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/>'
+            '<allow send_destination="org.freedesktop.systemd1"/></policy>\n'
             + (f"  <servicedir>{services}</servicedir>\n" if services else "")
             + "".join(f"  {include}\n" for include in includes)
             + "</busconfig>\n"

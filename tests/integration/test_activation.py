@@ -100,7 +100,11 @@ def test_nobody_is_refused_over_a_restart(world, bus, name):
 # ------------------------------------------------------------------------------------------------- D-Bus
 
 
-def test_a_call_starts_the_peer(world):
+LOOKS = (["status"], ["transfers"], ["shares"], ["monitor"], ["leave"], ["rescan"], ["pause", "1"], ["config", "reload"])
+
+
+@pytest.mark.parametrize("wants", [["search", "x"], ["search", "--exact", "x"], ["download", "x"], ["join"]], ids=" ".join)
+def test_a_call_starts_the_peer(world, wants):
     """As on a session bus without systemd: the bus runs what the service file says."""
     services = world.public_directory()
     home = world.directory("home")
@@ -114,9 +118,16 @@ def test_a_call_starts_the_peer(world):
     (services / "org.p2pshare.Peer1.service").write_text(text)
     bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ReloadConfig")
     assert bus.owner(PEER) is None
+    # Who looks does not undo what somebody has stopped, nor does who wants less of it.
+    for words in LOOKS:
+        result = ctl(bus, "--user", *words)
+        assert result.returncode == 4 and "p2p-peer does not run on the session bus." in result.stderr, result
+        assert "Try: systemctl --user start p2p-peer" in result.stderr and bus.owner(PEER) is None
+    result = ctl(bus, "--user", *wants)
+    assert result.returncode == 4 and "not joined" in result.stderr or "is idle" in result.stderr, result
+    assert bus.owner(PEER)
     result = ctl(bus, "--user", "status")
     assert (result.returncode, result.stderr) == (4, "") and "p2p-peer is idle" in result.stdout
-    assert bus.owner(PEER)
     pid = bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID", "s", PEER)
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: bus.owner(PEER) is None, "its end")

@@ -680,6 +680,6 @@ def test_verify_of_a_path_that_is_mistyped(daemon, mine):
 
 def test_files_of_this_host_are_not_those_of_another(mine):
     path, root = mine
-    for args in (["hash", path], ["verify", path, f"--root={root}"], ["config", "check", path]):
+    for args in (["hash", path], ["verify", f"--root={root}", path], ["config", "check", path]):
         result = check(ctl(None, "-H", "far", *args), 2)
-        assert "-H does not go with it" in result.stderr and f"Try: ssh far p2pctl {args[0]}" in result.stderr
+        assert "-H does not go with it" in result.stderr and f"Try: ssh far p2pctl {' '.join(map(str, args))}\n" in result.stderr

@@ -63,17 +63,45 @@ def test_peer_socket(lab, ft, hosts):
 
 
 def test_a_call_starts_the_peer(ft, hosts):
-    """Where it is enabled: to install it is not to want it."""
+    """Where it is enabled: to install it is not to want it. Who only looks does not start it."""
     alpha = hosts[1]
     alpha.write("/srv/share/notes.txt", "notes\n")
     alpha.configure(peer_config(ft))
-    result = alpha.ctl("status", user="nobody")
-    assert result.returncode == 4 and "does not run" in result.stderr, result
-    assert not alpha.active("p2p-peer")
+    for verb in ("status",), ("search", "notes"):
+        result = alpha.ctl(*verb, user="nobody")
+        assert result.returncode == 4 and "Try: systemctl start p2p-peer" in result.stderr, result
+        assert not alpha.active("p2p-peer")
 
     alpha.systemctl("enable", "p2p-peer")
-    wait_for(lambda: alpha.ctl("status", user="nobody").returncode == 0, "the peer to be joined")
+    result = alpha.ctl("status", user="nobody")
+    assert result.returncode == 4 and "Try: systemctl start p2p-peer" in result.stderr, result
+    assert not alpha.active("p2p-peer")
+    wait_for(lambda: alpha.ctl("search", "notes", user="nobody").returncode == 0, "the peer to be joined")
     assert alpha.active("p2p-peer") and alpha.show("p2p-peer", "NRestarts") == "0"
+
+
+def test_one_that_fails(ft, hosts):
+    """systemd does not tell the bus of a unit that has failed, and p2pctl does not wait until the bus gives up."""
+    alpha = hosts[1]
+    alpha.systemctl("enable", "p2p-peer")
+    alpha.configure("[peer]\nmax-uploads = many\n")
+    failed = ["p2pctl: p2p-peer has failed on this host.", "See: systemctl status p2p-peer"]
+
+    def said(*verb):
+        result = alpha.ctl(*verb, user="nobody")
+        assert result.returncode == 4, result
+        return [line.strip() for line in result.stderr.splitlines()]
+
+    assert said("search", "notes") == failed  # while it is being started
+    for verb in ("search", "notes"), ("download", "notes.txt"), ("status",), ():
+        assert said(*verb) == failed
+    assert alpha.show("p2p-peer", "NRestarts") == "0"
+    # The log and the status stay what the failure has left.
+    assert "wrong values" in alpha.systemctl("status", "--no-pager", "p2p-peer", check=False).stdout
+    alpha.configure(peer_config(ft))
+    alpha.write("/srv/share/notes.txt", "notes\n")
+    alpha.systemctl("start", "p2p-peer")
+    alpha.wait_joined()
 
 
 @pytest.mark.parametrize("unit", ["p2p-ft", "p2p-peer"])
@@ -102,7 +130,7 @@ def test_metrics_timer(ft, hosts):
     text = ft.read(path).decode()
     assert re.search(r"^p2p_ft_peers(?:\{.*\})? 0$", text, re.M), text
     up = dict(re.findall(r'^p2p_up\{.*"(p2p-\w+)"\} (\d)', text, re.M))
-    assert up == {"p2p-ft": "1", "p2p-peer": "0"}, text
+    assert up == {"p2p-ft": "1", "p2p-peer": "0"}, text  # this host has the packages of both
     assert ft.sh(f"stat -c %a {path}").strip() == "644"
     # systemd itself does not say each time that it has been started.
     begin = now()

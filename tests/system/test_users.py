@@ -141,9 +141,11 @@ def test_a_peer_of_ones_own(ft, alpha, users):
     assert "talk.pdf" in own("p2pctl", "--user", "shares").stdout
     assert host.ctl("--user", "status", user="cat").returncode == 4
 
-    # A call starts it, as it is enabled; so does a connection, where that is wanted.
+    # A search starts it, as it is enabled, a look does not; so does a connection, where that is wanted.
     own("systemctl", "--user", "stop", "p2p-peer")
-    wait_for(joined, "dora's peer to be started by p2pctl")
+    assert not joined() and own("systemctl", "--user", "is-active", "p2p-peer", check=False).returncode != 0
+    wait_for(lambda: own("p2pctl", "--user", "search", "notes", check=False).returncode == 0,
+             "dora's peer to be started by p2pctl")
     own("systemctl", "--user", "stop", "p2p-peer")
     own("systemctl", "--user", "enable", "--now", "p2p-peer.socket")
     alpha.run("curl", "-sS", "-o", "/dev/null", f"http://{host.address}:5556/file/x")
