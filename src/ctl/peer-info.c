@@ -66,6 +66,7 @@ static const Property properties[] = {
     {"Address", "s", offsetof(PeerInfo, address), NULL},
     {"Reachable", "s", offsetof(PeerInfo, reachable), NULL},
     {"DownloadDirectory", "s", offsetof(PeerInfo, download_directory), NULL},
+    {"DownloadProblem", "s", offsetof(PeerInfo, download_problem), NULL},
     {"WatchProblem", "s", offsetof(PeerInfo, watch_problem), NULL},
     {"Shares", "a(stss)", offsetof(PeerInfo, shares), read_shares},
 };
@@ -161,10 +162,10 @@ char *peer_info_describe(const PeerInfo *peer) {
 }
 
 json_t *peer_info_json(const PeerInfo *peer) {
-    return json_pack("{so so so so so so so so}", "state", json_text(peer->state), "reason",
+    return json_pack("{so so so so so so so so so}", "state", json_text(peer->state), "reason",
                      json_text(peer->reason), "since", json_time(peer->since), "file_tracker",
                      json_text(peer->file_tracker), "address", json_text(peer->address),
                      "reachable", json_text(peer->reachable), "download_directory",
-                     json_text(peer->download_directory), "daemon_version",
-                     json_text(peer->version));
+                     json_text(peer->download_directory), "download_problem",
+                     json_text(peer->download_problem), "daemon_version", json_text(peer->version));
 }

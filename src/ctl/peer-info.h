@@ -28,7 +28,8 @@ typedef struct PeerInfo {
     char *address;
     char *reachable; // "yes", "no", "unknown": whether FT could connect there
     char *download_directory;
-    char *watch_problem; // why changes of shared files may be seen late
+    char *download_problem; // why nothing can be written there
+    char *watch_problem;    // why changes of shared files may be seen late
     ShareList shares;
 } PeerInfo;
 

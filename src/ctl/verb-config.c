@@ -4,6 +4,9 @@
 // that runs.
 
 #include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +86,52 @@ static void take_lines(Findings *findings, const char *program, FILE *said) {
     }
 }
 
+// Whether that user may not: root, who asks, may read all.
+static bool is_closed_to(const struct passwd *user, const char *path) {
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int fd = -EBADF;
+
+        if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+            setuid(user->pw_uid) < 0)
+            _exit(0); // it cannot be known
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        _exit(fd < 0 && errno == EACCES);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) != 0;
+}
+
+static void check_readable(const struct passwd *user, const char *path, const char *mode,
+                           Findings *findings) {
+    _cleanup_free_ char *text = NULL;
+
+    if (!is_closed_to(user, path))
+        return;
+    findings->wrong = true;
+    if (asprintf(&text, "%s: the user %s may not read it: chmod %s %s", path, user->pw_name, mode,
+                 path) < 0)
+        text = NULL;
+    json_array_append_new(findings->messages, json_string(text ?: path) ?: json_string("?"));
+}
+
+// What the service of that name reads, with its own eyes.
+static void check_access(const char *program, Findings *findings) {
+    const struct passwd *user = getpwnam(program);
+    glob_t files = {};
+
+    if (!user)
+        return;
+    check_readable(user, CONFIG_PATH, "644", findings);
+    check_readable(user, CONFIG_PATH ".d", "755", findings);
+    if (glob(CONFIG_PATH ".d/*.ini", 0, NULL, &files) == 0)
+        for (size_t i = 0; i < files.gl_pathc; i++)
+            check_readable(user, files.gl_pathv[i], "644", findings);
+    globfree(&files);
+}
+
 static ExitStatus check_with(const Ctl *ctl, const char *program, const char *file,
                              Findings *findings) {
     char *argv[6] = {(char *) program, (char *) "--check-config"};
@@ -115,6 +164,8 @@ static ExitStatus check_with(const Ctl *ctl, const char *program, const char *fi
         return STATUS_FAILED;
     }
     findings->wrong |= WEXITSTATUS(status) != 0;
+    if (geteuid() == 0 && !ctl->user && (!file || strcmp(file, CONFIG_PATH) == 0))
+        check_access(program, findings);
     return STATUS_DONE;
 }
 

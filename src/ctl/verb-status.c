@@ -139,6 +139,10 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals 
     if (print_shares(peer) < 0)
         return fail_memory();
     print_transfers(totals);
+    if (peer->download_problem && *peer->download_problem) {
+        print_escaped(stdout, "             %s", peer->download_problem);
+        printf("\n             (DIRECTORIES in p2pshare.ini(5) says what a download-dir needs)\n");
+    }
     return STATUS_DONE;
 }
 

@@ -320,6 +320,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         {"Address", address_text},
         {"Reachable", reachability_name(ft_client_reachability(peer->ft))},
         {"DownloadDirectory", peer->config.download_dir},
+        {"DownloadProblem", peer->download_problem ?: ""},
         {"WatchProblem", share_watch_problem(peer->share_watch)},
     };
 
@@ -466,6 +467,7 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Reachable", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -495,9 +497,10 @@ void peer_bus_done(Peer *peer) {
 
 void peer_bus_state_changed(Peer *peer) {
     if (peer->bus)
-        (void) sd_bus_emit_properties_changed(
-            peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State", "Reason", "Since", "FileTracker",
-            "Address", "Reachable", "DownloadDirectory", "RestartNeeded", "Shares", NULL);
+        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
+                                              "Reason", "Since", "FileTracker", "Address",
+                                              "Reachable", "DownloadDirectory", "DownloadProblem",
+                                              "RestartNeeded", "Shares", NULL);
 }
 
 void peer_bus_shares_changed(Peer *peer) {

@@ -181,6 +181,7 @@ Peer *peer_free(Peer *peer) {
     sd_bus_flush_close_unref(peer->bus);
     poller_free(peer->poller);
     peer_config_done(&peer->config);
+    free(peer->download_problem);
     sd_event_unref(peer->event);
     free(peer);
     return NULL;
@@ -214,11 +215,30 @@ int peer_listen(Peer *peer) {
     return 0;
 }
 
+// What was not there, or not writable for the unit, stays so until a restart, whatever it looks like meanwhile.
+static void check_download_dir(Peer *peer) {
+    const char *directory = peer->config.download_dir;
+
+    if (peer->download_error == 0 || peer->download_error == -EACCES)
+        peer->download_error = access(directory, W_OK | X_OK) < 0 ? -errno : 0;
+    free(peer->download_problem);
+    peer->download_problem = NULL;
+    if (peer->download_error == 0)
+        return;
+    if (asprintf(&peer->download_problem, "Cannot write to %s: %s", directory,
+                 strerror(-peer->download_error)) < 0)
+        peer->download_problem = NULL;
+    log_event(LOG_WARNING, &(LogFields){.file = directory},
+              "Cannot write to download-dir %s: %s (p2pshare.ini(5), DIRECTORIES)", directory,
+              strerror(-peer->download_error));
+}
+
 int peer_confine(Peer *peer) {
     const char *const writable[] = {peer->config.state_dir, peer->config.download_dir};
 
     // What is not there now cannot be written to later.
     (void) make_directories(peer->config.download_dir, 0755);
+    check_download_dir(peer);
     return daemon_confine(writable, ELEMENTSOF(writable));
 }
 
@@ -282,6 +302,7 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
         r = configure_ft(peer);
     if (r >= 0)
         r = peer_rescan_anew(peer);
+    check_download_dir(peer);
     if (r < 0)
         log_error("Cannot use the new configuration: %s", strerror(-r));
     else

@@ -52,9 +52,11 @@ typedef struct Peer {
     SwarmEngine *swarms; // the same
     RateLimit download_rate;
     TransferStore *store;
-    FileSyncs syncs;     // of downloads
-    LogLimit source_log; // of those without roots
-    size_t unreadable;   // shares, as the log has said it last
+    FileSyncs syncs;        // of downloads
+    LogLimit source_log;    // of those without roots
+    size_t unreadable;      // shares, as the log has said it last
+    int download_error;     // of download-dir, -errno
+    char *download_problem; // the same for people; NULL: there is none
     sd_event_source *status_timer;
     TransferTable transfers;
     UploadServer uploads;

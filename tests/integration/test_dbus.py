@@ -193,6 +193,7 @@ def test_properties_of_the_peer(ft, peer):
         "Address": peer.address,
         "Reachable": "yes",
         "DownloadDirectory": str(peer.downloads),
+        "DownloadProblem": "",
         "WatchProblem": "",
         "RestartNeeded": [],
         "Shares": [[peer.sections["share"]["path"][0], 7, "published", ""]],

@@ -2,6 +2,7 @@
 """Downloads: byte for byte, or not at all and by name. Both over D-Bus and with p2pctl."""
 
 import contextlib
+import json
 import os
 import subprocess
 
@@ -445,6 +446,29 @@ def test_no_download_directory(world, pair):
     end = peer.download("report.txt").wait()
     assert (end["State"], end["Error"]) == ("failed", ERROR + "Destination"), end
     assert str(peer.downloads) in end["ErrorMessage"]
+
+
+def test_a_download_directory_that_cannot_be(world, ft, bus):
+    """Said when it starts, and not only when a download has failed."""
+    peer = world.peer(ft, bus=bus, start=False)
+    blocked = world.file("no-directory")
+    peer.sections["peer"]["download_dir"] = f"{blocked}/downloads"
+    peer.write_config()
+    peer.start().joined()
+    problem = f"{blocked}/downloads: Not a directory"
+    assert f"Cannot write to download-dir {problem} (p2pshare.ini(5), DIRECTORIES)" in peer.log
+    assert peer.get("DownloadProblem") == f"Cannot write to {problem}"
+    shown = peer.ctl("status")
+    assert shown.returncode == 0 and problem in shown.stdout and "p2pshare.ini(5)" in shown.stdout
+    assert json.loads(peer.ctl("--json", "status").stdout)["peer"]["download_problem"] == f"Cannot write to {problem}"
+    blocked.unlink()
+    blocked.mkdir()
+    peer.reload()  # the sandbox is as it was
+    assert peer.get("DownloadProblem") == f"Cannot write to {problem}"
+    peer.stop()
+    peer.start().joined()
+    assert peer.get("DownloadProblem") == "" and str(blocked) not in peer.ctl("status").stdout
+    assert json.loads(peer.ctl("--json", "status").stdout)["peer"]["download_problem"] is None
 
 
 @pytest.fixture
