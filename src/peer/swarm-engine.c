@@ -261,6 +261,7 @@ static void enqueue(struct SourceList *list, SwarmSource *source, SourceQueue qu
     if (poller_change(loop_thread_poller(source->swarm->engine->thread), &source->watch, 0) < 0)
         return;
     source->queue = queue;
+    source->swarm->held_at = time_monotonic();
     TAILQ_INSERT_TAIL(list, source, queue_link);
 }
 

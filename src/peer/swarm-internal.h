@@ -18,6 +18,11 @@ enum {
     BLOCK_BYTES = 256 * 1024,
 };
 
+// Bytes per second that may be expected of a source of which nothing is known.
+#define NEW_SOURCE_SPEED 1048576.0
+// Taking a piece away from a source that crawls costs what it has of it: only if another one is so much faster.
+#define STEAL_GAIN 2
+
 typedef struct SwarmSource SwarmSource;
 TAILQ_HEAD(SourceList, SwarmSource);
 TAILQ_HEAD(SwarmList, Swarm);
@@ -86,6 +91,12 @@ struct Swarm {
     uint64_t layer_asked; // when somebody was asked for it last, CLOCK_MONOTONIC µs; 0: nobody is
     struct SourceList sources;
     size_t source_count;
+    Endpoint *forgotten; // a ring of those that made room for others, not taken in again; or NULL
+    size_t forgotten_count;   // since the start
+    bool choosing, again;     // swarm_source_idle() is at it; has to begin anew
+    uint64_t places_taken_at; // when a place was taken last, and one on trial; CLOCK_MONOTONIC µs
+    uint64_t trial_began;
+    uint64_t held_at; // our own rate, or our own disk, held a source up
     size_t
         busy_count; // blocks and checks in the verify thread: nothing is freed before they are back
     Check checks[CHECKS_MAX];
@@ -149,8 +160,11 @@ struct SwarmSource {
     Merkle *merkle; // the verify thread's while a block is there
     uint64_t since; // of the state, or of the last progress in it; CLOCK_MONOTONIC µs
     uint64_t not_before;
-    unsigned failures; // in a row
+    uint64_t connected_at; // last; 0: not tried yet
+    unsigned failures;     // in a row
     uint32_t queue_place;
+    size_t busy_count; // blocks in the verify thread
+    bool lied;
 
     bool closes;     // the connection, behind this response
     bool asks_layer; // the request under way is for the piece layer
@@ -182,13 +196,19 @@ void swarm_block_verified(Block *block);
 void swarm_check_done(Check *check);
 void swarm_tick(Swarm *swarm, uint64_t now);
 Swarm *swarm_free(Swarm *swarm);
-void swarm_file_failed(Swarm *swarm, int error);
+void swarm_finish(Swarm *swarm, int result); // 0: all is there; -errno
 // The piece layer has come: true if it leads to the root.
 bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]);
 // The source has nothing to do: finds something, now or later.
 void swarm_assign(Swarm *swarm, SwarmSource *source);
+// Whether there is something to do for one source more.
+bool swarm_needs_sources(Swarm *swarm, uint64_t now);
+
+// swarm-choice.c
 // A source has ended a run, failed, or been dropped: others may go on with what it had.
 void swarm_source_idle(Swarm *swarm);
+// Those that are not known yet, as far as there is room. 0 or -errno. Not while somebody goes through the list.
+int swarm_take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n);
 
 // swarm-source.c
 int source_new(Swarm *swarm, const SwarmSourceInfo *info);

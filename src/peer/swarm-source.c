@@ -88,6 +88,7 @@ SwarmSource *source_free(SwarmSource *source) {
         return NULL;
     disconnect(source);
     TAILQ_REMOVE(&source->swarm->sources, source, link);
+    source->swarm->source_count--;
     merkle_free(source->merkle);
     free(source);
     return NULL;
@@ -134,6 +135,7 @@ void source_drop(SwarmSource *source, const char *why) {
 
 void source_drop_wrong(SwarmSource *source, const char *why) {
     source->swarm->engine->wrong_sources++;
+    source->lied = true;
     drop(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
 }
 
@@ -177,6 +179,7 @@ void source_connect(SwarmSource *source) {
     int r;
 
     set_state(source, SOURCE_CONNECTING);
+    source->connected_at = source->since;
     r = connect_socket(source);
     if (r < 0)
         source_fail_errno(source, r);
@@ -381,7 +384,7 @@ static void end_layer(SwarmSource *source) {
         return;
     }
     source->asks_layer = false;
-    source->body_left = 0;
+    source->body_left = source->tick_bytes = 0;
     buffer_clear(&source->in);
     end_response(source);
 }
@@ -400,6 +403,7 @@ static void receive_layer(SwarmSource *source) {
             return;
         }
         buffer_commit(&source->in, n);
+        source->tick_bytes += n;
         source->stall_bytes += n;
     }
     if (source->in.size > source->body_left)
@@ -452,7 +456,7 @@ static bool take_block(SwarmSource *source, Block *block) {
     r = write_block(swarm, block, source->piece * swarm->piece_bytes + source->offset);
     if (r < 0) {
         engine_return_block(swarm->engine, block);
-        swarm_file_failed(swarm, r);
+        swarm_finish(swarm, r);
         return false;
     }
     source->offset += block->len;
@@ -460,6 +464,7 @@ static bool take_block(SwarmSource *source, Block *block) {
     source->tick_bytes += block->len;
     source->stall_bytes += block->len;
     swarm->busy_count++;
+    source->busy_count++;
     engine_verify(swarm->engine, block);
     if (source->offset == len) {
         source->piece++;
@@ -566,7 +571,7 @@ static void update_speed(SwarmSource *source) {
     double now = (double) source->tick_bytes * 4; // four ticks a second
 
     source->tick_bytes = 0;
-    if (source->state == SOURCE_BODY)
+    if (source->state == SOURCE_BODY || source->state == SOURCE_LAYER)
         source->speed = source->speed > 0 ? source->speed * 0.7 + now * 0.3 : now;
 }
 

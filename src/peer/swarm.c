@@ -12,16 +12,7 @@
 #include "util/log.h"
 #include "util/time-util.h"
 
-enum {
-    // Sources that deliver to one swarm at once; the others are in reserve.
-    SOURCES_AT_ONCE = 8,
-    // Connections of all swarms. A swarm that has none gets one all the same.
-    CONNECTIONS_MAX = 2048,
-};
-
 static const uint64_t LAYER_USEC = USEC_PER_SEC;
-// Taking a piece away from a source that crawls costs what it has of it: only for such a gain.
-static const double STEAL_GAIN = 2;
 // Seconds that the rest must take to connect one more source for it.
 static const double CONNECT_GAIN = 2;
 
@@ -36,6 +27,7 @@ Swarm *swarm_free(Swarm *swarm) {
     piece_map_done(&swarm->map);
     close_fd(swarm->fd);
     free(swarm->layer);
+    free(swarm->forgotten);
     free(swarm->file_name);
     free(swarm->url_name);
     free(swarm);
@@ -68,7 +60,7 @@ static void give_over(Swarm *swarm) {
     loop_thread_call(swarm->engine->thread, &swarm->call);
 }
 
-static void finish(Swarm *swarm, int result) {
+void swarm_finish(Swarm *swarm, int result) {
     SwarmSource *source;
 
     if (swarm->finished)
@@ -78,10 +70,6 @@ static void finish(Swarm *swarm, int result) {
     TAILQ_FOREACH (source, &swarm->sources, link)
         source_close(source);
     give_over(swarm);
-}
-
-void swarm_file_failed(Swarm *swarm, int error) {
-    finish(swarm, error);
 }
 
 static void piece_is_there(Swarm *swarm, uint64_t piece) {
@@ -101,6 +89,7 @@ void swarm_block_verified(Block *block) {
 
     engine_return_block(engine, block);
     swarm->busy_count--;
+    source->busy_count--;
     if (last && r >= 0) {
         source->failures = 0;
         piece_is_there(swarm, piece);
@@ -108,7 +97,7 @@ void swarm_block_verified(Block *block) {
     if (swarm->finished)
         give_over(swarm);
     else if (r < 0 && r != -EBADMSG)
-        finish(swarm, r);
+        swarm_finish(swarm, r);
     else if (last && r < 0) {
         char why[64];
 
@@ -116,7 +105,7 @@ void swarm_block_verified(Block *block) {
         piece_map_set(&swarm->map, piece, PIECE_MISSING);
         source_drop_wrong(source, why);
     } else if (piece_map_complete(&swarm->map))
-        finish(swarm, 0);
+        swarm_finish(swarm, 0);
     engine_feed(engine);
 }
 
@@ -155,10 +144,10 @@ static void report(Swarm *swarm);
 static void begin_fetching(Swarm *swarm) {
     swarm->checking = false;
     if (piece_map_complete(&swarm->map))
-        finish(swarm, 0);
+        swarm_finish(swarm, 0);
     else if (swarm->size == 0) {
         snprintf(swarm->why, sizeof(swarm->why), "an empty file has another root");
-        finish(swarm, -ENODATA);
+        swarm_finish(swarm, -ENODATA);
     } else {
         report(swarm); // what was there counts from the first moment
         swarm_source_idle(swarm);
@@ -176,7 +165,7 @@ void swarm_check_done(Check *check) {
         return;
     }
     if (check->result < 0 && check->result != -EBADMSG) {
-        finish(swarm, check->result);
+        swarm_finish(swarm, check->result);
         return;
     }
     check_more(swarm, check);
@@ -205,7 +194,7 @@ bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
         return false;
     swarm->layer = malloc(bytes);
     if (!swarm->layer) {
-        finish(swarm, -ENOMEM);
+        swarm_finish(swarm, -ENOMEM);
         return true;
     }
     memcpy(swarm->layer, pieces, bytes);
@@ -220,7 +209,7 @@ static double time_left(const SwarmSource *source, uint64_t now) {
 
     // Not a word yet: as if the head came now, and then a megabyte a second.
     if (source->speed < 1)
-        return (double) (now - source->since) / USEC_PER_SEC + (double) bytes / (1 << 20);
+        return (double) (now - source->since) / USEC_PER_SEC + (double) bytes / NEW_SOURCE_SPEED;
     return (double) bytes / source->speed;
 }
 
@@ -241,7 +230,7 @@ static SwarmSource *find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t 
 static bool steal(Swarm *swarm, SwarmSource *source) {
     uint64_t now = time_monotonic(), piece = swarm->piece_bytes, first, n;
     SwarmSource *slow = find_slowest(swarm, source, now);
-    double speed = MAX(source->speed, (double) (1 << 20)); // a new one may be as good as any
+    double speed = MAX(source->speed, NEW_SOURCE_SPEED); // a new one may be as good as any
 
     if (!slow)
         return false;
@@ -269,7 +258,7 @@ static bool wants_layer(const Swarm *swarm, uint64_t now) {
     return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
 }
 
-static bool has_reason_to_connect(Swarm *swarm, uint64_t now) {
+bool swarm_needs_sources(Swarm *swarm, uint64_t now) {
     const SwarmSource *slow;
 
     if (swarm->checking)
@@ -297,49 +286,6 @@ void swarm_assign(Swarm *swarm, SwarmSource *source) {
         source_request_run(source, first, n);
     else
         (void) steal(swarm, source);
-}
-
-static bool is_connected(const SwarmSource *source) {
-    return source->state != SOURCE_RESTING && source->state != SOURCE_DROPPED;
-}
-
-static SwarmSource *next_to_connect(Swarm *swarm, uint64_t now) {
-    SwarmSource *source, *best = NULL;
-
-    TAILQ_FOREACH (source, &swarm->sources, link)
-        if (source->state == SOURCE_RESTING && source->not_before <= now &&
-            (!best || source->failures < best->failures))
-            best = source;
-    return best;
-}
-
-void swarm_source_idle(Swarm *swarm) {
-    uint64_t now = time_monotonic();
-    SwarmSource *source;
-    size_t connected = 0, left = 0;
-
-    if (swarm->finished)
-        return;
-    TAILQ_FOREACH (source, &swarm->sources, link) {
-        if (source->state == SOURCE_READY)
-            swarm_assign(swarm, source);
-        if (swarm->finished)
-            return;
-        connected += is_connected(source);
-        left += source->state != SOURCE_DROPPED;
-    }
-    if (left == 0 && swarm->busy_count == 0) {
-        finish(swarm, -ENODATA);
-        return;
-    }
-    for (size_t i = 0; i < SOURCES_AT_ONCE && connected < SOURCES_AT_ONCE; i++) {
-        source = next_to_connect(swarm, now);
-        if (!source || !has_reason_to_connect(swarm, now) ||
-            (connected > 0 && swarm->engine->connections >= CONNECTIONS_MAX))
-            break;
-        source_connect(source);
-        connected += is_connected(source);
-    }
 }
 
 static SwarmState state_of(const Swarm *swarm, uint32_t *ret_place) {
@@ -393,37 +339,17 @@ static void report(Swarm *swarm) {
     loop_thread_reply(swarm->engine->thread, &swarm->report_call);
 }
 
-static bool knows(const Swarm *swarm, const Endpoint *endpoint) {
-    const SwarmSource *source;
-
-    TAILQ_FOREACH (source, &swarm->sources, link)
-        if (endpoint_equal(&source->info.endpoint, endpoint))
-            return true;
-    return false;
-}
-
-static int take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n) {
-    for (size_t i = 0; i < n && swarm->source_count < SWARM_SOURCES_MAX; i++)
-        if (!knows(swarm, &infos[i].endpoint)) {
-            int r = source_new(swarm, &infos[i]);
-
-            if (r < 0)
-                return r;
-        }
-    return 0;
-}
-
 void swarm_tick(Swarm *swarm, uint64_t now) {
     SwarmSource *source;
 
     if (swarm->finished)
         return;
     if (swarm->stopping) {
-        finish(swarm, -ECANCELED);
+        swarm_finish(swarm, -ECANCELED);
         return;
     }
     if (swarm->adding) {
-        (void) take_sources(swarm, swarm->added, swarm->added_count);
+        (void) swarm_take_sources(swarm, swarm->added, swarm->added_count);
         swarm->adding = false;
     }
     TAILQ_FOREACH (source, &swarm->sources, link) {
@@ -444,7 +370,7 @@ static void run_start(LoopCall *call) {
         engine_start_tick(engine);
     TAILQ_INSERT_TAIL(&engine->swarms, swarm, link);
     if (swarm->stopping)
-        finish(swarm, -ECANCELED);
+        swarm_finish(swarm, -ECANCELED);
     else if (swarm->map.count == 1)
         (void) swarm_take_layer(swarm, &swarm->root);
     else
@@ -494,7 +420,7 @@ int swarm_start(SwarmEngine *engine, const SwarmJob *job, Swarm **ret) {
     if (r >= 0)
         r = piece_map_init(&swarm->map, piece_count(job->size));
     if (r >= 0)
-        r = take_sources(swarm, job->sources, job->source_count);
+        r = swarm_take_sources(swarm, job->sources, job->source_count);
     if (r < 0) {
         swarm_free(swarm);
         return r;
