@@ -68,7 +68,7 @@ static const Verb verbs[] = {
      GROUP_FIX, verb_share},
     {"shares", "", "What this peer shares, and what not, and why", NULL, 0, 0, 0, verb_shares},
     {"rescan", "", "Look again at what is shared", NULL, 0, 0, 0, verb_rescan},
-    {"leave", "", "Leave the FileTracker, until join", NULL, 0, 0, 0, verb_leave},
+    {"leave", "", "Leave the FileTracker, until join or a restart", NULL, 0, 0, 0, verb_leave},
     {"join", "", "Join the FileTracker again", NULL, 0, 0, 0, verb_join},
     {"monitor", "", "Print what happens, as it happens, until Ctrl-C", NULL, 0, 0, 0, verb_monitor},
     {"ft", "[peers|lookup|kick]", "State of the FileTracker that runs on this host", ft_forms, 0, 2,
