@@ -210,8 +210,8 @@ void ft_freeze(const Ft *ft) {
     if (r < 0)
         log_warning("The sessions cannot be kept over a restart: %s", strerror(-r));
     else
-        log_info("%" PRIu32 " sessions are with systemd, for the next p2p-ft (%" PRIu64 " ms)",
-                 count, (time_monotonic() - begin) / USEC_PER_MSEC);
+        log_info("%" PRIu32 " session%s with systemd, for the next p2p-ft (%" PRIu64 " ms)", count,
+                 count == 1 ? " is" : "s are", (time_monotonic() - begin) / USEC_PER_MSEC);
 }
 
 static bool is_configured(int fd, const Endpoint *listen) {

@@ -52,15 +52,52 @@ const char *ft_refusal_name(FtRefusal refusal) {
     return refusals[refusal].name;
 }
 
+static void arm_refused_timer(Ft *ft) {
+    int enabled;
+
+    if (sd_event_source_get_enabled(ft->refused_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
+        return;
+    (void) sd_event_source_set_time_relative(ft->refused_timer, LOG_LIMIT_SEC * USEC_PER_SEC);
+    (void) sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_ONESHOT);
+}
+
+static LogFields refusal_fields(FtRefusal refusal, const char *peer) {
+    return (LogFields){.id = refusal == REFUSED_FULL ? EVENT_FULL : EVENT_REFUSED, .peer = peer};
+}
+
+static int refusal_level(FtRefusal refusal) {
+    return refusal == REFUSED_FULL ? LOG_WARNING : LOG_INFO;
+}
+
+// How large a flood was that has ended: no next message says it.
+static int on_refused_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                            void *userdata) {
+    Ft *ft = userdata;
+
+    for (FtRefusal i = 0; i < _REFUSED_COUNT; i++) {
+        const LogFields fields = refusal_fields(i, NULL);
+        uint64_t n = log_limit_take(&ft->refused_log[i]);
+
+        if (n > 0)
+            log_event(refusal_level(i), &fields,
+                      "Refused %" PRIu64 " more time%s, not logged one by one: somebody %s", n,
+                      n == 1 ? "" : "s", refusals[i].sentence);
+        if (ft->refused_log[i].suppressed > 0)
+            arm_refused_timer(ft);
+    }
+    return 0;
+}
+
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal) {
-    bool full = refusal == REFUSED_FULL;
     char text[ENDPOINT_TEXT_MAX];
+    const LogFields fields = refusal_fields(refusal, text);
 
     ft->refused[refusal]++;
     endpoint_format(remote, text);
-    log_limited(&ft->refused_log[refusal], full ? LOG_WARNING : LOG_INFO,
-                &(LogFields){.id = full ? EVENT_FULL : EVENT_REFUSED, .peer = text},
-                "Refused: %s %s", text, refusals[refusal].sentence);
+    log_limited(&ft->refused_log[refusal], refusal_level(refusal), &fields, "Refused: %s %s", text,
+                refusals[refusal].sentence);
+    if (ft->refused_log[refusal].suppressed > 0)
+        arm_refused_timer(ft);
 }
 
 // Running out of file descriptors must not be how the limit is found.
@@ -145,6 +182,11 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         return r;
     r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,
                                    ft);
+    if (r >= 0)
+        r = sd_event_add_time_relative(event, &ft->refused_timer, CLOCK_MONOTONIC, 0, 0,
+                                       on_refused_timer, ft);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
     r = poller_set_work(ft->poller, on_work, ft);
@@ -174,6 +216,7 @@ Ft *ft_free(Ft *ft) {
         listener_free(ft->listeners[i]);
     ft_close_sessions(ft);
     sd_event_source_disable_unref(ft->status_timer);
+    sd_event_source_disable_unref(ft->refused_timer);
     sd_event_source_disable_unref(ft->bus_retry);
     sd_bus_flush_close_unref(ft->bus);
     prober_free(ft->prober);

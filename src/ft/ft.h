@@ -71,6 +71,7 @@ struct Ft {
     uint64_t searches, joins;
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
+    sd_event_source *refused_timer; // while some were not logged
     sd_event_source *status_timer;
     sd_bus *bus; // NULL: FT works without one
     bool bus_of_user;

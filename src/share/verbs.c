@@ -319,8 +319,8 @@ static void add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
     else {
         format_size(content.bytes, size);
         if (content.unreadable > 0)
-            table_addf(table, "%zu files, %s; %zu unreadable", content.files, size,
-                       content.unreadable);
+            table_addf(table, "%zu file%s, %s; %zu unreadable", content.files,
+                       content.files == 1 ? "" : "s", size, content.unreadable);
         else
             table_addf(table, "%zu file%s, %s", content.files, content.files == 1 ? "" : "s", size);
     }

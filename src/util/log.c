@@ -18,7 +18,7 @@ enum {
     LIMIT_BURST = 10, // messages of one kind in each interval
 };
 static const size_t KEPT_BYTES_MAX = 4096; // of errors; a reply on D-Bus is no place for more
-static const uint64_t LIMIT_INTERVAL = 30 * USEC_PER_SEC;
+static const uint64_t LIMIT_INTERVAL = LOG_LIMIT_SEC * USEC_PER_SEC;
 
 // The one global of the project: where a process logs to is a property of the process.
 static struct {
@@ -170,4 +170,13 @@ bool log_limit_pass(LogLimit *limit, uint64_t *ret_suppressed) {
     *ret_suppressed = limit->suppressed;
     limit->suppressed = 0;
     return true;
+}
+
+uint64_t log_limit_take(LogLimit *limit) {
+    uint64_t suppressed = limit->suppressed;
+
+    if (time_monotonic() - limit->interval_begin < LIMIT_INTERVAL)
+        return 0;
+    limit->suppressed = 0;
+    return suppressed;
 }

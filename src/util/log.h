@@ -39,6 +39,10 @@ void log_keep_errors(char **text);
 #define log_info(...)    log_message(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)   log_message(LOG_DEBUG, __VA_ARGS__)
 
+enum {
+    LOG_LIMIT_SEC = 30, // the interval of a LogLimit
+};
+
 // Lets a few messages through in each interval and counts the rest: for what strangers can provoke.
 typedef struct LogLimit {
     uint64_t interval_begin; // CLOCK_MONOTONIC, µs
@@ -52,3 +56,6 @@ void log_limited(LogLimit *limit, int level, const LogFields *fields, const char
 
 // True if a message may be logged now; *ret_suppressed = how many were held back before it.
 bool log_limit_pass(LogLimit *limit, uint64_t *ret_suppressed);
+
+// How many were held back, once their interval is over and no message has said so; then they have been said. Else 0.
+uint64_t log_limit_take(LogLimit *limit);

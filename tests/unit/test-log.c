@@ -103,6 +103,22 @@ static void test_limit(void **state _unused_) {
     assert_int_equal(suppressed, 0);
 }
 
+// Where no next one passes, somebody asks: once, and not before the interval is over.
+static void test_limit_take(void **state _unused_) {
+    LogLimit limit = {};
+    uint64_t suppressed = 0;
+
+    assert_int_equal(log_limit_take(&limit), 0);
+    for (int i = 0; i < 13; i++)
+        (void) log_limit_pass(&limit, &suppressed);
+    assert_int_equal(log_limit_take(&limit), 0);
+    limit.interval_begin -= LOG_LIMIT_SEC * USEC_PER_SEC;
+    assert_int_equal(log_limit_take(&limit), 3);
+    assert_int_equal(log_limit_take(&limit), 0);
+    assert_true(log_limit_pass(&limit, &suppressed));
+    assert_int_equal(suppressed, 0);
+}
+
 // A message that is let through says how many were not.
 static void test_limited_message(void **state _unused_) {
     LogLimit limit = {};
@@ -135,6 +151,7 @@ int main(void) {
         cmocka_unit_test(test_long_line_is_cut),
         cmocka_unit_test(test_keep_errors),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit_take),
         cmocka_unit_test(test_limited_message),
     };
 
