@@ -58,6 +58,7 @@ struct HttpSession {
     bool gone;        // while it was looked up
     ServedFile *file; // what was sent last
     HttpAsk ask;      // the one that is being answered
+    UploadSlot slot;
     bool has_slot;
     Send send;
 };
@@ -79,7 +80,8 @@ static void release_slot(HttpSession *session) {
     if (!session->has_slot)
         return;
     session->has_slot = false;
-    upload_queue_release(&session->hub->queue, time_monotonic());
+    upload_queue_release(&session->hub->queue, &session->slot);
+    upload_queue_advance(&session->hub->queue, time_monotonic());
 }
 
 static void drop_file(HttpSession *session, int result) {
@@ -253,6 +255,10 @@ static HttpAnswer no_file(int error) {
     }
 }
 
+static void on_revoked(UploadSlot *slot) {
+    http_session_close(container_of(slot, HttpSession, slot), -EDQUOT);
+}
+
 // Bytes of a file need a slot.
 static HttpAnswer take_slot(HttpSession *session, HttpAnswer answer) {
     HttpAnswer busy = http_answer_text(503, "All slots are taken: come back after Retry-After.");
@@ -261,8 +267,9 @@ static HttpAnswer take_slot(HttpSession *session, HttpAnswer answer) {
     r = file_stamp_check(session->file->fd, &session->file->stamp);
     if (r < 0)
         return no_file(r);
-    r = upload_queue_ask(&session->hub->queue, &session->remote.address, &session->ask.root,
-                         time_monotonic(), &busy.turn);
+    session->slot = (UploadSlot){.address = session->remote.address, .on_revoked = on_revoked};
+    r = upload_queue_ask(&session->hub->queue, &session->slot, &session->ask.root, time_monotonic(),
+                         &busy.turn);
     if (r == -ENOMEM)
         return no_file(r);
     session->has_slot = r > 0;

@@ -26,6 +26,7 @@ typedef struct Sender {
     RateLimit rate;
     _Atomic uint64_t total; // bytes of all bodies so far; any thread may read it
     PrefixList exempt;      // borrowed
+    uint64_t crowded_until; // CLOCK_MONOTONIC µs, see sender_tick()
     TAILQ_HEAD(, Send) active;
     TAILQ_HEAD(, Send) starved; // wait for the rate, the first one first
 } Sender;
@@ -58,8 +59,9 @@ void sender_done(Sender *sender);                                 // forgets all
 
 // For all that is under way, too. `exempt` is borrowed until the next call.
 void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt);
-// Once a second or so: ends what does not move.
-void sender_tick(Sender *sender, uint64_t now);
+// Once a second or so: ends what does not move; while it is crowded, which is to say that others wait for a slot, and a
+// minute longer, also files that move far too slowly.
+void sender_tick(Sender *sender, uint64_t now, bool crowded);
 
 // 1: all is sent; 0: the rest goes later, and on_done is called; or a negative errno as there. A failure in the
 // middle leaves a body that is too short: the connection is to be closed. `lead` is empty then.

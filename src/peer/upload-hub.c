@@ -23,7 +23,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     UploadHub *hub = userdata;
     uint64_t now = time_monotonic();
 
-    sender_tick(&hub->sender, now);
+    sender_tick(&hub->sender, now, upload_queue_is_waited_for(&hub->queue));
     upload_queue_tick(&hub->queue, now);
     http_sessions_tick(hub, now);
     (void) sd_event_source_set_time_relative(source, TICK_USEC);

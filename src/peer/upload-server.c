@@ -35,7 +35,9 @@ static const char *failure(int error) {
     case -ESTALE:
         return "the file has changed while it was sent";
     case -ETIMEDOUT:
-        return "the other side takes nothing any more";
+        return "the other side takes too little";
+    case -EDQUOT:
+        return "others were waiting, and its address had more than half of max-uploads";
     case -EPIPE:
     case -ECONNRESET:
         return "the other side has closed the connection";

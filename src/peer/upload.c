@@ -149,6 +149,8 @@ static void end(Upload *upload, int result) {
     UploadHub *hub = &upload->server->hub;
     const bool has_slot = upload->has_slot;
 
+    if (has_slot)
+        upload_queue_release(&hub->queue, &upload->place.slot);
     if (result >= 0)
         drain(upload);
     poller_remove(hub->poller, &upload->watch);
@@ -156,7 +158,7 @@ static void end(Upload *upload, int result) {
     upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
     reply(upload, &upload->end_call, run_end); // it is the other loop's now
     if (has_slot)
-        upload_queue_release(&hub->queue, time_monotonic());
+        upload_queue_advance(&hub->queue, time_monotonic());
 }
 
 static void begin(Upload *upload) {
@@ -169,6 +171,13 @@ static void on_sent(Send *send, int result) {
     end(container_of(send, Upload, send), result);
 }
 
+static void on_revoked(UploadSlot *slot) {
+    Upload *upload = container_of(slot, Upload, place.slot);
+
+    send_stop(&upload->send);
+    end(upload, -EDQUOT);
+}
+
 static void on_slot(UploadPlace *place) {
     Upload *upload = container_of(place, Upload, place);
     int r;
@@ -178,7 +187,7 @@ static void on_slot(UploadPlace *place) {
     reply(upload, &upload->start_call, run_start);
     upload->send = (Send){
         .watch = &upload->watch,
-        .remote = place->address,
+        .remote = place->slot.address,
         .file_fd = upload->file_fd,
         .stamp = &upload->stamp,
         .end = upload->stamp.size,
@@ -240,7 +249,8 @@ static int enter(Upload *upload, const Share *share, int file_fd) {
     request_remove(server, &upload->request);
     stream_keep_alive(&upload->stream);
     upload->socket_fd = stream_take_fd(&upload->stream);
-    upload->place.address = transfer->remote.address;
+    upload->place.slot.address = transfer->remote.address;
+    upload->place.slot.on_revoked = on_revoked;
     upload->place.on_slot = on_slot;
     upload->enter_call.run = run_enter;
     TAILQ_INSERT_TAIL(&server->uploads, upload, link);

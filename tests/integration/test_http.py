@@ -645,6 +645,59 @@ def test_a_place_is_lost_by_who_does_not_come_back(huge):
         assert seed.recv_exactly(6) == b"FILE: "  # after the time that it was told, and some seconds
 
 
+def take_slots(stack, served, kinds):
+    """A connection for each, from this address: they read nothing of what they have asked for, with GET or DOWNLOAD."""
+    holders = []
+    for kind in kinds:
+        wire = stack.enter_context(small_window(served.peer))
+        if kind == "GET":
+            wire.send(request(served.target))
+        else:
+            wire.request("huge", "bin", 24 * MIB)
+        holders.append(wire)
+        wait_for(lambda: [state for state, _ in uploads(served.peer)].count("active") == len(holders), "a slot")
+    return holders
+
+
+def test_one_address_does_not_take_all_slots(world):
+    """While others wait, one that has half of them gets no more, although it has been waiting longer."""
+    huge = serve(world, "huge.bin", content(24 * MIB), max_uploads=2)
+    with contextlib.ExitStack() as stack:
+        holders = take_slots(stack, huge, ["GET", "GET"])
+        again, other = client_at(huge.peer, "127.0.0.1"), client_at(huge.peer, "127.0.0.2")
+        stack.enter_context(again)
+        stack.enter_context(other)
+        assert place(ask(huge.target, to=again)) == 1
+        assert place(ask(huge.target, to=other)) == 2
+        holders[0].reset()
+
+        def other_is_served():
+            assert place(ask(huge.target, to=again)) == 1
+            return place(ask(huge.target, to=other)) == 0
+
+        wait_for(other_is_served, "the slot to be the other one's")
+        wait_for(lambda: place(ask(huge.target, to=again)) == 0, "nobody else to wait")
+
+
+def test_one_address_does_not_keep_all_slots(world):
+    """What it has begun last is ended when others have waited for half a minute; it keeps half of the slots."""
+    huge = serve(world, "huge.bin", content(24 * MIB), max_uploads=4)
+    with contextlib.ExitStack() as stack:
+        take_slots(stack, huge, ["GET", "DOWNLOAD", "GET", "DOWNLOAD"])
+        others = [stack.enter_context(client_at(huge.peer, "127.0.0.2")) for _ in range(2)]
+        for wire in others:
+            wire.request("huge", "bin", 24 * MIB)
+        for wire in others:
+            assert wire.recv_exactly(6) == b"FILE: "
+
+        def errors():
+            return [t["ErrorMessage"] for t in huge.peer.transfers().values() if t["State"] == "failed"]
+
+        wait_for(lambda: len(errors()) == 2, "two to end")
+        assert all("more than half of max-uploads" in error for error in errors())
+        assert [state for state, _ in uploads(huge.peer)].count("active") == 4
+
+
 def test_more_slots_by_reload(huge):
     with slot_taken(huge), Wire(huge.peer.port) as seed:
         seed.request("huge", "bin", 24 * MIB)

@@ -19,6 +19,10 @@ enum {
     UNDER_WAY = 1,                    // no result yet; results are 0 or less
     SLOW_RATE = 1024 * 1024,
 };
+enum {
+    STALL_BYTES = 16 * 1024, // as there
+    STALL_CROWDED_BYTES = 128 * 1024,
+};
 static const uint64_t STALL_USEC = 60 * USEC_PER_SEC; // as in sender.c
 
 static const IpAddress remote = {.family = AF_INET, .v4 = {1}};
@@ -307,7 +311,7 @@ static void test_stop(void **state) {
     assert_true(TAILQ_EMPTY(&world->sender.active) && TAILQ_EMPTY(&world->sender.starved));
     assert_null(line.send.lead.data);
     sender_configure(&world->sender, 0, (PrefixList){});
-    sender_tick(&world->sender, time_monotonic() + 2 * STALL_USEC);
+    sender_tick(&world->sender, time_monotonic() + 2 * STALL_USEC, false);
     assert_int_equal(line.result, UNDER_WAY);
     line_close(world, &line);
 }
@@ -408,23 +412,61 @@ static void test_stall(void **state) {
 
     line_open(world, &line);
     assert_int_equal(line_start(world, &line), 0);
-    sender_tick(&world->sender, time_monotonic());
+    sender_tick(&world->sender, time_monotonic(), false);
     assert_int_equal(line.result, UNDER_WAY);
 
     // It has taken something meanwhile, and only we have not come to look.
     take(&line);
     now = time_monotonic();
     line.send.stall_since = now - STALL_USEC;
-    sender_tick(&world->sender, now);
+    sender_tick(&world->sender, now, false);
     assert_int_equal(line.result, UNDER_WAY);
     assert_true(line.send.stall_since >= now);
 
     now = time_monotonic();
     line.send.stall_since = now - STALL_USEC;
-    sender_tick(&world->sender, now);
+    sender_tick(&world->sender, now, false);
     assert_int_equal(line.result, -ETIMEDOUT);
     assert_true(TAILQ_EMPTY(&world->sender.active));
     line_close(world, &line);
+}
+
+// A file that moves too slowly for those who wait has its time, and then goes; else it may be slow.
+static void test_too_slow_for_others(void **state) {
+    static const struct {
+        const char *proves;
+        size_t taken;     // by the other side within that time
+        uint64_t crowded; // so long ago, but for 0: never
+        bool memory, lives;
+    } rows[] = {
+        {"nobody waits", STALL_BYTES, 0, false, true},
+        {"others wait", STALL_CROWDED_BYTES - 1, 1, false, false},
+        {"others wait, and it is fast enough", STALL_CROWDED_BYTES, 1, false, true},
+        {"others were waiting a moment ago", STALL_BYTES, STALL_USEC / 2, false, false},
+        {"others were waiting long ago", STALL_BYTES, STALL_USEC, false, true},
+        {"what needs no slot", STALL_BYTES, 1, true, true},
+    };
+    World *world = *state;
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Line line;
+        uint64_t now;
+
+        ROW(&rows[i]);
+        line_open(world, &line);
+        line.send.memory = rows[i].memory ? world->content : NULL;
+        world->sender.crowded_until = 0;
+        assert_int_equal(line_start(world, &line), 0);
+        now = time_monotonic();
+        line.send.stall_since = now - STALL_USEC;
+        if (rows[i].crowded > 0)
+            sender_tick(&world->sender, now - rows[i].crowded, true);
+        // As if no more than that had gone out since then, and the socket takes nothing now.
+        line.send.stall_sent = line.send.sent - rows[i].taken;
+        sender_tick(&world->sender, now, false);
+        assert_int_equal(line.result, rows[i].lives ? UNDER_WAY : -ETIMEDOUT);
+        line_close(world, &line);
+    }
 }
 
 // Who waits for our rate has not stalled.
@@ -437,7 +479,7 @@ static void test_no_stall_of_one_that_waits(void **state) {
     line_open(world, &line);
     assert_int_equal(line_start(world, &line), 0);
     now = time_monotonic() + 10 * STALL_USEC;
-    sender_tick(&world->sender, now);
+    sender_tick(&world->sender, now, false);
     assert_int_equal(line.result, UNDER_WAY);
     assert_int_equal(line.send.stall_since, now);
     line_close(world, &line);
@@ -458,6 +500,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_first_come, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hangup_of_one_that_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_slow_for_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_stall_of_one_that_waits, setup, teardown),
     };
 
