@@ -21,6 +21,9 @@ def test_another_download_directory(ft, alpha, beta, image):
     beta.configure(peer_config(ft, download_dir="/srv/downloads"))
     beta.systemctl("start", "p2p-peer")
     beta.wait_joined()
+    # Before there is a download.
+    beta.wait_journal("p2p-peer", text="Cannot write to download-dir /srv/downloads: Read-only file system")
+    assert "Cannot write to /srv/downloads: Read-only file system" in beta.ctl("status", check=True).stdout
     transfer = beta.download("image.iso").wait("failed")
     assert "/srv/downloads" in transfer.get("ErrorMessage"), transfer.get("ErrorMessage")
     assert beta.sh("ls /srv/downloads") == ""
@@ -29,9 +32,31 @@ def test_another_download_directory(ft, alpha, beta, image):
     beta.systemctl("daemon-reload")
     beta.systemctl("restart", "p2p-peer")
     beta.wait_joined()
+    assert "Cannot write" not in beta.ctl("status", check=True).stdout
     beta.download("image.iso").wait("done")
     assert beta.sha256("/srv/downloads/image.iso") == image
     assert beta.sh("stat -c %U /srv/downloads/image.iso").strip() == "p2p-peer"
+
+
+def test_a_configuration_that_the_service_may_not_read(ft, alpha):
+    """Root may read all, and is told what the daemons will say at their next start."""
+    alpha.ctl("config", "check", check=True)
+    beside = "/etc/p2pshare.ini.d/50-closed.ini"
+    alpha.write(beside, "[peer]\nmax-uploads = 7\n")
+    for path in ("/etc/p2pshare.ini", beside):
+        alpha.sh(f"chmod 600 {path}")
+        for file in ([], ["/etc/p2pshare.ini"]):
+            result = alpha.ctl("config", "check", *file)
+            said = f"{path}: the user p2p-peer may not read it: chmod 644 {path}"
+            assert result.returncode == 1 and said in result.stderr and "right" not in result.stdout, result
+        alpha.systemctl("reload", "p2p-peer", check=False)
+        alpha.wait_journal("p2p-peer", text=f"Cannot read {path}: Permission denied")
+        alpha.sh(f"chmod 644 {path}")
+        alpha.ctl("config", "check", check=True)
+    # A draft is read as who asks.
+    alpha.write("/root/draft.ini", "[peer]\nft = ft.example.org\n")
+    alpha.sh("chmod 600 /root/draft.ini")
+    alpha.ctl("config", "check", "/root/draft.ini", check=True)
 
 
 def test_a_share_in_a_home(ft, alpha, beta):

@@ -108,24 +108,40 @@ def test_a_rule_of_the_administrator(peer):
         peer.systemctl("restart", "polkit")
 
 
-def test_a_peer_of_ones_own(ft, alpha, users):
-    """What README says of ~/Public, and that it is there again whenever its user is."""
-    host, data = users, content(300_000, seed=5)
+def start_own_peer(ft, host):
+    """Dora's, as README says, with ~/Public/talk.pdf; what runs a command as she would, and what tells whether it is joined."""
     uid = host.sh("id -u dora").strip()
 
     def own(*argv, **options):
         return host.run("env", f"XDG_RUNTIME_DIR=/run/user/{uid}", "HOME=/home/dora", *argv, user="dora", **options)
 
-    host.write("/home/dora/Public/talk.pdf", data)
+    def joined():
+        return own("p2pctl", "--user", "status", check=False).returncode == 0
+
+    host.write("/home/dora/Public/talk.pdf", content(300_000, seed=5))
     host.write("/home/dora/.config/p2pshare.ini", f"[peer]\nft = {ft.address}\n")
     host.sh("chown -R dora: /home/dora; loginctl enable-linger dora")
     wait_for(lambda: host.active(f"user@{uid}"), "dora's systemd")
     own("systemctl", "--user", "enable", "--now", "p2p-peer")
-
-    def joined():
-        return own("p2pctl", "--user", "status", check=False).returncode == 0
-
     wait_for(joined, "dora's peer to be joined")
+    return own, joined
+
+
+def test_a_peer_beside_that_of_the_host(ft, alpha, peer):
+    """The system's has the port; hers takes another one, which others are told."""
+    own, _ = start_own_peer(ft, peer)
+    wait_for(lambda: len(alpha.search("--exact", "talk.pdf")) == 1, "talk.pdf to be found")
+    alpha.ctl("download", "talk.pdf", "-o", "/root/talk.pdf", check=True)
+    assert alpha.sha256("/root/talk.pdf") == peer.sha256("/home/dora/Public/talk.pdf")
+    assert f"{peer.address}:5556" not in own("p2pctl", "--user", "status").stdout
+    assert peer.ctl("status").returncode == 0
+
+
+def test_a_peer_of_ones_own(ft, alpha, users):
+    """What README says of ~/Public, and that it is there again whenever its user is."""
+    host = users
+    uid = host.sh("id -u dora").strip()
+    own, joined = start_own_peer(ft, host)
     wait_for(lambda: len(alpha.search("--exact", "talk.pdf")) == 1, "talk.pdf to be found")
     alpha.ctl("download", "talk.pdf", "-o", "/root/talk.pdf", check=True)
     assert alpha.sha256("/root/talk.pdf") == host.sha256("/home/dora/Public/talk.pdf")
