@@ -46,7 +46,7 @@ WantedBy=sysinit.target
 # What a test may have left, whatever it was.
 CLEAN = """
 systemctl --quiet disable --now p2p-ft.socket p2p-peer.socket p2p-ft p2p-peer p2pshare-metrics.timer 2>/dev/null
-rm -rf /srv/* /etc/systemd/system/p2p-*.d /var/lib/p2p-peer/* /var/lib/prometheus /home/*/* /root/*
+rm -rf /srv/* /etc/p2pshare.ini.d/* /etc/systemd/system/p2p-*.d /var/lib/p2p-peer/* /var/lib/prometheus /home/*/* /root/*
 systemctl daemon-reload
 systemctl reset-failed
 systemd-tmpfiles --create p2p-peer.conf
