@@ -13,8 +13,7 @@
 typedef struct ConfigKey ConfigKey;
 
 // Writes the value into `field`. 0; -EINVAL, -ERANGE: not what `expected` says; -EDOM: a network with bits behind its
-// prefix; -ENOMEM. A key that is
-// repeated calls again: single values are replaced, lists grow.
+// prefix; -ENOMEM. A key that is repeated calls again: single values are replaced, lists grow.
 typedef int (*ConfigParser)(const ConfigKey *key, const char *value, void *field);
 
 struct ConfigKey {

@@ -298,8 +298,9 @@ static void give_up_config(const DaemonOptions *options, int r) {
         return;
     options->daemon->config_wrong = r != -ENOMEM;
     if (r == -EINVAL)
-        (void) sd_notifyf(false, "STATUS=%s has wrong values; see: p2pctl %sconfig check",
-                          options->config_path, options->user ? "--user " : "");
+        (void) sd_notifyf(false,
+                          "STATUS=The configuration has wrong values; see: p2pctl %sconfig check",
+                          options->user ? "--user " : "");
     else
         (void) sd_notifyf(false, "STATUS=Cannot read %s: %s", options->config_path, strerror(-r));
 }

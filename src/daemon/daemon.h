@@ -54,6 +54,6 @@ int daemon_confine(const char *const writable[], size_t n);
 // Logs that the daemon cannot start, for what has not said so itself; returns r.
 int daemon_fail(int r);
 
-// Logs why the configuration could not be used and returns the error; where the daemon is only starting, systemd is told. That there is no file at the
-// default path is none: returns 0.
+// Logs why the configuration could not be used and returns the error; where the daemon is only starting, systemd is told.
+// That there is no file at the default path is none: returns 0.
 int daemon_config_result(const DaemonOptions *options, int r);

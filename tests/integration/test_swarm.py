@@ -2,15 +2,13 @@
 """Downloads with a root: verified piece by piece, from several sources, of which some lie, and resumed."""
 
 import os
-import socket
-import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
-from harness import ERROR, FakeFt, ScriptedServer, connections, content, found, fake_source, silent, wait_for
+from harness import ERROR, FakeFt, ScriptedServer, content, found, fake_source, silent, wait_for
 from swarm import PIECE_MIN, HttpSource, found_rooted, piece_layer, root_of
 
 
@@ -399,109 +397,6 @@ def test_done_while_it_looks_for_more(world):
     assert len(peer.search("f.bin")) == 1  # answered behind the other one, so that this has been seen
     assert searches == ["f.bin"] * 3
     assert transfer.get("State") == "done"
-
-
-def ft_session(wire):
-    """The beginning of a session, as our own FT has it."""
-    wire.deadline = 3600
-    assert wire.recv_until() == b"HELLO\n"
-    wire.send("HI\n")
-    wire.recv_until()
-
-
-def test_one_search_at_a_time(world):
-    """A promise that waits is searched for when the session comes back, and not once more when its time has come."""
-    searches = []
-    waits, over = threading.Event(), threading.Event()
-    nobody = f"FOUND: <bin, 5000000, 23/11/26, 127.0.0.1, 1, {'ab' * 32}>\n"
-
-    def first(wire, _):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        assert wire.recv_until().startswith(b"REACHABLE") and wire.recv_until() == b"SEARCH: f.bin\n"
-        wire.send(nobody)
-        assert waits.wait(60)  # and then it closes
-
-    def second(wire, _):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        if over.is_set():
-            silent(wire)
-            return
-        searches.extend(wire.recv_all().split(b"\n"))  # no answer, and then the peer gives this session up
-        over.set()
-
-    peer = world.peer(world.server(ScriptedServer([first, second]))).joined()
-    transfer = peer.download("f.bin")
-    transfer.wait("waiting")
-    waits.set()
-    assert over.wait(60)
-    assert searches.count(b"SEARCH: f.bin") == 1
-    transfer.cancel()
-    transfer.wait("cancelled")
-
-
-def test_ft_resets_right_behind_kept(world):
-    """With KEPT the search for what waits goes out, and finds that there is nobody any more."""
-    searched = threading.Event()
-    nobody = f"FOUND: <bin, 5000000, 23/11/26, 127.0.0.1, 1, {'ab' * 32}>\n"
-
-    def first(wire, _):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        assert wire.recv_until().startswith(b"REACHABLE") and wire.recv_until() == b"SEARCH: f.bin\n"
-        wire.send(nobody)
-        assert searched.wait(60)
-
-    def reset(wire, _):
-        ft_session(wire)
-        wire.send("KE")  # so that the rest of it is met by what the peer has kept of the line
-        wait_for(lambda: (wire.remote[1], wire.local[1], 0, 0) in connections(wire.local[1]), "the peer to read")
-        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wire.send("PT: 1\nX\n")
-
-    def last(wire, _):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        silent(wire)
-
-    ft = world.server(ScriptedServer([first, reset, reset, reset, last]))
-    peer = world.peer(ft).joined()
-    transfer = peer.download("f.bin")
-    transfer.wait("waiting")
-    searched.set()
-    ft.wait_connections(5)
-    peer.joined()
-    assert transfer.get("State") in ("waiting", "searching")
-
-
-def test_an_answer_that_comes_too_late(world):
-    """It is not taken for that of the next search: a session that owes an answer ends with the time of its search."""
-    data = content(5000)
-    source = world.server(HttpSource(data))
-    never = threading.Event()
-
-    def before(wire, _):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        assert wire.recv_until().startswith(b"REACHABLE") and wire.recv_until() == b"SEARCH: a.bin\n"
-        never.wait(6)  # most of the time that the search has; then the session ends
-
-    def late(wire, number):
-        ft_session(wire)
-        wire.send("KEPT: 1\n")
-        assert wire.recv_until().startswith(b"REACHABLE")
-        owed = found_rooted("a.bin", [source]) + "\n" if number == 1 else ""
-        while line := wire.recv_some():
-            if line == b"SEARCH: b.bin\n":
-                wire.send(owed + "NOT FOUND\n")
-
-    peer = world.peer(world.server(ScriptedServer([before, late]))).joined()
-    transfer = peer.download("a.bin")
-    assert transfer.wait("failed")["State"] == "failed"
-    peer.joined()
-    assert peer.download("b.bin").wait()["State"] == "failed"
-    assert os.listdir(peer.downloads) == []
 
 
 def test_a_root_without_a_size(world, peer, answers):

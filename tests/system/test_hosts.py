@@ -171,7 +171,7 @@ def test_reload(ft, alpha, beta):
     ft.wait_journal("p2p-ft", CONFIG_WRONG, since=begin)
     assert (ft.show("p2p-ft", "ActiveState"), ft.show("p2p-ft", "NRestarts")) == ("failed", "0")
     status = ft.systemctl("status", "--no-pager", "p2p-ft", check=False).stdout
-    assert "status=78/CONFIG" in status and "p2pshare.ini has wrong values; see: p2pctl config check" in status, status
+    assert "status=78/CONFIG" in status and "The configuration has wrong values; see: p2pctl config check" in status, status
     ft.configure("")
     ft.systemctl("reset-failed", "p2p-ft")
     ft.systemctl("start", "p2p-ft")
