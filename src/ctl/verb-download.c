@@ -55,18 +55,18 @@ static void job_list_clear(JobList *list) {
     free(list->fetches);
 }
 
-static int job_list_init(JobList *list, Ctl *ctl, int argc, char **argv) {
+static int job_list_init(JobList *list, Ctl *ctl, unsigned n, char **names) {
     list->ctl = ctl;
-    list->jobs = calloc(argc, sizeof(*list->jobs));
-    list->searches = calloc(argc, sizeof(*list->searches));
-    list->fetches = calloc(argc, sizeof(Fetch *));
+    list->jobs = calloc(n, sizeof(*list->jobs));
+    list->searches = calloc(n, sizeof(*list->searches));
+    list->fetches = calloc(n, sizeof(Fetch *));
     if (!list->jobs || !list->searches || !list->fetches)
         return -ENOMEM;
-    list->n = argc;
+    list->n = n;
     for (size_t i = 0; i < list->n; i++) {
-        list->jobs[i].fetch = (Fetch){.ctl = ctl, .name = argv[i]};
+        list->jobs[i].fetch = (Fetch){.ctl = ctl, .name = names[i]};
         list->jobs[i].target = (Target) TARGET_INIT;
-        list->searches[i].name = argv[i];
+        list->searches[i].name = names[i];
     }
     return 0;
 }
@@ -324,7 +324,7 @@ ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
 
     if (status != STATUS_DONE)
         return status;
-    if (job_list_init(&list, ctl, argc, argv) < 0)
+    if (job_list_init(&list, ctl, (unsigned) argc, argv) < 0)
         return fail_memory();
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;

@@ -41,7 +41,8 @@ int user_dir_parse(const char *line, const char *name, const char *home, char **
     value = unquote(line + 4 + len + 6);
     if (!value)
         return -ENOMEM;
-    below_home = strncmp(value, "$HOME", 5) == 0 && (value[5] == '/' || value[5] == '\0');
+    below_home =
+        *value == '$' && strncmp(value, "$HOME", 5) == 0 && (value[5] == '/' || value[5] == '\0');
     if ((!below_home && *value != '/') || !text_is_utf8(value, strlen(value)))
         return 0;
     rest = below_home ? value + 5 : value;
