@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A host: a systemd with a root of its own, an overlay of this machine's, on the bridge of a Lab.
+"""A host: a systemd with a root of its own, an overlay of this machine's or another's, on the bridge of a Lab.
 
-Of this machine it has the programs, and none of the services: what was enabled here is not there.
+Of that machine it has the programs, and none of the services: what was enabled there is not here.
 """
 
 import contextlib
@@ -66,35 +66,29 @@ class CommandError(Exception):
 
 
 class Host:
-    """`number`: the last byte of its address."""
+    """`number`: the last byte of its address. `lower`: the directory that its root begins as."""
 
-    def __init__(self, lab, name, number):
+    def __init__(self, lab, name, number, lower="/"):
         self.lab, self.name = lab, name
         self.address, self.address6 = f"{NETWORK}.{number}", f"{NETWORK6}::{number}"
         self.nspawn = self.leader = None
-        base = pathlib.Path("/mnt") / name
-        self.root = lab.root / "mnt" / name / "root"
+        self.root = lab.root / str(lab.mount_overlay(lower, name)).lstrip("/")
         self.log_path = self.root.parent / "console"
-        for directory in ("upper", "work", "root"):
-            (self.root.parent / directory).mkdir(parents=True)
-        try:
-            lab.run("mount", "-t", "overlay", "-o", f"lowerdir=/,upperdir={base}/upper,workdir={base}/work",
-                    "overlay", f"{base}/root")
-        except subprocess.CalledProcessError as error:
-            raise Impossible("no overlayfs: " + error.stderr.strip()) from None
-        for path in FORGET:
-            shutil.rmtree(self.root / path, ignore_errors=True)
-            (self.root / path).mkdir(parents=True)
+        if lower == "/":
+            forget(self.root)
         self.write("/etc/machine-id", os.urandom(16).hex() + "\n")
         self.write("/etc/hostname", name + "\n")
         self.write("/etc/fstab", "")
         (self.root / "var/lib/man-db/auto-update").unlink(missing_ok=True)  # dpkg takes no time for it
         (self.root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)  # a container's, whose services dpkg must not start
         self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {name}\n")
-        self.write("/etc/systemd/system/test-address.service", ADDRESS_UNIT.format(address=self.address, address6=self.address6))
         units = self.root / "etc/systemd/system"
-        (units / "sysinit.target.wants").mkdir()
-        (units / "sysinit.target.wants/test-address.service").symlink_to("../test-address.service")
+        (units / "default.target").unlink(missing_ok=True)
+        if (self.root / "bin/ip").exists():
+            self.write("/etc/systemd/system/test-address.service",
+                       ADDRESS_UNIT.format(address=self.address, address6=self.address6))
+            (units / "sysinit.target.wants").mkdir(exist_ok=True)
+            (units / "sysinit.target.wants/test-address.service").symlink_to("../test-address.service")
         (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
         (units / "console-getty.service").symlink_to("/dev/null")
 
@@ -118,10 +112,12 @@ class Host:
         argv = ["systemd-nspawn", "--boot", "--quiet", "--register=no", "--keep-unit", "--link-journal=no",
                 "--notify-ready=yes", "--resolv-conf=off", "--timezone=off", f"--directory=/mnt/{self.name}/root",
                 f"--machine={self.name}", "--network-bridge=br0"]
+        # A systemd of today does not boot with the cgroups of yesterday, which this machine may have.
+        environment = ENVIRONMENT | {"NOTIFY_SOCKET": f"/mnt/{self.name}/notify", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(self.log_path, "ab") as log:
             self.nspawn = subprocess.Popen(
                 ["sh", "-c", enter + "exec " + shlex.join(self.lab.enter(*argv))], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=ENVIRONMENT | {"NOTIFY_SOCKET": f"/mnt/{self.name}/notify"})
+                stdout=log, stderr=log, env=environment)
         inner = None
         while True:
             message = self._notification()
@@ -348,6 +344,20 @@ class Host:
         """A sum of metrics, whatever their labels."""
         text = self.ctl("metrics", check=True).stdout
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+
+
+def forget(root):
+    """What is this machine's own business, and the people who use it."""
+    for path in FORGET:
+        shutil.rmtree(root / path, ignore_errors=True)
+        (root / path).mkdir(parents=True)
+    people = [line.split(":")[0] for line in (root / "etc/passwd").read_text(encoding="utf-8").splitlines()
+              if 1000 <= int(line.split(":")[2]) < 60000]
+    for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
+        with contextlib.suppress(FileNotFoundError):
+            lines = (root / "etc" / name).read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.split(":")[0] not in people]
+            (root / "etc" / name).write_text("".join(kept), encoding="utf-8")
 
 
 def now():

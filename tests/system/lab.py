@@ -8,10 +8,12 @@ killed run are empty cgroups, and the next run removes these.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import subprocess
 import time
+import uuid
 
 NAME = "p2pshare-test"
 NETWORK, NETWORK6 = "10.99.0", "fd99:0:0:1"  # nobody outside ever sees them
@@ -23,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 SETUP = f"""
 set -e
-mount -t tmpfs -o mode=755,size=4g {NAME} /mnt
+mount -t tmpfs -o mode=755,size=$1 {NAME} /mnt
 mount -t tmpfs -o mode=755 {NAME} /run
 ip link set lo up
 ip link add br0 type bridge
@@ -38,32 +40,48 @@ class Impossible(Exception):
 
 
 class Lab:
-    def __init__(self):
+    """`size`: how much all hosts together may write, as tmpfs understands it."""
+
+    def __init__(self, size="4g"):
         if os.geteuid() != 0:
             raise Impossible("only root can boot hosts")
         # Killed with us: the first of them by setpriv, the second by unshare.
         self.init = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
-             "--mount-proc", "--propagation", "private", "sh", "-c", SETUP + "echo ready; exec sleep infinity"],
+             "--mount-proc", "--propagation", "private", "sh", "-c", SETUP + "echo ready; exec sleep infinity", "lab", size],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.init.stdout.readline() != "ready\n":
             raise Impossible("no namespaces: " + self.init.communicate()[1].strip().replace("\n", "; "))
+        self.cgroups, self.locks = [], []
         try:
-            self.cgroups = make_cgroups()
+            self.make_cgroups()
         except Impossible:
             self.init.kill()
             self.init.communicate()
+            self.remove_cgroups()
             raise
         self.pid = int(children(self.init.pid)[0])
         self.net = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.root = pathlib.Path(f"/proc/{self.pid}/root")
 
-    def enter(self, *argv):
-        """argv, to be run in here."""
-        return ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", "--", *map(str, argv)]
+    def enter(self, *argv, network=True):
+        """argv, to be run in here; without `network`, with this machine's network."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-p", *["-n"] * network, "--", *map(str, argv)]
 
     def run(self, *argv, **options):
         return subprocess.run(self.enter(*argv), check=True, capture_output=True, text=True, timeout=DEADLINE, **options)
+
+    def mount_overlay(self, lower, name):
+        """A root that begins as the directory `lower`; what is written to it is in memory. Its path, as it is in here."""
+        base = pathlib.Path("/mnt") / name
+        for directory in ("upper", "work", "root"):
+            (self.root / str(base / directory).lstrip("/")).mkdir(parents=True)
+        try:
+            self.run("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={base}/upper,workdir={base}/work",
+                     "overlay", f"{base}/root")
+        except subprocess.CalledProcessError as error:
+            raise Impossible("no overlayfs: " + error.stderr.strip()) from None
+        return base / "root"
 
     @contextlib.contextmanager
     def network(self):
@@ -79,8 +97,23 @@ class Lab:
         self.init.kill()
         self.init.communicate()
         os.close(self.net)
-        for cgroup in self.cgroups:
+        self.remove_cgroups()
+
+    # Each host needs a cgroup of its own: two systemd in one would end each other's services.
+
+    def make_cgroups(self):
+        """One in each hierarchy that systemd uses; a directory for each host goes below it."""
+        for parent in cgroup_parents():
+            for old in parent.glob(f"{NAME}.*"):
+                remove_stale_cgroup(old)
+            cgroup, lock = make_cgroup(parent)
+            self.cgroups.append(cgroup)
+            self.locks.append(lock)
+
+    def remove_cgroups(self):
+        for cgroup, lock in zip(self.cgroups, self.locks):
             remove_cgroup(cgroup)
+            os.close(lock)
 
 
 def children(pid):
@@ -97,12 +130,8 @@ def kill(pid, number):
         os.kill(pid, number)
 
 
-# Each host needs a cgroup of its own: two systemd in one would end each other's services.
-
-
-def make_cgroups():
-    """One in each hierarchy that systemd uses; a directory for each host goes below it."""
-    made = []
+def cgroup_parents():
+    """Where we may make cgroups: our own one in each hierarchy that systemd uses."""
     for line in pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         number, controllers, path = line.split(":", 2)
         if number == "0":
@@ -111,26 +140,59 @@ def make_cgroups():
             root = "/sys/fs/cgroup/systemd"
         else:
             continue
-        parent = pathlib.Path(root + path.rstrip("/"))
-        for old in parent.glob(f"{NAME}.*"):
-            if not os.path.exists(f"/proc/{old.name.rpartition('.')[2]}"):
-                remove_cgroup(old)
-        cgroup = parent / f"{NAME}.{os.getpid()}"
+        yield pathlib.Path(root + path.rstrip("/"))
+
+
+def make_cgroup(parent):
+    """A new one and its lock. The lock shows other runs that this one lives: a process number says nothing to a run in
+    another process namespace."""
+    for _ in range(100):
+        cgroup = parent / f"{NAME}.{uuid.uuid4().hex}"
         try:
             cgroup.mkdir()
         except OSError as error:
             raise Impossible(f"no cgroup: {error}") from None
-        made.append(cgroup)
-    return made
+        # Another run may take it for stale until it is locked.
+        with contextlib.suppress(OSError):
+            lock = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if cgroup.exists():
+                    return cgroup, lock
+            except OSError:
+                pass
+            os.close(lock)
+    raise Impossible(f"no cgroup stays below {parent}")
+
+
+def remove_stale_cgroup(cgroup):
+    """Removes what a killed run has left; leaves one whose run lives."""
+    try:
+        lock = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Processes in there may be about to die: a later run removes it then.
+        rmdir_below(cgroup)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(lock)
 
 
 def remove_cgroup(cgroup):
     """With all below it; the processes in there have been killed, and may need a moment to be gone."""
     end = time.monotonic() + DEADLINE
     while os.path.isdir(cgroup):
-        for path, _, _ in os.walk(cgroup, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
+        rmdir_below(cgroup)
         if time.monotonic() > end:
             raise AssertionError(f"{cgroup} is still in use")
         time.sleep(0.01)
+
+
+def rmdir_below(cgroup):
+    """With itself; what is in use stays."""
+    for path, _, _ in os.walk(cgroup, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
