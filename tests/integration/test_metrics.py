@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: MIT
 """p2pctl metrics: OpenMetrics, as the parser of others reads it, and numbers that are right."""
 
-import pytest
-
 from ctl_helpers import check, document
 from harness import NOBODY, Wire, content, ctl, wait_for
-
-parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+from prometheus_client.openmetrics import parser
 
 
 def families(text):

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 
+import libtorrent as lt
 import pytest
 
 from harness import DEADLINE, NOBODY, Peer, as_user, content, program, wait_for
@@ -70,7 +71,6 @@ def test_roots_by_the_letter(world):
 @pytest.mark.parametrize("size", [size for size in SIZES if size > 0])
 def test_roots_of_libtorrent(world, size):
     """An implementation by others. An empty file has no root in BEP 52."""
-    lt = pytest.importorskip("libtorrent")
     path = world.file("x.bin", content(size, size + 1))
     files = lt.file_storage()
     files.add_file("x.bin", size)

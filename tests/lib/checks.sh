@@ -48,39 +48,14 @@ check_units() {
     return $ok
 }
 
-# count_meson_tests TESTLOG: prints "PASSED FAILED SKIPPED". No log: there were no tests.
-count_meson_tests() {
-    [ -e "$1" ] || {
-        echo "0 0 0"
-        return
-    }
-    python3 - "$1" <<'PYTHON'
-import json, sys
-
-passed = failed = skipped = 0
-for line in open(sys.argv[1]):
-    result = json.loads(line)["result"]
-    if result in ("OK", "EXPECTEDFAIL"):
-        passed += 1
-    elif result == "SKIP":
-        skipped += 1
-    else:
-        failed += 1
-print(passed, failed, skipped)
-PYTHON
+# check_deps PACKAGE...: what the build needs stands in debian/control, too, besides what each build of a package has anyway.
+check_deps() {
+    diff <(printf '%s\n' "$@" | grep -vxE 'gcc|libc6-dev|ninja-build|systemd|systemd-dev' | sort) \
+        <(sed -n '/^Build-Depends:/,/^[^ ]/s/^ \([a-z0-9-]*\).*,$/\1/p' debian/control |
+            grep -vxE 'debhelper-compat|libcmocka-dev|systemd-dev' | sort)
 }
 
-# count_pytest REPORT: the same, of a report that pytest has written (--junitxml). No report: it did not get that far.
-count_pytest() {
-    python3 - "$1" <<'PYTHON'
-import sys
-import xml.etree.ElementTree
-
-try:
-    suite = xml.etree.ElementTree.parse(sys.argv[1]).getroot().find("testsuite")
-    total, failed, errors, skipped = (int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped"))
-    print(max(total - failed - errors - skipped, 0), failed + errors, skipped)
-except (OSError, xml.etree.ElementTree.ParseError):
-    print(0, 1, 0)
-PYTHON
+# count_tests meson|pytest FILE: prints "PASSED FAILED SKIPPED" of single tests.
+count_tests() {
+    tests/lib/count-tests "$@"
 }

@@ -1,32 +1,50 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What p2pshare needs from Debian 12, and how to get what is missing. To be sourced.
+# What p2pshare needs from Debian 12 or 13, and how to install what is missing. To be sourced.
+# check_deps (checks.sh) holds debian/control to deps_build; tests/fresh tries all of it on an empty machine.
 
+# shellcheck disable=SC2034 # for tests/fresh
+supported_releases=(bookworm trixie)
+
+# All that the programs need to be built.
 deps_build=(
     gcc libc6-dev meson ninja-build pkg-config scdoc
     libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libsqlite3-dev
     libjansson-dev libacl1-dev uthash-dev
 )
-# Debian has it for amd64 only; the build does without it elsewhere.
+# Only Debian's amd64 has it; elsewhere the build does without it.
 if [ "$(uname -m)" = x86_64 ]; then
     deps_build+=(libipsec-mb-dev)
 fi
-# Runs the programs: a bus of its own for each peer.
+# systemd.pc, which says where units go: a package of its own since Debian 13.
+# shellcheck source=/dev/null
+if [ "$(. /etc/os-release && echo "${ID-}${VERSION_ID-}")" = debian12 ]; then
+    deps_build+=(systemd)
+else
+    deps_build+=(systemd-dev)
+fi
+# Runs the programs: each peer has a bus of its own.
 deps_demo=("${deps_build[@]}" dbus-daemon)
+# shellcheck disable=SC2034 # for tests/fresh
+deps_fresh=(
+    debootstrap
+    iproute2 python3-pytest systemd-container util-linux # boots the machines
+)
 # shellcheck disable=SC2034 # for tests/run
 deps_tests=(
-    "${deps_demo[@]}"
-    clang clang-format libclang-rt-14-dev libcmocka-dev
-    python3 python3-pytest
+    "${deps_demo[@]}" "${deps_fresh[@]}"
+    clang clang-format libclang-rt-dev libcmocka-dev
+    python3
     libglib2.0-bin # gdbus, which names errors
     python3-dbus python3-gi # a fake daemon
-    python3-libtorrent # roots by others
+    python3-libtorrent # roots by another implementation
     python3-prometheus-client # a reader of OpenMetrics
     procps  # ps, for what a daemon uses
     systemd # busctl, systemd-analyze
-    systemd-container dbus dbus-user-session iproute2 libpam-systemd polkitd pkexec acl util-linux # hosts
-    debhelper dpkg-dev lintian # what the hosts install
-    aria2 curl wget # the clients of others
+    dbus dbus-user-session libpam-systemd polkitd pkexec acl # hosts
+    build-essential debhelper dpkg-dev lintian # what the hosts install
+    aria2 curl wget # other clients
+    git # tests/fresh clones the tree
     libxml2-utils shellcheck
 )
 
