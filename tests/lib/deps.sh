@@ -33,7 +33,7 @@ deps_fresh=(
 # shellcheck disable=SC2034 # for tests/run
 deps_tests=(
     "${deps_demo[@]}" "${deps_fresh[@]}"
-    clang clang-format libclang-rt-dev libcmocka-dev
+    clang clang-format clang-tidy libclang-rt-dev libcmocka-dev
     python3
     libglib2.0-bin # gdbus, which names errors
     python3-dbus python3-gi # a fake daemon
