@@ -6,7 +6,7 @@
 
 #include "bus/names.h"
 #include "ctl/agent.h"
-#include "ctl/find.h"
+#include "ctl/find-call.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
 #include "ctl/unit.h"

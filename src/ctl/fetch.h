@@ -10,7 +10,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
-#include "ctl/search.h"
+#include "ctl/search-call.h"
 #include "ctl/target.h"
 #include "ctl/transfer-info.h"
 

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "ctl/connection.h"
-#include "ctl/find.h"
+#include "ctl/find-call.h"
 #include "ctl/output.h"
-#include "ctl/search.h"
+#include "ctl/search-call.h"
 #include "ctl/table.h"
 #include "ctl/target.h"
 #include "ctl/verbs.h"

@@ -12,7 +12,7 @@
 #include "ctl/connection.h"
 #include "ctl/hash.h"
 #include "ctl/output.h"
-#include "ctl/search.h"
+#include "ctl/search-call.h"
 #include "ctl/target.h"
 #include "ctl/verbs.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "ctl/search.h"
+#include "ctl/search-call.h"
 
 #include <string.h>
 

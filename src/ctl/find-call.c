@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "ctl/find.h"
+#include "ctl/find-call.h"
 
 #include <string.h>
 
