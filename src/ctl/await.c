@@ -3,7 +3,7 @@
 #include "ctl/await.h"
 
 #include "bus/names.h"
-#include "ctl/connection.h"
+#include "ctl/bus-call.h"
 #include "util/time-util.h"
 
 static int on_signal(sd_bus_message *message _unused_, void *userdata,
@@ -54,7 +54,7 @@ static int look(sd_bus *bus, const char *path, TransferInfo *transfer, sd_bus_er
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     int r;
 
-    r = get_all(bus, &SERVICE_PEER, path, BUS_TRANSFER_INTERFACE, error, &reply);
+    r = ctl_get_all(bus, &SERVICE_PEER, path, BUS_TRANSFER_INTERFACE, error, &reply);
     return r < 0 ? r : transfer_info_read(reply, transfer);
 }
 

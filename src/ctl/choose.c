@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/connection.h"
 #include "ctl/output.h"
+#include "ctl/suggestion.h"
 #include "ctl/table.h"
 #include "util/parse-util.h"
 

@@ -7,7 +7,7 @@
 
 #include "bus/names.h"
 #include "ctl/await.h"
-#include "ctl/connection.h"
+#include "ctl/bus-call.h"
 #include "ctl/properties.h"
 #include "util/time-util.h"
 

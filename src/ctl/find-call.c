@@ -5,13 +5,7 @@
 #include <string.h>
 
 #include "bus/names.h"
-#include "ctl/output.h"
 #include "util/macro.h"
-
-enum {
-    SUGGESTED = 3,  // names
-    LOOKED_AT = 12, // files, of which several may have one name
-};
 
 static int append_options(sd_bus_message *call, const SearchOptions *options) {
     int r = sd_bus_message_open_container(call, 'a', "{sv}");
@@ -97,64 +91,4 @@ int find_files(sd_bus *bus, char *const words[], size_t n, const SearchOptions *
 void find_result_clear(FindResult *result) {
     file_list_clear(&result->files);
     found_list_clear(&result->found);
-}
-
-// Different files may have one name, of which there is one line.
-static void hint_names(const FileList *files) {
-    char *names[SUGGESTED] = {};
-    size_t n = 0;
-
-    for (size_t i = 0; i < files->n && n < SUGGESTED; i++) {
-        char *name = found_file_name(files->files[i].first);
-        bool known = !name;
-
-        for (size_t k = 0; k < n && !known; k++)
-            known = strcmp(names[k], name) == 0;
-        if (known) {
-            free(name);
-            continue;
-        }
-        ctl_hint("%s %s", n == 0 ? "Similar:" : "        ", name);
-        names[n++] = name;
-    }
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-}
-
-// Says it if any file has all words of that text.
-static bool suggest(const Ctl *ctl, const char *text) {
-    _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
-    _cleanup_(find_result_clear) FindResult result = {};
-    const SearchOptions options = {.limit = LOOKED_AT};
-    _cleanup_free_ char *word = shell_word(text);
-    char *words[] = {(char *) text};
-
-    if (!word || find_files(ctl->bus, words, 1, &options, &result, &ignored) < 0 ||
-        result.files.n == 0)
-        return false;
-    hint_names(&result.files);
-    ctl_hint("Try: p2pctl search %s", word);
-    return true;
-}
-
-bool find_suggest(const Ctl *ctl, const char *name) {
-    const char *dot = strrchr(name, '.');
-    _cleanup_free_ char *stem = strndup(name, dot && dot > name ? dot - name : strlen(name));
-    _cleanup_free_ char *longest = NULL;
-    size_t begin = 0, len = 0;
-
-    if (!stem)
-        return false;
-    if (suggest(ctl, name) || (strcmp(stem, name) != 0 && suggest(ctl, stem)))
-        return true;
-    for (size_t i = 0, n; stem[i]; i += n + (stem[i + n] != '\0')) {
-        n = strcspn(stem + i, " -_.,()[]");
-        if (n > len) {
-            begin = i;
-            len = n;
-        }
-    }
-    // What is shorter says nothing of a name.
-    longest = len >= 3 && len < strlen(stem) ? strndup(stem + begin, len) : NULL;
-    return longest && suggest(ctl, longest);
 }

@@ -18,6 +18,3 @@ typedef struct FindResult {
 int find_files(sd_bus *bus, char *const words[], size_t n, const SearchOptions *options,
                FindResult *ret, sd_bus_error *error);
 void find_result_clear(FindResult *result);
-
-// Says which files have names like that one, if there are some; false: nothing was said.
-bool find_suggest(const Ctl *ctl, const char *name);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "bus/names.h"
-#include "ctl/connection.h"
 #include "util/time-util.h"
 
 enum {

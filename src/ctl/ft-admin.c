@@ -4,6 +4,7 @@
 
 #include "bus/names.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/found.h"
 #include "ctl/output.h"
 #include "ctl/table.h"

@@ -7,9 +7,10 @@
 #include <sys/stat.h>
 
 #include "bus/names.h"
-#include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
+#include "ctl/suggestion.h"
 #include "util/time-util.h"
 
 enum {

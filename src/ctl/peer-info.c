@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "bus/names.h"
-#include "ctl/connection.h"
+#include "ctl/bus-call.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/properties.h"
@@ -85,7 +85,7 @@ int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error) {
     _cleanup_(peer_info_clear) PeerInfo peer = {};
     int r;
 
-    r = get_all(bus, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, error, &reply);
+    r = ctl_get_all(bus, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, error, &reply);
     if (r < 0)
         return r;
     r = peer_info_read(reply, &peer);

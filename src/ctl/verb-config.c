@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 
 #include "bus/names.h"
+#include "ctl/bus-call.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/output.h"
 #include "ctl/program.h"
 #include "ctl/properties.h"

@@ -6,7 +6,9 @@
 
 #include "bus/names.h"
 #include "ctl/await.h"
+#include "ctl/bus-call.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 #include "util/parse-util.h"

@@ -16,6 +16,7 @@
 #include "bus/names.h"
 #include "ctl/choose.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/follow.h"
 #include "ctl/outcome.h"
 #include "ctl/output.h"

@@ -5,7 +5,9 @@
 #include <time.h>
 
 #include "bus/names.h"
+#include "ctl/bus-call.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/ft-admin.h"
 #include "ctl/output.h"
@@ -238,7 +240,7 @@ static ExitStatus show(Ctl *ctl) {
 
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = get_all(ctl->bus, &SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, &error, &reply);
+    r = ctl_get_all(ctl->bus, &SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, &error, &reply);
     if (r >= 0)
         r = properties_read(reply, properties, ELEMENTSOF(properties), &ft);
     if (r >= 0)

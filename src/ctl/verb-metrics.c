@@ -8,6 +8,7 @@
 
 #include "bus/names.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/output.h"
 #include "ctl/unit.h"
 #include "ctl/verbs.h"

@@ -15,6 +15,7 @@
 
 #include "bus/names.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/find-call.h"
 #include "ctl/output.h"
 #include "ctl/search-call.h"
+#include "ctl/suggestion.h"
 #include "ctl/table.h"
 #include "ctl/target.h"
 #include "ctl/verbs.h"

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"

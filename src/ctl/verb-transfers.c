@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/table.h"

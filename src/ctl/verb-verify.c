@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/hash.h"
 #include "ctl/output.h"
 #include "ctl/search-call.h"
+#include "ctl/suggestion.h"
 #include "ctl/target.h"
 #include "ctl/verbs.h"
 

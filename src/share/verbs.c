@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "bus/names.h"
+#include "ctl/bus-call.h"
 #include "ctl/connection.h"
+#include "ctl/failure.h"
 #include "ctl/format.h"
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
