@@ -10,7 +10,7 @@
 
 #include "util/macro.h"
 
-static int spawn(int notify_fd, pid_t *ret) {
+static int agent_spawn(int notify_fd, pid_t *ret) {
     char fd_text[16];
     char *argv[] = {(char *) "pkttyagent", (char *) "--notify-fd", fd_text, (char *) "--fallback",
                     NULL};
@@ -44,7 +44,7 @@ static int spawn(int notify_fd, pid_t *ret) {
 }
 
 // It closes the descriptor when polkit knows of it, or when it ends.
-static void wait_until_ready(int fd) {
+static void agent_wait_until_ready(int fd) {
     char byte;
     ssize_t n;
 
@@ -64,11 +64,11 @@ pid_t agent_start(void) {
         return -errno;
     ours = fds[0];
     its = fds[1];
-    r = spawn(its, &pid);
+    r = agent_spawn(its, &pid);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     its = close_fd(its);
-    wait_until_ready(ours);
+    agent_wait_until_ready(ours);
     return pid;
 }
 

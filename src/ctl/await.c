@@ -6,8 +6,8 @@
 #include "ctl/bus-call.h"
 #include "util/time-util.h"
 
-static int on_signal(sd_bus_message *message _unused_, void *userdata,
-                     sd_bus_error *ret_error _unused_) {
+static int await_on_signal(sd_bus_message *message _unused_, void *userdata,
+                           sd_bus_error *ret_error _unused_) {
     Await *await = userdata;
 
     await->changed = true;
@@ -18,12 +18,12 @@ int await_begin(Await *await, sd_bus *bus, const char *path) {
     int r;
 
     r = sd_bus_match_signal(bus, &await->changes, BUS_PEER_NAME, path,
-                            "org.freedesktop.DBus.Properties", "PropertiesChanged", on_signal,
+                            "org.freedesktop.DBus.Properties", "PropertiesChanged", await_on_signal,
                             await);
     if (r >= 0)
         r = sd_bus_match_signal(bus, &await->owners, "org.freedesktop.DBus",
                                 "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged",
-                                on_signal, await);
+                                await_on_signal, await);
     return r;
 }
 
@@ -50,7 +50,7 @@ void await_end(Await *await) {
     await->owners = sd_bus_slot_unref(await->owners);
 }
 
-static int look(sd_bus *bus, const char *path, TransferInfo *transfer, sd_bus_error *error) {
+static int await_look(sd_bus *bus, const char *path, TransferInfo *transfer, sd_bus_error *error) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     int r;
 
@@ -66,7 +66,7 @@ int await_transfer(sd_bus *bus, const char *path, bool (*reached)(const Transfer
 
     r = await_begin(&await, bus, path);
     while (r >= 0) {
-        r = look(bus, path, ret, error);
+        r = await_look(bus, path, ret, error);
         if (r >= 0 && reached(ret))
             return 0;
         if (r >= 0)

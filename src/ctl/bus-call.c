@@ -44,7 +44,7 @@ typedef struct PlainCall {
     const char *path, *interface, *method;
 } PlainCall;
 
-static int make_plain(void *userdata, sd_bus_message **ret) {
+static int bus_call_make_plain(void *userdata, sd_bus_message **ret) {
     const PlainCall *call = userdata;
     int r;
 
@@ -57,7 +57,7 @@ int ctl_call_method(Ctl *ctl, const Service *service, const char *path, const ch
                     const char *method, uint64_t timeout, sd_bus_error *error) {
     PlainCall call = {ctl->bus, service, path, interface, method};
 
-    return ctl_call(ctl, make_plain, &call, timeout, error, NULL);
+    return ctl_call(ctl, bus_call_make_plain, &call, timeout, error, NULL);
 }
 
 int ctl_get_all(sd_bus *bus, const Service *service, const char *path, const char *interface,

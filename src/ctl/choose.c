@@ -28,7 +28,7 @@ int choose_parse_answer(const char *line, size_t n) {
     return (int) number;
 }
 
-static ExitStatus print_choices(const Ctl *ctl, const char *name, const FileList *list) {
+static ExitStatus choose_print(const Ctl *ctl, const char *name, const FileList *list) {
     static const Column columns[] = {
         {"#", true, 0, 0},     {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},
         {"SIZE", true, 0, 0},  {"MODIFIED", false, 0, 0}, {"SOURCES", true, 0, 0},
@@ -58,8 +58,9 @@ static ExitStatus print_choices(const Ctl *ctl, const char *name, const FileList
     return table_print(table, &style, stderr) < 0 ? fail_memory() : STATUS_DONE;
 }
 
-static ExitStatus ask(const Ctl *ctl, const char *name, const FileList *list, const File **ret) {
-    ExitStatus status = print_choices(ctl, name, list);
+static ExitStatus choose_ask(const Ctl *ctl, const char *name, const FileList *list,
+                             const File **ret) {
+    ExitStatus status = choose_print(ctl, name, list);
     _cleanup_free_ char *line = NULL;
     size_t capacity = 0;
 
@@ -86,7 +87,7 @@ static ExitStatus ask(const Ctl *ctl, const char *name, const FileList *list, co
 }
 
 // "9f2c81d4 (7 sources), 03bb5e90 (1 source)", and how to say which one.
-static ExitStatus print_ambiguous(const char *name, const FileList *list) {
+static ExitStatus choose_print_ambiguous(const char *name, const FileList *list) {
     const Found *first = list->files[0].first;
     // What strangers write becomes no part of a command line unless it is one harmless word.
     _cleanup_free_ char *text = NULL, *word = shell_word(name), *type = shell_word(first->type);
@@ -119,7 +120,7 @@ static ExitStatus print_ambiguous(const char *name, const FileList *list) {
     return STATUS_FAILED;
 }
 
-static ExitStatus none_fits(Ctl *ctl, const char *name) {
+static ExitStatus choose_none_fits(Ctl *ctl, const char *name) {
     _cleanup_free_ char *word = shell_word(name);
     const char *root = ctl->download.root;
 
@@ -138,13 +139,13 @@ ExitStatus choose_file(Ctl *ctl, const char *name, FoundList *found, const char 
     if (found_narrow(found, name, &ctl->download, own) < 0 || found_group(found, files) < 0)
         return fail_memory();
     if (files->n == 0)
-        return none_fits(ctl, name);
+        return choose_none_fits(ctl, name);
     n_different = file_list_count_different(files);
     if (n_different == 1) {
         *ret = &files->files[0];
         return STATUS_DONE;
     }
     if (!ctl->json && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        return ask(ctl, name, files, ret);
-    return print_ambiguous(name, files);
+        return choose_ask(ctl, name, files, ret);
+    return choose_print_ambiguous(name, files);
 }

@@ -36,7 +36,8 @@ typedef struct PeerStart {
     sd_bus_error error;
 } PeerStart;
 
-static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+static int connection_on_started(sd_bus_message *reply, void *userdata,
+                                 sd_bus_error *ret_error _unused_) {
     PeerStart *start = userdata;
 
     start->answered = true;
@@ -47,13 +48,13 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 }
 
 // Whether it is of no use to wait for the bus.
-static bool will_not_run(UnitState state, uint64_t begun) {
+static bool connection_is_hopeless(UnitState state, uint64_t begun) {
     return state == UNIT_FAILED || state == UNIT_MASKED ||
            (state == UNIT_RESTARTING && time_monotonic() - begun > RESTARTING_USEC);
 }
 
 // Waits for the answer; *ret is what the unit has come to meanwhile. 0 or -errno of the connection.
-static int await_start(Ctl *ctl, PeerStart *start, UnitState *ret) {
+static int connection_await_start(Ctl *ctl, PeerStart *start, UnitState *ret) {
     uint64_t begun = time_monotonic(), next = begun + LOOK_USEC;
 
     *ret = UNIT_UNKNOWN;
@@ -63,7 +64,7 @@ static int await_start(Ctl *ctl, PeerStart *start, UnitState *ret) {
 
         if (r == 0 && now >= next) {
             *ret = unit_state(ctl->bus, &SERVICE_PEER);
-            if (will_not_run(*ret, begun))
+            if (connection_is_hopeless(*ret, begun))
                 return 0;
             next = now + LOOK_USEC;
         } else if (r == 0)
@@ -91,10 +92,10 @@ ExitStatus ctl_connect_peer(Ctl *ctl) {
         return STATUS_UNAVAILABLE;
     }
     r = sd_bus_call_method_async(ctl->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                 "org.freedesktop.DBus", "StartServiceByName", on_started, &start,
-                                 "su", BUS_PEER_NAME, 0);
+                                 "org.freedesktop.DBus", "StartServiceByName",
+                                 connection_on_started, &start, "su", BUS_PEER_NAME, 0);
     if (r >= 0)
-        r = await_start(ctl, &start, &state);
+        r = connection_await_start(ctl, &start, &state);
     if (r >= 0 && !unit_failed(ctl, &SERVICE_PEER, state))
         return STATUS_DONE;
     if (r < 0)

@@ -21,7 +21,7 @@ enum {
 };
 
 // What `download` takes besides names; NULL, 0 and false where not given.
-typedef struct DownloadOptions {
+typedef struct DownloadRequest {
     const char *output;
     const char *root; // the first digits of it, at least ROOT_TYPED_MIN
     const char *type;
@@ -31,16 +31,16 @@ typedef struct DownloadOptions {
     bool size_set;
     bool force;
     bool no_wait;
-} DownloadOptions;
+} DownloadRequest;
 
 // What `search` takes besides words.
-typedef struct SearchOptions {
+typedef struct SearchRequest {
     const char *type;            // NULL: any
     uint64_t min_size, max_size; // bytes; the second counts only if max_set
     uint32_t limit;              // files; 0: as many as the daemon thinks
     bool max_set;
     bool exact; // the name as it is, not its words
-} SearchOptions;
+} SearchRequest;
 
 typedef struct Ctl {
     const char *verb; // as typed
@@ -51,8 +51,8 @@ typedef struct Ctl {
     bool colour;       // stdout takes escape sequences, and a bullet
     bool colour_error; // the same of stderr
     bool utf8;         // the terminal shows more than ASCII
-    DownloadOptions download;
-    SearchOptions search;
+    DownloadRequest download;
+    SearchRequest search;
     bool fix;     // of share add
     sd_bus *bus;  // owned; NULL until ctl_connect()
     pid_t agent;  // that asks for passwords on this terminal; 0: none

@@ -8,7 +8,7 @@
 #include "ctl/output.h"
 #include "ctl/peer-info.h"
 
-static void hint_local_bus(const Ctl *ctl, int r) {
+static void failure_hint_local_bus(const Ctl *ctl, int r) {
     const char *address =
         getenv(ctl->user ? "DBUS_SESSION_BUS_ADDRESS" : "DBUS_SYSTEM_BUS_ADDRESS");
 
@@ -36,19 +36,19 @@ ExitStatus bus_unreachable(const Ctl *ctl, int r) {
     if (ctl->host)
         ctl_hint("Try: ssh %s busctl status", ctl->host);
     else
-        hint_local_bus(ctl, r);
+        failure_hint_local_bus(ctl, r);
     return STATUS_UNAVAILABLE;
 }
 
-static void hint_systemctl(const Ctl *ctl, const Service *service, const char *lead,
-                           const char *command) {
+static void failure_hint_systemctl(const Ctl *ctl, const Service *service, const char *lead,
+                                   const char *command) {
     const char *option = ctl->host ? "-H " : ctl->user ? "--user " : "";
 
     ctl_hint("%s: systemctl %s%s%s%s %s", lead, option, ctl->host ?: "", ctl->host ? " " : "",
              command, service->program);
 }
 
-static void hint_ft_elsewhere(const Ctl *ctl, const Service *service) {
+static void failure_hint_ft_elsewhere(const Ctl *ctl, const Service *service) {
     if (service == &SERVICE_FT && !ctl->user && !ctl->host && strcmp(ctl->verb, "ft") == 0)
         ctl_hint("Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft");
 }
@@ -59,25 +59,25 @@ bool unit_failed(const Ctl *ctl, const Service *service, UnitState state) {
     if (state == UNIT_FAILED || state == UNIT_RESTARTING) {
         ctl_error("%s has failed on %s%s.", service->program, where,
                   state == UNIT_RESTARTING ? ", and systemd tries it again" : "");
-        hint_systemctl(ctl, service, "See", "status");
+        failure_hint_systemctl(ctl, service, "See", "status");
     } else if (state == UNIT_MASKED) {
         ctl_error("%s is masked on %s: nobody may start it.", service->program, where);
-        hint_systemctl(ctl, service, "To change that", "unmask");
+        failure_hint_systemctl(ctl, service, "To change that", "unmask");
     } else if (state == UNIT_ABSENT) {
         ctl_error("%s is not installed on %s.", service->program, where);
-        hint_ft_elsewhere(ctl, service);
+        failure_hint_ft_elsewhere(ctl, service);
     } else
         return false;
     return true;
 }
 
-static ExitStatus not_running(const Ctl *ctl, const Service *service) {
+static ExitStatus failure_not_running(const Ctl *ctl, const Service *service) {
     if (!(ctl->user && service == &SERVICE_FT) &&
         unit_failed(ctl, service, unit_state(ctl->bus, service)))
         return STATUS_UNAVAILABLE;
     if (ctl->host) {
         ctl_error("%s does not run on %s.", service->program, ctl->host);
-        hint_systemctl(ctl, service, "Try", "start");
+        failure_hint_systemctl(ctl, service, "Try", "start");
     } else if (ctl->user && service == &SERVICE_FT) {
         // There is no unit of it for users.
         ctl_error("%s does not run on the session bus.", service->program);
@@ -88,20 +88,22 @@ static ExitStatus not_running(const Ctl *ctl, const Service *service) {
                  service->program);
     } else {
         ctl_error("%s does not run on this host.", service->program);
-        hint_systemctl(ctl, service, "Try", "start");
-        hint_ft_elsewhere(ctl, service);
+        failure_hint_systemctl(ctl, service, "Try", "start");
+        failure_hint_ft_elsewhere(ctl, service);
     }
     return STATUS_UNAVAILABLE;
 }
 
-static ExitStatus start_failed(const Ctl *ctl, const Service *service, const sd_bus_error *error) {
+static ExitStatus failure_start_failed(const Ctl *ctl, const Service *service,
+                                       const sd_bus_error *error) {
     ctl_error("%s does not run, and could not be started: %s", service->program,
               error->message ?: error->name);
-    hint_systemctl(ctl, service, "See", "status");
+    failure_hint_systemctl(ctl, service, "See", "status");
     return STATUS_UNAVAILABLE;
 }
 
-static ExitStatus denied(const Ctl *ctl, const Service *service, const sd_bus_error *error) {
+static ExitStatus failure_denied(const Ctl *ctl, const Service *service,
+                                 const sd_bus_error *error) {
     // What sd-bus itself says of a method that is not for everybody helps nobody.
     bool by_daemon = service == &SERVICE_PEER && error->message && *error->message;
 
@@ -131,7 +133,7 @@ const char *config_hint(const Ctl *ctl) {
                      : CONFIG_PATH ", then: systemctl reload p2p-peer";
 }
 
-static ExitStatus not_joined(Ctl *ctl, const sd_bus_error *error) {
+static ExitStatus failure_not_joined(Ctl *ctl, const sd_bus_error *error) {
     _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
     _cleanup_(peer_info_clear) PeerInfo peer = {};
     _cleanup_free_ char *host = NULL;
@@ -172,7 +174,7 @@ ExitStatus error_status(const char *name) {
     return STATUS_FAILED;
 }
 
-static bool is_any(const char *name, const char *const *names) {
+static bool failure_is_any(const char *name, const char *const *names) {
     for (; *names; names++)
         if (strcmp(name, *names) == 0)
             return true;
@@ -180,8 +182,8 @@ static bool is_any(const char *name, const char *const *names) {
 }
 
 // Errors of the bus, not of the daemon. Returns false if it is none of them.
-static bool transport_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
-                             ExitStatus *ret) {
+static bool failure_transport_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
+                                     ExitStatus *ret) {
     static const char *const absent[] = {
         SD_BUS_ERROR_SERVICE_UNKNOWN,
         SD_BUS_ERROR_NAME_HAS_NO_OWNER,
@@ -200,19 +202,19 @@ static bool transport_failed(Ctl *ctl, const Service *service, const sd_bus_erro
     };
     const char *name = error->name;
 
-    if (is_any(name, absent))
-        *ret = not_running(ctl, service);
+    if (failure_is_any(name, absent))
+        *ret = failure_not_running(ctl, service);
     else if (strncmp(name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0 ||
              strncmp(name, "org.freedesktop.systemd1.", 25) == 0 ||
              strcmp(name, "org.freedesktop.DBus.Error.TimedOut") == 0)
-        *ret = start_failed(ctl, service, error);
-    else if (is_any(name, refused))
-        *ret = denied(ctl, service, error);
+        *ret = failure_start_failed(ctl, service, error);
+    else if (failure_is_any(name, refused))
+        *ret = failure_denied(ctl, service, error);
     else if (strcmp(name, SD_BUS_ERROR_NO_REPLY) == 0 || strcmp(name, SD_BUS_ERROR_TIMEOUT) == 0) {
         ctl_error("%s did not answer: %s.", service->program, error->message ?: "no reply");
         ctl_hint("Try: systemctl %sstatus %s", ctl->user ? "--user " : "", service->program);
         *ret = STATUS_UNAVAILABLE;
-    } else if (is_any(name, other_version)) {
+    } else if (failure_is_any(name, other_version)) {
         ctl_error("%s and this p2pctl (%s) do not understand each other: %s", service->program,
                   VERSION, error->message ?: name);
         *ret = STATUS_FAILED;
@@ -234,8 +236,8 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
         return bus_unreachable(ctl, r);
     }
     if (strcmp(error->name, BUS_ERROR_NOT_JOINED) == 0)
-        return not_joined(ctl, error);
-    if (transport_failed(ctl, service, error, &status))
+        return failure_not_joined(ctl, error);
+    if (failure_transport_failed(ctl, service, error, &status))
         return status;
     ctl_error_sentence("", error->message && *error->message ? error->message : error->name);
     if (strcmp(error->name, BUS_ERROR_TOO_MANY) == 0)

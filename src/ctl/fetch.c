@@ -26,7 +26,7 @@ void fetch_end(Fetch *fetch) {
     fetch->on_over(fetch);
 }
 
-static void fail(Fetch *fetch, int r) {
+static void fetch_fail(Fetch *fetch, int r) {
     fetch->r = r;
     fetch_end(fetch);
 }
@@ -49,7 +49,7 @@ bool fetch_can_resume(const Fetch *fetch) {
 
 // How much was there is known when what is in the file has been looked at, unless something has been fetched before:
 // after a pause that is looked at, too.
-static void note_resumed(Fetch *fetch) {
+static void fetch_note_resumed(Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     bool paused = transfer_info_is(transfer, "paused");
 
@@ -68,10 +68,10 @@ static void note_resumed(Fetch *fetch) {
 }
 
 // The properties have changed.
-static void advance(Fetch *fetch) {
+static void fetch_advance(Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
 
-    note_resumed(fetch);
+    fetch_note_resumed(fetch);
     // The rate counts from the first byte, not from the search for who has it.
     if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
         (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
@@ -79,8 +79,8 @@ static void advance(Fetch *fetch) {
         fetch_end(fetch);
 }
 
-static int on_all_properties(sd_bus_message *reply, void *userdata,
-                             sd_bus_error *ret_error _unused_) {
+static int fetch_on_all_properties(sd_bus_message *reply, void *userdata,
+                                   sd_bus_error *ret_error _unused_) {
     Fetch *fetch = userdata;
     const sd_bus_error *error = sd_bus_message_get_error(reply);
     int r;
@@ -88,26 +88,26 @@ static int on_all_properties(sd_bus_message *reply, void *userdata,
     fetch->get_all = sd_bus_slot_unref(fetch->get_all);
     if (error) {
         r = sd_bus_error_copy(&fetch->error, error);
-        fail(fetch, r < 0 ? r : -EIO);
+        fetch_fail(fetch, r < 0 ? r : -EIO);
         return 0;
     }
     r = transfer_info_read(reply, &fetch->transfer);
     if (r < 0)
-        fail(fetch, r);
+        fetch_fail(fetch, r);
     else
-        advance(fetch);
+        fetch_advance(fetch);
     return 0;
 }
 
-static int ask_for_all(Fetch *fetch) {
+static int fetch_ask_for_all(Fetch *fetch) {
     if (fetch->get_all)
         return 0;
     return sd_bus_call_method_async(fetch->ctl->bus, &fetch->get_all, BUS_PEER_NAME, fetch->path,
-                                    "org.freedesktop.DBus.Properties", "GetAll", on_all_properties,
-                                    fetch, "s", BUS_TRANSFER_INTERFACE);
+                                    "org.freedesktop.DBus.Properties", "GetAll",
+                                    fetch_on_all_properties, fetch, "s", BUS_TRANSFER_INTERFACE);
 }
 
-static int take_reply(Fetch *fetch, sd_bus_message *reply) {
+static int fetch_take_reply(Fetch *fetch, sd_bus_message *reply) {
     const char *path, *sender = sd_bus_message_get_sender(reply);
     int r;
 
@@ -123,10 +123,10 @@ static int take_reply(Fetch *fetch, sd_bus_message *reply) {
     return fetch->daemon ? 0 : -ENOMEM;
 }
 
-static int send_call(Fetch *fetch);
+static int fetch_send_call(Fetch *fetch);
 
-static int on_download_reply(sd_bus_message *reply, void *userdata,
-                             sd_bus_error *ret_error _unused_) {
+static int fetch_on_download_reply(sd_bus_message *reply, void *userdata,
+                                   sd_bus_error *ret_error _unused_) {
     Fetch *fetch = userdata;
     const sd_bus_error *error = sd_bus_message_get_error(reply);
     bool asked = fetch->asking;
@@ -136,27 +136,27 @@ static int on_download_reply(sd_bus_message *reply, void *userdata,
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) && !asked &&
         ctl_may_ask(fetch->ctl)) {
         fetch->asking = true;
-        r = send_call(fetch);
+        r = fetch_send_call(fetch);
         if (r < 0)
-            fail(fetch, r);
+            fetch_fail(fetch, r);
         return 0;
     }
     if (error) {
         (void) sd_bus_error_copy(&fetch->error, error);
-        fail(fetch, -sd_bus_message_get_errno(reply));
+        fetch_fail(fetch, -sd_bus_message_get_errno(reply));
         return 0;
     }
-    r = take_reply(fetch, reply);
+    r = fetch_take_reply(fetch, reply);
     if (r >= 0)
-        r = ask_for_all(fetch);
+        r = fetch_ask_for_all(fetch);
     if (r < 0)
-        fail(fetch, r);
+        fetch_fail(fetch, r);
     return 0;
 }
 
 // Anybody on the bus may send us a signal, and a match by name does not keep it out. Replies cannot be
 // forged: who answered Download is the daemon.
-static bool is_from_daemon(const Fetch *fetch, sd_bus_message *message) {
+static bool fetch_is_from_daemon(const Fetch *fetch, sd_bus_message *message) {
     const char *sender = sd_bus_message_get_sender(message);
 
     // A connection without a bus (-H to a bridge that is none) has no senders.
@@ -170,7 +170,7 @@ void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
     // What comes before the first GetAll has been answered is in that answer.
     if (fetch->over || !fetch->path || !fetch->transfer.state ||
         strcmp(sd_bus_message_get_path(message), fetch->path) != 0 ||
-        !is_from_daemon(fetch, message))
+        !fetch_is_from_daemon(fetch, message))
         return;
     r = sd_bus_message_read_basic(message, 's', &interface);
     if (r < 0 || strcmp(interface, BUS_TRANSFER_INTERFACE) != 0)
@@ -179,11 +179,11 @@ void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
     if (r >= 0)
         r = sd_bus_message_enter_container(message, 'a', "s");
     if (r >= 0 && sd_bus_message_at_end(message, false) == 0) // some are only said to be different
-        r = ask_for_all(fetch);
+        r = fetch_ask_for_all(fetch);
     if (r < 0)
-        fail(fetch, r);
+        fetch_fail(fetch, r);
     else
-        advance(fetch);
+        fetch_advance(fetch);
 }
 
 // The transfer has gone. Its end is known by then, unless signals have been lost.
@@ -191,7 +191,7 @@ void fetch_take_removal(Fetch *fetch, sd_bus_message *message) {
     const char *path;
     uint32_t id;
 
-    if (fetch->over || !fetch->path || !is_from_daemon(fetch, message))
+    if (fetch->over || !fetch->path || !fetch_is_from_daemon(fetch, message))
         return;
     if (sd_bus_message_rewind(message, true) >= 0 &&
         sd_bus_message_read(message, "uo", &id, &path) >= 0 && strcmp(path, fetch->path) == 0)
@@ -217,8 +217,8 @@ int fetch_cancel(Fetch *fetch, uint64_t deadline) {
     return r;
 }
 
-static int append_option(sd_bus_message *message, const char *name, const char *type,
-                         const void *value) {
+static int fetch_append_option(sd_bus_message *message, const char *name, const char *type,
+                               const void *value) {
     int r;
 
     r = sd_bus_message_open_container(message, 'e', "sv");
@@ -234,36 +234,36 @@ static int append_option(sd_bus_message *message, const char *name, const char *
 }
 
 // What the file is: by its root, and where there is none, by all that its record says.
-static int append_file(const Fetch *fetch, sd_bus_message *message) {
+static int fetch_append_file(const Fetch *fetch, sd_bus_message *message) {
     const Found *record = fetch->file->first;
     char root[MERKLE_TEXT_BYTES + 1];
     int r;
 
     if (record->has_root) {
         file_format_root(fetch->file, MERKLE_TEXT_BYTES, root);
-        return append_option(message, "root", "s", root);
+        return fetch_append_option(message, "root", "s", root);
     }
-    r = append_option(message, "type", "s", record->type);
-    return r < 0 ? r : append_option(message, "size", "t", &record->size);
+    r = fetch_append_option(message, "type", "s", record->type);
+    return r < 0 ? r : fetch_append_option(message, "size", "t", &record->size);
 }
 
-static int append_options(const Fetch *fetch, sd_bus_message *message) {
-    const DownloadOptions *options = &fetch->ctl->download;
+static int fetch_append_options(const Fetch *fetch, sd_bus_message *message) {
+    const DownloadRequest *options = &fetch->ctl->download;
     int r;
 
     r = sd_bus_message_open_container(message, 'a', "{sv}");
     if (r >= 0)
-        r = append_file(fetch, message);
+        r = fetch_append_file(fetch, message);
     if (r >= 0 && options->address)
-        r = append_option(message, "address", "s", options->address);
+        r = fetch_append_option(message, "address", "s", options->address);
     if (r >= 0 && options->port > 0)
-        r = append_option(message, "port", "q", &options->port);
+        r = fetch_append_option(message, "port", "q", &options->port);
     if (r >= 0 && fetch->target)
-        r = append_option(message, "destination", "h", &fetch->target->fd);
+        r = fetch_append_option(message, "destination", "h", &fetch->target->fd);
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-static int make_call(void *userdata, sd_bus_message **ret) {
+static int fetch_make_call(void *userdata, sd_bus_message **ret) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     Fetch *fetch = userdata;
     int r;
@@ -274,32 +274,33 @@ static int make_call(void *userdata, sd_bus_message **ret) {
     if (r >= 0)
         r = sd_bus_message_append_basic(message, 's', fetch->name);
     if (r >= 0)
-        r = append_options(fetch, message);
+        r = fetch_append_options(fetch, message);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(message);
     return 0;
 }
 
-static int send_call(Fetch *fetch) {
+static int fetch_send_call(Fetch *fetch) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     int r;
 
     fetch->call = sd_bus_slot_unref(fetch->call);
-    r = make_call(fetch, &message);
+    r = fetch_make_call(fetch, &message);
     if (r >= 0 && fetch->asking)
         r = sd_bus_message_set_allow_interactive_authorization(message, true);
-    return r < 0 ? r
-                 : sd_bus_call_async(fetch->ctl->bus, &fetch->call, message, on_download_reply,
-                                     fetch, fetch->asking ? UINT64_MAX : 0);
+    return r < 0
+               ? r
+               : sd_bus_call_async(fetch->ctl->bus, &fetch->call, message, fetch_on_download_reply,
+                                   fetch, fetch->asking ? UINT64_MAX : 0);
 }
 
 int fetch_begin(Fetch *fetch) {
-    return send_call(fetch);
+    return fetch_send_call(fetch);
 }
 
 // The daemon has asked who has it, and so made up its mind where the file goes and whether it can.
-static bool is_under_way(const TransferInfo *transfer) {
+static bool fetch_is_under_way(const TransferInfo *transfer) {
     return !transfer_info_is(transfer, "searching");
 }
 
@@ -307,11 +308,11 @@ int fetch_start_only(Fetch *fetch) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     int r;
 
-    r = ctl_call(fetch->ctl, make_call, fetch, 0, &fetch->error, &reply);
+    r = ctl_call(fetch->ctl, fetch_make_call, fetch, 0, &fetch->error, &reply);
     if (r >= 0)
-        r = take_reply(fetch, reply);
+        r = fetch_take_reply(fetch, reply);
     if (r >= 0)
-        r = await_transfer(fetch->ctl->bus, fetch->path, is_under_way,
+        r = await_transfer(fetch->ctl->bus, fetch->path, fetch_is_under_way,
                            START_TIMEOUT_SEC * USEC_PER_SEC, &fetch->transfer, &fetch->error);
     fetch->ended = time_monotonic();
     return r == -ETIMEDOUT && !sd_bus_error_is_set(&fetch->error) ? 0 : MIN(r, 0);

@@ -7,7 +7,7 @@
 #include "bus/names.h"
 #include "util/macro.h"
 
-static int append_options(sd_bus_message *call, const SearchOptions *options) {
+static int find_call_append_options(sd_bus_message *call, const SearchRequest *options) {
     int r = sd_bus_message_open_container(call, 'a', "{sv}");
 
     if (r >= 0 && options->type)
@@ -21,7 +21,7 @@ static int append_options(sd_bus_message *call, const SearchOptions *options) {
     return r < 0 ? r : sd_bus_message_close_container(call);
 }
 
-static int append_words(sd_bus_message *call, char *const words[], size_t n) {
+static int find_call_append_words(sd_bus_message *call, char *const words[], size_t n) {
     int r = sd_bus_message_open_container(call, 'a', "s");
 
     for (size_t i = 0; i < n && r >= 0; i++)
@@ -29,7 +29,8 @@ static int append_words(sd_bus_message *call, char *const words[], size_t n) {
     return r < 0 ? r : sd_bus_message_close_container(call);
 }
 
-static int read_summary_entry(sd_bus_message *reply, const char *key, FindResult *result) {
+static int find_call_read_summary_entry(sd_bus_message *reply, const char *key,
+                                        FindResult *result) {
     int value, r;
 
     if (strcmp(key, "total") == 0)
@@ -44,7 +45,7 @@ static int read_summary_entry(sd_bus_message *reply, const char *key, FindResult
     return r;
 }
 
-static int read_summary(sd_bus_message *reply, FindResult *result) {
+static int find_call_read_summary(sd_bus_message *reply, FindResult *result) {
     int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
 
     if (r < 0)
@@ -54,7 +55,7 @@ static int read_summary(sd_bus_message *reply, FindResult *result) {
 
         r = sd_bus_message_read(reply, "s", &key);
         if (r >= 0)
-            r = read_summary_entry(reply, key, result);
+            r = find_call_read_summary_entry(reply, key, result);
         if (r >= 0)
             r = sd_bus_message_exit_container(reply);
         if (r < 0)
@@ -63,8 +64,8 @@ static int read_summary(sd_bus_message *reply, FindResult *result) {
     return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-int find_files(sd_bus *bus, char *const words[], size_t n, const SearchOptions *options,
-               FindResult *ret, sd_bus_error *error) {
+int find_call_run(sd_bus *bus, char *const words[], size_t n, const SearchRequest *options,
+                  FindResult *ret, sd_bus_error *error) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(find_result_clear) FindResult result = {};
     int r;
@@ -72,15 +73,15 @@ int find_files(sd_bus *bus, char *const words[], size_t n, const SearchOptions *
     r = sd_bus_message_new_method_call(bus, &call, BUS_PEER_NAME, BUS_PEER_PATH, BUS_PEER_INTERFACE,
                                        "Find");
     if (r >= 0)
-        r = append_words(call, words, n);
+        r = find_call_append_words(call, words, n);
     if (r >= 0)
-        r = append_options(call, options);
+        r = find_call_append_options(call, options);
     if (r >= 0)
         r = sd_bus_call(bus, call, 0, error, &reply);
     if (r >= 0)
         r = found_read_files(reply, &result.found, &result.files);
     if (r >= 0)
-        r = read_summary(reply, &result);
+        r = find_call_read_summary(reply, &result);
     if (r < 0)
         return r;
     *ret = result;

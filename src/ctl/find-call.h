@@ -15,6 +15,6 @@ typedef struct FindResult {
 } FindResult;
 
 // Asks for the files that have all these words. 0, or -errno and the error. To be cleared.
-int find_files(sd_bus *bus, char *const words[], size_t n, const SearchOptions *options,
-               FindResult *ret, sd_bus_error *error);
+int find_call_run(sd_bus *bus, char *const words[], size_t n, const SearchRequest *options,
+                  FindResult *ret, sd_bus_error *error);
 void find_result_clear(FindResult *result);

@@ -17,16 +17,16 @@ enum {
     CANCEL_TIMEOUT_SEC = 2,
 };
 
-static bool is_running(const Fetch *fetch) {
+static bool follow_is_running(const Fetch *fetch) {
     return fetch->begun > 0 && !fetch->over;
 }
 
-static bool all_over(const Follow *follow) {
+static bool follow_all_over(const Follow *follow) {
     return follow->n_over == follow->n_begun &&
            (follow->signal > 0 || follow->n_begun == follow->n);
 }
 
-static void show(Follow *follow) {
+static void follow_show(Follow *follow) {
     ProgressView views[FETCHES_AT_ONCE];
     size_t n = 0;
 
@@ -36,21 +36,21 @@ static void show(Follow *follow) {
         if (follow->fetches[i]->asking) // on this terminal, perhaps
             return;
     for (size_t i = 0; i < follow->n_begun && n < FETCHES_AT_ONCE; i++)
-        if (is_running(follow->fetches[i]))
+        if (follow_is_running(follow->fetches[i]))
             views[n++] = fetch_view(follow->fetches[i]);
     progress_show(&follow->progress, views, n);
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+static int follow_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Follow *follow = userdata;
 
-    show(follow);
+    follow_show(follow);
     (void) sd_event_source_set_time_relative(source, progress_interval(&follow->progress));
     (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
 
-static void begin_one(Follow *follow, Fetch *fetch) {
+static void follow_begin_one(Follow *follow, Fetch *fetch) {
     int r;
 
     // Counted first: one that fails at once is over at once.
@@ -71,20 +71,20 @@ static void begin_one(Follow *follow, Fetch *fetch) {
 
 // Whether it is known that this user may download. Until then there is one call only, so that a password is asked
 // for once.
-static bool is_allowed(const Follow *follow) {
+static bool follow_is_allowed(const Follow *follow) {
     for (size_t i = 0; i < follow->n_begun; i++)
         if (follow->fetches[i]->path)
             return true;
     return follow->n_begun == follow->n_over;
 }
 
-static void begin_more(Follow *follow) {
-    while (follow->signal == 0 && follow->n_begun < follow->n && is_allowed(follow) &&
+static void follow_begin_more(Follow *follow) {
+    while (follow->signal == 0 && follow->n_begun < follow->n && follow_is_allowed(follow) &&
            follow->n_begun - follow->n_over < FETCHES_AT_ONCE)
-        begin_one(follow, follow->fetches[follow->n_begun]);
+        follow_begin_one(follow, follow->fetches[follow->n_begun]);
 }
 
-static void on_over(Fetch *fetch) {
+static void follow_on_over(Fetch *fetch) {
     Follow *follow = fetch->userdata;
 
     follow->n_over++;
@@ -95,7 +95,8 @@ static void on_over(Fetch *fetch) {
     follow->conclude(fetch);
 }
 
-static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
+static int follow_on_changed(sd_bus_message *message, void *userdata,
+                             sd_bus_error *ret_error _unused_) {
     Follow *follow = userdata;
 
     for (size_t i = 0; i < follow->n_begun; i++)
@@ -103,7 +104,8 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret
     return 0;
 }
 
-static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
+static int follow_on_removed(sd_bus_message *message, void *userdata,
+                             sd_bus_error *ret_error _unused_) {
     Follow *follow = userdata;
 
     for (size_t i = 0; i < follow->n_begun; i++)
@@ -112,7 +114,7 @@ static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret
 }
 
 // Without the daemon, those that wait for their turn have nobody to ask either.
-static void lose_all(Follow *follow) {
+static void follow_lose_all(Follow *follow) {
     for (size_t i = 0; i < follow->n; i++) {
         Fetch *fetch = follow->fetches[i];
 
@@ -120,31 +122,31 @@ static void lose_all(Follow *follow) {
             follow->n_begun++;
             fetch->begun = time_monotonic();
         }
-        follow->unconfirmed |= follow->signal > 0 && is_running(fetch) && !fetch->cancelled;
-        if (is_running(fetch))
+        follow->unconfirmed |= follow->signal > 0 && follow_is_running(fetch) && !fetch->cancelled;
+        if (follow_is_running(fetch))
             fetch_lose(fetch);
     }
 }
 
-static int on_owner_changed(sd_bus_message *message, void *userdata,
-                            sd_bus_error *ret_error _unused_) {
+static int follow_on_owner_changed(sd_bus_message *message, void *userdata,
+                                   sd_bus_error *ret_error _unused_) {
     const char *name, *old_owner, *new_owner, *sender = sd_bus_message_get_sender(message);
 
     if ((sender && strcmp(sender, "org.freedesktop.DBus") != 0) ||
         sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0 || !*old_owner)
         return 0;
-    lose_all(userdata);
+    follow_lose_all(userdata);
     return 0;
 }
 
-static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
-                           sd_bus_error *ret_error _unused_) {
-    lose_all(userdata);
+static int follow_on_disconnected(sd_bus_message *message _unused_, void *userdata,
+                                  sd_bus_error *ret_error _unused_) {
+    follow_lose_all(userdata);
     return 0;
 }
 
 // Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry the Cancel.
-static int cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadline) {
+static int follow_cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadline) {
     Ctl *ctl = follow->ctl;
     int r;
 
@@ -158,16 +160,16 @@ static int cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadline) {
 
 // Cancels those whose names are known by now. They are over when the daemon has put their files down, so
 // that the same command may be given again at once.
-static void cancel_known(Follow *follow, uint64_t deadline) {
+static void follow_cancel_known(Follow *follow, uint64_t deadline) {
     for (size_t i = 0; i < follow->n_begun; i++) {
         Fetch *fetch = follow->fetches[i];
         int r;
 
-        if (!is_running(fetch) || !fetch->path || fetch->cancelled)
+        if (!follow_is_running(fetch) || !fetch->path || fetch->cancelled)
             continue;
         r = fetch_cancel(fetch, deadline);
         if (r < 0 && follow->ctl->host && !sd_bus_is_open(follow->ctl->bus))
-            r = cancel_elsewhere(follow, fetch, deadline);
+            r = follow_cancel_elsewhere(follow, fetch, deadline);
         if (r >= 0)
             continue;
         follow->unconfirmed |= r != -ENOENT;
@@ -175,29 +177,32 @@ static void cancel_known(Follow *follow, uint64_t deadline) {
     }
 }
 
-static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int follow_on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_,
+                              void *userdata) {
     Follow *follow = userdata;
 
     for (size_t i = 0; i < follow->n_begun; i++) {
         Fetch *fetch = follow->fetches[i];
 
-        follow->unconfirmed |= is_running(fetch) && !fetch->cancelled;
+        follow->unconfirmed |= follow_is_running(fetch) && !fetch->cancelled;
         fetch_end(fetch);
     }
     return 0;
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+static int follow_on_signal(sd_event_source *source, const struct signalfd_siginfo *info,
+                            void *userdata) {
     Follow *follow = userdata;
 
     if (follow->signal > 0)
-        return on_deadline(source, 0, follow);
+        return follow_on_deadline(source, 0, follow);
     progress_clear(&follow->progress);
     follow->signal = (int) info->ssi_signo;
     // Others may exist, but their names are still on their way.
     if (sd_event_add_time_relative(follow->event, &follow->deadline, CLOCK_MONOTONIC,
-                                   CANCEL_TIMEOUT_SEC * USEC_PER_SEC, 0, on_deadline, follow) < 0)
-        return on_deadline(source, 0, follow);
+                                   CANCEL_TIMEOUT_SEC * USEC_PER_SEC, 0, follow_on_deadline,
+                                   follow) < 0)
+        return follow_on_deadline(source, 0, follow);
     return 0;
 }
 
@@ -210,26 +215,26 @@ int follow_subscribe(Follow *follow) {
                          "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
                          "path_namespace='" BUS_TRANSFER_PREFIX "',arg0='" BUS_TRANSFER_INTERFACE
                          "'",
-                         on_changed, follow);
+                         follow_on_changed, follow);
     if (r < 0)
         return r;
     r = sd_bus_match_signal(bus, &follow->removed, BUS_PEER_NAME, BUS_PEER_PATH, BUS_PEER_INTERFACE,
-                            "TransferRemoved", on_removed, follow);
+                            "TransferRemoved", follow_on_removed, follow);
     if (r < 0)
         return r;
     r = sd_bus_add_match(bus, &follow->owner,
                          "type='signal',sender='org.freedesktop.DBus',"
                          "path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
                          "member='NameOwnerChanged',arg0='" BUS_PEER_NAME "'",
-                         on_owner_changed, follow);
+                         follow_on_owner_changed, follow);
     if (r < 0)
         return r;
     return sd_bus_match_signal(bus, &follow->disconnected, "org.freedesktop.DBus.Local",
                                "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                               "Disconnected", on_disconnected, follow);
+                               "Disconnected", follow_on_disconnected, follow);
 }
 
-static int add_signals(Follow *follow) {
+static int follow_add_signals(Follow *follow) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
 
@@ -242,8 +247,8 @@ static int add_signals(Follow *follow) {
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -errno;
     for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
-        int r =
-            sd_event_add_signal(follow->event, &follow->signals[i], numbers[i], on_signal, follow);
+        int r = sd_event_add_signal(follow->event, &follow->signals[i], numbers[i],
+                                    follow_on_signal, follow);
 
         if (r < 0)
             return r;
@@ -260,24 +265,24 @@ int follow_run(Follow *follow) {
 
     r = sd_event_new(&follow->event);
     if (r >= 0)
-        r = add_signals(follow);
+        r = follow_add_signals(follow);
     if (r >= 0)
         r = sd_bus_attach_event(follow->ctl->bus, follow->event, SD_EVENT_PRIORITY_NORMAL);
     if (r < 0)
         return r;
     follow->progress = progress_begin(follow->ctl);
     r = sd_event_add_time_relative(follow->event, &follow->ticker, CLOCK_MONOTONIC,
-                                   progress_interval(&follow->progress), 0, on_tick, follow);
+                                   progress_interval(&follow->progress), 0, follow_on_tick, follow);
     for (size_t i = 0; i < follow->n; i++) {
-        follow->fetches[i]->on_over = on_over;
+        follow->fetches[i]->on_over = follow_on_over;
         follow->fetches[i]->userdata = follow;
     }
     // Here and not where something ends: what ends is in the hands of the bus then.
     while (r >= 0) {
-        begin_more(follow);
+        follow_begin_more(follow);
         if (follow->signal > 0)
-            cancel_known(follow, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
-        if (all_over(follow))
+            follow_cancel_known(follow, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
+        if (follow_all_over(follow))
             break;
         r = sd_event_run(follow->event, UINT64_MAX);
     }

@@ -10,7 +10,7 @@
 static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
 // The unit in which `bytes` is written, and its divisor.
-static unsigned size_unit(uint64_t bytes, double *ret_divisor) {
+static unsigned format_size_unit(uint64_t bytes, double *ret_divisor) {
     unsigned unit = 0;
     double divisor = 1;
 
@@ -26,14 +26,14 @@ static unsigned size_unit(uint64_t bytes, double *ret_divisor) {
 
 void format_size(uint64_t bytes, char text[static FORMAT_MAX]) {
     double divisor;
-    unsigned unit = size_unit(bytes, &divisor);
+    unsigned unit = format_size_unit(bytes, &divisor);
 
     snprintf(text, FORMAT_MAX, "%.*f %s", unit == 0 ? 0 : 1, (double) bytes / divisor, units[unit]);
 }
 
 void format_size_of(uint64_t part, uint64_t whole, char text[static FORMAT_MAX]) {
     double divisor;
-    unsigned unit = size_unit(whole, &divisor);
+    unsigned unit = format_size_unit(whole, &divisor);
     int decimals = unit == 0 ? 0 : 1;
 
     snprintf(text, FORMAT_MAX, "%.*f/%.*f %s", decimals, (double) part / divisor, decimals,

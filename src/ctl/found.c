@@ -10,7 +10,7 @@
 #include "util/macro.h"
 
 // Extras: only the root is of interest. One that cannot be read is as good as none.
-static int read_extras(sd_bus_message *reply, Found *found) {
+static int found_read_extras(sd_bus_message *reply, Found *found) {
     int r;
 
     r = sd_bus_message_enter_container(reply, 'a', "{sv}");
@@ -37,13 +37,13 @@ static int read_extras(sd_bus_message *reply, Found *found) {
     return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-static int read_record(sd_bus_message *reply, Found *found) {
+static int found_read_record(sd_bus_message *reply, Found *found) {
     int r;
 
     r = sd_bus_message_read(reply, "sstssq", &found->name, &found->type, &found->size,
                             &found->modified, &found->address, &found->port);
     if (r >= 0)
-        r = read_extras(reply, found);
+        r = found_read_extras(reply, found);
     return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
@@ -61,7 +61,7 @@ int found_read(sd_bus_message *reply, FoundList *ret) {
             return -ENOMEM;
         list.records = records;
         records[list.n] = (Found){};
-        r = read_record(reply, &records[list.n]);
+        r = found_read_record(reply, &records[list.n]);
         if (r < 0)
             return r;
         list.n++;
@@ -75,14 +75,14 @@ int found_read(sd_bus_message *reply, FoundList *ret) {
     return 0;
 }
 
-static int read_file(sd_bus_message *reply, Found *found, uint32_t *ret_sources) {
+static int found_read_file(sd_bus_message *reply, Found *found, uint32_t *ret_sources) {
     int r;
 
     found->address = "";
     r = sd_bus_message_read(reply, "sstsu", &found->name, &found->type, &found->size,
                             &found->modified, ret_sources);
     if (r >= 0)
-        r = read_extras(reply, found);
+        r = found_read_extras(reply, found);
     return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
@@ -104,7 +104,7 @@ int found_read_files(sd_bus_message *reply, FoundList *ret, FileList *ret_files)
         if (!records || !grown)
             return -ENOMEM;
         records[list.n] = (Found){};
-        r = read_file(reply, &records[list.n], &sources);
+        r = found_read_file(reply, &records[list.n], &sources);
         if (r < 0)
             return r;
         grown[list.n] = (File){.n_records = 1, .n_sources = sources};
@@ -126,7 +126,7 @@ int found_read_files(sd_bus_message *reply, FoundList *ret, FileList *ret_files)
     return 0;
 }
 
-void found_filter(FoundList *list, const SearchOptions *options) {
+void found_filter(FoundList *list, const SearchRequest *options) {
     size_t n = 0;
 
     for (size_t i = 0; i < list->n; i++) {
@@ -155,12 +155,12 @@ char *found_endpoint(const Found *found) {
     return text;
 }
 
-static bool is_bare(const Found *found) {
+static bool found_is_bare(const Found *found) {
     return !*found->type || strcasecmp(found->type, "file") == 0;
 }
 
 char *found_file_name(const Found *found) {
-    bool bare = is_bare(found);
+    bool bare = found_is_bare(found);
     char *text;
 
     if (asprintf(&text, "%s%s%s", found->name, bare ? "" : ".", bare ? "" : found->type) < 0)
@@ -174,7 +174,7 @@ bool found_is_called(const Found *found, const char *typed) {
     if (strncmp(typed, found->name, len) != 0)
         return false;
     if (typed[len] == '\0')
-        return is_bare(found);
+        return found_is_bare(found);
     // Types are told in lower case, whatever the file's own extension is.
     return typed[len] == '.' && strcasecmp(typed + len + 1, found->type) == 0;
 }
@@ -188,7 +188,7 @@ bool found_root_begins(const Found *found, const char *digits) {
     return strncasecmp(text, digits, strlen(digits)) == 0;
 }
 
-static bool fits(const Found *found, const DownloadOptions *options) {
+static bool found_fits(const Found *found, const DownloadRequest *options) {
     return (!options->type || strcasecmp(options->type, found->type) == 0) &&
            (!options->size_set || options->size == found->size) &&
            (!options->address || strcmp(options->address, found->address) == 0) &&
@@ -197,7 +197,7 @@ static bool fits(const Found *found, const DownloadOptions *options) {
 }
 
 // Keeps the records that `wanted` names, and all if there are none of them.
-static void prefer(FoundList *list, const bool wanted[]) {
+static void found_prefer(FoundList *list, const bool wanted[]) {
     size_t n = 0;
 
     for (size_t i = 0; i < list->n; i++)
@@ -207,7 +207,7 @@ static void prefer(FoundList *list, const bool wanted[]) {
         list->n = n;
 }
 
-int found_narrow(FoundList *list, const char *typed, const DownloadOptions *options,
+int found_narrow(FoundList *list, const char *typed, const DownloadRequest *options,
                  const char *own) {
     _cleanup_free_ bool *wanted = calloc(MAX(list->n, (size_t) 1), sizeof(*wanted));
     size_t n = 0;
@@ -215,7 +215,7 @@ int found_narrow(FoundList *list, const char *typed, const DownloadOptions *opti
     if (!wanted)
         return -ENOMEM;
     for (size_t i = 0; i < list->n; i++)
-        if (fits(&list->records[i], options))
+        if (found_fits(&list->records[i], options))
             list->records[n++] = list->records[i];
     list->n = n;
     for (size_t i = 0; i < list->n; i++) {
@@ -225,50 +225,50 @@ int found_narrow(FoundList *list, const char *typed, const DownloadOptions *opti
             return -ENOMEM;
         wanted[i] = strcmp(endpoint, own) != 0;
     }
-    prefer(list, wanted);
+    found_prefer(list, wanted);
     for (size_t i = 0; i < list->n; i++)
         wanted[i] = found_is_called(&list->records[i], typed);
-    prefer(list, wanted);
+    found_prefer(list, wanted);
     for (size_t i = 0; i < list->n; i++)
         wanted[i] = list->records[i].has_root;
-    prefer(list, wanted);
+    found_prefer(list, wanted);
     return 0;
 }
 
-static int compare_root(const Found *a, const Found *b) {
+static int found_compare_root(const Found *a, const Found *b) {
     if (a->has_root != b->has_root)
         return a->has_root ? -1 : 1;
     return a->has_root ? memcmp(&a->root, &b->root, sizeof(a->root)) : 0;
 }
 
 // What makes two records one file.
-static int compare_file(const Found *a, const Found *b) {
+static int found_compare_file(const Found *a, const Found *b) {
     int r;
 
     if ((r = strcmp(a->name, b->name)) || (r = strcmp(a->type, b->type)) ||
         (r = (a->size > b->size) - (a->size < b->size)))
         return r;
-    return compare_root(a, b);
+    return found_compare_root(a, b);
 }
 
-static int compare_source(const Found *a, const Found *b) {
+static int found_compare_source(const Found *a, const Found *b) {
     int r = strcmp(a->address, b->address);
 
     return r ? r : (a->port > b->port) - (a->port < b->port);
 }
 
-static int compare_found(const void *a, const void *b) {
-    int r = compare_file(a, b);
+static int found_compare(const void *a, const void *b) {
+    int r = found_compare_file(a, b);
 
-    return r ? r : compare_source(a, b);
+    return r ? r : found_compare_source(a, b);
 }
 
-static int compare_found_source(const void *a, const void *b) {
-    return compare_source(a, b);
+static int found_compare_by_source(const void *a, const void *b) {
+    return found_compare_source(a, b);
 }
 
 // Most sources first among files of one name.
-static int compare_files(const void *a, const void *b) {
+static int found_compare_files(const void *a, const void *b) {
     const File *x = a, *y = b;
     int r = strcmp(x->first->name, y->first->name);
 
@@ -276,7 +276,7 @@ static int compare_files(const void *a, const void *b) {
         return r;
     if (x->n_sources != y->n_sources)
         return x->n_sources < y->n_sources ? 1 : -1;
-    return compare_file(x->first, y->first);
+    return found_compare_file(x->first, y->first);
 }
 
 int found_group(FoundList *list, FileList *ret) {
@@ -285,22 +285,22 @@ int found_group(FoundList *list, FileList *ret) {
     if (!files.files)
         return -ENOMEM;
     if (list->n > 0)
-        qsort(list->records, list->n, sizeof(*list->records), compare_found);
+        qsort(list->records, list->n, sizeof(*list->records), found_compare);
     for (size_t i = 0; i < list->n; i++) {
         const Found *record = &list->records[i];
         File *file = files.n > 0 ? &files.files[files.n - 1] : NULL;
 
-        if (!file || compare_file(file->first, record) != 0) {
+        if (!file || found_compare_file(file->first, record) != 0) {
             files.files[files.n++] = (File){record, 1, 1, record->modified};
             continue;
         }
         file->n_records++;
-        file->n_sources += compare_source(record - 1, record) != 0;
+        file->n_sources += found_compare_source(record - 1, record) != 0;
         if (strcmp(record->modified, file->modified) > 0)
             file->modified = record->modified;
     }
     if (files.n > 0)
-        qsort(files.files, files.n, sizeof(*files.files), compare_files);
+        qsort(files.files, files.n, sizeof(*files.files), found_compare_files);
     *ret = files;
     return 0;
 }
@@ -312,8 +312,8 @@ void file_list_clear(FileList *list) {
 
 bool file_differs(const File *a, const File *b) {
     if (a->first->has_root && b->first->has_root)
-        return compare_root(a->first, b->first) != 0;
-    return compare_file(a->first, b->first) != 0;
+        return found_compare_root(a->first, b->first) != 0;
+    return found_compare_file(a->first, b->first) != 0;
 }
 
 size_t file_list_count_different(const FileList *list) {
@@ -340,7 +340,7 @@ bool file_list_is_another(const FileList *list, size_t i) {
             continue;
         any = true;
         if (above->size == file->size &&
-            (!above->has_root || !file->has_root || compare_root(above, file) == 0))
+            (!above->has_root || !file->has_root || found_compare_root(above, file) == 0))
             return false;
     }
     return any;
@@ -383,8 +383,8 @@ size_t found_count_peers(const FoundList *list) {
     if (!records)
         return 0;
     memcpy(records, list->records, list->n * sizeof(*records));
-    qsort(records, list->n, sizeof(*records), compare_found_source);
+    qsort(records, list->n, sizeof(*records), found_compare_by_source);
     for (size_t i = 1; i < list->n; i++)
-        n += compare_source(&records[i - 1], &records[i]) != 0;
+        n += found_compare_source(&records[i - 1], &records[i]) != 0;
     return n;
 }

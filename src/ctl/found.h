@@ -55,7 +55,7 @@ char *found_file_name(const Found *found);
 bool found_is_called(const Found *found, const char *typed);
 
 // Drops the records that have another type or size.
-void found_filter(FoundList *list, const SearchOptions *options);
+void found_filter(FoundList *list, const SearchRequest *options);
 
 // Whether the root begins with these hex digits.
 bool found_root_begins(const Found *found, const char *digits);
@@ -63,7 +63,7 @@ bool found_root_begins(const Found *found, const char *digits);
 // Drops the records that are of no use to a download of `typed`: the own peer's (`own`, ADDRESS:PORT)
 // if others have it too, what the options rule out, what is called so only without its extension if
 // something is to the letter, and what has no root if something has one.
-int found_narrow(FoundList *list, const char *typed, const DownloadOptions *options,
+int found_narrow(FoundList *list, const char *typed, const DownloadRequest *options,
                  const char *own);
 
 // Sorts the records and makes files of them, which refer to them; those of one name with most sources

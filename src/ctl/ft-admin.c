@@ -10,7 +10,7 @@
 #include "ctl/table.h"
 #include "ctl/target.h"
 
-static ExitStatus print_json(const Ctl *ctl, const FoundList *found) {
+static ExitStatus ft_admin_print_json(const Ctl *ctl, const FoundList *found) {
     json_t *document = document_new(), *records = json_array();
 
     for (size_t i = 0; i < found->n; i++) {
@@ -29,7 +29,7 @@ static ExitStatus print_json(const Ctl *ctl, const FoundList *found) {
     return document_print(ctl, document);
 }
 
-static ExitStatus print_table(const Ctl *ctl, const FoundList *found) {
+static ExitStatus ft_admin_print_table(const Ctl *ctl, const FoundList *found) {
     static const Column columns[] = {
         {"NAME", false, 2, 12},    {"TYPE", false, 1, 6}, {"SIZE", true, 0, 0},
         {"MODIFIED", false, 0, 0}, {"ROOT", false, 0, 0}, {"PEER", false, 0, 0},
@@ -56,7 +56,7 @@ static ExitStatus print_table(const Ctl *ctl, const FoundList *found) {
     return table_print(table, &style, stdout) < 0 ? fail_memory() : STATUS_DONE;
 }
 
-ExitStatus ft_lookup(Ctl *ctl, const char *name) {
+ExitStatus ft_admin_lookup(Ctl *ctl, const char *name) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     _cleanup_(found_list_clear) FoundList found = {};
@@ -73,8 +73,8 @@ ExitStatus ft_lookup(Ctl *ctl, const char *name) {
         r = found_read(reply, &found);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_FT, &error, r);
-    status = ctl->json     ? print_json(ctl, &found)
-             : found.n > 0 ? print_table(ctl, &found)
+    status = ctl->json     ? ft_admin_print_json(ctl, &found)
+             : found.n > 0 ? ft_admin_print_table(ctl, &found)
                            : STATUS_DONE;
     if (status != STATUS_DONE || found.n > 0)
         return status;
@@ -82,7 +82,7 @@ ExitStatus ft_lookup(Ctl *ctl, const char *name) {
     return STATUS_NOTHING;
 }
 
-ExitStatus ft_kick(Ctl *ctl, const char *address) {
+ExitStatus ft_admin_kick(Ctl *ctl, const char *address) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     uint32_t n;

@@ -6,7 +6,7 @@
 #include "ctl/ctl.h"
 
 // Each record that a search for that name would find, and at which peer.
-ExitStatus ft_lookup(Ctl *ctl, const char *name);
+ExitStatus ft_admin_lookup(Ctl *ctl, const char *name);
 
 // Ends the sessions of ADDRESS or ADDRESS:PORT.
-ExitStatus ft_kick(Ctl *ctl, const char *address);
+ExitStatus ft_admin_kick(Ctl *ctl, const char *address);

@@ -239,7 +239,7 @@ static bool is_root(const char *value) {
            value[strspn(value, "0123456789abcdefABCDEF")] == '\0';
 }
 
-static ExitStatus take_download_option(DownloadOptions *download, int c, const char *value) {
+static ExitStatus take_download_option(DownloadRequest *download, int c, const char *value) {
     IpAddress address;
     uint64_t number;
 
@@ -299,7 +299,7 @@ static size_t group_of(int c) {
     }
 }
 
-static ExitStatus take_search_option(SearchOptions *search, int c, const char *value) {
+static ExitStatus take_search_option(SearchRequest *search, int c, const char *value) {
     uint64_t number;
 
     switch (c) {

@@ -20,7 +20,7 @@ enum {
 };
 
 // Where the finished file is, as the user would write it. Caller frees; NULL = no memory.
-static char *saved_path(const Fetch *fetch) {
+static char *outcome_saved_path(const Fetch *fetch) {
     const char *host = fetch->ctl->host, *path = fetch->transfer.path ?: "";
     char *text;
 
@@ -33,14 +33,14 @@ static char *saved_path(const Fetch *fetch) {
     return asprintf(&text, "%s:%s", host, path) < 0 ? NULL : text;
 }
 
-static ExitStatus print_saved(const Fetch *fetch) {
+static ExitStatus outcome_print_saved(const Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     uint64_t usec = fetch->ended - fetch->begun;
     bool had_bytes = fetch->target && fetch->target->had_bytes;
     uint64_t fetched = transfer->size - MIN(fetch->resumed, transfer->size);
     double speed = (double) fetched * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
     char size[FORMAT_MAX], before[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
-    _cleanup_free_ char *path = saved_path(fetch);
+    _cleanup_free_ char *path = outcome_saved_path(fetch);
 
     if (!path)
         return fail_memory();
@@ -62,7 +62,7 @@ static ExitStatus print_saved(const Fetch *fetch) {
 }
 
 // The file knows more than what was reported last, which may be half a second ago.
-static bool has_bytes(const Target *target) {
+static bool outcome_has_bytes(const Target *target) {
     struct stat st;
 
     return fstat(target->fd, &st) >= 0 && st.st_size > 0;
@@ -71,19 +71,19 @@ static bool has_bytes(const Target *target) {
 void outcome_keep_part(Fetch *fetch) {
     Target *target = fetch->target;
 
-    if (target && target->part && fetch_can_resume(fetch) && has_bytes(target))
+    if (target && target->part && fetch_can_resume(fetch) && outcome_has_bytes(target))
         target->keep_part = true;
 }
 
 // The next step after a failure, if that is to try again.
-static void hint_kept(Fetch *fetch) {
+static void outcome_hint_kept(Fetch *fetch) {
     outcome_keep_part(fetch);
     if (fetch->target && fetch->target->part && fetch->target->keep_part)
         ctl_hint("What has come is kept in %s: the same command goes on.", fetch->target->part);
 }
 
 // What was found but does not fit the options, or is only this peer's own, is more than "nobody".
-static ExitStatus not_found(const Fetch *fetch, const char *message) {
+static ExitStatus outcome_not_found(const Fetch *fetch, const char *message) {
     if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0)
         return nobody_shares(fetch->ctl, fetch->name);
     ctl_error_sentence("", message);
@@ -91,7 +91,7 @@ static ExitStatus not_found(const Fetch *fetch, const char *message) {
 }
 
 // The daemon's own directory has a file of that name.
-static void hint_exists(const Fetch *fetch) {
+static void outcome_hint_exists(const Fetch *fetch) {
     _cleanup_free_ char *word = shell_word(fetch->name);
 
     if (fetch->ctl->host)
@@ -101,12 +101,12 @@ static void hint_exists(const Fetch *fetch) {
                  word ?: "NAME");
 }
 
-static ExitStatus print_failed(const Fetch *fetch) {
+static ExitStatus outcome_print_failed(const Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     const char *error = transfer->error, *message = transfer->error_message;
 
     if (strcmp(error, BUS_ERROR_NOT_FOUND) == 0)
-        return not_found(fetch, message);
+        return outcome_not_found(fetch, message);
     if (strcmp(error, BUS_ERROR_NOT_JOINED) == 0)
         return bus_failed(fetch->ctl, &SERVICE_PEER, &SD_BUS_ERROR_MAKE_CONST(error, message),
                           -EIO);
@@ -123,11 +123,11 @@ static ExitStatus print_failed(const Fetch *fetch) {
         ctl_error_sentence(about, message);
     }
     if (strcmp(error, BUS_ERROR_EXISTS) == 0)
-        hint_exists(fetch);
+        outcome_hint_exists(fetch);
     return error_status(error);
 }
 
-static ExitStatus print_lost(const Fetch *fetch) {
+static ExitStatus outcome_print_lost(const Fetch *fetch) {
     const Ctl *ctl = fetch->ctl;
 
     ctl_error("%s went away while it downloaded %s.", SERVICE_PEER.program, fetch->name);
@@ -141,10 +141,10 @@ static ExitStatus print_lost(const Fetch *fetch) {
 
 // It waits in the daemon for somebody to make room. One with a target of ours must not go on when that is
 // no longer looked after.
-static ExitStatus print_paused(Fetch *fetch) {
+static ExitStatus outcome_print_paused(Fetch *fetch) {
     const char *host = fetch->ctl->host;
 
-    (void) print_failed(fetch);
+    (void) outcome_print_failed(fetch);
     if (fetch->target)
         (void) fetch_cancel(fetch, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
     else
@@ -162,28 +162,28 @@ ExitStatus outcome_conclude(Fetch *fetch) {
             outcome_keep_part(fetch);
             return STATUS_FAILED;
         }
-        return fetch->ctl->json ? STATUS_DONE : print_saved(fetch);
+        return fetch->ctl->json ? STATUS_DONE : outcome_print_saved(fetch);
     }
     if (fetch->r < 0)
         status = bus_failed(fetch->ctl, &SERVICE_PEER, &fetch->error, fetch->r);
     else if (fetch->lost)
-        status = print_lost(fetch);
+        status = outcome_print_lost(fetch);
     else if (transfer_info_is(transfer, "paused"))
-        status = print_paused(fetch);
+        status = outcome_print_paused(fetch);
     else if (transfer_info_is(transfer, "cancelled")) {
         // By somebody who does not want it any more: there is pause for the others.
         ctl_error("the download of %s was cancelled.", fetch->name);
         return STATUS_FAILED;
     } else
-        status = print_failed(fetch);
-    hint_kept(fetch);
+        status = outcome_print_failed(fetch);
+    outcome_hint_kept(fetch);
     return status;
 }
 
 json_t *outcome_json(const Fetch *fetch, ExitStatus status) {
     bool known = fetch->transfer.state;
     bool done = status == STATUS_DONE && transfer_info_is(&fetch->transfer, "done");
-    _cleanup_free_ char *path = done ? saved_path(fetch) : NULL;
+    _cleanup_free_ char *path = done ? outcome_saved_path(fetch) : NULL;
     double seconds = (double) (fetch->ended - fetch->begun) / USEC_PER_SEC;
 
     return json_pack("{ss si so so so}", "name", fetch->name, "status", (int) status, "saved",

@@ -15,7 +15,7 @@
 #include "util/text.h"
 
 // Without any locale set, as in many containers, the terminal speaks UTF-8 nevertheless.
-static bool locale_is_utf8(void) {
+static bool output_locale_is_utf8(void) {
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
         return true;
@@ -28,7 +28,7 @@ void output_open(Ctl *ctl) {
 
     ctl->colour = wanted && isatty(STDOUT_FILENO);
     ctl->colour_error = wanted && isatty(STDERR_FILENO);
-    ctl->utf8 = locale_is_utf8();
+    ctl->utf8 = output_locale_is_utf8();
 }
 
 const char *output_colour(const Ctl *ctl, Colour colour) {
@@ -80,8 +80,8 @@ TableStyle output_question_style(const Ctl *ctl) {
     };
 }
 
-static void vprint_escaped(FILE *file, const char *format, va_list args) _printf_(2, 0);
-static void vprint_escaped(FILE *file, const char *format, va_list args) {
+static void output_vprint_escaped(FILE *file, const char *format, va_list args) _printf_(2, 0);
+static void output_vprint_escaped(FILE *file, const char *format, va_list args) {
     _cleanup_free_ char *raw = NULL, *escaped = NULL;
 
     if (vasprintf(&raw, format, args) < 0) {
@@ -97,7 +97,7 @@ void print_escaped(FILE *file, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
-    vprint_escaped(file, format, args);
+    output_vprint_escaped(file, format, args);
     va_end(args);
 }
 
@@ -113,7 +113,7 @@ void ctl_error(const char *format, ...) {
     fflush(stdout); // in the order in which it was said
     fputs("p2pctl: ", stderr);
     va_start(args, format);
-    vprint_escaped(stderr, format, args);
+    output_vprint_escaped(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -122,7 +122,7 @@ void ctl_hint(const char *format, ...) {
     va_list args;
 
     va_start(args, format);
-    vprint_escaped(stderr, format, args);
+    output_vprint_escaped(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -218,7 +218,7 @@ json_t *document_new(void) {
     return json_pack("{si}", "version", JSON_SCHEMA_VERSION);
 }
 
-static ExitStatus print_document(json_t *document, size_t flags) {
+static ExitStatus output_print_document(json_t *document, size_t flags) {
     int r;
 
     // jansson leaves C1 controls and bidirectional overrides as they are; a terminal acts on them.
@@ -233,11 +233,11 @@ static ExitStatus print_document(json_t *document, size_t flags) {
 }
 
 ExitStatus document_print(const Ctl *ctl _unused_, json_t *document) {
-    return print_document(document, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    return output_print_document(document, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
 ExitStatus document_print_line(const Ctl *ctl _unused_, json_t *document) {
-    return print_document(document, JSON_REAL_PRECISION(6));
+    return output_print_document(document, JSON_REAL_PRECISION(6));
 }
 
 json_t *json_text(const char *text) {

@@ -12,25 +12,25 @@
 #include "ctl/output.h"
 #include "ctl/properties.h"
 
-static void share_list_clear(ShareList *list) {
+static void peer_info_clear_shares(ShareInfoList *list) {
     for (size_t i = 0; i < list->n; i++) {
         free(list->shares[i].path);
         free(list->shares[i].state);
         free(list->shares[i].explanation);
     }
     free(list->shares);
-    *list = (ShareList){};
+    *list = (ShareInfoList){};
 }
 
-static int share_list_add(ShareList *list, const char *path, uint64_t size, const char *state,
-                          const char *explanation) {
-    Share *shares = reallocarray(list->shares, list->n + 1, sizeof(*shares)), *share;
+static int peer_info_add_share(ShareInfoList *list, const char *path, uint64_t size,
+                               const char *state, const char *explanation) {
+    ShareInfo *shares = reallocarray(list->shares, list->n + 1, sizeof(*shares)), *share;
 
     if (!shares)
         return -ENOMEM;
     list->shares = shares;
     share = &shares[list->n++];
-    *share = (Share){
+    *share = (ShareInfo){
         .path = strdup(path),
         .size = size,
         .state = strdup(state),
@@ -39,18 +39,18 @@ static int share_list_add(ShareList *list, const char *path, uint64_t size, cons
     return share->path && share->state && share->explanation ? 0 : -ENOMEM;
 }
 
-static int read_shares(sd_bus_message *message, void *field) {
+static int peer_info_read_shares(sd_bus_message *message, void *field) {
     const char *path, *state, *explanation;
-    ShareList *list = field;
+    ShareInfoList *list = field;
     uint64_t size;
     int r;
 
-    share_list_clear(list);
+    peer_info_clear_shares(list);
     r = sd_bus_message_enter_container(message, 'a', "(stss)");
     if (r < 0)
         return r;
     while ((r = sd_bus_message_read(message, "(stss)", &path, &size, &state, &explanation)) > 0) {
-        r = share_list_add(list, path, size, state, explanation);
+        r = peer_info_add_share(list, path, size, state, explanation);
         if (r < 0)
             return r;
     }
@@ -68,7 +68,7 @@ static const Property properties[] = {
     {"DownloadDirectory", "s", offsetof(PeerInfo, download_directory), NULL},
     {"DownloadProblem", "s", offsetof(PeerInfo, download_problem), NULL},
     {"WatchProblem", "s", offsetof(PeerInfo, watch_problem), NULL},
-    {"Shares", "a(stss)", offsetof(PeerInfo, shares), read_shares},
+    {"Shares", "a(stss)", offsetof(PeerInfo, shares), peer_info_read_shares},
 };
 
 int peer_info_read(sd_bus_message *message, PeerInfo *peer) {
@@ -77,7 +77,7 @@ int peer_info_read(sd_bus_message *message, PeerInfo *peer) {
 
 void peer_info_clear(PeerInfo *peer) {
     properties_free(properties, ELEMENTSOF(properties), peer);
-    share_list_clear(&peer->shares);
+    peer_info_clear_shares(&peer->shares);
 }
 
 int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error) {
@@ -96,11 +96,11 @@ int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error) {
     return 0;
 }
 
-bool share_is_published(const Share *share) {
+bool share_is_published(const ShareInfo *share) {
     return strcmp(share->state, "published") == 0;
 }
 
-bool share_is_hashing(const Share *share) {
+bool share_is_hashing(const ShareInfo *share) {
     return strcmp(share->state, "hashing") == 0;
 }
 
@@ -108,7 +108,7 @@ ShareCounts peer_info_count(const PeerInfo *peer) {
     ShareCounts counts = {};
 
     for (size_t i = 0; i < peer->shares.n; i++) {
-        const Share *share = &peer->shares.shares[i];
+        const ShareInfo *share = &peer->shares.shares[i];
 
         if (share_is_published(share))
             counts.published++;

@@ -7,17 +7,17 @@
 
 #include "ctl/ctl.h"
 
-typedef struct Share {
+typedef struct ShareInfo {
     char *path;
     uint64_t size; // bytes
     char *state;
     char *explanation;
-} Share;
+} ShareInfo;
 
-typedef struct ShareList {
-    Share *shares;
+typedef struct ShareInfoList {
+    ShareInfo *shares;
     size_t n;
-} ShareList;
+} ShareInfoList;
 
 typedef struct PeerInfo {
     char *version;
@@ -30,7 +30,7 @@ typedef struct PeerInfo {
     char *download_directory;
     char *download_problem; // why nothing can be written there
     char *watch_problem;    // why changes of shared files may be seen late
-    ShareList shares;
+    ShareInfoList shares;
 } PeerInfo;
 
 // Reads an a{sv} of properties over what is known already. 0 or -errno.
@@ -40,8 +40,8 @@ void peer_info_clear(PeerInfo *peer);
 // Asks the daemon. 0, or -errno with *error set.
 int peer_info_get(sd_bus *bus, PeerInfo *ret, sd_bus_error *error);
 
-bool share_is_published(const Share *share);
-bool share_is_hashing(const Share *share);
+bool share_is_published(const ShareInfo *share);
+bool share_is_hashing(const ShareInfo *share);
 
 typedef struct ShareCounts {
     size_t published, hashing, others;

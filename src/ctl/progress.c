@@ -21,13 +21,13 @@ enum {
 static const uint64_t REPORT_USEC = USEC_PER_SEC;
 
 // The numbers of a line, empty where not known.
-typedef struct Numbers {
+typedef struct ProgressNumbers {
     char percent[FORMAT_MAX], size[FORMAT_MAX], rate[FORMAT_MAX], left[FORMAT_MAX];
     char sources[FORMAT_MAX];
-} Numbers;
+} ProgressNumbers;
 
-static Numbers numbers_of(const ProgressView *view) {
-    Numbers numbers = {};
+static ProgressNumbers progress_numbers_of(const ProgressView *view) {
+    ProgressNumbers numbers = {};
 
     snprintf(numbers.percent, FORMAT_MAX, "%u%%", percent_of(view->transferred, view->size));
     format_size_of(view->transferred, view->size, numbers.size);
@@ -45,7 +45,7 @@ static Numbers numbers_of(const ProgressView *view) {
 
 char *progress_plain_line(const ProgressView *view) {
     _cleanup_free_ char *name = text_escape(view->name, strlen(view->name));
-    Numbers numbers = numbers_of(view);
+    ProgressNumbers numbers = progress_numbers_of(view);
     char *line;
     int r;
 
@@ -64,8 +64,8 @@ char *progress_plain_line(const ProgressView *view) {
 }
 
 // Appends " columns" of bar. The part to come is dim where there are colours, thin where not.
-static void append_bar(char **end, const ProgressView *view, size_t columns, bool utf8,
-                       bool colour) {
+static void progress_append_bar(char **end, const ProgressView *view, size_t columns, bool utf8,
+                                bool colour) {
     double share = view->size > 0 ? (double) view->transferred / (double) view->size : 0;
     size_t halves = (size_t) (MIN(share, 1.0) * 2 * (double) columns), full = halves / 2;
     const char *todo = !utf8 ? "-" : colour ? "━" : "─";
@@ -83,7 +83,7 @@ static void append_bar(char **end, const ProgressView *view, size_t columns, boo
 }
 
 // Appends what fits, and spaces up to `columns` if `pad`.
-static void append_cut(char **end, const char *text, size_t columns, bool utf8, bool pad) {
+static void progress_append_cut(char **end, const char *text, size_t columns, bool utf8, bool pad) {
     const char *mark = utf8 ? "…" : "...", *begin = *end;
 
     if (text_width(text) <= columns)
@@ -101,8 +101,8 @@ static void append_cut(char **end, const char *text, size_t columns, bool utf8, 
 
 // "58%  2.3/4.0 GiB  412 MB/s  4 s  7 sources", each as wide as it is likely to get, so that the
 // bar stands still. `full`: with what can be left out.
-static void format_tail(const ProgressView *view, bool full, char tail[static 256]) {
-    Numbers numbers = numbers_of(view);
+static void progress_format_tail(const ProgressView *view, bool full, char tail[static 256]) {
+    ProgressNumbers numbers = progress_numbers_of(view);
     // "2.3/4.0 GiB" grows to "4.0/4.0 GiB" at most.
     const char *slash = strchr(numbers.size, '/'), *space = strchr(slash, ' ');
     int width = (int) (2 * (space - slash) - 1 + strlen(space)), n;
@@ -120,13 +120,13 @@ static void format_tail(const ProgressView *view, bool full, char tail[static 25
 }
 
 // How the columns of a line are shared out. Returns those of the bar, 0 = none.
-static size_t share_width(const ProgressView *view, size_t width, size_t *name_width,
-                          char tail[static 256]) {
+static size_t progress_share_width(const ProgressView *view, size_t width, size_t *name_width,
+                                   char tail[static 256]) {
     size_t least = BAR_MIN + 2, name_min = MIN(*name_width, (size_t) NAME_MIN), room, bar;
 
-    format_tail(view, true, tail);
+    progress_format_tail(view, true, tail);
     if (name_min + 2 + text_width(tail) > width)
-        format_tail(view, false, tail);
+        progress_format_tail(view, false, tail);
     room = width > text_width(tail) + 2 ? width - text_width(tail) - 2 : 0;
     if ((*view->note && view->transferred == 0) || room < name_min + least) {
         *name_width = MIN(*name_width, room);
@@ -148,16 +148,16 @@ char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool 
     if (!name || !line)
         return NULL;
     name_width = MAX(text_width(name), view->name_width);
-    bar = share_width(view, width, &name_width, tail);
-    append_cut(&end, name, name_width, utf8, true);
+    bar = progress_share_width(view, width, &name_width, tail);
+    progress_append_cut(&end, name, name_width, utf8, true);
     if (bar > 0) {
         end = stpcpy(end, "  ");
-        append_bar(&end, view, bar, utf8, colour);
+        progress_append_bar(&end, view, bar, utf8, colour);
     }
     if (name_width > 0)
         end = stpcpy(end, "  ");
     // A terminal narrower than the numbers gets the first of them.
-    append_cut(&end, tail, width, utf8, false);
+    progress_append_cut(&end, tail, width, utf8, false);
     *end = '\0';
     return TAKE_PTR(line);
 }
@@ -195,7 +195,7 @@ double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
     return rate->last;
 }
 
-static void align_names(ProgressView *views, size_t n) {
+static void progress_align_names(ProgressView *views, size_t n) {
     size_t width = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -216,7 +216,7 @@ char *progress_block(ProgressView *views, size_t n, size_t width, size_t rows,
 
     if (!file)
         return NULL;
-    align_names(views, shown);
+    progress_align_names(views, shown);
     fputc('\r', file);
     if (progress->drawn > 1)
         fprintf(file, "\033[%zuA", progress->drawn - 1);

@@ -21,14 +21,14 @@ size_t strings_count(char *const *strings) {
     return n;
 }
 
-static const Property *find(const Property *table, size_t n, const char *name) {
+static const Property *properties_find(const Property *table, size_t n, const char *name) {
     for (size_t i = 0; i < n; i++)
         if (strcmp(table[i].name, name) == 0)
             return &table[i];
     return NULL;
 }
 
-static int read_text(sd_bus_message *message, char **field) {
+static int properties_read_text(sd_bus_message *message, char **field) {
     const char *text;
     char *copy;
     int r;
@@ -44,7 +44,7 @@ static int read_text(sd_bus_message *message, char **field) {
     return 0;
 }
 
-static int read_texts(sd_bus_message *message, char ***field) {
+static int properties_read_texts(sd_bus_message *message, char ***field) {
     char **strings = NULL;
     int r;
 
@@ -56,7 +56,7 @@ static int read_texts(sd_bus_message *message, char ***field) {
     return 0;
 }
 
-static int read_value(sd_bus_message *message, const Property *property, void *object) {
+static int properties_read_value(sd_bus_message *message, const Property *property, void *object) {
     void *field = (char *) object + property->offset;
     int r;
 
@@ -66,9 +66,9 @@ static int read_value(sd_bus_message *message, const Property *property, void *o
     if (property->read)
         r = property->read(message, field);
     else if (strcmp(property->signature, "s") == 0)
-        r = read_text(message, field);
+        r = properties_read_text(message, field);
     else if (strcmp(property->signature, "as") == 0)
-        r = read_texts(message, field);
+        r = properties_read_texts(message, field);
     else
         r = sd_bus_message_read_basic(message, property->signature[0], field);
     if (r < 0)
@@ -76,7 +76,7 @@ static int read_value(sd_bus_message *message, const Property *property, void *o
     return sd_bus_message_exit_container(message);
 }
 
-static int fill_empty(const Property *table, size_t n, void *object) {
+static int properties_fill_empty(const Property *table, size_t n, void *object) {
     for (size_t i = 0; i < n; i++) {
         void *field = (char *) object + table[i].offset;
 
@@ -107,8 +107,9 @@ int properties_read(sd_bus_message *message, const Property *table, size_t n, vo
         r = sd_bus_message_read_basic(message, 's', &name);
         if (r < 0)
             return r;
-        property = find(table, n, name);
-        r = property ? read_value(message, property, object) : sd_bus_message_skip(message, "v");
+        property = properties_find(table, n, name);
+        r = property ? properties_read_value(message, property, object)
+                     : sd_bus_message_skip(message, "v");
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(message);
@@ -118,7 +119,7 @@ int properties_read(sd_bus_message *message, const Property *table, size_t n, vo
     if (r < 0)
         return r;
     r = sd_bus_message_exit_container(message);
-    return r < 0 ? r : fill_empty(table, n, object);
+    return r < 0 ? r : properties_fill_empty(table, n, object);
 }
 
 void properties_free(const Property *table, size_t n, void *object) {

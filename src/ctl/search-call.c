@@ -12,8 +12,9 @@ enum {
     SEARCHES_AT_ONCE = 32,
 };
 
-static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
-    Search *search = userdata;
+static int search_call_on_reply(sd_bus_message *reply, void *userdata,
+                                sd_bus_error *ret_error _unused_) {
+    SearchCall *search = userdata;
     const sd_bus_error *error = sd_bus_message_get_error(reply);
 
     search->answered = true;
@@ -25,19 +26,19 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
     return 0;
 }
 
-static int begin(sd_bus *bus, Search *search) {
+static int search_call_begin(sd_bus *bus, SearchCall *search) {
     return sd_bus_call_method_async(bus, &search->call, BUS_PEER_NAME, BUS_PEER_PATH,
-                                    BUS_PEER_INTERFACE, "Search", on_reply, search, "s",
+                                    BUS_PEER_INTERFACE, "Search", search_call_on_reply, search, "s",
                                     search->name);
 }
 
-int search_all(sd_bus *bus, Search *searches, size_t n) {
+int search_calls_run(sd_bus *bus, SearchCall *searches, size_t n) {
     size_t begun = 0, answered = 0;
     int r = 0;
 
     while (answered < n) {
         while (begun < n && begun - answered < SEARCHES_AT_ONCE) {
-            r = begin(bus, &searches[begun]);
+            r = search_call_begin(bus, &searches[begun]);
             if (r < 0)
                 return r;
             begun++;
@@ -55,13 +56,13 @@ int search_all(sd_bus *bus, Search *searches, size_t n) {
     return sd_bus_is_open(bus) > 0 ? 0 : -ECONNRESET;
 }
 
-void search_clear(Search *search) {
+void search_call_clear(SearchCall *search) {
     sd_bus_slot_unref(search->call);
     sd_bus_error_free(&search->error);
     found_list_clear(&search->found);
 }
 
-char *search_own_endpoint(sd_bus *bus) {
+char *search_call_own_endpoint(sd_bus *bus) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     char *address;
 

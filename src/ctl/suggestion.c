@@ -40,11 +40,11 @@ static void suggestion_print_names(const FileList *files) {
 static bool suggestion_print_for(const Ctl *ctl, const char *text) {
     _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
     _cleanup_(find_result_clear) FindResult result = {};
-    const SearchOptions options = {.limit = LOOKED_AT};
+    const SearchRequest options = {.limit = LOOKED_AT};
     _cleanup_free_ char *word = shell_word(text);
     char *words[] = {(char *) text};
 
-    if (!word || find_files(ctl->bus, words, 1, &options, &result, &ignored) < 0 ||
+    if (!word || find_call_run(ctl->bus, words, 1, &options, &result, &ignored) < 0 ||
         result.files.n == 0)
         return false;
     suggestion_print_names(&result.files);

@@ -14,17 +14,17 @@ enum {
     INDENT = 4, // of notes beneath their row
 };
 
-typedef struct Note {
+typedef struct TableNote {
     size_t row;
     char *text; // escaped
-} Note;
+} TableNote;
 
 struct Table {
     const Column *columns;
     size_t n_columns;
     char **cells; // escaped, row by row
     size_t n_cells, capacity;
-    Note *notes; // by row
+    TableNote *notes; // by row
     size_t n_notes;
     bool out_of_memory;
 };
@@ -95,7 +95,7 @@ void table_add_size(Table *table, uint64_t bytes) {
 }
 
 void table_add_note(Table *table, const char *text) {
-    Note *notes = reallocarray(table->notes, table->n_notes + 1, sizeof(*notes));
+    TableNote *notes = reallocarray(table->notes, table->n_notes + 1, sizeof(*notes));
     char *escaped = text_escape(text, strlen(text));
 
     table->notes = notes ?: table->notes;
@@ -104,7 +104,7 @@ void table_add_note(Table *table, const char *text) {
         table->out_of_memory = true;
         return;
     }
-    notes[table->n_notes++] = (Note){table_rows(table) - 1, escaped};
+    notes[table->n_notes++] = (TableNote){table_rows(table) - 1, escaped};
 }
 
 size_t table_rows(const Table *table) {
@@ -112,14 +112,14 @@ size_t table_rows(const Table *table) {
 }
 
 // The last cell of the row, and a note behind it.
-static size_t width_with_note(const Table *table, size_t row, const char *note) {
+static size_t table_width_with_note(const Table *table, size_t row, const char *note) {
     size_t width = text_width(table->cells[(row + 1) * table->n_columns - 1]);
 
     return width + (width > 0) + text_width(note);
 }
 
 // How wide each column wants to be, notes left out. Titles count even without legend: the same table either way.
-static void measure(const Table *table, size_t *widths) {
+static void table_measure(const Table *table, size_t *widths) {
     for (size_t c = 0; c < table->n_columns; c++)
         widths[c] = text_width(table->columns[c].title);
     for (size_t i = 0; i < table->n_cells; i++) {
@@ -131,7 +131,7 @@ static void measure(const Table *table, size_t *widths) {
 
 // Takes `excess` from the column that is to be cut next. Returns what is still too much, or the
 // same as before if nothing can be cut any more.
-static size_t shrink_one(const Table *table, size_t *widths, size_t excess) {
+static size_t table_shrink_one(const Table *table, size_t *widths, size_t excess) {
     const Column *columns = table->columns;
     size_t best = table->n_columns, room;
 
@@ -146,14 +146,14 @@ static size_t shrink_one(const Table *table, size_t *widths, size_t excess) {
     return excess - MIN(room, excess);
 }
 
-static void shrink(const Table *table, size_t *widths, size_t width) {
+static void table_shrink(const Table *table, size_t *widths, size_t width) {
     size_t total = GAP * (table->n_columns - 1), excess;
 
     for (size_t c = 0; c < table->n_columns; c++)
         total += widths[c];
     excess = width > 0 && total > width ? total - width : 0;
     while (excess > 0) {
-        size_t left = shrink_one(table, widths, excess);
+        size_t left = table_shrink_one(table, widths, excess);
 
         if (left == excess)
             break;
@@ -161,12 +161,12 @@ static void shrink(const Table *table, size_t *widths, size_t width) {
     }
 }
 
-static void print_spaces(FILE *file, size_t n) {
+static void table_print_spaces(FILE *file, size_t n) {
     fprintf(file, "%*s", (int) n, "");
 }
 
 // As much of the end of `text` as fits into so many columns.
-static const char *suffix(const char *text, size_t columns) {
+static const char *table_suffix(const char *text, size_t columns) {
     size_t width = text_width(text);
     const char *end = text + (width > columns ? text_prefix(text, width - columns) : 0);
 
@@ -177,39 +177,39 @@ static const char *suffix(const char *text, size_t columns) {
 
 // Prints as much of `text` as fits. Returns the columns that stay free: a wide character may not
 // fit by one.
-static size_t print_cut(const TableStyle *style, const Column *column, const char *text,
-                        size_t width, FILE *file) {
+static size_t table_print_cut(const TableStyle *style, const Column *column, const char *text,
+                              size_t width, FILE *file) {
     const char *mark = style->utf8 ? "…" : "...";
     size_t mark_width = text_width(mark), room = width > mark_width ? width - mark_width : 0;
     size_t bytes = text_prefix(text, column->middle ? room / 3 : room);
     _cleanup_free_ char *shown = strndup(text, bytes);
     size_t used = shown ? text_width(shown) : room;
-    const char *end = column->middle ? suffix(text, room - used) : "";
+    const char *end = column->middle ? table_suffix(text, room - used) : "";
 
     fwrite(text, 1, bytes, file);
     fprintf(file, "%s%s", mark, end);
     return room - used - text_width(end);
 }
 
-static void print_cell(const Table *table, const TableStyle *style, size_t c, const char *text,
-                       size_t width, FILE *file) {
+static void table_print_cell(const Table *table, const TableStyle *style, size_t c,
+                             const char *text, size_t width, FILE *file) {
     bool last = c == table->n_columns - 1;
     size_t own = text_width(text), pad = width > own ? width - own : 0;
 
     if (table->columns[c].right)
-        print_spaces(file, pad);
+        table_print_spaces(file, pad);
     if (own <= width)
         fputs(text, file);
     else
-        pad = print_cut(style, &table->columns[c], text, width, file);
+        pad = table_print_cut(style, &table->columns[c], text, width, file);
     if (!table->columns[c].right && !last)
-        print_spaces(file, pad);
+        table_print_spaces(file, pad);
     if (!last)
-        print_spaces(file, GAP);
+        table_print_spaces(file, GAP);
 }
 
 // Breaks at spaces, and elsewhere only what is longer than a line.
-static void print_note_beneath(const char *text, size_t width, FILE *file) {
+static void table_print_note_beneath(const char *text, size_t width, FILE *file) {
     size_t room = width > INDENT + 2 ? width - INDENT : 2; // a wide character at least
 
     while (*text) {
@@ -221,7 +221,7 @@ static void print_note_beneath(const char *text, size_t width, FILE *file) {
             if (line == 0)
                 line = MAX(bytes, (size_t) 1); // whatever it is, the loop ends
         }
-        print_spaces(file, INDENT);
+        table_print_spaces(file, INDENT);
         fwrite(text, 1, line, file);
         fputc('\n', file);
         text += line;
@@ -230,18 +230,18 @@ static void print_note_beneath(const char *text, size_t width, FILE *file) {
 }
 
 // Ends a row. `left`: the columns of the terminal that the others have left for the last one.
-static void print_note(const Table *table, const TableStyle *style, const Note *note, size_t left,
-                       FILE *file) {
-    if (style->width > 0 && width_with_note(table, note->row, note->text) > left) {
+static void table_print_note(const Table *table, const TableStyle *style, const TableNote *note,
+                             size_t left, FILE *file) {
+    if (style->width > 0 && table_width_with_note(table, note->row, note->text) > left) {
         fputc('\n', file);
-        print_note_beneath(note->text, style->width, file);
+        table_print_note_beneath(note->text, style->width, file);
     } else
         fprintf(file, "%s%s\n", *table->cells[(note->row + 1) * table->n_columns - 1] ? " " : "",
                 note->text);
 }
 
-static void print_rows(const Table *table, const TableStyle *style, const size_t *widths,
-                       FILE *file) {
+static void table_print_rows(const Table *table, const TableStyle *style, const size_t *widths,
+                             FILE *file) {
     size_t n = table->n_columns, others = GAP * (n - 1), left;
     size_t note = 0;
 
@@ -250,9 +250,9 @@ static void print_rows(const Table *table, const TableStyle *style, const size_t
     left = style->width > others ? style->width - others : 0;
     for (size_t row = 0; row < table_rows(table); row++) {
         for (size_t c = 0; c < n; c++)
-            print_cell(table, style, c, table->cells[row * n + c], widths[c], file);
+            table_print_cell(table, style, c, table->cells[row * n + c], widths[c], file);
         if (note < table->n_notes && table->notes[note].row == row)
-            print_note(table, style, &table->notes[note++], left, file);
+            table_print_note(table, style, &table->notes[note++], left, file);
         else
             fputc('\n', file);
     }
@@ -264,12 +264,12 @@ size_t table_full_width(const Table *table) {
 
     if (!widths)
         return 0; // table_print() says so
-    measure(table, widths);
+    table_measure(table, widths);
     for (size_t c = 0; c + 1 < table->n_columns; c++)
         total += widths[c];
     last = widths[table->n_columns - 1];
     for (size_t i = 0; i < table->n_notes; i++)
-        last = MAX(last, width_with_note(table, table->notes[i].row, table->notes[i].text));
+        last = MAX(last, table_width_with_note(table, table->notes[i].row, table->notes[i].text));
     return total + last;
 }
 
@@ -279,14 +279,14 @@ int table_print(Table *table, const TableStyle *style, FILE *file) {
     if (table->out_of_memory || !widths)
         return -ENOMEM;
     assert(table->n_cells % table->n_columns == 0);
-    measure(table, widths);
-    shrink(table, widths, style->width);
+    table_measure(table, widths);
+    table_shrink(table, widths, style->width);
     if (style->legend) {
         fputs(style->title_begin, file);
         for (size_t c = 0; c < table->n_columns; c++)
-            print_cell(table, style, c, table->columns[c].title, widths[c], file);
+            table_print_cell(table, style, c, table->columns[c].title, widths[c], file);
         fprintf(file, "%s\n", style->title_end);
     }
-    print_rows(table, style, widths, file);
+    table_print_rows(table, style, widths, file);
     return 0;
 }

@@ -67,7 +67,7 @@ char *target_path(const Target *target) {
     return asprintf(&path, "%s%s", target->directory, target->name) < 0 ? NULL : path;
 }
 
-static void print_exists(const Target *target, const char *path) {
+static void target_print_exists(const Target *target, const char *path) {
     _cleanup_free_ char *word = shell_word(target->typed);
 
     ctl_error("%s is there already.", path);
@@ -77,7 +77,7 @@ static void print_exists(const Target *target, const char *path) {
 }
 
 // Whether the target may be made: 0, or -errno with the reason printed.
-static int check_existing(const Target *target) {
+static int target_check_existing(const Target *target) {
     _cleanup_free_ char *path = target_path(target);
     struct stat st;
 
@@ -92,7 +92,7 @@ static int check_existing(const Target *target) {
         return -errno;
     }
     if (!target->replace) {
-        print_exists(target, path);
+        target_print_exists(target, path);
         return -EEXIST;
     }
     // A link is replaced by the file, not followed.
@@ -104,7 +104,8 @@ static int check_existing(const Target *target) {
 }
 
 // Splits -o PATH, which may name a file or a directory.
-static int set_output(Target *target, const char *typed, const char *name, const char *output) {
+static int target_set_output(Target *target, const char *typed, const char *name,
+                             const char *output) {
     size_t len = strlen(output);
     const char *slash = strrchr(output, '/');
     struct stat st;
@@ -127,10 +128,10 @@ static int set_output(Target *target, const char *typed, const char *name, const
 }
 
 int target_init(Target *target, const char *typed, const char *name,
-                const DownloadOptions *options) {
+                const DownloadRequest *options) {
     *target = (Target){.fd = -EBADF, .replace = options->force};
     if (options->output) {
-        int r = set_output(target, typed, name, options->output);
+        int r = target_set_output(target, typed, name, options->output);
 
         if (r < 0)
             return r;
@@ -143,12 +144,12 @@ int target_init(Target *target, const char *typed, const char *name,
         fail_memory();
         return -ENOMEM;
     }
-    return check_existing(target);
+    return target_check_existing(target);
 }
 
 // Whether `path` still names the open file: another p2pctl may have renamed or removed it between
 // our open and our lock.
-static bool is_still(const char *path, int fd) {
+static bool target_is_still(const char *path, int fd) {
     struct stat by_path, by_fd;
 
     return lstat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
@@ -157,8 +158,8 @@ static bool is_still(const char *path, int fd) {
 
 // 0, -errno; -EAGAIN if another download holds the lock (*ret_busy), or has just moved the file
 // away.
-static int open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
-                     bool *ret_had_bytes) {
+static int target_open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
+                            bool *ret_had_bytes) {
     // O_NONBLOCK: a FIFO of that name must not hang us; it means nothing for a regular file.
     _cleanup_close_ int fd =
         open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
@@ -175,7 +176,7 @@ static int open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
         *ret_busy = errno == EWOULDBLOCK;
         return -errno;
     }
-    if (!is_still(path, fd))
+    if (!target_is_still(path, fd))
         return -EAGAIN;
     if (!resume && ftruncate(fd, 0) < 0)
         return -errno;
@@ -201,7 +202,7 @@ int target_open(Target *target, bool resume) {
         return -ENOMEM;
     }
     for (int i = 0; i < OPEN_TRIES; i++) {
-        r = open_part(part, resume, &target->fd, &busy, &target->had_bytes);
+        r = target_open_part(part, resume, &target->fd, &busy, &target->had_bytes);
         if (r != -EAGAIN || busy)
             break;
     }
@@ -225,7 +226,7 @@ int target_open(Target *target, bool resume) {
 }
 
 // A name is as lasting as its directory.
-static int sync_directory(const Target *target) {
+static int target_sync_directory(const Target *target) {
     _cleanup_close_ int fd =
         open(*target->directory ? target->directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -249,7 +250,7 @@ int target_commit(Target *target, uint64_t size) {
                   path, (unsigned long long) st.st_size, (unsigned long long) size);
         return -EIO;
     }
-    if (!is_still(target->part, target->fd)) {
+    if (!target_is_still(target->part, target->fd)) {
         ctl_error("%s has been replaced or removed meanwhile.", target->part);
         target->keep_part = true;
         return -ESTALE;
@@ -257,7 +258,7 @@ int target_commit(Target *target, uint64_t size) {
     r = renameat2(AT_FDCWD, target->part, AT_FDCWD, path, target->replace ? 0 : RENAME_NOREPLACE);
     // Not every file system knows the flag; then the check before has to do.
     if (r < 0 && (errno == EINVAL || errno == ENOSYS) && !target->replace) {
-        if (check_existing(target) < 0)
+        if (target_check_existing(target) < 0)
             r = -1, errno = EEXIST;
         else
             r = rename(target->part, path);
@@ -273,7 +274,7 @@ int target_commit(Target *target, uint64_t size) {
     }
     free(target->part);
     target->part = NULL;
-    r = sync_directory(target);
+    r = target_sync_directory(target);
     if (r < 0)
         fail_errno(r, "%s is complete, but its name may not outlive a power failure", path);
     return r;

@@ -35,7 +35,7 @@ char *target_file_name(const char *typed, const char *name, const char *type);
 // The file `name` in the current directory, or where the options say: -EEXIST if it is there and may not
 // be replaced. `typed`: NAME of the command line.
 int target_init(Target *target, const char *typed, const char *name,
-                const DownloadOptions *options);
+                const DownloadRequest *options);
 // `resume`: what an earlier download has left is kept; else it is emptied.
 int target_open(Target *target, bool resume);
 // Gives the part its name, if it is `size` bytes long.

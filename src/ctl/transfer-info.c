@@ -66,7 +66,7 @@ char *transfer_info_file_name(const TransferInfo *transfer) {
 }
 
 // Whether it is a download of which all sources are known not to say what the file is.
-static bool is_unverified(const TransferInfo *transfer) {
+static bool transfer_info_is_unverified(const TransferInfo *transfer) {
     return !transfer_info_is_upload(transfer) && !transfer->verified && !*transfer->root &&
            (transfer_info_is(transfer, "active") || transfer_info_is(transfer, "done"));
 }
@@ -86,7 +86,7 @@ char *transfer_info_details(const TransferInfo *transfer) {
                 *transfer->sources ? ", " : "");
     for (char **s = transfer->sources; *s; s++)
         fprintf(file, "%s%s", s == transfer->sources ? "" : ", ", *s);
-    if (is_unverified(transfer))
+    if (transfer_info_is_unverified(transfer))
         fprintf(file, "%snot verified", ftell(file) > 0 ? ", " : "");
     else if (transfer_info_is(transfer, "done") && transfer->verified)
         fprintf(file, "%sverified", ftell(file) > 0 ? ", " : "");
@@ -118,7 +118,7 @@ void transfer_list_clear(TransferList *list) {
 }
 
 // One object of GetManagedObjects: its interfaces, of which one makes it a transfer.
-static int read_interfaces(sd_bus_message *message, TransferList *list) {
+static int transfer_info_read_interfaces(sd_bus_message *message, TransferList *list) {
     int r;
 
     r = sd_bus_message_enter_container(message, 'a', "{sa{sv}}");
@@ -150,7 +150,7 @@ static int read_interfaces(sd_bus_message *message, TransferList *list) {
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_objects(sd_bus_message *message, TransferList *list) {
+static int transfer_info_read_objects(sd_bus_message *message, TransferList *list) {
     int r;
 
     r = sd_bus_message_enter_container(message, 'a', "{oa{sa{sv}}}");
@@ -160,7 +160,7 @@ static int read_objects(sd_bus_message *message, TransferList *list) {
         r = sd_bus_message_skip(message, "o");
         if (r < 0)
             return r;
-        r = read_interfaces(message, list);
+        r = transfer_info_read_interfaces(message, list);
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(message);
@@ -170,7 +170,7 @@ static int read_objects(sd_bus_message *message, TransferList *list) {
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int compare_id(const void *a, const void *b) {
+static int transfer_info_compare_id(const void *a, const void *b) {
     uint32_t x = ((const TransferInfo *) a)->id, y = ((const TransferInfo *) b)->id;
 
     return (x > y) - (x < y);
@@ -189,11 +189,11 @@ int transfer_list_get(sd_bus *bus, TransferList *ret, sd_bus_error *error) {
         r = sd_bus_call(bus, call, 0, error, &reply);
     if (r < 0)
         return r;
-    r = read_objects(reply, &list);
+    r = transfer_info_read_objects(reply, &list);
     if (r < 0)
         return r;
     if (list.n > 0)
-        qsort(list.transfers, list.n, sizeof(*list.transfers), compare_id);
+        qsort(list.transfers, list.n, sizeof(*list.transfers), transfer_info_compare_id);
     *ret = list;
     list = (TransferList){};
     return 0;

@@ -14,7 +14,7 @@
 static const uint64_t ANSWER_USEC = 3 * USEC_PER_SEC;
 
 // A property of the unit, as one of the words in `words`: its place, or -1 for another word or no answer.
-static int ask(sd_bus *bus, const char *path, const char *property, const char *const *words) {
+static int unit_ask(sd_bus *bus, const char *path, const char *property, const char *const *words) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     const char *word;
@@ -48,7 +48,7 @@ UnitState unit_state(sd_bus *bus, const Service *service) {
     if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0)
         return UNIT_UNKNOWN;
     // To ask has systemd look for the file.
-    switch (ask(bus, path, "LoadState", load)) {
+    switch (unit_ask(bus, path, "LoadState", load)) {
     case 0:
         break;
     case 1:
@@ -58,7 +58,7 @@ UnitState unit_state(sd_bus *bus, const Service *service) {
     default:
         return UNIT_UNKNOWN;
     }
-    if (ask(bus, path, "ActiveState", active) == 0)
+    if (unit_ask(bus, path, "ActiveState", active) == 0)
         return UNIT_FAILED;
-    return ask(bus, path, "SubState", sub) == 0 ? UNIT_RESTARTING : UNIT_OTHER;
+    return unit_ask(bus, path, "SubState", sub) == 0 ? UNIT_RESTARTING : UNIT_OTHER;
 }

@@ -27,14 +27,14 @@ enum {
 };
 
 // What was said about a file, each line once: both daemons read all of it.
-typedef struct Findings {
+typedef struct ConfigFindings {
     json_t *messages;
     bool wrong;
     unsigned programs; // that have read it
-} Findings;
+} ConfigFindings;
 
 // Starts the program with stdout and stderr in a pipe. 0, or -errno; -ENOENT: it is not installed.
-static int start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) {
+static int verb_config_start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) {
     _cleanup_free_ char *path = program_path(program, program); // else where PATH has it
     posix_spawn_file_actions_t actions;
     _cleanup_close_ int from = -EBADF, to = -EBADF;
@@ -60,7 +60,7 @@ static int start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) 
     return -r;
 }
 
-static bool has_message(const Findings *findings, const char *line) {
+static bool verb_config_has_message(const ConfigFindings *findings, const char *line) {
     const json_t *message;
     size_t i;
 
@@ -72,7 +72,7 @@ static bool has_message(const Findings *findings, const char *line) {
 }
 
 // "p2p-ft: FILE:3: …": the file counts, not who has read it.
-static void take_lines(Findings *findings, const char *program, FILE *said) {
+static void verb_config_take_lines(ConfigFindings *findings, const char *program, FILE *said) {
     char line[4096];
     size_t len = strlen(program), bytes = 0;
 
@@ -83,13 +83,13 @@ static void take_lines(Findings *findings, const char *program, FILE *said) {
         bytes += strlen(line);
         if (strncmp(text, program, len) == 0 && strncmp(text + len, ": ", 2) == 0)
             text += len + 2;
-        if (bytes <= SAID_BYTES_MAX && !has_message(findings, text))
+        if (bytes <= SAID_BYTES_MAX && !verb_config_has_message(findings, text))
             json_array_append_new(findings->messages, json_string(text) ?: json_string("?"));
     }
 }
 
 // Whether that user may not: root, who asks, may read all.
-static bool is_closed_to(const struct passwd *user, const char *path) {
+static bool verb_config_is_closed_to(const struct passwd *user, const char *path) {
     int status;
     pid_t pid = fork();
 
@@ -106,11 +106,11 @@ static bool is_closed_to(const struct passwd *user, const char *path) {
            WEXITSTATUS(status) != 0;
 }
 
-static void check_readable(const struct passwd *user, const char *path, const char *mode,
-                           Findings *findings) {
+static void verb_config_check_readable(const struct passwd *user, const char *path,
+                                       const char *mode, ConfigFindings *findings) {
     _cleanup_free_ char *text = NULL;
 
-    if (!is_closed_to(user, path))
+    if (!verb_config_is_closed_to(user, path))
         return;
     findings->wrong = true;
     if (asprintf(&text, "%s: the user %s may not read it: chmod %s %s", path, user->pw_name, mode,
@@ -120,22 +120,22 @@ static void check_readable(const struct passwd *user, const char *path, const ch
 }
 
 // What the service of that name reads, with its own eyes.
-static void check_access(const char *program, Findings *findings) {
+static void verb_config_check_access(const char *program, ConfigFindings *findings) {
     const struct passwd *user = getpwnam(program);
     glob_t files = {};
 
     if (!user)
         return;
-    check_readable(user, CONFIG_PATH, "644", findings);
-    check_readable(user, CONFIG_PATH ".d", "755", findings);
+    verb_config_check_readable(user, CONFIG_PATH, "644", findings);
+    verb_config_check_readable(user, CONFIG_PATH ".d", "755", findings);
     if (glob(CONFIG_PATH ".d/*.ini", 0, NULL, &files) == 0)
         for (size_t i = 0; i < files.gl_pathc; i++)
-            check_readable(user, files.gl_pathv[i], "644", findings);
+            verb_config_check_readable(user, files.gl_pathv[i], "644", findings);
     globfree(&files);
 }
 
-static ExitStatus check_with(const Ctl *ctl, const char *program, const char *file,
-                             Findings *findings) {
+static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, const char *file,
+                                         ConfigFindings *findings) {
     char *argv[6] = {(char *) program, (char *) "--check-config"};
     int fd = -EBADF, r, status, n = 2;
     FILE *said;
@@ -147,14 +147,14 @@ static ExitStatus check_with(const Ctl *ctl, const char *program, const char *fi
         argv[n++] = (char *) "--config";
         argv[n++] = (char *) file;
     }
-    r = start(program, argv, &pid, &fd);
+    r = verb_config_start(program, argv, &pid, &fd);
     if (r == -ENOENT)
         return STATUS_DONE;
     if (r < 0)
         return fail_errno(r, "cannot run %s", program);
     said = fdopen(fd, "r");
     if (said) {
-        take_lines(findings, program, said);
+        verb_config_take_lines(findings, program, said);
         fclose(said);
     } else
         close_fd(fd);
@@ -167,12 +167,12 @@ static ExitStatus check_with(const Ctl *ctl, const char *program, const char *fi
     }
     findings->wrong |= WEXITSTATUS(status) != 0;
     if (geteuid() == 0 && !ctl->user && (!file || strcmp(file, CONFIG_PATH) == 0))
-        check_access(program, findings);
+        verb_config_check_access(program, findings);
     return STATUS_DONE;
 }
 
 // The notes come last: they are about what is right.
-static void print_messages(const json_t *messages, bool notes) {
+static void verb_config_print_messages(const json_t *messages, bool notes) {
     const json_t *message;
     size_t i;
 
@@ -189,7 +189,7 @@ static void print_messages(const json_t *messages, bool notes) {
 }
 
 // What the daemons do not know, as they say it.
-static size_t count_ignored(const json_t *messages) {
+static size_t verb_config_count_ignored(const json_t *messages) {
     static const char word[] = "ignored";
     const json_t *message;
     size_t i, n = 0;
@@ -203,8 +203,9 @@ static size_t count_ignored(const json_t *messages) {
     return n;
 }
 
-static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char *file) {
-    size_t ignored = count_ignored(findings->messages);
+static ExitStatus verb_config_print_findings(const Ctl *ctl, ConfigFindings *findings,
+                                             const char *file) {
+    size_t ignored = verb_config_count_ignored(findings->messages);
     json_t *document;
 
     if (ctl->json) {
@@ -217,8 +218,8 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
             return STATUS_FAILED;
         return findings->wrong ? STATUS_FAILED : STATUS_DONE;
     }
-    print_messages(findings->messages, false);
-    print_messages(findings->messages, true);
+    verb_config_print_messages(findings->messages, false);
+    verb_config_print_messages(findings->messages, true);
     if (findings->wrong)
         return STATUS_FAILED;
     print_escaped(stdout, "%s is right", file ?: "The configuration");
@@ -228,29 +229,29 @@ static ExitStatus print_findings(const Ctl *ctl, Findings *findings, const char 
     return STATUS_DONE;
 }
 
-static ExitStatus check(const Ctl *ctl, const char *file) {
+static ExitStatus verb_config_check(const Ctl *ctl, const char *file) {
     static const char *const programs[] = {"p2p-peer", "p2p-ft"};
-    Findings findings = {};
+    ConfigFindings findings = {};
     ExitStatus status = STATUS_DONE;
 
     if (ctl->host)
         return refuse_host(ctl, "config check", file != NULL, (char *const[]){(char *) file});
     findings.messages = json_array();
     for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
-        status = check_with(ctl, programs[i], file, &findings);
+        status = verb_config_check_with(ctl, programs[i], file, &findings);
     if (status == STATUS_DONE && findings.programs == 0) {
         ctl_error("neither p2p-peer nor p2p-ft is installed here.");
         status = STATUS_UNAVAILABLE;
     }
     if (status == STATUS_DONE)
-        status = print_findings(ctl, &findings, file);
+        status = verb_config_print_findings(ctl, &findings, file);
     json_decref(findings.messages);
     return status;
 }
 
 // A reason is lines, of which each is a finding.
-static ExitStatus reload_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
-                                int r) {
+static ExitStatus verb_config_reload_failed(Ctl *ctl, const Service *service,
+                                            const sd_bus_error *error, int r) {
     if (!sd_bus_error_has_name(error, BUS_ERROR_CONFIGURATION))
         return bus_failed(ctl, service, error, r);
     return fail_lines(error->message);
@@ -261,7 +262,7 @@ typedef struct ReloadCall {
     bool ft;
 } ReloadCall;
 
-static int make_reload(void *userdata, sd_bus_message **ret) {
+static int verb_config_make_reload(void *userdata, sd_bus_message **ret) {
     const ReloadCall *call = userdata;
     int r;
 
@@ -273,7 +274,7 @@ static int make_reload(void *userdata, sd_bus_message **ret) {
 }
 
 // The configuration is in force, but for what only a restart makes use of.
-static void hint_restart(const Ctl *ctl, const Service *service, bool ft) {
+static void verb_config_hint_restart(const Ctl *ctl, const Service *service, bool ft) {
     char **keys = NULL;
 
     // A daemon from before there was the property has said it in its log.
@@ -290,7 +291,7 @@ static void hint_restart(const Ctl *ctl, const Service *service, bool ft) {
     strings_free(keys);
 }
 
-static ExitStatus reload(Ctl *ctl, const char *program) {
+static ExitStatus verb_config_reload(Ctl *ctl, const char *program) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     bool ft = strcmp(program, SERVICE_FT.program) == 0;
     const Service *service = ft ? &SERVICE_FT : &SERVICE_PEER;
@@ -304,10 +305,11 @@ static ExitStatus reload(Ctl *ctl, const char *program) {
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
     // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
-    r = ctl_call(ctl, make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error, NULL);
+    r = ctl_call(ctl, verb_config_make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error,
+                 NULL);
     if (r < 0)
-        return reload_failed(ctl, service, &error, r);
-    hint_restart(ctl, service, ft);
+        return verb_config_reload_failed(ctl, service, &error, r);
+    verb_config_hint_restart(ctl, service, ft);
     return STATUS_DONE;
 }
 
@@ -315,9 +317,9 @@ ExitStatus verb_config(Ctl *ctl, int argc, char **argv) {
     const char *argument = argc > 1 ? argv[1] : NULL;
 
     if (strcmp(argv[0], "check") == 0)
-        return check(ctl, argument);
+        return verb_config_check(ctl, argument);
     if (strcmp(argv[0], "reload") == 0)
-        return reload(ctl, argument ?: SERVICE_PEER.program);
+        return verb_config_reload(ctl, argument ?: SERVICE_PEER.program);
     ctl_error("config takes check or reload, not \"%s\".", argv[0]);
     ctl_hint("Try: p2pctl help config");
     return STATUS_USAGE;

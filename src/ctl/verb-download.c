@@ -24,31 +24,31 @@
 #include "ctl/verbs.h"
 
 // One NAME of the command line.
-typedef struct Job {
+typedef struct DownloadJob {
     Fetch fetch;
     FileList files; // that may be meant
     Target target;
     ExitStatus status;
     json_t *json; // of what came of it
-} Job;
+} DownloadJob;
 
-typedef struct JobList {
+typedef struct DownloadJobList {
     Ctl *ctl;
-    Job *jobs;
-    Search *searches; // one for each job
-    Fetch **fetches;  // of the jobs that have a file
+    DownloadJob *jobs;
+    SearchCall *searches; // one for each job
+    Fetch **fetches;      // of the jobs that have a file
     size_t n, n_fetches;
-} JobList;
+} DownloadJobList;
 
-static void job_list_clear(JobList *list) {
+static void verb_download_clear_jobs(DownloadJobList *list) {
     for (size_t i = 0; i < list->n; i++) {
-        Job *job = &list->jobs[i];
+        DownloadJob *job = &list->jobs[i];
 
         outcome_keep_part(&job->fetch);
         target_clear(&job->target);
         fetch_clear(&job->fetch);
         file_list_clear(&job->files);
-        search_clear(&list->searches[i]);
+        search_call_clear(&list->searches[i]);
         json_decref(job->json);
     }
     free(list->jobs);
@@ -56,7 +56,7 @@ static void job_list_clear(JobList *list) {
     free(list->fetches);
 }
 
-static int job_list_init(JobList *list, Ctl *ctl, unsigned n, char **names) {
+static int verb_download_init_jobs(DownloadJobList *list, Ctl *ctl, unsigned n, char **names) {
     list->ctl = ctl;
     list->jobs = calloc(n, sizeof(*list->jobs));
     list->searches = calloc(n, sizeof(*list->searches));
@@ -72,17 +72,17 @@ static int job_list_init(JobList *list, Ctl *ctl, unsigned n, char **names) {
     return 0;
 }
 
-static Job *job_of(Fetch *fetch) {
-    return container_of(fetch, Job, fetch);
+static DownloadJob *verb_download_job_of(Fetch *fetch) {
+    return container_of(fetch, DownloadJob, fetch);
 }
 
 // Whether the daemon is to write into a file of ours.
-static bool is_local(const Ctl *ctl) {
+static bool verb_download_is_local(const Ctl *ctl) {
     return !ctl->host && !ctl->download.no_wait;
 }
 
-static ExitStatus refuse_output(const Ctl *ctl) {
-    const DownloadOptions *options = &ctl->download;
+static ExitStatus verb_download_refuse_output(const Ctl *ctl) {
+    const DownloadRequest *options = &ctl->download;
     const char *option = options->output ? "-o" : "--force";
 
     if (ctl->host)
@@ -94,12 +94,12 @@ static ExitStatus refuse_output(const Ctl *ctl) {
     return STATUS_USAGE;
 }
 
-static ExitStatus check_options(const Ctl *ctl, int argc, char **argv) {
-    const DownloadOptions *options = &ctl->download;
+static ExitStatus verb_download_check_options(const Ctl *ctl, int argc, char **argv) {
+    const DownloadRequest *options = &ctl->download;
     struct stat st;
 
-    if (!is_local(ctl) && (options->output || options->force))
-        return refuse_output(ctl);
+    if (!verb_download_is_local(ctl) && (options->output || options->force))
+        return verb_download_refuse_output(ctl);
     if (argc > 1 && options->root) {
         ctl_error("--root names one file, and here are the names of %d.", argc);
         return STATUS_USAGE;
@@ -115,7 +115,7 @@ static ExitStatus check_options(const Ctl *ctl, int argc, char **argv) {
 }
 
 // One of several names is to be told from the others.
-static ExitStatus search_failed(Ctl *ctl, const Search *search) {
+static ExitStatus verb_download_search_failed(Ctl *ctl, const SearchCall *search) {
     _cleanup_free_ char *about = NULL;
 
     if (!sd_bus_error_has_name(&search->error, BUS_ERROR_NO_ANSWER))
@@ -129,12 +129,13 @@ static ExitStatus search_failed(Ctl *ctl, const Search *search) {
 }
 
 // What there is to be done for a name, once it is known who has what.
-static ExitStatus plan(Ctl *ctl, Job *job, Search *search, const char *own) {
+static ExitStatus verb_download_plan(Ctl *ctl, DownloadJob *job, SearchCall *search,
+                                     const char *own) {
     Fetch *fetch = &job->fetch;
     ExitStatus status;
 
     if (search->r < 0)
-        return search_failed(ctl, search);
+        return verb_download_search_failed(ctl, search);
     status = choose_file(ctl, search->name, &search->found, own, &job->files, &fetch->file);
     if (status != STATUS_DONE)
         return status;
@@ -142,7 +143,7 @@ static ExitStatus plan(Ctl *ctl, Job *job, Search *search, const char *own) {
         target_file_name(fetch->name, fetch->file->first->name, fetch->file->first->type);
     if (!fetch->file_name)
         return fail_memory();
-    if (!is_local(ctl))
+    if (!verb_download_is_local(ctl))
         return STATUS_DONE;
     fetch->target = &job->target;
     return target_init(&job->target, fetch->name, fetch->file_name, &ctl->download) < 0
@@ -152,20 +153,20 @@ static ExitStatus plan(Ctl *ctl, Job *job, Search *search, const char *own) {
 
 // Asks who has what, and the user which of it. STATUS_DONE, also where some of the names lead nowhere, as
 // their jobs say; else nothing can be done at all, as has been printed.
-static ExitStatus plan_all(JobList *list) {
+static ExitStatus verb_download_plan_all(DownloadJobList *list) {
     Ctl *ctl = list->ctl;
     _cleanup_free_ char *own = NULL;
-    int r = search_all(ctl->bus, list->searches, list->n);
+    int r = search_calls_run(ctl->bus, list->searches, list->n);
 
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
-    own = search_own_endpoint(ctl->bus);
+    own = search_call_own_endpoint(ctl->bus);
     if (!own)
         return fail_memory();
     for (size_t i = 0; i < list->n; i++) {
-        Job *job = &list->jobs[i];
+        DownloadJob *job = &list->jobs[i];
 
-        job->status = plan(ctl, job, &list->searches[i], own);
+        job->status = verb_download_plan(ctl, job, &list->searches[i], own);
         // Without a daemon or a session, the other names would only say the same again.
         if (job->status == STATUS_UNAVAILABLE)
             return STATUS_UNAVAILABLE;
@@ -175,8 +176,8 @@ static ExitStatus plan_all(JobList *list) {
     return STATUS_DONE;
 }
 
-static int prepare(Fetch *fetch) {
-    Job *job = job_of(fetch);
+static int verb_download_prepare(Fetch *fetch) {
+    DownloadJob *job = verb_download_job_of(fetch);
     int r = 0;
 
     if (fetch->target)
@@ -186,8 +187,8 @@ static int prepare(Fetch *fetch) {
     return r;
 }
 
-static void conclude(Fetch *fetch) {
-    Job *job = job_of(fetch);
+static void verb_download_conclude(Fetch *fetch) {
+    DownloadJob *job = verb_download_job_of(fetch);
 
     job->status = outcome_conclude(fetch);
     job->json = outcome_json(fetch, job->status);
@@ -196,7 +197,7 @@ static void conclude(Fetch *fetch) {
 }
 
 // What a signal has ended, and what has come of it.
-static ExitStatus interrupted(JobList *list, const Follow *follow) {
+static ExitStatus verb_download_interrupted(DownloadJobList *list, const Follow *follow) {
     const char *host = list->ctl->host;
     _cleanup_free_ char *parts = NULL;
     size_t n = 0, size;
@@ -227,7 +228,7 @@ static ExitStatus interrupted(JobList *list, const Follow *follow) {
 }
 
 // The first status that is none of success.
-static ExitStatus sum_up(const JobList *list) {
+static ExitStatus verb_download_sum_up(const DownloadJobList *list) {
     for (size_t i = 0; i < list->n; i++)
         if (list->jobs[i].status != STATUS_DONE)
             return list->jobs[i].status;
@@ -235,12 +236,12 @@ static ExitStatus sum_up(const JobList *list) {
 }
 
 // One name has its fields in the document itself as well: there was only one once.
-static ExitStatus print_json(JobList *list) {
+static ExitStatus verb_download_print_json(DownloadJobList *list) {
     json_t *document = document_new(), *downloads = json_array();
-    ExitStatus status = sum_up(list);
+    ExitStatus status = verb_download_sum_up(list);
 
     for (size_t i = 0; i < list->n; i++) {
-        Job *job = &list->jobs[i];
+        DownloadJob *job = &list->jobs[i];
 
         if (!job->json)
             job->json = outcome_json(&job->fetch, job->status);
@@ -252,13 +253,13 @@ static ExitStatus print_json(JobList *list) {
     return document_print(list->ctl, document) == STATUS_DONE ? status : STATUS_FAILED;
 }
 
-static ExitStatus follow_all(JobList *list) {
+static ExitStatus verb_download_follow_all(DownloadJobList *list) {
     _cleanup_(follow_clear) Follow follow = {
         .ctl = list->ctl,
         .fetches = list->fetches,
         .n = list->n_fetches,
-        .prepare = prepare,
-        .conclude = conclude,
+        .prepare = verb_download_prepare,
+        .conclude = verb_download_conclude,
     };
     int r;
 
@@ -273,12 +274,12 @@ static ExitStatus follow_all(JobList *list) {
     if (r < 0)
         return fail_errno(r, "cannot follow the downloads");
     if (follow.signal > 0)
-        return interrupted(list, &follow);
+        return verb_download_interrupted(list, &follow);
     return STATUS_DONE;
 }
 
 // Says where the daemon puts it: whether it has told so yet or not, that is NAME in its own directory.
-static ExitStatus start_one(Job *job, const char *directory) {
+static ExitStatus verb_download_start_one(DownloadJob *job, const char *directory) {
     Fetch *fetch = &job->fetch;
     TransferInfo *transfer = &fetch->transfer;
     const char *host = fetch->ctl->host;
@@ -303,7 +304,7 @@ static ExitStatus start_one(Job *job, const char *directory) {
     return STATUS_DONE;
 }
 
-static ExitStatus start_all(JobList *list) {
+static ExitStatus verb_download_start_all(DownloadJobList *list) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_free_ char *directory = NULL;
     int r = sd_bus_get_property_string(list->ctl->bus, BUS_PEER_NAME, BUS_PEER_PATH,
@@ -312,31 +313,32 @@ static ExitStatus start_all(JobList *list) {
     if (r < 0)
         return bus_failed(list->ctl, &SERVICE_PEER, &error, r);
     for (size_t i = 0; i < list->n_fetches; i++) {
-        Job *job = job_of(list->fetches[i]);
+        DownloadJob *job = verb_download_job_of(list->fetches[i]);
 
-        job->status = start_one(job, directory);
+        job->status = verb_download_start_one(job, directory);
     }
     return STATUS_DONE;
 }
 
 ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
-    _cleanup_(job_list_clear) JobList list = {};
-    ExitStatus status = check_options(ctl, argc, argv);
+    _cleanup_(verb_download_clear_jobs) DownloadJobList list = {};
+    ExitStatus status = verb_download_check_options(ctl, argc, argv);
 
     if (status != STATUS_DONE)
         return status;
-    if (job_list_init(&list, ctl, (unsigned) argc, argv) < 0)
+    if (verb_download_init_jobs(&list, ctl, (unsigned) argc, argv) < 0)
         return fail_memory();
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
-    if (is_local(ctl) && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
+    if (verb_download_is_local(ctl) && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
         ctl_error("the bus does not pass on open files, so the daemon cannot write to them.");
         return STATUS_FAILED;
     }
-    status = plan_all(&list);
+    status = verb_download_plan_all(&list);
     if (status == STATUS_DONE && list.n_fetches > 0)
-        status = ctl->download.no_wait ? start_all(&list) : follow_all(&list);
+        status = ctl->download.no_wait ? verb_download_start_all(&list)
+                                       : verb_download_follow_all(&list);
     if (status != STATUS_DONE)
         return status;
-    return ctl->json ? print_json(&list) : sum_up(&list);
+    return ctl->json ? verb_download_print_json(&list) : verb_download_sum_up(&list);
 }

@@ -15,48 +15,48 @@
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 
-typedef struct Count {
+typedef struct FtCount {
     char *name;
     uint64_t count;
-} Count;
+} FtCount;
 
-typedef struct CountList {
-    Count *counts;
+typedef struct FtCountList {
+    FtCount *counts;
     size_t n;
-} CountList;
+} FtCountList;
 
 typedef struct FtInfo {
     char *version;
     char **listen;
     uint32_t peers, sessions;
     uint64_t files, records, searches;
-    CountList refused, memory;
+    FtCountList refused, memory;
 } FtInfo;
 
-static void count_list_clear(CountList *list) {
+static void verb_ft_clear_counts(FtCountList *list) {
     for (size_t i = 0; i < list->n; i++)
         free(list->counts[i].name);
     free(list->counts);
-    *list = (CountList){};
+    *list = (FtCountList){};
 }
 
-static int read_counts(sd_bus_message *message, void *field) {
-    CountList *list = field;
+static int verb_ft_read_counts(sd_bus_message *message, void *field) {
+    FtCountList *list = field;
     const char *name;
     uint64_t count;
     int r;
 
-    count_list_clear(list);
+    verb_ft_clear_counts(list);
     r = sd_bus_message_enter_container(message, 'a', "{st}");
     if (r < 0)
         return r;
     while ((r = sd_bus_message_read(message, "{st}", &name, &count)) > 0) {
-        Count *counts = reallocarray(list->counts, list->n + 1, sizeof(*counts));
+        FtCount *counts = reallocarray(list->counts, list->n + 1, sizeof(*counts));
 
         if (!counts)
             return -ENOMEM;
         list->counts = counts;
-        counts[list->n] = (Count){.name = strdup(name), .count = count};
+        counts[list->n] = (FtCount){.name = strdup(name), .count = count};
         if (!counts[list->n].name)
             return -ENOMEM;
         list->n++;
@@ -71,18 +71,18 @@ static const Property properties[] = {
     {"Files", "t", offsetof(FtInfo, files), NULL},
     {"Records", "t", offsetof(FtInfo, records), NULL},
     {"Searches", "t", offsetof(FtInfo, searches), NULL},
-    {"Refused", "a{st}", offsetof(FtInfo, refused), read_counts},
+    {"Refused", "a{st}", offsetof(FtInfo, refused), verb_ft_read_counts},
     {"Sessions", "u", offsetof(FtInfo, sessions), NULL},
-    {"Memory", "a{st}", offsetof(FtInfo, memory), read_counts},
+    {"Memory", "a{st}", offsetof(FtInfo, memory), verb_ft_read_counts},
 };
 
-static void ft_info_clear(FtInfo *ft) {
+static void verb_ft_info_clear(FtInfo *ft) {
     properties_free(properties, ELEMENTSOF(properties), ft);
-    count_list_clear(&ft->refused);
-    count_list_clear(&ft->memory);
+    verb_ft_clear_counts(&ft->refused);
+    verb_ft_clear_counts(&ft->memory);
 }
 
-static uint64_t count_of(const CountList *list, const char *name) {
+static uint64_t count_of(const FtCountList *list, const char *name) {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->counts[i].name, name) == 0)
             return list->counts[i].count;
@@ -90,7 +90,7 @@ static uint64_t count_of(const CountList *list, const char *name) {
 }
 
 // "4.0 MiB for 50000 records (84 B each)"
-static void print_memory_of(uint64_t bytes, uint64_t n, const char *what) {
+static void verb_ft_print_memory_of(uint64_t bytes, uint64_t n, const char *what) {
     char text[FORMAT_MAX], each[FORMAT_MAX];
 
     format_size(bytes, text);
@@ -101,19 +101,19 @@ static void print_memory_of(uint64_t bytes, uint64_t n, const char *what) {
     printf(" (%s each)", each);
 }
 
-static void print_memory(const FtInfo *ft) {
+static void verb_ft_print_memory(const FtInfo *ft) {
     char words[FORMAT_MAX], buffers[FORMAT_MAX];
 
     format_size(count_of(&ft->memory, "words"), words);
     format_size(count_of(&ft->memory, "buffers"), buffers);
     printf("     memory: ");
-    print_memory_of(count_of(&ft->memory, "records"), ft->records, "record");
+    verb_ft_print_memory_of(count_of(&ft->memory, "records"), ft->records, "record");
     printf(", %s for their words\n             ", words);
-    print_memory_of(count_of(&ft->memory, "sessions"), ft->sessions, "session");
+    verb_ft_print_memory_of(count_of(&ft->memory, "sessions"), ft->sessions, "session");
     printf(", %s in their buffers\n", buffers);
 }
 
-static void print_head(const Ctl *ctl, const FtInfo *ft) {
+static void verb_ft_print_head(const Ctl *ctl, const FtInfo *ft) {
     bool any = false;
 
     print_bullet(ctl, COLOUR_GREEN);
@@ -132,7 +132,7 @@ static void print_head(const Ctl *ctl, const FtInfo *ft) {
             any = true;
         }
     printf("%s\n", any ? "" : "nothing");
-    print_memory(ft);
+    verb_ft_print_memory(ft);
 }
 
 typedef struct FtPeer {
@@ -142,12 +142,12 @@ typedef struct FtPeer {
     uint64_t since; // µs since the epoch
 } FtPeer;
 
-static int read_peer(sd_bus_message *reply, FtPeer *ret) {
+static int verb_ft_read_peer(sd_bus_message *reply, FtPeer *ret) {
     return sd_bus_message_read(reply, "(sqsuts)", &ret->address, &ret->port, &ret->framing,
                                &ret->records, &ret->since, &ret->reachable);
 }
 
-static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
+static int verb_ft_print_peers(const Ctl *ctl, sd_bus_message *reply) {
     static const Column columns[] = {
         {"PEER", false, 1, 20},     {"FRAMING", false, 0, 0}, {"RECORDS", true, 0, 0},
         {"REACHABLE", false, 0, 0}, {"SINCE", false, 0, 0},
@@ -163,7 +163,7 @@ static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
     r = sd_bus_message_enter_container(reply, 'a', "(sqsuts)");
     if (r < 0)
         return r;
-    while ((r = read_peer(reply, &peer)) > 0) {
+    while ((r = verb_ft_read_peer(reply, &peer)) > 0) {
         bool v6 = strchr(peer.address, ':');
         char since[FORMAT_MAX];
 
@@ -181,13 +181,13 @@ static int print_peers(const Ctl *ctl, sd_bus_message *reply) {
     return table_print(table, &style, stdout);
 }
 
-static json_t *peers_json(sd_bus_message *reply) {
+static json_t *verb_ft_peers_json(sd_bus_message *reply) {
     json_t *peers = json_array();
     FtPeer peer;
 
     if (sd_bus_message_enter_container(reply, 'a', "(sqsuts)") < 0)
         return peers;
-    while (read_peer(reply, &peer) > 0)
+    while (verb_ft_read_peer(reply, &peer) > 0)
         json_array_append_new(peers, json_pack("{ss si ss sI so ss}", "address", peer.address,
                                                "port", (int) peer.port, "framing", peer.framing,
                                                "records", (json_int_t) peer.records, "since",
@@ -195,7 +195,7 @@ static json_t *peers_json(sd_bus_message *reply) {
     return peers;
 }
 
-static json_t *counts_json(const CountList *list) {
+static json_t *verb_ft_counts_json(const FtCountList *list) {
     json_t *object = json_object();
 
     for (size_t i = 0; i < list->n; i++)
@@ -204,21 +204,21 @@ static json_t *counts_json(const CountList *list) {
     return object;
 }
 
-static json_t *each_json(uint64_t bytes, uint64_t n) {
+static json_t *verb_ft_each_json(uint64_t bytes, uint64_t n) {
     return n > 0 ? json_real((double) bytes / (double) n) : json_null();
 }
 
-static json_t *memory_json(const FtInfo *ft) {
-    json_t *object = counts_json(&ft->memory);
+static json_t *verb_ft_memory_json(const FtInfo *ft) {
+    json_t *object = verb_ft_counts_json(&ft->memory);
 
     json_object_set_new(object, "each_record",
-                        each_json(count_of(&ft->memory, "records"), ft->records));
+                        verb_ft_each_json(count_of(&ft->memory, "records"), ft->records));
     json_object_set_new(object, "each_session",
-                        each_json(count_of(&ft->memory, "sessions"), ft->sessions));
+                        verb_ft_each_json(count_of(&ft->memory, "sessions"), ft->sessions));
     return object;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *peers) {
+static ExitStatus verb_ft_print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *peers) {
     json_t *document = document_new(), *listen = json_array(), *object;
 
     for (char **s = ft->listen; *s; s++)
@@ -226,16 +226,16 @@ static ExitStatus print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_message *p
     object = json_pack("{so so sI sI sI so si so so}", "daemon_version", json_text(ft->version),
                        "listen", listen, "files", (json_int_t) ft->files, "records",
                        (json_int_t) ft->records, "searches", (json_int_t) ft->searches, "refused",
-                       counts_json(&ft->refused), "sessions", (int) ft->sessions, "memory",
-                       memory_json(ft), "peers", peers_json(peers));
+                       verb_ft_counts_json(&ft->refused), "sessions", (int) ft->sessions, "memory",
+                       verb_ft_memory_json(ft), "peers", verb_ft_peers_json(peers));
     json_object_set_new(document, "ft", object);
     return document_print(ctl, document);
 }
 
-static ExitStatus show(Ctl *ctl) {
+static ExitStatus verb_ft_show(Ctl *ctl) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL, *peers = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    _cleanup_(ft_info_clear) FtInfo ft = {};
+    _cleanup_(verb_ft_info_clear) FtInfo ft = {};
     int r;
 
     if (ctl_connect(ctl) < 0)
@@ -247,17 +247,17 @@ static ExitStatus show(Ctl *ctl) {
         r = sd_bus_call_method(ctl->bus, BUS_FT_NAME, BUS_FT_PATH, BUS_FT_INTERFACE, "ListPeers",
                                &error, &peers, NULL);
     if (r >= 0 && ctl->json)
-        return print_json(ctl, &ft, peers);
+        return verb_ft_print_json(ctl, &ft, peers);
     if (r >= 0) {
-        print_head(ctl, &ft);
+        verb_ft_print_head(ctl, &ft);
         if (ft.peers > 0)
             putchar('\n');
-        r = print_peers(ctl, peers);
+        r = verb_ft_print_peers(ctl, peers);
     }
     return r < 0 ? bus_failed(ctl, &SERVICE_FT, &error, r) : STATUS_DONE;
 }
 
-static ExitStatus show_peers(Ctl *ctl) {
+static ExitStatus verb_ft_show_peers(Ctl *ctl) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *peers = NULL;
     json_t *document;
@@ -269,23 +269,23 @@ static ExitStatus show_peers(Ctl *ctl) {
                            &error, &peers, NULL);
     if (r >= 0 && ctl->json) {
         document = document_new();
-        json_object_set_new(document, "peers", peers_json(peers));
+        json_object_set_new(document, "peers", verb_ft_peers_json(peers));
         return document_print(ctl, document);
     }
     if (r >= 0)
-        r = print_peers(ctl, peers);
+        r = verb_ft_print_peers(ctl, peers);
     return r < 0 ? bus_failed(ctl, &SERVICE_FT, &error, r) : STATUS_DONE;
 }
 
 ExitStatus verb_ft(Ctl *ctl, int argc, char **argv) {
     if (argc == 0)
-        return show(ctl);
+        return verb_ft_show(ctl);
     if (argc == 1 && strcmp(argv[0], "peers") == 0)
-        return show_peers(ctl);
+        return verb_ft_show_peers(ctl);
     if (argc == 2 && strcmp(argv[0], "lookup") == 0)
-        return ft_lookup(ctl, argv[1]);
+        return ft_admin_lookup(ctl, argv[1]);
     if (argc == 2 && strcmp(argv[0], "kick") == 0)
-        return ft_kick(ctl, argv[1]);
+        return ft_admin_kick(ctl, argv[1]);
     ctl_error("ft takes peers, lookup NAME or kick ADDRESS, or nothing.");
     ctl_hint("Try: p2pctl help ft");
     return STATUS_USAGE;

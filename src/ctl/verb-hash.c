@@ -8,7 +8,7 @@
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 
-static ExitStatus hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **argv) {
+static ExitStatus verb_hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **argv) {
     json_t *document = document_new(), *files = json_array();
     ExitStatus status = STATUS_DONE;
 
@@ -43,5 +43,5 @@ ExitStatus verb_hash(Ctl *ctl, int argc, char **argv) {
     if (ctl->host)
         return refuse_host(ctl, "hash", argc, argv);
     status = hash_begin(&hasher);
-    return status == STATUS_DONE ? hash_all(ctl, hasher, argc, argv) : status;
+    return status == STATUS_DONE ? verb_hash_all(ctl, hasher, argc, argv) : status;
 }

@@ -27,7 +27,7 @@ ExitStatus verb_leave(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &error, r) : STATUS_DONE;
 }
 
-static ExitStatus print_not_joined(const Ctl *ctl, const PeerInfo *peer) {
+static ExitStatus verb_join_print_not_joined(const Ctl *ctl, const PeerInfo *peer) {
     _cleanup_free_ char *text = peer_info_describe(peer);
 
     ctl_error("%s.", text ?: "out of memory");
@@ -40,7 +40,7 @@ static ExitStatus print_not_joined(const Ctl *ctl, const PeerInfo *peer) {
 
 // Follows the state until it is a result: joined, or not for now. So `p2pctl join && p2pctl search`
 // finds a session.
-static ExitStatus await_result(Ctl *ctl, Await *await) {
+static ExitStatus verb_join_await_result(Ctl *ctl, Await *await) {
     uint64_t deadline = time_monotonic() + JOIN_TIMEOUT_SEC * USEC_PER_SEC;
 
     for (;;) {
@@ -54,10 +54,10 @@ static ExitStatus await_result(Ctl *ctl, Await *await) {
         if (strcmp(peer.state, "joined") == 0)
             return STATUS_DONE;
         if (strcmp(peer.state, "connecting") != 0)
-            return print_not_joined(ctl, &peer);
+            return verb_join_print_not_joined(ctl, &peer);
         r = await_change(await, ctl->bus, deadline);
         if (r == -ETIMEDOUT)
-            return print_not_joined(ctl, &peer);
+            return verb_join_print_not_joined(ctl, &peer);
         if (r < 0)
             return bus_failed(ctl, &SERVICE_PEER, &error, r);
     }
@@ -76,5 +76,5 @@ ExitStatus verb_join(Ctl *ctl, int argc _unused_, char **argv _unused_) {
                             &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
-    return await_result(ctl, &await);
+    return verb_join_await_result(ctl, &await);
 }

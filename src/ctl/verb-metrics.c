@@ -16,15 +16,15 @@
 
 static const char end_mark[] = "# EOF\n";
 
-typedef struct Source {
+typedef struct MetricsSource {
     const Service *service;
     const char *path, *interface;
     char *text;  // owned; NULL: it does not run
     bool absent; // nor is it meant to on this host
-} Source;
+} MetricsSource;
 
 // Never starts it: monitoring does not decide what runs. 0, or what sd-bus returned, with *error set.
-static int ask(sd_bus *bus, Source *source, sd_bus_error *error) {
+static int verb_metrics_ask(sd_bus *bus, MetricsSource *source, sd_bus_error *error) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     const char *text;
     int r;
@@ -51,7 +51,7 @@ static int ask(sd_bus *bus, Source *source, sd_bus_error *error) {
 }
 
 // One text: the families of each daemon have names of their own, and the end is marked once.
-static char *compose(const Source sources[], size_t n) {
+static char *verb_metrics_compose(const MetricsSource sources[], size_t n) {
     char *text = NULL;
     size_t size;
     FILE *file = open_memstream(&text, &size);
@@ -75,7 +75,7 @@ static char *compose(const Source sources[], size_t n) {
 }
 
 // Whoever reads `path` finds all of it, or all of what was there before.
-static ExitStatus write_file(const char *path, const char *text) {
+static ExitStatus verb_metrics_write_file(const char *path, const char *text) {
     _cleanup_free_ char *temporary = NULL;
     FILE *file;
     bool failed;
@@ -100,7 +100,7 @@ static ExitStatus write_file(const char *path, const char *text) {
     return STATUS_FAILED;
 }
 
-static ExitStatus print_lines(char *text) {
+static ExitStatus verb_metrics_print_lines(char *text) {
     char *rest, *line;
 
     for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -111,7 +111,7 @@ static ExitStatus print_lines(char *text) {
 }
 
 ExitStatus verb_metrics(Ctl *ctl, int argc _unused_, char **argv _unused_) {
-    Source sources[] = {
+    MetricsSource sources[] = {
         {&SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, NULL, false},
         {&SERVICE_FT, BUS_FT_PATH, BUS_FT_INTERFACE, NULL, false},
     };
@@ -123,21 +123,22 @@ ExitStatus verb_metrics(Ctl *ctl, int argc _unused_, char **argv _unused_) {
         return STATUS_UNAVAILABLE;
     for (size_t i = 0; i < ELEMENTSOF(sources) && status == STATUS_DONE; i++) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = ask(ctl->bus, &sources[i], &error);
+        int r = verb_metrics_ask(ctl->bus, &sources[i], &error);
 
         if (r < 0)
             status = bus_failed(ctl, sources[i].service, &error, r);
         any |= sources[i].text != NULL;
     }
     if (status == STATUS_DONE)
-        text = compose(sources, ELEMENTSOF(sources));
+        text = verb_metrics_compose(sources, ELEMENTSOF(sources));
     for (size_t i = 0; i < ELEMENTSOF(sources); i++)
         free(sources[i].text);
     if (status != STATUS_DONE)
         return status;
     if (!text)
         return fail_memory();
-    status = ctl->download.output ? write_file(ctl->download.output, text) : print_lines(text);
+    status = ctl->download.output ? verb_metrics_write_file(ctl->download.output, text)
+                                  : verb_metrics_print_lines(text);
     if (status != STATUS_DONE || any)
         return status;
     ctl_error("neither p2p-peer nor p2p-ft runs %s.", ctl->user ? "on the session bus" : "here");

@@ -37,7 +37,7 @@ enum {
     REFRESH_MSEC = 100,
 };
 
-static void monitor_clear(Monitor *monitor) {
+static void verb_monitor_clear(Monitor *monitor) {
     sd_bus_slot_unref(monitor->signals);
     sd_bus_slot_unref(monitor->owner);
     sd_bus_slot_unref(monitor->disconnected);
@@ -53,8 +53,8 @@ static void monitor_clear(Monitor *monitor) {
 }
 
 // One event, as a document or as a line; takes `object`, which may be NULL.
-static void print_event(const Monitor *monitor, const char *event, json_t *object,
-                        const char *text) {
+static void verb_monitor_print_event(const Monitor *monitor, const char *event, json_t *object,
+                                     const char *text) {
     time_t now = time(NULL);
     char clock[FORMAT_MAX];
     struct tm tm;
@@ -77,7 +77,7 @@ static void print_event(const Monitor *monitor, const char *event, json_t *objec
     fflush(stdout);
 }
 
-static char *describe_transfer(const TransferInfo *transfer) {
+static char *verb_monitor_describe_transfer(const TransferInfo *transfer) {
     _cleanup_free_ char *name = transfer_info_file_name(transfer);
     _cleanup_free_ char *details = transfer_info_details(transfer);
     char size[FORMAT_MAX] = "", *text;
@@ -92,7 +92,7 @@ static char *describe_transfer(const TransferInfo *transfer) {
     return text;
 }
 
-static const TransferInfo *find(const TransferList *list, uint32_t id) {
+static const TransferInfo *verb_monitor_find(const TransferList *list, uint32_t id) {
     for (size_t i = 0; i < list->n; i++)
         if (list->transfers[i].id == id)
             return &list->transfers[i];
@@ -100,24 +100,24 @@ static const TransferInfo *find(const TransferList *list, uint32_t id) {
 }
 
 // Takes the new list, and prints what is new in it. Progress alone is no news.
-static void update_transfers(Monitor *monitor, TransferList *list) {
+static void verb_monitor_update_transfers(Monitor *monitor, TransferList *list) {
     for (size_t i = 0; i < list->n; i++) {
         const TransferInfo *transfer = &list->transfers[i];
-        const TransferInfo *before = find(&monitor->transfers, transfer->id);
+        const TransferInfo *before = verb_monitor_find(&monitor->transfers, transfer->id);
         _cleanup_free_ char *text = NULL;
 
         if (before && strcmp(before->state, transfer->state) == 0)
             continue;
-        text = describe_transfer(transfer);
+        text = verb_monitor_describe_transfer(transfer);
         if (text)
-            print_event(monitor, "transfer", transfer_info_json(transfer), text);
+            verb_monitor_print_event(monitor, "transfer", transfer_info_json(transfer), text);
     }
     transfer_list_clear(&monitor->transfers);
     monitor->transfers = *list;
     *list = (TransferList){};
 }
 
-static void update_peer(Monitor *monitor) {
+static void verb_monitor_update_peer(Monitor *monitor) {
     const PeerInfo *peer = &monitor->peer;
     _cleanup_free_ char *text = peer_info_describe(peer), *state = NULL;
 
@@ -129,10 +129,10 @@ static void update_peer(Monitor *monitor) {
         return;
     free(monitor->peer_state);
     monitor->peer_state = TAKE_PTR(state);
-    print_event(monitor, "peer", peer_info_json(peer), text);
+    verb_monitor_print_event(monitor, "peer", peer_info_json(peer), text);
 }
 
-static int update(Monitor *monitor, sd_bus_error *error) {
+static int verb_monitor_update(Monitor *monitor, sd_bus_error *error) {
     _cleanup_(transfer_list_clear) TransferList list = {};
     PeerInfo peer;
     int r;
@@ -142,37 +142,39 @@ static int update(Monitor *monitor, sd_bus_error *error) {
         return r;
     peer_info_clear(&monitor->peer);
     monitor->peer = peer;
-    update_peer(monitor);
+    verb_monitor_update_peer(monitor);
     r = transfer_list_get(monitor->ctl->bus, &list, error);
     if (r < 0)
         return r;
-    update_transfers(monitor, &list);
+    verb_monitor_update_transfers(monitor, &list);
     return 0;
 }
 
-static int on_refresh(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int verb_monitor_on_refresh(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                   void *userdata) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
     // If the daemon has just gone, NameOwnerChanged says so.
-    (void) update(userdata, &error);
+    (void) verb_monitor_update(userdata, &error);
     return 0;
 }
 
-static void take_peer_change(Monitor *monitor, sd_bus_message *message) {
+static void verb_monitor_take_peer_change(Monitor *monitor, sd_bus_message *message) {
     const char *interface;
 
     if (monitor->peer_state && sd_bus_message_read_basic(message, 's', &interface) >= 0 &&
         strcmp(interface, BUS_PEER_INTERFACE) == 0 && peer_info_read(message, &monitor->peer) >= 0)
-        update_peer(monitor);
+        verb_monitor_update_peer(monitor);
 }
 
-static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
+static int verb_monitor_on_change(sd_bus_message *message, void *userdata,
+                                  sd_bus_error *ret_error _unused_) {
     Monitor *monitor = userdata;
     int enabled = SD_EVENT_OFF;
 
     if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Properties", "PropertiesChanged") >
         0)
-        take_peer_change(monitor, message);
+        verb_monitor_take_peer_change(monitor, message);
 
     (void) sd_event_source_get_enabled(monitor->refresh, &enabled);
     if (enabled == SD_EVENT_OFF) {
@@ -182,52 +184,53 @@ static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *ret_
     return 0;
 }
 
-static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+static int verb_monitor_on_owner_changed(sd_bus_message *message, void *userdata,
+                                         sd_bus_error *ret_error) {
     Monitor *monitor = userdata;
     const char *name, *old_owner, *new_owner;
 
     if (sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0)
         return 0;
     if (*new_owner)
-        return on_change(message, userdata, ret_error);
+        return verb_monitor_on_change(message, userdata, ret_error);
     // Nobody is there to be asked.
     (void) sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
     free(monitor->peer_state);
     monitor->peer_state = NULL;
     transfer_list_clear(&monitor->transfers);
-    print_event(monitor, "gone", NULL, "p2p-peer has gone");
+    verb_monitor_print_event(monitor, "gone", NULL, "p2p-peer has gone");
     return 0;
 }
 
-static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
-                           sd_bus_error *ret_error _unused_) {
+static int verb_monitor_on_disconnected(sd_bus_message *message _unused_, void *userdata,
+                                        sd_bus_error *ret_error _unused_) {
     Monitor *monitor = userdata;
 
     return sd_event_exit(monitor->event, -ECONNRESET);
 }
 
-static int subscribe(Monitor *monitor) {
+static int verb_monitor_subscribe(Monitor *monitor) {
     sd_bus *bus = monitor->ctl->bus;
     int r;
 
     r = sd_bus_add_match(bus, &monitor->signals,
                          "type='signal',sender='" BUS_PEER_NAME "',"
                          "path_namespace='" BUS_PEER_PATH "'",
-                         on_change, monitor);
+                         verb_monitor_on_change, monitor);
     if (r >= 0)
         r = sd_bus_add_match(bus, &monitor->owner,
                              "type='signal',sender='org.freedesktop.DBus',"
                              "path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
                              "member='NameOwnerChanged',arg0='" BUS_PEER_NAME "'",
-                             on_owner_changed, monitor);
+                             verb_monitor_on_owner_changed, monitor);
     if (r >= 0)
         r = sd_bus_match_signal(bus, &monitor->disconnected, "org.freedesktop.DBus.Local",
                                 "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, monitor);
+                                "Disconnected", verb_monitor_on_disconnected, monitor);
     return r;
 }
 
-static int add_sources(Monitor *monitor) {
+static int verb_monitor_add_sources(Monitor *monitor) {
     sigset_t set;
     int r;
 
@@ -237,7 +240,7 @@ static int add_sources(Monitor *monitor) {
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
     r = sd_event_add_time_relative(monitor->event, &monitor->refresh, CLOCK_MONOTONIC, 0, 0,
-                                   on_refresh, monitor);
+                                   verb_monitor_on_refresh, monitor);
     if (r >= 0)
         r = sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
     // Without a handler they end the loop.
@@ -254,19 +257,19 @@ static int add_sources(Monitor *monitor) {
 
 ExitStatus verb_monitor(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    _cleanup_(monitor_clear) Monitor monitor = {.ctl = ctl};
+    _cleanup_(verb_monitor_clear) Monitor monitor = {.ctl = ctl};
     int r;
 
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    r = subscribe(&monitor);
+    r = verb_monitor_subscribe(&monitor);
     if (r >= 0)
-        r = update(&monitor, &error);
+        r = verb_monitor_update(&monitor, &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
     r = sd_event_new(&monitor.event);
     if (r >= 0)
-        r = add_sources(&monitor);
+        r = verb_monitor_add_sources(&monitor);
     if (r < 0)
         return fail_errno(r, "cannot monitor");
     r = sd_event_loop(monitor.event);

@@ -14,18 +14,18 @@
 #include "ctl/target.h"
 #include "ctl/verbs.h"
 
-static bool is_told_already(const Found *record, const File *file) {
+static bool verb_search_is_told_already(const Found *record, const File *file) {
     return record > file->first && strcmp(record[-1].address, record->address) == 0 &&
            record[-1].port == record->port;
 }
 
-static json_t *sources_json(const File *file) {
+static json_t *verb_search_sources_json(const File *file) {
     json_t *sources = json_array();
 
     for (size_t i = 0; i < file->n_records; i++) {
         const Found *record = &file->first[i];
 
-        if (!is_told_already(record, file))
+        if (!verb_search_is_told_already(record, file))
             json_array_append_new(sources,
                                   json_pack("{ss si ss}", "address", record->address, "port",
                                             (int) record->port, "modified", record->modified));
@@ -34,7 +34,8 @@ static json_t *sources_json(const File *file) {
 }
 
 // `result`: of a search by words, or NULL.
-static ExitStatus print_json(const Ctl *ctl, const FileList *list, const FindResult *result) {
+static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
+                                         const FindResult *result) {
     json_t *document = document_new(), *files = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
@@ -49,7 +50,7 @@ static ExitStatus print_json(const Ctl *ctl, const FileList *list, const FindRes
                       "size", (json_int_t) file->first->size, "modified", file->modified, "root",
                       json_text(root), "n_sources", (json_int_t) file->n_sources);
         if (!result) // who they are is only known of a name
-            json_object_set_new(entry, "sources", sources_json(file));
+            json_object_set_new(entry, "sources", verb_search_sources_json(file));
         json_array_append_new(files, entry);
     }
     json_object_set_new(document, "files", files);
@@ -62,7 +63,7 @@ static ExitStatus print_json(const Ctl *ctl, const FileList *list, const FindRes
 }
 
 // A row for each source: what download takes as --address, --port and --root. NULL: no memory.
-static Table *source_table(const FileList *list, size_t digits) {
+static Table *verb_search_source_table(const FileList *list, size_t digits) {
     static const Column columns[] = {
         {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},   {"SIZE", true, 0, 0},
         {"MODIFIED", false, 0, 0}, {"SOURCE", false, 0, 0}, {"ROOT", false, 0, 0},
@@ -78,7 +79,7 @@ static Table *source_table(const FileList *list, size_t digits) {
             const Found *record = &file->first[k];
             _cleanup_free_ char *source = found_endpoint(record);
 
-            if (is_told_already(record, file))
+            if (verb_search_is_told_already(record, file))
                 continue;
             table_add(table, record->name);
             table_add(table, record->type);
@@ -92,7 +93,7 @@ static Table *source_table(const FileList *list, size_t digits) {
 }
 
 // Files of several names or types may have one root.
-static bool is_root_above(const FileList *list, size_t i) {
+static bool verb_search_is_root_above(const FileList *list, size_t i) {
     for (size_t k = 0; k < i; k++)
         if (list->files[k].first->has_root &&
             merkle_hash_equal(&list->files[k].first->root, &list->files[i].first->root))
@@ -101,8 +102,8 @@ static bool is_root_above(const FileList *list, size_t i) {
 }
 
 // Whole roots stand in the table if the terminal has room, else beneath it.
-static ExitStatus print_sources(const Ctl *ctl, const FileList *list) {
-    _cleanup_(table_freep) Table *table = source_table(list, MERKLE_TEXT_BYTES);
+static ExitStatus verb_search_print_sources(const Ctl *ctl, const FileList *list) {
+    _cleanup_(table_freep) Table *table = verb_search_source_table(list, MERKLE_TEXT_BYTES);
     TableStyle style = output_table_style(ctl);
     bool wide;
 
@@ -111,7 +112,7 @@ static ExitStatus print_sources(const Ctl *ctl, const FileList *list) {
     wide = style.width == 0 || table_full_width(table) <= style.width;
     if (!wide) {
         table_free(table);
-        table = source_table(list, file_list_root_digits(list));
+        table = verb_search_source_table(list, file_list_root_digits(list));
     }
     if (!table || table_print(table, &style, stdout) < 0)
         return fail_memory();
@@ -119,13 +120,13 @@ static ExitStatus print_sources(const Ctl *ctl, const FileList *list) {
         char root[MERKLE_TEXT_BYTES + 1];
 
         file_format_root(&list->files[i], MERKLE_TEXT_BYTES, root);
-        if (list->files[i].first->has_root && !is_root_above(list, i))
+        if (list->files[i].first->has_root && !verb_search_is_root_above(list, i))
             printf("root %s\n", root);
     }
     return STATUS_DONE;
 }
 
-static ExitStatus print_table(const Ctl *ctl, const FileList *list) {
+static ExitStatus verb_search_print_table(const Ctl *ctl, const FileList *list) {
     static const Column columns[] = {
         {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},   {"SIZE", true, 0, 0},
         {"MODIFIED", false, 0, 0}, {"SOURCES", true, 0, 0}, {"ROOT", false, 0, 0},
@@ -158,7 +159,7 @@ static ExitStatus print_table(const Ctl *ctl, const FileList *list) {
     return table_print(table, &style, stdout) < 0 ? fail_memory() : STATUS_DONE;
 }
 
-static void print_total(uint64_t shown, uint64_t total, bool at_least, size_t peers) {
+static void verb_search_print_total(uint64_t shown, uint64_t total, bool at_least, size_t peers) {
     if (at_least || shown < total)
         printf("showing %" PRIu64 " of %s%" PRIu64 " files", shown, at_least ? "at least " : "",
                total);
@@ -167,16 +168,16 @@ static void print_total(uint64_t shown, uint64_t total, bool at_least, size_t pe
     printf(" at %zu peer%s\n", peers, peers == 1 ? "" : "s");
 }
 
-static ExitStatus print_found(const Ctl *ctl, const FindResult *result) {
-    ExitStatus status = print_table(ctl, &result->files);
+static ExitStatus verb_search_print_found(const Ctl *ctl, const FindResult *result) {
+    ExitStatus status = verb_search_print_table(ctl, &result->files);
 
     if (status == STATUS_DONE && ctl->legend)
-        print_total(result->files.n, result->total, result->at_least, result->peers);
+        verb_search_print_total(result->files.n, result->total, result->at_least, result->peers);
     return status;
 }
 
 // There is such a file, but the options rule it out.
-static ExitStatus none_fits(const char *name) {
+static ExitStatus verb_search_none_fits(const char *name) {
     _cleanup_free_ char *word = shell_word(name);
 
     ctl_error("nobody shares \"%s\" of that type or size.", name);
@@ -184,8 +185,8 @@ static ExitStatus none_fits(const char *name) {
     return STATUS_NOTHING;
 }
 
-static ExitStatus search_name(Ctl *ctl, const char *name) {
-    _cleanup_(search_clear) Search search = {.name = name};
+static ExitStatus verb_search_name(Ctl *ctl, const char *name) {
+    _cleanup_(search_call_clear) SearchCall search = {.name = name};
     _cleanup_(file_list_clear) FileList files = {};
     size_t total, n_found;
     ExitStatus status;
@@ -195,7 +196,7 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
         return STATUS_USAGE;
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
-    r = search_all(ctl->bus, &search, 1);
+    r = search_calls_run(ctl->bus, &search, 1);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r);
     r = search.r;
@@ -209,21 +210,21 @@ static ExitStatus search_name(Ctl *ctl, const char *name) {
     if (ctl->search.limit > 0)
         files.n = MIN(files.n, (size_t) ctl->search.limit);
     if (ctl->json) {
-        status = print_json(ctl, &files, NULL);
+        status = verb_search_print_json(ctl, &files, NULL);
         if (status != STATUS_DONE)
             return status;
     }
     if (files.n == 0)
-        return n_found > 0 ? none_fits(search.name) : nobody_shares(ctl, search.name);
+        return n_found > 0 ? verb_search_none_fits(search.name) : nobody_shares(ctl, search.name);
     if (ctl->json)
         return STATUS_DONE;
-    status = print_sources(ctl, &files);
+    status = verb_search_print_sources(ctl, &files);
     if (status == STATUS_DONE && ctl->legend)
-        print_total(files.n, total, false, found_count_peers(&search.found));
+        verb_search_print_total(files.n, total, false, found_count_peers(&search.found));
     return status;
 }
 
-static ExitStatus nothing_found(const FindResult *result, int argc, char **argv) {
+static ExitStatus verb_search_nothing_found(const FindResult *result, int argc, char **argv) {
     if (result->whole_name)
         ctl_error(
             "nobody shares a file of that whole name, and this FileTracker does not search for "
@@ -241,59 +242,59 @@ static ExitStatus nothing_found(const FindResult *result, int argc, char **argv)
 }
 
 // Whether there is anything to look for, which the FileTracker could only guess at.
-static bool any_word(int argc, char **argv) {
+static bool verb_search_any_word(int argc, char **argv) {
     for (int i = 0; i < argc; i++)
         if (argv[i][strspn(argv[i], " \t")] != '\0')
             return true;
     return false;
 }
 
-static ExitStatus search_words(Ctl *ctl, int argc, char **argv) {
+static ExitStatus verb_search_words(Ctl *ctl, int argc, char **argv) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(find_result_clear) FindResult result = {};
     ExitStatus status;
     int r;
 
-    if (!any_word(argc, argv)) {
+    if (!verb_search_any_word(argc, argv)) {
         ctl_error("search needs a word of a name.");
         ctl_hint("Try: p2pctl help search");
         return STATUS_USAGE;
     }
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
-    r = find_files(ctl->bus, argv, argc, &ctl->search, &result, &error);
+    r = find_call_run(ctl->bus, argv, argc, &ctl->search, &result, &error);
     // A daemon from before there were words.
     if (r < 0 && argc == 1 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD))
-        return search_name(ctl, argv[0]);
+        return verb_search_name(ctl, argv[0]);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
     if (ctl->json) {
-        status = print_json(ctl, &result.files, &result);
+        status = verb_search_print_json(ctl, &result.files, &result);
         if (status != STATUS_DONE)
             return status;
     }
     if (result.files.n == 0)
-        return nothing_found(&result, argc, argv);
+        return verb_search_nothing_found(&result, argc, argv);
     if (result.whole_name)
         ctl_hint("This FileTracker does not search for words: it was asked for that whole name.");
-    return ctl->json ? STATUS_DONE : print_found(ctl, &result);
+    return ctl->json ? STATUS_DONE : verb_search_print_found(ctl, &result);
 }
 
 // p2pctl search '"report.txt"': the name as it is.
-static char *quoted(const char *text) {
+static char *verb_search_quoted(const char *text) {
     size_t len = strlen(text);
 
     return len > 2 && text[0] == '"' && text[len - 1] == '"' ? strndup(text + 1, len - 2) : NULL;
 }
 
 ExitStatus verb_search(Ctl *ctl, int argc, char **argv) {
-    _cleanup_free_ char *name = argc == 1 ? quoted(argv[0]) : NULL;
+    _cleanup_free_ char *name = argc == 1 ? verb_search_quoted(argv[0]) : NULL;
 
     if (!name && !ctl->search.exact)
-        return search_words(ctl, argc, argv);
+        return verb_search_words(ctl, argc, argv);
     if (argc > 1) {
         ctl_error("--exact takes one name; quote it if it has spaces.");
         return STATUS_USAGE;
     }
-    return search_name(ctl, name ?: argv[0]);
+    return verb_search_name(ctl, name ?: argv[0]);
 }

@@ -19,7 +19,7 @@ enum {
 };
 
 // For the other program, which pkexec starts in another directory. Caller frees; NULL: no memory.
-static char *absolute(const char *path) {
+static char *verb_share_absolute(const char *path) {
     _cleanup_free_ char *here = NULL;
     char *text;
 
@@ -29,7 +29,7 @@ static char *absolute(const char *path) {
     return here && asprintf(&text, "%s/%s", here, path) >= 0 ? text : NULL;
 }
 
-static ExitStatus outcome(const Ctl *ctl, int status, bool as_root) {
+static ExitStatus verb_share_outcome(const Ctl *ctl, int status, bool as_root) {
     if (!WIFEXITED(status)) {
         ctl_error("p2pctl-share was ended by signal %d.", WTERMSIG(status));
         return STATUS_FAILED;
@@ -43,7 +43,7 @@ static ExitStatus outcome(const Ctl *ctl, int status, bool as_root) {
     return (ExitStatus) WEXITSTATUS(status);
 }
 
-static ExitStatus run(const Ctl *ctl, char **argv, bool as_root) {
+static ExitStatus verb_share_run(const Ctl *ctl, char **argv, bool as_root) {
     int r, status;
     pid_t pid;
 
@@ -59,10 +59,10 @@ static ExitStatus run(const Ctl *ctl, char **argv, bool as_root) {
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return fail_errno(errno, "cannot wait for %s", argv[0]);
-    return outcome(ctl, status, as_root);
+    return verb_share_outcome(ctl, status, as_root);
 }
 
-static ExitStatus check_usage(const Ctl *ctl, int argc, char **argv) {
+static ExitStatus verb_share_check_usage(const Ctl *ctl, int argc, char **argv) {
     bool list = strcmp(argv[0], "list") == 0, add = strcmp(argv[0], "add") == 0;
 
     if (ctl->host) {
@@ -89,7 +89,7 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
     bool list = strcmp(argv[0], "list") == 0;
     bool as_root = !list && !ctl->user && geteuid() != 0;
     _cleanup_free_ char *program = NULL, *path = NULL;
-    ExitStatus status = check_usage(ctl, argc, argv);
+    ExitStatus status = verb_share_check_usage(ctl, argc, argv);
     char *args[8];
     size_t n = 0;
 
@@ -97,7 +97,7 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
         return status;
     program =
         program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share"); // which polkit's action names
-    path = absolute(list ? "/" : argv[1]);
+    path = verb_share_absolute(list ? "/" : argv[1]);
     if (!program || !path)
         return fail_memory();
     if (access(program, X_OK) < 0 && errno == ENOENT) {
@@ -119,5 +119,5 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
     if (!list)
         args[n++] = path;
     args[n] = NULL;
-    return run(ctl, args, as_root);
+    return verb_share_run(ctl, args, as_root);
 }

@@ -13,12 +13,12 @@
 #include "ctl/verbs.h"
 
 // Of what was not readable, the daemon does not know a size.
-static bool has_size(const Share *share) {
+static bool verb_shares_has_size(const ShareInfo *share) {
     return share->size > 0 ||
            (strcmp(share->state, "unreadable") != 0 && strcmp(share->state, "vanished") != 0);
 }
 
-static void add_state(Table *table, const Share *share) {
+static void verb_shares_add_state(Table *table, const ShareInfo *share) {
     bool pending = strcmp(share->state, "pending") == 0;
 
     if (share_is_published(share))
@@ -33,7 +33,7 @@ static void add_state(Table *table, const Share *share) {
     }
 }
 
-static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
+static ExitStatus verb_shares_print_text(const Ctl *ctl, const PeerInfo *peer) {
     static const Column columns[] = {
         {"FILE", false, 1, 20, true},
         {"SIZE", true, 0, 0},
@@ -47,14 +47,14 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     if (!table || !total)
         return fail_memory();
     for (size_t i = 0; i < peer->shares.n; i++) {
-        const Share *share = &peer->shares.shares[i];
+        const ShareInfo *share = &peer->shares.shares[i];
 
         table_add(table, share->path);
-        if (has_size(share))
+        if (verb_shares_has_size(share))
             table_add_size(table, share->size);
         else
             table_add(table, "?  ");
-        add_state(table, share);
+        verb_shares_add_state(table, share);
     }
     if (peer->shares.n > 0 && table_print(table, &style, stdout) < 0)
         return fail_memory();
@@ -73,12 +73,13 @@ static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer) {
     return STATUS_DONE;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer) {
+static ExitStatus verb_shares_print_json(const Ctl *ctl, const PeerInfo *peer) {
     json_t *document = document_new(), *shares = json_array();
 
     for (size_t i = 0; i < peer->shares.n; i++) {
-        const Share *share = &peer->shares.shares[i];
-        json_t *size = has_size(share) ? json_integer((json_int_t) share->size) : json_null();
+        const ShareInfo *share = &peer->shares.shares[i];
+        json_t *size =
+            verb_shares_has_size(share) ? json_integer((json_int_t) share->size) : json_null();
 
         json_array_append_new(shares, json_pack("{so so so so}", "path", json_text(share->path),
                                                 "size", size, "state", json_text(share->state),
@@ -99,7 +100,7 @@ ExitStatus verb_shares(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     r = peer_info_get(ctl->bus, &peer, &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
-    return ctl->json ? print_json(ctl, &peer) : print_text(ctl, &peer);
+    return ctl->json ? verb_shares_print_json(ctl, &peer) : verb_shares_print_text(ctl, &peer);
 }
 
 ExitStatus verb_rescan(Ctl *ctl, int argc _unused_, char **argv _unused_) {

@@ -11,15 +11,15 @@
 #include "ctl/transfer-info.h"
 #include "ctl/verbs.h"
 
-typedef struct Totals {
+typedef struct TransferTotals {
     size_t down, up, paused; // paused: of those down
     uint64_t down_size, down_transferred;
     double down_rate, up_rate;
-} Totals;
+} TransferTotals;
 
-static Totals totals_of(const TransferList *list) {
+static TransferTotals verb_status_totals_of(const TransferList *list) {
     uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
-    Totals totals = {};
+    TransferTotals totals = {};
 
     for (size_t i = 0; i < list->n; i++) {
         const TransferInfo *transfer = &list->transfers[i];
@@ -40,7 +40,8 @@ static Totals totals_of(const TransferList *list) {
     return totals;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
+static ExitStatus verb_status_print_json(const Ctl *ctl, const PeerInfo *peer,
+                                         const TransferTotals *totals) {
     json_t *document = document_new(), *object = peer_info_json(peer), *shares, *transfers;
     const ShareCounts counts = peer_info_count(peer);
 
@@ -60,7 +61,7 @@ static ExitStatus print_json(const Ctl *ctl, const PeerInfo *peer, const Totals 
     return document_print(ctl, document);
 }
 
-static Colour state_colour(const char *state) {
+static Colour verb_status_state_colour(const char *state) {
     if (strcmp(state, "joined") == 0)
         return COLOUR_GREEN;
     if (strcmp(state, "connecting") == 0 || strcmp(state, "waiting") == 0)
@@ -68,7 +69,7 @@ static Colour state_colour(const char *state) {
     return COLOUR_DIM;
 }
 
-static int print_shares(const PeerInfo *peer) {
+static int verb_status_print_shares(const PeerInfo *peer) {
     const ShareCounts counts = peer_info_count(peer);
     _cleanup_free_ char *text = share_counts_describe(&counts);
     // It connects with something to publish: until then it has not looked.
@@ -81,7 +82,7 @@ static int print_shares(const PeerInfo *peer) {
     return 0;
 }
 
-static void print_transfers(const Totals *totals) {
+static void verb_status_print_transfers(const TransferTotals *totals) {
     char rate[FORMAT_MAX];
 
     printf("  transfers: ");
@@ -110,7 +111,7 @@ static void print_transfers(const Totals *totals) {
 }
 
 // Most peers whose files nobody can get are behind a firewall that nobody has thought of.
-static void print_unreachable(const PeerInfo *peer) {
+static void verb_status_print_unreachable(const PeerInfo *peer) {
     const char *port = strrchr(peer->address, ':');
 
     printf("             The FileTracker could not connect there: others will find what\n"
@@ -123,23 +124,25 @@ static void print_unreachable(const PeerInfo *peer) {
     printf("\n             the router; then: p2pctl join\n");
 }
 
-static ExitStatus print_text(const Ctl *ctl, const PeerInfo *peer, const Totals *totals) {
+static ExitStatus verb_status_print_text(const Ctl *ctl, const PeerInfo *peer,
+                                         const TransferTotals *totals) {
     _cleanup_free_ char *line = peer_info_describe(peer);
 
     if (!line)
         return fail_memory();
-    print_bullet(ctl, peer_info_is_unreachable(peer) ? COLOUR_YELLOW : state_colour(peer->state));
+    print_bullet(ctl, peer_info_is_unreachable(peer) ? COLOUR_YELLOW
+                                                     : verb_status_state_colour(peer->state));
     print_escaped(stdout, "%s", line);
     putchar('\n');
     if (strcmp(peer->state, "joined") == 0 && peer_info_is_unreachable(peer))
-        print_unreachable(peer);
+        verb_status_print_unreachable(peer);
     if (strcmp(peer->state, "left") == 0)
         printf("       join: p2pctl join\n");
     if (strcmp(peer->state, "idle") == 0)
         printf("       edit: %s\n", config_hint(ctl));
-    if (print_shares(peer) < 0)
+    if (verb_status_print_shares(peer) < 0)
         return fail_memory();
-    print_transfers(totals);
+    verb_status_print_transfers(totals);
     if (peer->download_problem && *peer->download_problem) {
         print_escaped(stdout, "             %s", peer->download_problem);
         printf("\n             (DIRECTORIES in p2pshare.ini(5) says what a download-dir needs)\n");
@@ -152,7 +155,7 @@ ExitStatus verb_status(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     _cleanup_(transfer_list_clear) TransferList transfers = {};
     _cleanup_(peer_info_clear) PeerInfo peer = {};
     ExitStatus status;
-    Totals totals;
+    TransferTotals totals;
     int r;
 
     if (ctl_connect(ctl) < 0)
@@ -162,8 +165,9 @@ ExitStatus verb_status(Ctl *ctl, int argc _unused_, char **argv _unused_) {
         r = transfer_list_get(ctl->bus, &transfers, &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
-    totals = totals_of(&transfers);
-    status = ctl->json ? print_json(ctl, &peer, &totals) : print_text(ctl, &peer, &totals);
+    totals = verb_status_totals_of(&transfers);
+    status = ctl->json ? verb_status_print_json(ctl, &peer, &totals)
+                       : verb_status_print_text(ctl, &peer, &totals);
     if (status != STATUS_DONE)
         return status;
     // As with `systemctl status`, scripts can ask by the exit status alone.

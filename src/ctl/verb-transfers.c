@@ -12,7 +12,7 @@
 #include "ctl/transfer-info.h"
 #include "ctl/verbs.h"
 
-static int add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
+static int verb_transfers_add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
     _cleanup_free_ char *name = transfer_info_file_name(transfer);
     _cleanup_free_ char *details = transfer_info_details(transfer);
     double rate = transfer_info_rate(transfer, now);
@@ -40,7 +40,7 @@ static int add_row(Table *table, const TransferInfo *transfer, uint64_t now) {
     return 0;
 }
 
-static ExitStatus print_text(const Ctl *ctl, const TransferList *list) {
+static ExitStatus verb_transfers_print_text(const Ctl *ctl, const TransferList *list) {
     static const Column columns[] = {
         {"ID", true, 0, 0},     {"DIRECTION", false, 0, 0}, {"NAME", false, 1, 12, true},
         {"STATE", false, 0, 0}, {"DONE", true, 0, 0},       {"SIZE", true, 0, 0},
@@ -53,7 +53,7 @@ static ExitStatus print_text(const Ctl *ctl, const TransferList *list) {
     if (!table)
         return fail_memory();
     for (size_t i = 0; i < list->n; i++)
-        if (add_row(table, &list->transfers[i], now) < 0)
+        if (verb_transfers_add_row(table, &list->transfers[i], now) < 0)
             return fail_memory();
     if (list->n > 0 && table_print(table, &style, stdout) < 0)
         return fail_memory();
@@ -63,7 +63,7 @@ static ExitStatus print_text(const Ctl *ctl, const TransferList *list) {
     return STATUS_DONE;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const TransferList *list) {
+static ExitStatus verb_transfers_print_json(const Ctl *ctl, const TransferList *list) {
     json_t *document = document_new(), *transfers = json_array();
 
     for (size_t i = 0; i < list->n; i++)
@@ -82,5 +82,6 @@ ExitStatus verb_transfers(Ctl *ctl, int argc _unused_, char **argv _unused_) {
     r = transfer_list_get(ctl->bus, &list, &error);
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
-    return ctl->json ? print_json(ctl, &list) : print_text(ctl, &list);
+    return ctl->json ? verb_transfers_print_json(ctl, &list)
+                     : verb_transfers_print_text(ctl, &list);
 }

@@ -23,29 +23,29 @@ enum {
     VERIFY_DIGITS_MIN = ROOT_DIGITS_MIN,
 };
 
-typedef struct Check {
+typedef struct FileCheck {
     const char *path, *name; // of the file; as others call it
-    Search search;
+    SearchCall search;
     const char *result; // as in the document
     uint64_t size;
     MerkleHash root;
     bool hashed;
     size_t n_same, n_peers; // who share it; who share something of that name, and say what
     ExitStatus status;
-} Check;
+} FileCheck;
 
-typedef struct CheckList {
-    Check *checks;
+typedef struct FileCheckList {
+    FileCheck *checks;
     size_t n;
-} CheckList;
+} FileCheckList;
 
-static void check_list_clear(CheckList *list) {
+static void verb_verify_clear(FileCheckList *list) {
     for (size_t i = 0; i < list->n; i++)
-        search_clear(&list->checks[i].search);
+        search_call_clear(&list->checks[i].search);
     free(list->checks);
 }
 
-static int check_list_init(CheckList *list, int argc, char **argv) {
+static int verb_verify_init(FileCheckList *list, int argc, char **argv) {
     list->checks = calloc(argc, sizeof(*list->checks));
     if (!list->checks)
         return -ENOMEM;
@@ -53,13 +53,13 @@ static int check_list_init(CheckList *list, int argc, char **argv) {
     for (size_t i = 0; i < list->n; i++) {
         const char *slash = strrchr(argv[i], '/');
 
-        list->checks[i] = (Check){.path = argv[i], .name = slash ? slash + 1 : argv[i]};
+        list->checks[i] = (FileCheck){.path = argv[i], .name = slash ? slash + 1 : argv[i]};
     }
     return 0;
 }
 
 // Nobody is asked about a file that is not there: whoever mistypes its path is told so.
-static bool look(Check *check) {
+static bool verb_verify_look(FileCheck *check) {
     struct stat st;
     int r = 0;
 
@@ -74,18 +74,18 @@ static bool look(Check *check) {
     return r >= 0;
 }
 
-static ExitStatus hash(FileHasher *hasher, Check *check) {
+static ExitStatus verb_verify_hash(FileHasher *hasher, FileCheck *check) {
     check->hashed = hash_named(hasher, check->path, &check->root, &check->size) == STATUS_DONE;
     if (!check->hashed)
         check->result = "unreadable";
     return check->hashed ? STATUS_DONE : STATUS_FAILED;
 }
 
-static ExitStatus check_by_root(const Ctl *ctl, FileHasher *hasher, Check *check) {
+static ExitStatus verb_verify_by_root(const Ctl *ctl, FileHasher *hasher, FileCheck *check) {
     const char *root = ctl->download.root;
     char text[MERKLE_TEXT_BYTES + 1];
 
-    if (hash(hasher, check) != STATUS_DONE)
+    if (verb_verify_hash(hasher, check) != STATUS_DONE)
         return STATUS_FAILED;
     merkle_hash_format(&check->root, text);
     if (strncasecmp(text, root, strlen(root)) != 0) {
@@ -103,7 +103,7 @@ static ExitStatus check_by_root(const Ctl *ctl, FileHasher *hasher, Check *check
 
 // Leaves what others share under exactly that name, with a root. STATUS_DONE, or why there is nothing to
 // compare with, as has been printed.
-static ExitStatus narrow(Ctl *ctl, Check *check, const char *own) {
+static ExitStatus verb_verify_narrow(Ctl *ctl, FileCheck *check, const char *own) {
     FoundList *found = &check->search.found;
     bool any = false, others = false;
     size_t n = 0;
@@ -140,7 +140,7 @@ static ExitStatus narrow(Ctl *ctl, Check *check, const char *own) {
 }
 
 // Leaves what has that root.
-static void keep_same(FoundList *found, const MerkleHash *root) {
+static void verb_verify_keep_same(FoundList *found, const MerkleHash *root) {
     size_t n = 0;
 
     for (size_t i = 0; i < found->n; i++)
@@ -150,7 +150,7 @@ static void keep_same(FoundList *found, const MerkleHash *root) {
 }
 
 // A file whose size is not that of any need not be read.
-static bool may_be_same(const Check *check) {
+static bool verb_verify_may_be_same(const FileCheck *check) {
     struct stat st;
 
     if (stat(check->path, &st) < 0 || !S_ISREG(st.st_mode))
@@ -161,16 +161,17 @@ static bool may_be_same(const Check *check) {
     return false;
 }
 
-static ExitStatus check_by_peers(Ctl *ctl, FileHasher *hasher, Check *check, const char *own) {
+static ExitStatus verb_verify_by_peers(Ctl *ctl, FileHasher *hasher, FileCheck *check,
+                                       const char *own) {
     _cleanup_free_ char *word = shell_word(check->name);
-    ExitStatus status = narrow(ctl, check, own);
+    ExitStatus status = verb_verify_narrow(ctl, check, own);
 
     if (status != STATUS_DONE)
         return status;
-    if (may_be_same(check)) {
-        if (hash(hasher, check) != STATUS_DONE)
+    if (verb_verify_may_be_same(check)) {
+        if (verb_verify_hash(hasher, check) != STATUS_DONE)
             return STATUS_FAILED;
-        keep_same(&check->search.found, &check->root);
+        verb_verify_keep_same(&check->search.found, &check->root);
         check->n_same = found_count_peers(&check->search.found);
     }
     if (check->n_same == 0) {
@@ -190,11 +191,12 @@ static ExitStatus check_by_peers(Ctl *ctl, FileHasher *hasher, Check *check, con
     return STATUS_DONE;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const CheckList *list, ExitStatus status) {
+static ExitStatus verb_verify_print_json(const Ctl *ctl, const FileCheckList *list,
+                                         ExitStatus status) {
     json_t *document = document_new(), *files = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
-        const Check *check = &list->checks[i];
+        const FileCheck *check = &list->checks[i];
         char root[MERKLE_TEXT_BYTES + 1] = "";
 
         if (check->hashed)
@@ -210,15 +212,15 @@ static ExitStatus print_json(const Ctl *ctl, const CheckList *list, ExitStatus s
 }
 
 // Asks who shares what under the names of all files that can be read.
-static ExitStatus search(Ctl *ctl, CheckList *list) {
-    _cleanup_free_ Search *searches = calloc(list->n, sizeof(*searches));
+static ExitStatus verb_verify_search(Ctl *ctl, FileCheckList *list) {
+    _cleanup_free_ SearchCall *searches = calloc(list->n, sizeof(*searches));
     size_t n = 0;
     int r;
 
     if (!searches)
         return fail_memory();
     for (size_t i = 0; i < list->n; i++) {
-        if (!look(&list->checks[i]))
+        if (!verb_verify_look(&list->checks[i]))
             continue;
         if (target_check_name(list->checks[i].name) < 0)
             return STATUS_USAGE;
@@ -228,7 +230,7 @@ static ExitStatus search(Ctl *ctl, CheckList *list) {
         return STATUS_DONE;
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
-    r = search_all(ctl->bus, searches, n);
+    r = search_calls_run(ctl->bus, searches, n);
     n = 0;
     for (size_t i = 0; i < list->n; i++)
         if (!list->checks[i].result)
@@ -236,35 +238,35 @@ static ExitStatus search(Ctl *ctl, CheckList *list) {
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &SD_BUS_ERROR_NULL, r) : STATUS_DONE;
 }
 
-static ExitStatus check_one(Ctl *ctl, FileHasher *hasher, Check *check, const char *own) {
+static ExitStatus verb_verify_one(Ctl *ctl, FileHasher *hasher, FileCheck *check, const char *own) {
     if (ctl->download.root)
-        return check_by_root(ctl, hasher, check);
+        return verb_verify_by_root(ctl, hasher, check);
     if (check->search.r >= 0)
-        return check_by_peers(ctl, hasher, check, own);
+        return verb_verify_by_peers(ctl, hasher, check, own);
     check->result = "unknown";
     return bus_failed(ctl, &SERVICE_PEER, &check->search.error, check->search.r);
 }
 
-static ExitStatus check_all(Ctl *ctl, FileHasher *hasher, CheckList *list) {
-    _cleanup_free_ char *own = ctl->bus ? search_own_endpoint(ctl->bus) : NULL;
+static ExitStatus verb_verify_all(Ctl *ctl, FileHasher *hasher, FileCheckList *list) {
+    _cleanup_free_ char *own = ctl->bus ? search_call_own_endpoint(ctl->bus) : NULL;
     ExitStatus first = STATUS_DONE;
 
     for (size_t i = 0; i < list->n; i++) {
-        Check *check = &list->checks[i];
+        FileCheck *check = &list->checks[i];
 
         if (!check->result) // else it cannot be read
-            check->status = check_one(ctl, hasher, check, own ?: "");
+            check->status = verb_verify_one(ctl, hasher, check, own ?: "");
         if (check->status == STATUS_UNAVAILABLE)
             return check->status;
         if (first == STATUS_DONE)
             first = check->status;
     }
-    return ctl->json ? print_json(ctl, list, first) : first;
+    return ctl->json ? verb_verify_print_json(ctl, list, first) : first;
 }
 
 ExitStatus verb_verify(Ctl *ctl, int argc, char **argv) {
     _cleanup_(file_hasher_freep) FileHasher *hasher = NULL;
-    _cleanup_(check_list_clear) CheckList list = {};
+    _cleanup_(verb_verify_clear) FileCheckList list = {};
     const char *root = ctl->download.root;
     ExitStatus status;
 
@@ -280,10 +282,10 @@ ExitStatus verb_verify(Ctl *ctl, int argc, char **argv) {
                   VERIFY_DIGITS_MIN);
         return STATUS_USAGE;
     }
-    if (check_list_init(&list, argc, argv) < 0)
+    if (verb_verify_init(&list, argc, argv) < 0)
         return fail_memory();
     status = hash_begin(&hasher);
     if (status == STATUS_DONE && !root)
-        status = search(ctl, &list);
-    return status == STATUS_DONE ? check_all(ctl, hasher, &list) : status;
+        status = verb_verify_search(ctl, &list);
+    return status == STATUS_DONE ? verb_verify_all(ctl, hasher, &list) : status;
 }

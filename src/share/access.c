@@ -20,7 +20,7 @@ enum {
     NO_MODE = -1,
 };
 
-typedef struct Walk {
+typedef struct AccessWalk {
     uid_t uid;
     bool take;      // away
     uint64_t mount; // not the device, which differs within overlayfs and btrfs
@@ -31,34 +31,34 @@ typedef struct Walk {
     int inherited; // the mode that its default list stood for, if that was ours, which is what new directories in it got
     int error;     // the first that was gone past
     AccessResult *result;
-} Walk;
+} AccessWalk;
 
 // What the descriptor stands for, whatever its name is now.
-typedef struct Self {
+typedef struct AccessSelf {
     char path[32];
-} Self;
+} AccessSelf;
 
-static Self self_of(int fd) {
-    Self self;
+static AccessSelf access_self_of(int fd) {
+    AccessSelf self;
 
     snprintf(self.path, sizeof(self.path), "/proc/self/fd/%d", fd);
     return self;
 }
 
-static int look(int fd, struct statx *ret) {
+static int access_look(int fd, struct statx *ret) {
     return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, ret) < 0 ? -errno : 0;
 }
 
 // ------------------------------------------------------------------------------------- one list
 
 // Of new files in the directory with that list; NO_MODE: none is made there.
-static int default_mode(acl_t access, mode_t mode) {
+static int access_mode_of_new(acl_t access, mode_t mode) {
     if ((mode & S_IWOTH) || (mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP))
         return NO_MODE;
     return acl_edit_base(access) & ~022;
 }
 
-static int give_access(const char *self, uid_t uid, unsigned bits) {
+static int access_give_access(const char *self, uid_t uid, unsigned bits) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
     int r = acl ? acl_edit_grant(&acl, uid, bits) : -errno;
 
@@ -67,7 +67,7 @@ static int give_access(const char *self, uid_t uid, unsigned bits) {
     return acl_set_file(self, ACL_TYPE_ACCESS, acl) < 0 ? -errno : 0;
 }
 
-static int give_default(const char *self, const Walk *walk, mode_t mode) {
+static int access_give_default(const char *self, const AccessWalk *walk, mode_t mode) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_DEFAULT), access = NULL;
     int r;
 
@@ -75,7 +75,7 @@ static int give_default(const char *self, const Walk *walk, mode_t mode) {
         return -errno;
     if (acl_entries(acl) == 0) {
         access = acl_get_file(self, ACL_TYPE_ACCESS);
-        r = access ? default_mode(access, mode) : -errno;
+        r = access ? access_mode_of_new(access, mode) : -errno;
         if (r == NO_MODE && access) {
             walk->result->shared++;
             return 0;
@@ -93,7 +93,7 @@ static int give_default(const char *self, const Walk *walk, mode_t mode) {
     return acl_set_file(self, ACL_TYPE_DEFAULT, acl) < 0 ? -errno : 0;
 }
 
-static int take_access(const char *self, uid_t uid) {
+static int access_take_access(const char *self, uid_t uid) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
     int r = acl ? acl_edit_take(&acl, uid) : -errno;
 
@@ -105,7 +105,7 @@ static int take_access(const char *self, uid_t uid) {
 }
 
 // One that is as it would be made goes, whatever it was before; another one loses what is the user's.
-static int take_default(const char *self, Walk *walk, mode_t mode) {
+static int access_take_default(const char *self, AccessWalk *walk, mode_t mode) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_DEFAULT),
                                access = acl_get_file(self, ACL_TYPE_ACCESS);
     int r = acl && access ? acl_edit_take(&acl, walk->uid) : -errno, inherited = walk->inherited;
@@ -115,14 +115,14 @@ static int take_default(const char *self, Walk *walk, mode_t mode) {
     if (r <= 0)
         return r == -EOPNOTSUPP ? 0 : r;
     if (acl_equiv_mode(acl, &left) == 0 &&
-        ((int) left == inherited || (int) left == default_mode(access, mode))) {
+        ((int) left == inherited || (int) left == access_mode_of_new(access, mode))) {
         walk->inherited = (int) left;
         return acl_delete_def_file(self) < 0 ? -errno : 0;
     }
     return acl_set_file(self, ACL_TYPE_DEFAULT, acl) < 0 ? -errno : 0;
 }
 
-static bool has_some(const char *self, acl_type_t type, uid_t uid) {
+static bool access_has_some(const char *self, acl_type_t type, uid_t uid) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, type);
 
     return acl && acl_edit_names(acl, uid);
@@ -130,75 +130,78 @@ static bool has_some(const char *self, acl_type_t type, uid_t uid) {
 
 // ------------------------------------------------------------------------------------- one file or directory
 
-typedef enum Verdict {
+typedef enum AccessVerdict {
     CHANGE,
     GO_ON, // it needs nothing; what is in it may
     SKIP,
-} Verdict;
+} AccessVerdict;
 
-static bool group_may(const char *self, mode_t bits) {
+static bool access_group_may(const char *self, mode_t bits) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_ACCESS);
 
     return acl && (acl_edit_base(acl) & bits) == bits;
 }
 
 // Under a name in the tree and one elsewhere: somebody may have linked a secret here.
-static bool is_linked(const Walk *walk, const struct statx *st) {
+static bool access_is_linked(const AccessWalk *walk, const struct statx *st) {
     return S_ISREG(st->stx_mode) && st->stx_nlink > 1 &&
            (st->stx_uid != walk->owner || walk->owner == 0);
 }
 
-static Verdict judge(const char *self, const Walk *walk, const struct statx *st) {
-    bool directory = S_ISDIR(st->stx_mode), linked = is_linked(walk, st);
+static AccessVerdict access_judge(const char *self, const AccessWalk *walk,
+                                  const struct statx *st) {
+    bool directory = S_ISDIR(st->stx_mode), linked = access_is_linked(walk, st);
     mode_t others = directory ? S_IROTH | S_IXOTH : S_IROTH, group = others << 3;
     bool planted = walk->owner == 0 && !directory && (walk->parent & (S_IWGRP | S_IWOTH));
 
     if (walk->take)
-        return !linked ? CHANGE : has_some(self, ACL_TYPE_ACCESS, walk->uid) ? SKIP : GO_ON;
+        return !linked ? CHANGE : access_has_some(self, ACL_TYPE_ACCESS, walk->uid) ? SKIP : GO_ON;
     if (st->stx_uid == walk->owner && !linked && !planted)
         return CHANGE;
     if ((st->stx_mode & others) == others)
         return GO_ON;
-    return !linked && st->stx_gid == walk->group && group_may(self, group) ? CHANGE : SKIP;
+    return !linked && st->stx_gid == walk->group && access_group_may(self, group) ? CHANGE : SKIP;
 }
 
-static int change_file(const char *self, Walk *walk) {
-    return walk->take ? take_access(self, walk->uid) : give_access(self, walk->uid, ACL_READ);
+static int access_change_file(const char *self, AccessWalk *walk) {
+    return walk->take ? access_take_access(self, walk->uid)
+                      : access_give_access(self, walk->uid, ACL_READ);
 }
 
-static int change_directory(const char *self, Walk *walk, mode_t mode) {
-    int r = walk->take ? take_default(self, walk, mode) : give_default(self, walk, mode);
+static int access_change_directory(const char *self, AccessWalk *walk, mode_t mode) {
+    int r =
+        walk->take ? access_take_default(self, walk, mode) : access_give_default(self, walk, mode);
 
     if (r < 0)
         return r;
-    return walk->take ? take_access(self, walk->uid)
-                      : give_access(self, walk->uid, ACL_READ | ACL_EXECUTE);
+    return walk->take ? access_take_access(self, walk->uid)
+                      : access_give_access(self, walk->uid, ACL_READ | ACL_EXECUTE);
 }
 
 // ------------------------------------------------------------------------------------- a tree
 
-static void note_failure(const Walk *walk, int fd) {
+static void access_note_failure(const AccessWalk *walk, int fd) {
     char path[4096];
     ssize_t n;
 
     if (walk->result->failed)
         return;
-    n = readlink(self_of(fd).path, path, sizeof(path) - 1);
+    n = readlink(access_self_of(fd).path, path, sizeof(path) - 1);
     walk->result->failed = n > 0 ? strndup(path, n) : NULL;
 }
 
 // When giving, the first failure is the end; when taking, the rest is taken all the same.
-static int failed(Walk *walk, int fd, int r) {
-    note_failure(walk, fd);
+static int access_failed(AccessWalk *walk, int fd, int r) {
+    access_note_failure(walk, fd);
     if (!walk->take)
         return r;
     walk->error = walk->error ?: r;
     return 0;
 }
 
-static int change_tree(int fd, Walk *walk);
+static int access_change_tree(int fd, AccessWalk *walk);
 
-static int change_entry(int fd, const char *name, Walk *walk) {
+static int access_change_entry(int fd, const char *name, AccessWalk *walk) {
     _cleanup_close_ int child = -EBADF;
 
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
@@ -206,11 +209,11 @@ static int change_entry(int fd, const char *name, Walk *walk) {
         return 0;
     child = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (child >= 0)
-        return change_tree(child, walk);
-    return errno == ENOENT ? 0 : failed(walk, fd, -errno);
+        return access_change_tree(child, walk);
+    return errno == ENOENT ? 0 : access_failed(walk, fd, -errno);
 }
 
-static int change_content(int fd, Walk *walk) {
+static int access_change_content(int fd, AccessWalk *walk) {
     int opened = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
     DIR *directory = opened < 0 ? NULL : fdopendir(opened);
     struct dirent *entry;
@@ -221,7 +224,7 @@ static int change_content(int fd, Walk *walk) {
         return r;
     }
     while (r >= 0 && (errno = 0, entry = readdir(directory)))
-        r = change_entry(fd, entry->d_name, walk);
+        r = access_change_entry(fd, entry->d_name, walk);
     if (r >= 0 && errno != 0)
         r = -errno;
     closedir(directory);
@@ -229,62 +232,63 @@ static int change_content(int fd, Walk *walk) {
 }
 
 // What inherits our lists has them itself, so that one without them ends no undoing.
-static int too_deep(const char *self, const Walk *walk) {
-    return walk->take && !has_some(self, ACL_TYPE_ACCESS, walk->uid) &&
-                   !has_some(self, ACL_TYPE_DEFAULT, walk->uid)
+static int access_too_deep(const char *self, const AccessWalk *walk) {
+    return walk->take && !access_has_some(self, ACL_TYPE_ACCESS, walk->uid) &&
+                   !access_has_some(self, ACL_TYPE_DEFAULT, walk->uid)
                ? 0
                : -E2BIG;
 }
 
-static int enter_directory(int fd, const struct statx *st, Verdict verdict, Walk *walk) {
-    const Self self = self_of(fd);
-    const Walk outside = *walk;
+static int access_enter_directory(int fd, const struct statx *st, AccessVerdict verdict,
+                                  AccessWalk *walk) {
+    const AccessSelf self = access_self_of(fd);
+    const AccessWalk outside = *walk;
     int r = 0;
 
     if (walk->depth >= ACCESS_DEPTH_MAX) {
-        r = too_deep(self.path, walk);
-        return r < 0 ? failed(walk, fd, r) : 0;
+        r = access_too_deep(self.path, walk);
+        return r < 0 ? access_failed(walk, fd, r) : 0;
     }
     if (verdict == CHANGE)
-        r = change_directory(self.path, walk, st->stx_mode);
+        r = access_change_directory(self.path, walk, st->stx_mode);
     if (r < 0)
-        r = failed(walk, fd, r);
+        r = access_failed(walk, fd, r);
     if (r < 0)
         return r;
     walk->depth++;
     walk->parent = st->stx_mode;
-    r = change_content(fd, walk);
+    r = access_change_content(fd, walk);
     walk->depth = outside.depth;
     walk->parent = outside.parent;
     walk->inherited = outside.inherited;
-    return r < 0 ? failed(walk, fd, r) : 0;
+    return r < 0 ? access_failed(walk, fd, r) : 0;
 }
 
-static int change_tree(int fd, Walk *walk) {
-    const Self self = self_of(fd);
+static int access_change_tree(int fd, AccessWalk *walk) {
+    const AccessSelf self = access_self_of(fd);
     struct statx st;
-    Verdict verdict;
-    int r = look(fd, &st);
+    AccessVerdict verdict;
+    int r = access_look(fd, &st);
 
     if (r < 0)
-        return failed(walk, fd, r);
+        return access_failed(walk, fd, r);
     if (st.stx_mnt_id != walk->mount || !(S_ISDIR(st.stx_mode) || S_ISREG(st.stx_mode)))
         return 0;
-    verdict = walk->depth == 0 ? CHANGE : judge(self.path, walk, &st);
+    verdict = walk->depth == 0 ? CHANGE : access_judge(self.path, walk, &st);
     if (verdict == SKIP) {
         walk->result->skipped++;
         return 0;
     }
     if (verdict == CHANGE && ++walk->result->changed > ACCESS_FILES_MAX && !walk->take)
-        return failed(walk, fd, -EFBIG);
+        return access_failed(walk, fd, -EFBIG);
     if (S_ISDIR(st.stx_mode))
-        return enter_directory(fd, &st, verdict, walk);
-    r = verdict == CHANGE ? change_file(self.path, walk) : 0;
-    return r < 0 ? failed(walk, fd, r) : 0;
+        return access_enter_directory(fd, &st, verdict, walk);
+    r = verdict == CHANGE ? access_change_file(self.path, walk) : 0;
+    return r < 0 ? access_failed(walk, fd, r) : 0;
 }
 
 // No link anywhere on the way: the path was resolved before, and its owner may have changed it since.
-static int open_path(const char *path) {
+static int access_open_path(const char *path) {
     _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     path += strspn(path, "/");
@@ -294,7 +298,7 @@ static int open_path(const char *path) {
 // Whether another user may have put what is there in the place of what was meant, by renaming it: what root has left in
 // somebody's home, for one. In a directory with the sticky bit only owners rename, but whole directories cannot be brought
 // there by others either.
-static bool is_foreign(const struct statx *directory, const struct statx *st) {
+static bool access_is_foreign(const struct statx *directory, const struct statx *st) {
     bool shared = (directory->stx_mode & S_IWOTH) ||
                   ((directory->stx_mode & S_IWGRP) && directory->stx_gid != 0);
 
@@ -305,10 +309,10 @@ static bool is_foreign(const struct statx *directory, const struct statx *st) {
 }
 
 // The same, for who is to be given something: of each part of the path, the owner has a say over it.
-static int open_owned_path(const char *path) {
+static int access_open_owned_path(const char *path) {
     _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct statx st, above;
-    int r = fd < 0 ? -errno : look(fd, &st);
+    int r = fd < 0 ? -errno : access_look(fd, &st);
 
     for (const char *name = path + strspn(path, "/"), *end; r >= 0 && *name;
          name = end + strspn(end, "/")) {
@@ -325,44 +329,44 @@ static int open_owned_path(const char *path) {
         close_fd(fd);
         fd = next;
         above = st;
-        r = look(fd, &st);
-        if (r >= 0 && is_foreign(&above, &st))
+        r = access_look(fd, &st);
+        if (r >= 0 && access_is_foreign(&above, &st))
             r = -EXDEV;
     }
     return r < 0 ? r : TAKE_FD(fd);
 }
 
-static int start_tree(const char *path, uid_t uid, bool take, AccessResult *result) {
-    _cleanup_close_ int fd = take ? open_path(path) : open_owned_path(path);
-    Walk walk = {.uid = uid, .take = take, .inherited = NO_MODE, .result = result};
+static int access_start_tree(const char *path, uid_t uid, bool take, AccessResult *result) {
+    _cleanup_close_ int fd = take ? access_open_path(path) : access_open_owned_path(path);
+    AccessWalk walk = {.uid = uid, .take = take, .inherited = NO_MODE, .result = result};
     struct statx st;
     int r;
 
     *result = (AccessResult){};
     if (fd < 0)
         return fd;
-    r = look(fd, &st);
+    r = access_look(fd, &st);
     if (r < 0)
         return r;
     walk.mount = st.stx_mnt_id;
     walk.owner = st.stx_uid;
     walk.group = st.stx_gid;
-    r = change_tree(fd, &walk);
+    r = access_change_tree(fd, &walk);
     return r < 0 ? r : walk.error;
 }
 
 int access_default_mode(const char *directory, mode_t *ret) {
-    _cleanup_close_ int fd = open_path(directory);
+    _cleanup_close_ int fd = access_open_path(directory);
     _cleanup_(acl_freep) acl_t access = NULL;
     struct statx st;
-    int r = fd < 0 ? fd : look(fd, &st);
+    int r = fd < 0 ? fd : access_look(fd, &st);
 
     if (r < 0)
         return r;
-    access = acl_get_file(self_of(fd).path, ACL_TYPE_ACCESS);
+    access = acl_get_file(access_self_of(fd).path, ACL_TYPE_ACCESS);
     if (!access)
         return -errno;
-    r = default_mode(access, st.stx_mode);
+    r = access_mode_of_new(access, st.stx_mode);
     if (r == NO_MODE)
         return 1;
     *ret = (mode_t) r;
@@ -370,23 +374,23 @@ int access_default_mode(const char *directory, mode_t *ret) {
 }
 
 int access_let_pass(const char *directory, uid_t uid) {
-    _cleanup_close_ int fd = open_owned_path(directory);
+    _cleanup_close_ int fd = access_open_owned_path(directory);
 
-    return fd < 0 ? fd : give_access(self_of(fd).path, uid, ACL_EXECUTE);
+    return fd < 0 ? fd : access_give_access(access_self_of(fd).path, uid, ACL_EXECUTE);
 }
 
 int access_let_read(const char *path, uid_t uid, AccessResult *result) {
-    return start_tree(path, uid, false, result);
+    return access_start_tree(path, uid, false, result);
 }
 
 int access_revoke(const char *path, uid_t uid) {
-    _cleanup_close_ int fd = open_path(path);
+    _cleanup_close_ int fd = access_open_path(path);
 
-    return fd < 0 ? fd : take_access(self_of(fd).path, uid);
+    return fd < 0 ? fd : access_take_access(access_self_of(fd).path, uid);
 }
 
 int access_revoke_tree(const char *path, uid_t uid, AccessResult *result) {
-    return start_tree(path, uid, true, result);
+    return access_start_tree(path, uid, true, result);
 }
 
 void access_result_clear(AccessResult *result) {

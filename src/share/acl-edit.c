@@ -15,7 +15,7 @@ void acl_freep(acl_t *acl) {
 
 static const acl_perm_t perms[] = {ACL_READ, ACL_WRITE, ACL_EXECUTE};
 
-static unsigned get_perms(acl_entry_t entry) {
+static unsigned acl_edit_get_perms(acl_entry_t entry) {
     acl_permset_t set;
     unsigned bits = 0;
 
@@ -26,7 +26,7 @@ static unsigned get_perms(acl_entry_t entry) {
     return bits;
 }
 
-static void set_perms(acl_entry_t entry, unsigned bits) {
+static void acl_edit_set_perms(acl_entry_t entry, unsigned bits) {
     acl_permset_t set;
 
     if (acl_get_permset(entry, &set) < 0)
@@ -38,7 +38,7 @@ static void set_perms(acl_entry_t entry, unsigned bits) {
 }
 
 // The first entry of that kind, of that user where it names one; or NULL.
-static acl_entry_t find(acl_t acl, acl_tag_t wanted, uid_t uid) {
+static acl_entry_t acl_edit_find(acl_t acl, acl_tag_t wanted, uid_t uid) {
     acl_entry_t entry;
 
     for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
@@ -60,7 +60,7 @@ static acl_entry_t find(acl_t acl, acl_tag_t wanted, uid_t uid) {
 }
 
 // All whom the mask bounds get no more than it leaves them, so that it can be widened for one.
-static void apply_mask(acl_t acl, unsigned mask) {
+static void acl_edit_apply_mask(acl_t acl, unsigned mask) {
     acl_entry_t entry;
 
     for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
@@ -68,40 +68,40 @@ static void apply_mask(acl_t acl, unsigned mask) {
 
         if (acl_get_tag_type(entry, &tag) == 0 &&
             (tag == ACL_USER || tag == ACL_GROUP || tag == ACL_GROUP_OBJ))
-            set_perms(entry, get_perms(entry) & mask);
+            acl_edit_set_perms(entry, acl_edit_get_perms(entry) & mask);
     }
 }
 
-static int add_entry(acl_t *acl, acl_tag_t tag, acl_entry_t *ret) {
+static int acl_edit_add_entry(acl_t *acl, acl_tag_t tag, acl_entry_t *ret) {
     if (acl_create_entry(acl, ret) < 0 || acl_set_tag_type(*ret, tag) < 0)
         return -errno;
     return 0;
 }
 
 int acl_edit_grant(acl_t *acl, uid_t uid, unsigned bits) {
-    acl_entry_t mask = find(*acl, ACL_MASK, 0), own;
-    unsigned allowed = get_perms(mask ?: find(*acl, ACL_GROUP_OBJ, 0));
+    acl_entry_t mask = acl_edit_find(*acl, ACL_MASK, 0), own;
+    unsigned allowed = acl_edit_get_perms(mask ?: acl_edit_find(*acl, ACL_GROUP_OBJ, 0));
     int r = 0;
 
     if (mask)
-        apply_mask(*acl, allowed);
-    own = find(*acl, ACL_USER, uid);
+        acl_edit_apply_mask(*acl, allowed);
+    own = acl_edit_find(*acl, ACL_USER, uid);
     if (!own) {
-        r = add_entry(acl, ACL_USER, &own);
+        r = acl_edit_add_entry(acl, ACL_USER, &own);
         if (r < 0 || acl_set_qualifier(own, &uid) < 0)
             return r < 0 ? r : -errno;
     }
-    set_perms(own, get_perms(own) | bits);
+    acl_edit_set_perms(own, acl_edit_get_perms(own) | bits);
     // Creating an entry may have moved the others.
-    mask = find(*acl, ACL_MASK, 0);
+    mask = acl_edit_find(*acl, ACL_MASK, 0);
     if (!mask)
-        r = add_entry(acl, ACL_MASK, &mask);
+        r = acl_edit_add_entry(acl, ACL_MASK, &mask);
     if (r >= 0)
-        set_perms(mask, allowed | bits);
+        acl_edit_set_perms(mask, allowed | bits);
     return r;
 }
 
-static bool has_names(acl_t acl) {
+static bool acl_edit_has_names(acl_t acl) {
     acl_entry_t entry;
 
     for (int id = ACL_FIRST_ENTRY; acl_get_entry(acl, id, &entry) == 1; id = ACL_NEXT_ENTRY) {
@@ -114,36 +114,37 @@ static bool has_names(acl_t acl) {
 }
 
 int acl_edit_take(acl_t *acl, uid_t uid) {
-    acl_entry_t own = find(*acl, ACL_USER, uid), mask = find(*acl, ACL_MASK, 0);
+    acl_entry_t own = acl_edit_find(*acl, ACL_USER, uid), mask = acl_edit_find(*acl, ACL_MASK, 0);
 
     if (!own)
         return 0;
     // The same for all others, whatever the mask is then.
     if (mask)
-        apply_mask(*acl, get_perms(mask));
+        acl_edit_apply_mask(*acl, acl_edit_get_perms(mask));
     if (acl_delete_entry(*acl, own) < 0)
         return -errno;
-    mask = find(*acl, ACL_MASK, 0);
-    if (!has_names(*acl) && mask)
+    mask = acl_edit_find(*acl, ACL_MASK, 0);
+    if (!acl_edit_has_names(*acl) && mask)
         return acl_delete_entry(*acl, mask) < 0 ? -errno : 1;
     return acl_calc_mask(acl) < 0 ? -errno : 1;
 }
 
 bool acl_edit_names(acl_t acl, uid_t uid) {
-    return find(acl, ACL_USER, uid);
+    return acl_edit_find(acl, ACL_USER, uid);
 }
 
-static unsigned perms_of(acl_t acl, acl_tag_t tag) {
-    acl_entry_t entry = find(acl, tag, 0);
+static unsigned acl_edit_perms_of(acl_t acl, acl_tag_t tag) {
+    acl_entry_t entry = acl_edit_find(acl, tag, 0);
 
-    return entry ? get_perms(entry) : 0;
+    return entry ? acl_edit_get_perms(entry) : 0;
 }
 
 mode_t acl_edit_base(acl_t acl) {
-    unsigned group = perms_of(acl, ACL_GROUP_OBJ);
+    unsigned group = acl_edit_perms_of(acl, ACL_GROUP_OBJ);
 
-    if (find(acl, ACL_MASK, 0))
-        group &= perms_of(acl, ACL_MASK);
+    if (acl_edit_find(acl, ACL_MASK, 0))
+        group &= acl_edit_perms_of(acl, ACL_MASK);
     // ACL_READ, _WRITE and _EXECUTE are the bits of a mode.
-    return perms_of(acl, ACL_USER_OBJ) << 6 | group << 3 | perms_of(acl, ACL_OTHER);
+    return acl_edit_perms_of(acl, ACL_USER_OBJ) << 6 | group << 3 |
+           acl_edit_perms_of(acl, ACL_OTHER);
 }

@@ -26,12 +26,12 @@ void diagnosis_clear(Diagnosis *diagnosis) {
     *diagnosis = (Diagnosis){};
 }
 
-static int set(Diagnosis *diagnosis, Cause cause, const char *component, int error) {
+static int diagnosis_set(Diagnosis *diagnosis, Cause cause, const char *component, int error) {
     *diagnosis = (Diagnosis){.cause = cause, .component = strdup(component), .error = error};
     return diagnosis->component ? 0 : -ENOMEM;
 }
 
-static bool is_mounted(const char *directory) {
+static bool diagnosis_is_mounted(const char *directory) {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
     bool found = false;
     struct mntent *entry;
@@ -44,13 +44,13 @@ static bool is_mounted(const char *directory) {
 }
 
 // The mount point of /etc/fstab that the path is below, if nothing is mounted there. Caller frees; NULL: none.
-static char *missing_mount(const char *path) {
+static char *diagnosis_missing_mount(const char *path) {
     FILE *fstab = setmntent("/etc/fstab", "re");
     char *directory = NULL, buffer[4096];
-    struct mntent entry; // not getmntent()'s one, which is_mounted() uses
+    struct mntent entry; // not getmntent()'s one, which diagnosis_is_mounted() uses
 
     while (fstab && !directory && getmntent_r(fstab, &entry, buffer, sizeof(buffer)))
-        if (path_is_below(path, entry.mnt_dir) && !is_mounted(entry.mnt_dir))
+        if (path_is_below(path, entry.mnt_dir) && !diagnosis_is_mounted(entry.mnt_dir))
             directory = strdup(entry.mnt_dir);
     if (fstab)
         endmntent(fstab);
@@ -58,23 +58,23 @@ static char *missing_mount(const char *path) {
 }
 
 int diagnose_place(const char *path, Diagnosis *ret) {
-    _cleanup_free_ char *mount = missing_mount(path), *component = NULL;
+    _cleanup_free_ char *mount = diagnosis_missing_mount(path), *component = NULL;
     int r;
 
     *ret = (Diagnosis){};
     if (mount)
-        return set(ret, CAUSE_NOT_MOUNTED, mount, 0);
+        return diagnosis_set(ret, CAUSE_NOT_MOUNTED, mount, 0);
     r = examine_path(path, &component);
     // What this user may not see, the daemon may; and a link is not what is configured.
     if (r >= 0 || r == -EACCES || r == -ENOLINK)
         return 0;
     if (!component)
         return r;
-    return set(ret,
-               r == -ENOENT   ? CAUSE_NOT_THERE
-               : r == -EINVAL ? CAUSE_KIND
-                              : CAUSE_OTHER,
-               component, -r);
+    return diagnosis_set(ret,
+                         r == -ENOENT   ? CAUSE_NOT_THERE
+                         : r == -EINVAL ? CAUSE_KIND
+                                        : CAUSE_OTHER,
+                         component, -r);
 }
 
 int peer_user_find(uid_t *ret) {
@@ -89,7 +89,7 @@ int peer_user_find(uid_t *ret) {
     return 0;
 }
 
-static void become(const struct passwd *user) {
+static void diagnosis_become(const struct passwd *user) {
     if (initgroups(user->pw_name, user->pw_gid) < 0 ||
         setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
         setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
@@ -97,9 +97,10 @@ static void become(const struct passwd *user) {
 }
 
 // What a look as the daemon's user, outside of its sandbox, gives: a number, and the path that it is about.
-typedef long (*Look)(const char *path, char **ret_about);
+typedef long (*DiagnosisLook)(const char *path, char **ret_about);
 
-static int look_as_peer(Look function, const char *path, long *ret, char **ret_about) {
+static int diagnosis_look_as_peer(DiagnosisLook function, const char *path, long *ret,
+                                  char **ret_about) {
     const struct passwd *user = getpwnam(PEER_USER);
     char text[PATH_MAX + 32] = "", *end;
     int fds[2], status;
@@ -119,7 +120,7 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
         char *about;
         long result;
 
-        become(user);
+        diagnosis_become(user);
         result = function(path, &about);
         if (dprintf(fds[1], "%ld %s", result, about ?: "") < 0)
             _exit(EXIT_FAILURE);
@@ -139,12 +140,12 @@ static int look_as_peer(Look function, const char *path, long *ret, char **ret_a
     return *ret_about ? 0 : -ENOMEM;
 }
 
-static long look_at_path(const char *path, char **ret_about) {
+static long diagnosis_look_at_path(const char *path, char **ret_about) {
     return examine_path(path, ret_about);
 }
 
 // Its own files that it does not share, hidden ones, are nobody's trouble.
-static long look_at_tree(const char *path, char **ret_about) {
+static long diagnosis_look_at_tree(const char *path, char **ret_about) {
     char *paths[] = {(char *) path, NULL};
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     long unreadable = 0;
@@ -168,7 +169,7 @@ static long look_at_tree(const char *path, char **ret_about) {
     return unreadable;
 }
 
-static int error_number(const char *name) {
+static int diagnosis_error_number(const char *name) {
     static const int known[] = {EACCES,  ENOENT, EINVAL, ENOTDIR,     ELOOP,
                                 ENOLINK, EIO,    ESTALE, ENAMETOOLONG};
 
@@ -178,39 +179,40 @@ static int error_number(const char *name) {
     return EIO;
 }
 
-static int look(const Ctl *ctl, Look function, const char *path, long *ret, char **ret_about) {
+static int diagnosis_look(const Ctl *ctl, DiagnosisLook function, const char *path, long *ret,
+                          char **ret_about) {
     if (!ctl->user)
-        return look_as_peer(function, path, ret, ret_about);
+        return diagnosis_look_as_peer(function, path, ret, ret_about);
     *ret = function(path, ret_about);
     return 0;
 }
 
 int diagnose_content(const Ctl *ctl, const char *path, size_t *ret_unreadable, char **ret_example) {
     long unreadable = 0;
-    int r = look(ctl, look_at_tree, path, &unreadable, ret_example);
+    int r = diagnosis_look(ctl, diagnosis_look_at_tree, path, &unreadable, ret_example);
 
     *ret_unreadable = unreadable;
     return r;
 }
 
 // The daemon cannot; because of its user, or of its sandbox?
-static int compare(const Ctl *ctl, const char *path, const char *component, int error,
-                   Diagnosis *ret) {
+static int diagnosis_compare(const Ctl *ctl, const char *path, const char *component, int error,
+                             Diagnosis *ret) {
     _cleanup_free_ char *outside = NULL;
     long result = 0;
     int r;
 
     if (error != EACCES && error != ENOENT)
-        return set(ret, CAUSE_OTHER, component, error);
-    r = look(ctl, look_at_path, path, &result, &outside);
+        return diagnosis_set(ret, CAUSE_OTHER, component, error);
+    r = diagnosis_look(ctl, diagnosis_look_at_path, path, &result, &outside);
     if (r < 0)
         return r;
     r = (int) result;
     if (r == 0)
-        return set(ret, CAUSE_SANDBOX, component, 0);
+        return diagnosis_set(ret, CAUSE_SANDBOX, component, 0);
     if (r == -EACCES)
-        return set(ret, strcmp(outside, path) == 0 ? CAUSE_READ : CAUSE_PASS, outside, 0);
-    return set(ret, r == -ENOENT ? CAUSE_NOT_THERE : CAUSE_OTHER, outside, -r);
+        return diagnosis_set(ret, strcmp(outside, path) == 0 ? CAUSE_READ : CAUSE_PASS, outside, 0);
+    return diagnosis_set(ret, r == -ENOENT ? CAUSE_NOT_THERE : CAUSE_OTHER, outside, -r);
 }
 
 int diagnose_access(Ctl *ctl, const char *path, Diagnosis *ret, sd_bus_error *error) {
@@ -225,11 +227,11 @@ int diagnose_access(Ctl *ctl, const char *path, Diagnosis *ret, sd_bus_error *er
         r = sd_bus_message_read(reply, "ss", &component, &name);
     if (r < 0)
         return r;
-    return *name ? compare(ctl, path, component, error_number(name), ret) : 0;
+    return *name ? diagnosis_compare(ctl, path, component, diagnosis_error_number(name), ret) : 0;
 }
 
 // "the home of ann, mode 0700, ann:ann"
-static char *describe(const char *path) {
+static char *diagnosis_describe(const char *path) {
     struct passwd *owner;
     struct group *group;
     char user[64], members[64], *text;
@@ -250,7 +252,7 @@ static char *describe(const char *path) {
 }
 
 // As access_let_read() does it, but that nobody is asked who else may write there: not for trees of root.
-static void print_tree_command(const char *directory, const struct stat *st) {
+static void diagnosis_print_tree_command(const char *directory, const struct stat *st) {
     _cleanup_free_ char *word = shell_word(directory), *defaults = NULL;
     const struct passwd *owner = getpwuid(st->st_uid);
     mode_t mode;
@@ -267,8 +269,8 @@ static void print_tree_command(const char *directory, const struct stat *st) {
              word, owner->pw_name, defaults ?: "");
 }
 
-static void print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
-    _cleanup_free_ char *about = describe(diagnosis->component),
+static void diagnosis_print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
+    _cleanup_free_ char *about = diagnosis_describe(diagnosis->component),
                         *word = shell_word(diagnosis->component), *all = shell_word(path);
     const char *who = ctl->user ? "You" : PEER_USER;
     bool pass = diagnosis->cause == CAUSE_PASS;
@@ -281,14 +283,14 @@ static void print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char 
     if (pass && word)
         ctl_hint("To let it pass, and nobody else: setfacl -m u:" PEER_USER ":x %s", word);
     else if (lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode))
-        print_tree_command(diagnosis->component, &st);
+        diagnosis_print_tree_command(diagnosis->component, &st);
     else if (word)
         ctl_hint("To let it read, and nobody else: setfacl -m u:" PEER_USER ":r %s", word);
     if (all)
         ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", all);
 }
 
-static void print_sandbox(const Ctl *ctl, const char *path) {
+static void diagnosis_print_sandbox(const Ctl *ctl, const char *path) {
     const Hiding *hiding = sandbox_unit_hides(ctl->bus, path);
     const char *user = ctl->user ? " --user" : "";
     _cleanup_free_ char *word = shell_word(path);
@@ -324,10 +326,10 @@ void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *pat
         break;
     case CAUSE_PASS:
     case CAUSE_READ:
-        print_access(ctl, diagnosis, path);
+        diagnosis_print_access(ctl, diagnosis, path);
         break;
     case CAUSE_SANDBOX:
-        print_sandbox(ctl, path);
+        diagnosis_print_sandbox(ctl, path);
         break;
     case CAUSE_OTHER:
         ctl_error("p2p-peer cannot read %s: %s.", component,

@@ -38,13 +38,13 @@ static const ConfigKey keys[] = {
 };
 static const char *const other_sections[] = {"ft", "peer", NULL};
 
-static bool is_ours(const char *file) {
+static bool entry_is_ours(const char *file) {
     const char *slash = strrchr(file, '/');
 
     return slash && strncmp(slash + 1, PREFIX, strlen(PREFIX)) == 0;
 }
 
-static int list_add(EntryList *list, const char *file, const char *path) {
+static int entry_list_add(EntryList *list, const char *file, const char *path) {
     Entry *grown = reallocarray(list->entries, list->n + 1, sizeof(*grown));
     size_t len = strlen(path);
 
@@ -62,14 +62,14 @@ static int list_add(EntryList *list, const char *file, const char *path) {
     return 0;
 }
 
-static int load_file(EntryList *list, const char *file, bool ours) {
+static int entry_load_file(EntryList *list, const char *file, bool ours) {
     FileContent content = {};
     int r = config_load(file, keys, ELEMENTSOF(keys), other_sections, &content);
 
     if (r == -EINVAL || r == -ENOENT)
         r = 0; // said, and the rest counts
     for (size_t i = 0; i < content.paths.count && r >= 0; i++)
-        r = list_add(list, file, content.paths.items[i]);
+        r = entry_list_add(list, file, content.paths.items[i]);
     if (r >= 0 && ours && content.paths.count == 1) {
         Entry *entry = &list->entries[list->n - 1];
 
@@ -86,13 +86,13 @@ static int load_file(EntryList *list, const char *file, bool ours) {
 }
 
 // As p2p-peer has it: what is named in other files comes in addition.
-static int add_default(EntryList *list, const char *config_path) {
+static int entry_add_default(EntryList *list, const char *config_path) {
     _cleanup_free_ char *path = NULL;
     int r = user_dir("PUBLICSHARE", "Public", &path);
 
     if (r < 0 || !path || access(path, F_OK) < 0)
         return r;
-    r = list_add(list, config_path, path);
+    r = entry_list_add(list, config_path, path);
     if (r >= 0)
         list->entries[list->n - 1].by_default = true;
     return r;
@@ -101,14 +101,14 @@ static int add_default(EntryList *list, const char *config_path) {
 int entry_list_load(const char *config_path, bool user, EntryList *ret) {
     EntryList list = {};
     StringList files = {};
-    int r = load_file(&list, config_path, false);
+    int r = entry_load_file(&list, config_path, false);
 
     if (r >= 0 && user && list.n == 0)
-        r = add_default(&list, config_path);
+        r = entry_add_default(&list, config_path);
     if (r >= 0)
         r = config_drop_ins(config_path, &files);
     for (size_t i = 0; i < files.count && r >= 0; i++)
-        r = load_file(&list, files.items[i], is_ours(files.items[i]));
+        r = entry_load_file(&list, files.items[i], entry_is_ours(files.items[i]));
     string_list_clear(&files);
     if (r < 0)
         entry_list_clear(&list);
@@ -140,7 +140,7 @@ Entry *entry_list_find(const EntryList *list, const char *path) {
 }
 
 // Also that of a directory above it, which is a value as well (`pass`).
-static bool part_ends_in_space(const char *path) {
+static bool entry_part_ends_in_space(const char *path) {
     for (const char *p = path; *p; p++)
         if (isspace((unsigned char) *p) && (p[1] == '/' || p[1] == '\0'))
             return true;
@@ -154,12 +154,13 @@ const char *entry_path_problem(const char *path) {
            : !text_is_utf8(path, len)    ? "it is not UTF-8"
            : text_has_control(path, len) ? "it has control characters"
            : strstr(path, " ;")          ? "\" ;\" would begin a comment"
-           : part_ends_in_space(path) ? "a name in it ends in white space, which would be dropped"
-                                      : NULL;
+           : entry_part_ends_in_space(path)
+               ? "a name in it ends in white space, which would be dropped"
+               : NULL;
 }
 
 // "/srv/images" → "srv-images": for people; the file itself has the path.
-static void make_name(const char *path, char name[static NAME_BYTES_MAX + 1]) {
+static void entry_make_name(const char *path, char name[static NAME_BYTES_MAX + 1]) {
     size_t len = 0;
 
     for (const char *p = path + strspn(path, "/"); *p && len < NAME_BYTES_MAX; p++)
@@ -167,7 +168,7 @@ static void make_name(const char *path, char name[static NAME_BYTES_MAX + 1]) {
     name[len] = '\0';
 }
 
-static bool file_is_taken(const EntryList *list, const char *file) {
+static bool entry_file_is_taken(const EntryList *list, const char *file) {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->entries[i].file, file) == 0)
             return true;
@@ -180,12 +181,12 @@ int entry_new(const EntryList *list, const char *config_path, const char *path, 
 
     if (entry_path_problem(path))
         return -EINVAL;
-    make_name(path, name);
+    entry_make_name(path, name);
     for (unsigned i = 2; i < NAMES_ALIKE_MAX; i++) {
         free(entry.file);
         if (asprintf(&entry.file, "%s.d/" PREFIX "%s%s" SUFFIX, config_path, name, number) < 0)
             return -ENOMEM;
-        if (!file_is_taken(list, entry.file))
+        if (!entry_file_is_taken(list, entry.file))
             break;
         snprintf(number, sizeof(number), "-%u", i);
     }
@@ -204,7 +205,7 @@ char *entry_name(const Entry *entry) {
     return strndup(name, strlen(name) - strlen(SUFFIX));
 }
 
-static void print_entry(FILE *file, const Entry *entry) {
+static void entry_print_entry(FILE *file, const Entry *entry) {
     fprintf(file,
             "# Written by \"p2pctl share add\", and removed by \"p2pctl share remove\".\n"
             "[share]\npath = %s\n",
@@ -226,7 +227,7 @@ int entry_write(const Entry *entry) {
 
     if (!file)
         return -errno;
-    print_entry(file, entry);
+    entry_print_entry(file, entry);
     return fclose(file) != 0 ? -errno : write_file(entry->file, text);
 }
 

@@ -11,7 +11,7 @@
 #include "util/fs-util.h"
 #include "util/macro.h"
 
-static int note(const Entry *entry) {
+static int fix_note(const Entry *entry) {
     int r = entry_write(entry);
 
     if (r < 0)
@@ -19,7 +19,7 @@ static int note(const Entry *entry) {
     return r;
 }
 
-static int access_failed(const char *path, int r) {
+static int fix_access_failed(const char *path, int r) {
     switch (-r) {
     case EROFS:
         ctl_error("%s is on a read-only file system: what p2p-peer may there cannot be changed.",
@@ -58,18 +58,18 @@ static int fix_pass(const char *directory, Entry *entry) {
     if (r >= 0)
         r = config_parse_list(NULL, directory, &entry->passes);
     if (r >= 0)
-        r = note(entry);
+        r = fix_note(entry);
     if (r < 0)
         return r;
     r = access_let_pass(directory, uid);
     if (r < 0)
-        return access_failed(directory, r);
+        return fix_access_failed(directory, r);
     print_escaped(stdout, PEER_USER " may pass %s now.", directory);
     putchar('\n');
     return 0;
 }
 
-static void print_left_alone(const AccessResult *result) {
+static void fix_print_left_alone(const AccessResult *result) {
     if (result->skipped > 0) {
         ctl_hint("Left alone, since it may be somebody's secret: what is of another owner, has "
                  "another name "
@@ -90,27 +90,27 @@ int fix_tree(Entry *entry) {
 
     entry->tree = true;
     if (r >= 0)
-        r = note(entry);
+        r = fix_note(entry);
     if (r < 0)
         return r;
     r = access_let_read(entry->path, uid, &result);
     if (r < 0)
-        return access_failed(result.failed ?: entry->path, r);
+        return fix_access_failed(result.failed ?: entry->path, r);
     print_escaped(stdout, PEER_USER " may read %s now.", entry->path);
     putchar('\n');
-    print_left_alone(&result);
+    fix_print_left_alone(&result);
     return 0;
 }
 
 // The entry has a drop-in from then on.
-static int show(Entry *entry) {
+static int fix_show(Entry *entry) {
     _cleanup_free_ char *name = entry_name(entry);
     int r;
 
     if (!name)
         return -ENOMEM;
     entry->shown = true;
-    r = note(entry);
+    r = fix_note(entry);
     if (r >= 0)
         r = sandbox_unit_show(name, entry->path);
     if (r < 0)
@@ -119,7 +119,7 @@ static int show(Entry *entry) {
 }
 
 static int fix_sandbox(const Ctl *ctl, const Hiding *hiding, Entry *entry) {
-    int r = show(entry);
+    int r = fix_show(entry);
 
     if (r < 0)
         return r;
@@ -161,7 +161,7 @@ int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry) {
 }
 
 // 1: the directory stays to be passed, since another share needs that and notes it, perhaps from now on. 0, or -errno.
-static int bequeath_pass(const Entry *entry, const char *directory, EntryList *others) {
+static int fix_bequeath_pass(const Entry *entry, const char *directory, EntryList *others) {
     Entry *heir = NULL;
     int r;
 
@@ -186,12 +186,12 @@ static int bequeath_pass(const Entry *entry, const char *directory, EntryList *o
     }
     r = config_parse_list(NULL, directory, &heir->passes);
     if (r >= 0)
-        r = note(heir);
+        r = fix_note(heir);
     return r < 0 ? r : 1;
 }
 
 // A share that is in another, or has one in it, whose files p2p-peer still has to read.
-static bool is_nested(const EntryList *others, const Entry *entry) {
+static bool fix_is_nested(const EntryList *others, const Entry *entry) {
     for (size_t i = 0; i < others->n; i++) {
         const char *a = others->entries[i].path, *b = entry->path;
         size_t len = MIN(strlen(a), strlen(b));
@@ -204,7 +204,7 @@ static bool is_nested(const EntryList *others, const Entry *entry) {
 }
 
 // Another share that only the drop-in of this one shows gets one of its own.
-static int bequeath_showing(const Entry *entry, EntryList *others) {
+static int fix_bequeath_showing(const Entry *entry, EntryList *others) {
     Entry *heir = NULL;
 
     for (size_t i = 0; i < others->n; i++) {
@@ -217,12 +217,12 @@ static int bequeath_showing(const Entry *entry, EntryList *others) {
             return 0;
         heir = heir ?: other;
     }
-    return heir ? show(heir) : 0;
+    return heir ? fix_show(heir) : 0;
 }
 
-static int unshow(const Entry *entry, EntryList *others) {
+static int fix_unshow(const Entry *entry, EntryList *others) {
     _cleanup_free_ char *name = entry_name(entry);
-    int r = name ? bequeath_showing(entry, others) : -ENOMEM;
+    int r = name ? fix_bequeath_showing(entry, others) : -ENOMEM;
 
     if (r >= 0)
         r = sandbox_unit_unshow(name);
@@ -233,15 +233,15 @@ static int unshow(const Entry *entry, EntryList *others) {
     return r;
 }
 
-static bool is_gone(int r) {
+static bool fix_is_gone(int r) {
     return r == -ENOENT || r == -ENOTDIR;
 }
 
-static int undo_tree(const Entry *entry, const EntryList *others, uid_t uid) {
+static int fix_undo_tree(const Entry *entry, const EntryList *others, uid_t uid) {
     _cleanup_(access_result_clear) AccessResult result = {};
     int r;
 
-    if (is_nested(others, entry)) {
+    if (fix_is_nested(others, entry)) {
         ctl_hint(PEER_USER " may still read %s, which another share has a part in.", entry->path);
         return 0;
     }
@@ -249,31 +249,31 @@ static int undo_tree(const Entry *entry, const EntryList *others, uid_t uid) {
     if (result.skipped > 0)
         ctl_hint("Left alone: %zu file%s with another name elsewhere, perhaps in another share.",
                  result.skipped, result.skipped == 1 ? "" : "s");
-    return r >= 0 || is_gone(r) ? 0 : access_failed(result.failed ?: entry->path, r);
+    return r >= 0 || fix_is_gone(r) ? 0 : fix_access_failed(result.failed ?: entry->path, r);
 }
 
-static int undo_access(const Entry *entry, EntryList *others) {
+static int fix_undo_access(const Entry *entry, EntryList *others) {
     uid_t uid = 0;
     int r = peer_user_find(&uid), first;
 
     if (r < 0)
         return r;
-    first = entry->tree ? undo_tree(entry, others, uid) : 0;
+    first = entry->tree ? fix_undo_tree(entry, others, uid) : 0;
     for (size_t i = 0; i < entry->passes.count; i++) {
         const char *directory = entry->passes.items[i];
 
-        r = bequeath_pass(entry, directory, others);
+        r = fix_bequeath_pass(entry, directory, others);
         if (r == 0)
             r = access_revoke(directory, uid);
-        if (r < 0 && !is_gone(r))
-            first = MIN(first, access_failed(directory, r));
+        if (r < 0 && !fix_is_gone(r))
+            first = MIN(first, fix_access_failed(directory, r));
     }
     return first;
 }
 
 int fix_undo(const Entry *entry, EntryList *others) {
-    int access = entry->tree || entry->passes.count > 0 ? undo_access(entry, others) : 0;
-    int shown = entry->shown ? unshow(entry, others) : 0;
+    int access = entry->tree || entry->passes.count > 0 ? fix_undo_access(entry, others) : 0;
+    int shown = entry->shown ? fix_unshow(entry, others) : 0;
 
     return MIN(access, shown);
 }

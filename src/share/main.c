@@ -13,12 +13,12 @@
 #include "share/verbs.h"
 #include "util/macro.h"
 
-static ExitStatus usage(void) {
+static ExitStatus share_main_usage(void) {
     fprintf(stderr, "This is a part of p2pctl. Try: p2pctl help share\n");
     return STATUS_USAGE;
 }
 
-static ExitStatus run(Ctl *ctl, int argc, char **argv, bool fix) {
+static ExitStatus share_main_run(Ctl *ctl, int argc, char **argv, bool fix) {
     _cleanup_free_ char *config_path = NULL;
 
     if (config_default_path(ctl->user, &config_path) < 0)
@@ -26,12 +26,12 @@ static ExitStatus run(Ctl *ctl, int argc, char **argv, bool fix) {
     if (argc == 1 && strcmp(argv[0], "list") == 0)
         return share_list(ctl, config_path);
     if (argc != 2 || argv[1][0] != '/' || (fix && ctl->user))
-        return usage();
+        return share_main_usage();
     if (strcmp(argv[0], "add") == 0)
         return share_add(ctl, config_path, argv[1], fix);
     if (strcmp(argv[0], "remove") == 0)
         return share_remove(ctl, config_path, argv[1]);
-    return usage();
+    return share_main_usage();
 }
 
 int main(int argc, char **argv) {
@@ -67,9 +67,9 @@ int main(int argc, char **argv) {
             ctl.legend = false;
             break;
         default:
-            return (int) usage();
+            return (int) share_main_usage();
         }
-    status = run(&ctl, argc - optind, argv + optind, fix);
+    status = share_main_run(&ctl, argc - optind, argv + optind, fix);
     sd_bus_flush_close_unref(ctl.bus);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         ctl_error("cannot write to standard output.");

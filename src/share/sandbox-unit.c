@@ -29,7 +29,7 @@ static const Hiding hidings[] = {
     {"ProtectHome", true, "ProtectHome=read-only", {"/home", "/root"}},
 };
 
-static const Hiding *find_hiding(const char *path) {
+static const Hiding *sandbox_unit_find_hiding(const char *path) {
     for (size_t i = 0; i < ELEMENTSOF(hidings); i++)
         for (const char *const *directory = hidings[i].directories; *directory; directory++)
             if (path_is_below(path, *directory))
@@ -37,7 +37,7 @@ static const Hiding *find_hiding(const char *path) {
     return NULL;
 }
 
-static bool is_in_force(sd_bus *bus, const Hiding *hiding) {
+static bool sandbox_unit_is_in_force(sd_bus *bus, const Hiding *hiding) {
     _cleanup_free_ char *text = NULL;
     int yes = 0;
 
@@ -51,9 +51,9 @@ static bool is_in_force(sd_bus *bus, const Hiding *hiding) {
 }
 
 const Hiding *sandbox_unit_hides(sd_bus *bus, const char *path) {
-    const Hiding *hiding = find_hiding(path);
+    const Hiding *hiding = sandbox_unit_find_hiding(path);
 
-    return hiding && is_in_force(bus, hiding) ? hiding : NULL;
+    return hiding && sandbox_unit_is_in_force(bus, hiding) ? hiding : NULL;
 }
 
 const char *hiding_name(const Hiding *hiding) {
@@ -65,12 +65,12 @@ const char *hiding_setting(const Hiding *hiding) {
 }
 
 bool sandbox_unit_alike(const char *path, const char *other) {
-    const Hiding *hiding = find_hiding(path);
+    const Hiding *hiding = sandbox_unit_find_hiding(path);
 
-    return hiding && hiding == find_hiding(other);
+    return hiding && hiding == sandbox_unit_find_hiding(other);
 }
 
-static int file_name(const char *name, char **ret) {
+static int sandbox_unit_file_name(const char *name, char **ret) {
     if (asprintf(ret, DIRECTORY "/share-%s.conf", name) < 0) {
         *ret = NULL;
         return -ENOMEM;
@@ -79,9 +79,9 @@ static int file_name(const char *name, char **ret) {
 }
 
 int sandbox_unit_show(const char *name, const char *path) {
-    const Hiding *hiding = find_hiding(path);
+    const Hiding *hiding = sandbox_unit_find_hiding(path);
     _cleanup_free_ char *file_path = NULL, *text = NULL;
-    int r = hiding ? file_name(name, &file_path) : -ENOENT;
+    int r = hiding ? sandbox_unit_file_name(name, &file_path) : -ENOENT;
 
     if (r < 0)
         return r;
@@ -98,7 +98,7 @@ int sandbox_unit_show(const char *name, const char *path) {
 
 int sandbox_unit_unshow(const char *name) {
     _cleanup_free_ char *file_path = NULL;
-    int r = file_name(name, &file_path);
+    int r = sandbox_unit_file_name(name, &file_path);
 
     if (r < 0)
         return r;
@@ -108,7 +108,7 @@ int sandbox_unit_unshow(const char *name) {
     return 0;
 }
 
-static int systemctl(const char *verb, const char *unit) {
+static int sandbox_unit_systemctl(const char *verb, const char *unit) {
     char *argv[] = {(char *) "systemctl", (char *) verb, (char *) unit, NULL};
     int status, r;
     pid_t pid;
@@ -123,7 +123,7 @@ static int systemctl(const char *verb, const char *unit) {
 }
 
 int sandbox_unit_apply(void) {
-    int r = systemctl("daemon-reload", NULL);
+    int r = sandbox_unit_systemctl("daemon-reload", NULL);
 
-    return r < 0 ? r : systemctl("try-restart", PEER_UNIT);
+    return r < 0 ? r : sandbox_unit_systemctl("try-restart", PEER_UNIT);
 }

@@ -26,17 +26,17 @@ enum {
 };
 
 // What the daemon has found below a path that is shared.
-typedef struct Content {
+typedef struct ShareContent {
     size_t files, unreadable;
     uint64_t bytes;
     const char *problem; // of the path itself; the PeerInfo's
-} Content;
+} ShareContent;
 
-static Content content_of(const PeerInfo *peer, const char *path) {
-    Content content = {};
+static ShareContent share_verb_content_of(const PeerInfo *peer, const char *path) {
+    ShareContent content = {};
 
     for (size_t i = 0; i < peer->shares.n; i++) {
-        const Share *share = &peer->shares.shares[i];
+        const ShareInfo *share = &peer->shares.shares[i];
 
         if (!path_is_below(share->path, path))
             continue;
@@ -52,7 +52,7 @@ static Content content_of(const PeerInfo *peer, const char *path) {
     return content;
 }
 
-static ExitStatus load(const Ctl *ctl, const char *config_path, EntryList *list) {
+static ExitStatus share_verb_load(const Ctl *ctl, const char *config_path, EntryList *list) {
     int r = entry_list_load(config_path, ctl->user, list);
 
     return r < 0 ? fail_errno(r, "cannot read the configuration %s", config_path) : STATUS_DONE;
@@ -62,7 +62,7 @@ static ExitStatus load(const Ctl *ctl, const char *config_path, EntryList *list)
 
 // Shares of the kernel's own files, and of all there is, are nobody's intention; nor is what anybody may put where everybody
 // may. Says so.
-static bool is_refused(const char *path) {
+static bool share_verb_is_refused(const char *path) {
     static const char *const wholes[] = {"/", "/tmp", "/var/tmp"};
     static const char *const kernel[] = {"/proc", "/sys", "/dev", "/run"};
 
@@ -82,7 +82,7 @@ static bool is_refused(const char *path) {
 
 // The path without links. Those of others are not followed: whoever owns one can have it lead to what nobody but this user may
 // read, and so have it published. Caller frees.
-static ExitStatus resolve(const char *typed, char **ret) {
+static ExitStatus share_verb_resolve(const char *typed, char **ret) {
     _cleanup_free_ char *target = NULL, *word = NULL;
     _cleanup_close_ int fd = open_trusted(typed, O_PATH, ret);
 
@@ -99,7 +99,7 @@ static ExitStatus resolve(const char *typed, char **ret) {
 }
 
 // The place itself, before anything is written. *ret: without links. Caller frees.
-static ExitStatus find_place(const Ctl *ctl, const char *typed, char **ret) {
+static ExitStatus share_verb_find_place(const Ctl *ctl, const char *typed, char **ret) {
     _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
     _cleanup_free_ char *path = NULL;
     int r = diagnose_place(typed, &diagnosis);
@@ -112,28 +112,28 @@ static ExitStatus find_place(const Ctl *ctl, const char *typed, char **ret) {
         diagnosis_print(ctl, &diagnosis, typed);
         return STATUS_FAILED;
     }
-    status = resolve(typed, &path);
+    status = share_verb_resolve(typed, &path);
     if (status != STATUS_DONE)
         return status;
-    if (is_refused(path))
+    if (share_verb_is_refused(path))
         return STATUS_FAILED;
     *ret = TAKE_PTR(path);
     return STATUS_DONE;
 }
 
-static int make_reload(void *userdata, sd_bus_message **ret) {
+static int share_verb_make_reload(void *userdata, sd_bus_message **ret) {
     return sd_bus_message_new_method_call(userdata, ret, BUS_PEER_NAME, BUS_PEER_PATH,
                                           BUS_PEER_INTERFACE, "Reload");
 }
 
 // Has the daemon read the configuration, and walk the shares. It may take as long as that takes.
-static ExitStatus reload(Ctl *ctl) {
+static ExitStatus share_verb_reload(Ctl *ctl) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     int r;
 
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
-    r = ctl_call(ctl, make_reload, ctl->bus, UINT64_MAX, &error, NULL);
+    r = ctl_call(ctl, share_verb_make_reload, ctl->bus, UINT64_MAX, &error, NULL);
     if (r >= 0)
         return STATUS_DONE;
     if (sd_bus_error_has_name(&error, BUS_ERROR_CONFIGURATION))
@@ -142,7 +142,7 @@ static ExitStatus reload(Ctl *ctl) {
 }
 
 // Without the daemon's user nobody can say what it may.
-static ExitStatus find_user(const Ctl *ctl, const char *path) {
+static ExitStatus share_verb_find_user(const Ctl *ctl, const char *path) {
     uid_t uid;
 
     if (ctl->user || peer_user_find(&uid) >= 0)
@@ -153,7 +153,7 @@ static ExitStatus find_user(const Ctl *ctl, const char *path) {
 }
 
 // Finds and removes one cause after the other.
-static ExitStatus clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
+static ExitStatus share_verb_clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
@@ -174,16 +174,16 @@ static ExitStatus clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
     return STATUS_FAILED;
 }
 
-static ExitStatus print_added(Ctl *ctl, const char *path) {
+static ExitStatus share_verb_print_added(Ctl *ctl, const char *path) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(peer_info_clear) PeerInfo peer = {};
     int r = peer_info_get(ctl->bus, &peer, &error);
     char size[FORMAT_MAX];
-    Content content;
+    ShareContent content;
 
     if (r < 0)
         return bus_failed(ctl, &SERVICE_PEER, &error, r);
-    content = content_of(&peer, path);
+    content = share_verb_content_of(&peer, path);
     format_size(content.bytes, size);
     print_escaped(stdout, "%s is shared: %zu file%s, %s.", path, content.files,
                   content.files == 1 ? "" : "s", size);
@@ -192,7 +192,7 @@ static ExitStatus print_added(Ctl *ctl, const char *path) {
 }
 
 // The way is clear; what about all that is in it?
-static ExitStatus check_content(Ctl *ctl, Entry *entry, bool fix) {
+static ExitStatus share_verb_check_content(Ctl *ctl, Entry *entry, bool fix) {
     _cleanup_free_ char *example = NULL;
     size_t unreadable;
     ExitStatus status;
@@ -207,9 +207,9 @@ static ExitStatus check_content(Ctl *ctl, Entry *entry, bool fix) {
     if (r < 0)
         return fail_errno(r, "cannot look into %s", entry->path);
     // What was out of reach before is walked now.
-    status = reload(ctl);
+    status = share_verb_reload(ctl);
     if (status == STATUS_DONE)
-        status = print_added(ctl, entry->path);
+        status = share_verb_print_added(ctl, entry->path);
     if (status != STATUS_DONE || unreadable == 0)
         return status;
     ctl_error("p2p-peer may not read %zu of what is in it, such as %s.", unreadable,
@@ -224,11 +224,11 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
     _cleanup_(entry_clear) Entry made = {};
     _cleanup_free_ char *path = NULL;
     Entry *entry;
-    ExitStatus status = find_place(ctl, typed, &path);
+    ExitStatus status = share_verb_find_place(ctl, typed, &path);
     int r;
 
     if (status == STATUS_DONE)
-        status = load(ctl, config_path, &list);
+        status = share_verb_load(ctl, config_path, &list);
     if (status != STATUS_DONE)
         return status;
     entry = entry_list_find(&list, path);
@@ -247,22 +247,22 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
             return fail_errno(r, "cannot write %s", made.file ?: config_path);
         entry = &made;
     }
-    status = reload(ctl);
+    status = share_verb_reload(ctl);
     if (status == STATUS_UNAVAILABLE)
         ctl_hint("Whether it may read %s will be seen then: p2pctl%s share list", path,
                  ctl->user ? " --user" : "");
     if (status == STATUS_DONE)
-        status = find_user(ctl, path);
+        status = share_verb_find_user(ctl, path);
     if (status == STATUS_DONE)
-        status = clear_the_way(ctl, entry, fix);
-    return status == STATUS_DONE ? check_content(ctl, entry, fix) : status;
+        status = share_verb_clear_the_way(ctl, entry, fix);
+    return status == STATUS_DONE ? share_verb_check_content(ctl, entry, fix) : status;
 }
 
 // ------------------------------------------------------------------------------------- remove
 
 ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
     _cleanup_(entry_list_clear) EntryList list = {};
-    ExitStatus status = load(ctl, config_path, &list);
+    ExitStatus status = share_verb_load(ctl, config_path, &list);
     char resolved[PATH_MAX];
     const Entry *entry;
     int r;
@@ -299,7 +299,7 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
     r = entry_remove(entry);
     if (r < 0)
         return fail_errno(r, "cannot remove %s", entry->file);
-    status = reload(ctl);
+    status = share_verb_reload(ctl);
     if (status == STATUS_DONE) {
         print_escaped(stdout, "%s is not shared any more.", entry->path);
         putchar('\n');
@@ -309,8 +309,8 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
 
 // ------------------------------------------------------------------------------------- list
 
-static void add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
-    const Content content = peer ? content_of(peer, entry->path) : (Content){};
+static void share_verb_add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
+    const ShareContent content = peer ? share_verb_content_of(peer, entry->path) : (ShareContent){};
     char size[FORMAT_MAX];
 
     table_add(table, entry->path);
@@ -329,7 +329,8 @@ static void add_row(Table *table, const Entry *entry, const PeerInfo *peer) {
     table_add(table, entry->by_default ? "(default)" : entry->file);
 }
 
-static ExitStatus print_table(const Ctl *ctl, const EntryList *list, const PeerInfo *peer) {
+static ExitStatus share_verb_print_table(const Ctl *ctl, const EntryList *list,
+                                         const PeerInfo *peer) {
     static const Column columns[] = {
         {"PATH", false, 1, 20},
         {"SHARED", false, 2, 24},
@@ -341,7 +342,7 @@ static ExitStatus print_table(const Ctl *ctl, const EntryList *list, const PeerI
     if (!table)
         return fail_memory();
     for (size_t i = 0; i < list->n; i++)
-        add_row(table, &list->entries[i], peer);
+        share_verb_add_row(table, &list->entries[i], peer);
     if (list->n > 0 && table_print(table, &style, stdout) < 0)
         return fail_memory();
     if (ctl->legend && list->n == 0)
@@ -350,12 +351,14 @@ static ExitStatus print_table(const Ctl *ctl, const EntryList *list, const PeerI
     return STATUS_DONE;
 }
 
-static ExitStatus print_json(const Ctl *ctl, const EntryList *list, const PeerInfo *peer) {
+static ExitStatus share_verb_print_json(const Ctl *ctl, const EntryList *list,
+                                        const PeerInfo *peer) {
     json_t *document = document_new(), *shares = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
         const Entry *entry = &list->entries[i];
-        const Content content = peer ? content_of(peer, entry->path) : (Content){};
+        const ShareContent content =
+            peer ? share_verb_content_of(peer, entry->path) : (ShareContent){};
 
         json_array_append_new(
             shares,
@@ -375,7 +378,7 @@ ExitStatus share_list(Ctl *ctl, const char *config_path) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     _cleanup_(entry_list_clear) EntryList list = {};
     _cleanup_(peer_info_clear) PeerInfo peer = {};
-    ExitStatus status = load(ctl, config_path, &list), shown;
+    ExitStatus status = share_verb_load(ctl, config_path, &list), shown;
     int r;
 
     if (status != STATUS_DONE)
@@ -383,7 +386,7 @@ ExitStatus share_list(Ctl *ctl, const char *config_path) {
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
     r = peer_info_get(ctl->bus, &peer, &error);
-    shown = ctl->json ? print_json(ctl, &list, r < 0 ? NULL : &peer)
-                      : print_table(ctl, &list, r < 0 ? NULL : &peer);
+    shown = ctl->json ? share_verb_print_json(ctl, &list, r < 0 ? NULL : &peer)
+                      : share_verb_print_table(ctl, &list, r < 0 ? NULL : &peer);
     return r < 0 && shown == STATUS_DONE ? bus_failed(ctl, &SERVICE_PEER, &error, r) : shown;
 }

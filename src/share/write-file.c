@@ -11,13 +11,13 @@
 #include "util/macro.h"
 
 // A name is there for good when its directory has been synced.
-static int sync_directory(const char *directory) {
+static int write_file_sync_directory(const char *directory) {
     _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_text(int fd, const char *text) {
+static int write_file_write_text(int fd, const char *text) {
     for (size_t left = strlen(text); left > 0;) {
         ssize_t n = write(fd, text, left);
 
@@ -31,8 +31,8 @@ static int write_text(int fd, const char *text) {
     return 0;
 }
 
-static int fill(int fd, const char *text) {
-    int r = write_text(fd, text);
+static int write_file_fill(int fd, const char *text) {
+    int r = write_file_write_text(fd, text);
 
     if (r < 0)
         return r;
@@ -54,10 +54,10 @@ int write_file(const char *path, const char *text) {
     fd = mkostemp(temporary, O_CLOEXEC); // 0600
     if (fd < 0)
         return -errno;
-    r = fill(fd, text);
+    r = write_file_fill(fd, text);
     if (r >= 0 && rename(temporary, path) < 0)
         r = -errno;
     if (r < 0)
         unlink(temporary);
-    return r < 0 ? r : sync_directory(directory);
+    return r < 0 ? r : write_file_sync_directory(directory);
 }

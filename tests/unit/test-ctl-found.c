@@ -120,7 +120,7 @@ static void test_names(void **state _unused_) {
 
 typedef struct Row {
     const char *proves, *typed, *own;
-    DownloadOptions options;
+    DownloadRequest options;
     Found records[4];
     size_t left; // as bits
 } Row;

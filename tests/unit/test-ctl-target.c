@@ -77,7 +77,7 @@ static bool exists(const char *path) {
 
 static void test_commit(void **state _unused_) {
     _cleanup_(target_clear) Target target = TARGET_INIT, second = TARGET_INIT;
-    const DownloadOptions options = {};
+    const DownloadRequest options = {};
 
     assert_int_equal(target_init(&target, "report", "report.txt", &options), 0);
     assert_int_equal(target_open(&target, true), 0);
@@ -93,7 +93,7 @@ static void test_commit(void **state _unused_) {
 
 // What has come is kept for the next attempt where it can be checked then, and emptied where not.
 static void test_resume(void **state _unused_) {
-    const DownloadOptions options = {.output = "resumed"};
+    const DownloadRequest options = {.output = "resumed"};
     Target target;
     struct stat st;
 
@@ -117,7 +117,7 @@ static void test_resume(void **state _unused_) {
 }
 
 static void test_discard(void **state _unused_) {
-    const DownloadOptions options = {.output = "other"};
+    const DownloadRequest options = {.output = "other"};
     Target target;
 
     assert_int_equal(target_init(&target, "discarded.txt", "discarded.txt", &options), 0);
@@ -130,7 +130,7 @@ static void test_discard(void **state _unused_) {
 static void test_existing(void **state _unused_) {
     _cleanup_(target_clear) Target refused = TARGET_INIT, forced = TARGET_INIT;
     _cleanup_(target_clear) Target named = TARGET_INIT, raced = TARGET_INIT;
-    const DownloadOptions none = {}, force = {.force = true}, output = {.output = "there.txt"};
+    const DownloadRequest none = {}, force = {.force = true}, output = {.output = "there.txt"};
 
     write_file("there.txt");
     assert_int_equal(target_init(&refused, "there", "there.txt", &none), -EEXIST);
@@ -147,8 +147,8 @@ static void test_existing(void **state _unused_) {
 
 static void test_output(void **state _unused_) {
     _cleanup_(target_clear) Target into = TARGET_INIT, device = TARGET_INIT, link = TARGET_INIT;
-    const DownloadOptions sub = {.output = "sub"}, null = {.output = "/dev/null"};
-    const DownloadOptions linked = {.output = "link"};
+    const DownloadRequest sub = {.output = "sub"}, null = {.output = "/dev/null"};
+    const DownloadRequest linked = {.output = "link"};
     _cleanup_free_ char *path = NULL;
 
     assert_int_equal(mkdir("sub", 0755), 0);
