@@ -156,8 +156,10 @@ static bool target_is_still(const char *path, int fd) {
            by_path.st_ino == by_fd.st_ino;
 }
 
-// 0, -errno; -EAGAIN if another download holds the lock (*ret_busy), or has just moved the file
-// away.
+// Opens TARGET.part with the permissions of the user. p2p-peer does the same in its download-dir
+// (download-target.c there). Keep the checks of both alike.
+//
+// 0 or -errno. -EAGAIN: another download holds the lock (*ret_busy), or has just renamed the file.
 static int target_open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
                             bool *ret_had_bytes) {
     // O_NONBLOCK: a FIFO of that name must not hang us; it means nothing for a regular file.

@@ -11,6 +11,8 @@
 #include "util/fs-util.h"
 #include "util/macro.h"
 
+// Only for downloads into download-dir. For a download into a directory of the user, p2pctl opens
+// the part itself (ctl/target.c) and hands over the descriptor. Keep the checks of both alike.
 static const char part_suffix[] = ".part";
 
 int download_target_open(DownloadTarget *target, const char *directory, const char *name) {
