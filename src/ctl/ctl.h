@@ -46,6 +46,8 @@ typedef struct Ctl {
     const char *verb; // as typed
     const char *host; // -H, NULL = this host
     bool user;        // the session bus
+    bool help;        // print that instead of doing anything
+    bool version;     // likewise
     bool json;
     bool legend;
     bool colour;       // stdout takes escape sequences, and a bullet

@@ -7,7 +7,6 @@
 #include <glob.h>
 #include <grp.h>
 #include <pwd.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -32,33 +31,6 @@ typedef struct ConfigFindings {
     bool wrong;
     unsigned programs; // that have read it
 } ConfigFindings;
-
-// Starts the program with stdout and stderr in a pipe. 0, or -errno; -ENOENT: it is not installed.
-static int verb_config_start(const char *program, char **argv, pid_t *ret_pid, int *ret_fd) {
-    _cleanup_free_ char *path = program_path(program, program); // else where PATH has it
-    posix_spawn_file_actions_t actions;
-    _cleanup_close_ int from = -EBADF, to = -EBADF;
-    int fds[2], r;
-
-    if (!path)
-        return -ENOMEM;
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    from = fds[0];
-    to = fds[1];
-    r = posix_spawn_file_actions_init(&actions);
-    if (r != 0)
-        return -r;
-    r = posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
-    if (r == 0)
-        r = posix_spawn_file_actions_adddup2(&actions, to, STDERR_FILENO);
-    if (r == 0)
-        r = posix_spawnp(ret_pid, path, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (r == 0)
-        *ret_fd = TAKE_FD(from);
-    return -r;
-}
 
 static bool verb_config_has_message(const ConfigFindings *findings, const char *line) {
     const json_t *message;
@@ -136,6 +108,7 @@ static void verb_config_check_access(const char *program, ConfigFindings *findin
 
 static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, const char *file,
                                          ConfigFindings *findings) {
+    _cleanup_free_ char *path = program_path(program, program); // else in PATH
     char *argv[6] = {(char *) program, (char *) "--check-config"};
     int fd = -EBADF, r, status, n = 2;
     FILE *said;
@@ -147,7 +120,7 @@ static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, co
         argv[n++] = (char *) "--config";
         argv[n++] = (char *) file;
     }
-    r = verb_config_start(program, argv, &pid, &fd);
+    r = path ? program_start(path, argv, true, &pid, &fd) : -ENOMEM;
     if (r == -ENOENT)
         return STATUS_DONE;
     if (r < 0)

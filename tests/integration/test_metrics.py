@@ -101,5 +101,5 @@ def test_a_file_for_a_collector(world, ft, bus, tmp_path):
 
 
 def test_wrong_usage(bus):
-    assert "--type does not go with metrics" in check(ctl(bus, "metrics", "--type=x"), 2).stderr
-    assert "--output does not go with shares" in check(ctl(bus, "shares", "-o", "x"), 2).stderr
+    assert "metrics does not take --type" in check(ctl(bus, "metrics", "--type=x"), 2).stderr
+    assert "shares does not take --output" in check(ctl(bus, "shares", "-o", "x"), 2).stderr
