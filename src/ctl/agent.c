@@ -28,12 +28,12 @@ static int agent_spawn(int notify_fd, pid_t *ret) {
         posix_spawn_file_actions_destroy(&actions);
         return -r;
     }
-    // A download has signals blocked that are to end the agent.
+    // A download blocks signals that have to end the agent.
     sigemptyset(&none);
     r = posix_spawnattr_setsigmask(&attributes, &none);
     if (r == 0)
         r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    // Upon itself: it survives execve() then.
+    // Duplicated onto itself, so that it stays open across execve().
     if (r == 0)
         r = posix_spawn_file_actions_adddup2(&actions, notify_fd, notify_fd);
     if (r == 0)
@@ -43,7 +43,7 @@ static int agent_spawn(int notify_fd, pid_t *ret) {
     return -r;
 }
 
-// It closes the descriptor when polkit knows of it, or when it ends.
+// The agent closes the descriptor when polkit knows of it, or when it ends.
 static void agent_wait_until_ready(int fd) {
     char byte;
     ssize_t n;
@@ -75,7 +75,7 @@ pid_t agent_start(void) {
 void agent_stop(pid_t pid) {
     if (pid <= 0)
         return;
-    // It gives the terminal its echo back.
+    // On SIGTERM, the agent turns the echo of the terminal on again.
     (void) kill(pid, SIGTERM);
     (void) kill(pid, SIGCONT);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

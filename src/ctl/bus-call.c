@@ -12,11 +12,12 @@ const Service SERVICE_FT = {"p2p-ft", BUS_FT_NAME};
 bool ctl_may_ask(Ctl *ctl) {
     if (ctl->may_ask)
         return true;
-    // A peer of one's own asks nobody, and no agent of ours reaches another host.
+    // A user's own p2p-peer needs no password, and this agent cannot answer on another host.
     if (ctl->user || ctl->host)
         return false;
     ctl->agent = MAX(agent_start(), 0);
-    ctl->may_ask = true; // the desktop may have one where we have no terminal
+    // Even without a terminal here, since the desktop may have an agent.
+    ctl->may_ask = true;
     return true;
 }
 

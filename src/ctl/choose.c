@@ -12,7 +12,7 @@
 #include "util/parse-util.h"
 
 enum {
-    QUESTIONS_MAX = 3, // then whoever types does not read what is asked
+    QUESTIONS_MAX = 3, // a user who still types something else does not read the question
 };
 
 int choose_parse_answer(const char *line, size_t n) {
@@ -86,10 +86,10 @@ static ExitStatus choose_ask(const Ctl *ctl, const char *name, const FileList *l
     return STATUS_FAILED;
 }
 
-// "9f2c81d4 (7 sources), 03bb5e90 (1 source)", and how to say which one.
+// "9f2c81d4 (7 sources), 03bb5e90 (1 source)", and a command that names one of them.
 static ExitStatus choose_print_ambiguous(const char *name, const FileList *list) {
     const Found *first = list->files[0].first;
-    // What strangers write becomes no part of a command line unless it is one harmless word.
+    // Text from strangers goes into a command line only if it is one harmless word.
     _cleanup_free_ char *text = NULL, *word = shell_word(name), *type = shell_word(first->type);
     size_t digits = file_list_root_digits(list), size;
     FILE *file = open_memstream(&text, &size);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Which of the files that a search has found is meant.
+// Chooses one of the files that a search has found.
 
 #include "ctl/found.h"
 
-// Narrows the records down to what the options, and then the user, wants, and groups them into `files`; *ret
-// is one of these. `own`: ADDRESS:PORT of the own peer. STATUS_DONE, or why there is none, as has been
-// printed.
+// Drops the records that the options exclude, groups the others into `files`, and asks the user if
+// these are different files. *ret is one of `files`. `own` is the ADDRESS:PORT of this peer.
+// STATUS_DONE, or an error has been printed.
 ExitStatus choose_file(Ctl *ctl, const char *name, FoundList *found, const char *own,
                        FileList *files, const File **ret);
 
-// What the user has typed as the number of one of `n`: 1 to n; 0 if nothing; -EINVAL if something else. Pure.
+// Parses what the user has typed as one of the numbers 1 to `n`. 0: nothing; -EINVAL: something
+// else. Pure.
 int choose_parse_answer(const char *line, size_t n);

@@ -8,8 +8,8 @@
 #include "util/macro.h"
 #include "util/time-util.h"
 
-// While the bus starts the peer: how often to look whether it has failed, and for how long one that fails may be tried
-// again. The bus itself says nothing for 25 s.
+// How often to look at the unit while the bus starts p2p-peer, and how long to wait for a unit that
+// systemd restarts. The bus itself reports a failure only after 25 s.
 static const uint64_t LOOK_USEC = USEC_PER_SEC / 5, RESTARTING_USEC = 3 * USEC_PER_SEC;
 
 int ctl_connect(Ctl *ctl) {
@@ -47,13 +47,14 @@ static int connection_on_started(sd_bus_message *reply, void *userdata,
     return 0;
 }
 
-// Whether it is of no use to wait for the bus.
+// Whether waiting for the bus is pointless.
 static bool connection_is_hopeless(UnitState state, uint64_t begun) {
     return state == UNIT_FAILED || state == UNIT_MASKED ||
            (state == UNIT_RESTARTING && time_monotonic() - begun > RESTARTING_USEC);
 }
 
-// Waits for the answer; *ret is what the unit has come to meanwhile. 0 or -errno of the connection.
+// Waits for the answer of the bus. *ret is the state of the unit if that made waiting pointless,
+// else UNIT_UNKNOWN. 0, or -errno of the connection.
 static int connection_await_start(Ctl *ctl, PeerStart *start, UnitState *ret) {
     uint64_t begun = time_monotonic(), next = begun + LOOK_USEC;
 

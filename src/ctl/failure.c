@@ -22,7 +22,7 @@ static void failure_hint_local_bus(const Ctl *ctl, int r) {
 }
 
 ExitStatus bus_unreachable(const Ctl *ctl, int r) {
-    // When ssh ends, it has said why itself; all that we see is a closed pipe.
+    // ssh prints its own error. All that shows here is a closed pipe.
     if (ctl->host && (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE))
         ctl_error("cannot reach the system bus of %s by ssh.", ctl->host);
     else if (ctl->host)
@@ -79,7 +79,7 @@ static ExitStatus failure_not_running(const Ctl *ctl, const Service *service) {
         ctl_error("%s does not run on %s.", service->program, ctl->host);
         failure_hint_systemctl(ctl, service, "Try", "start");
     } else if (ctl->user && service == &SERVICE_FT) {
-        // There is no unit of it for users.
+        // Users have no unit of p2p-ft.
         ctl_error("%s does not run on the session bus.", service->program);
         ctl_hint("Try: p2p-ft --user, or p2pctl without --user for that of the system");
     } else if (ctl->user) {
@@ -104,7 +104,7 @@ static ExitStatus failure_start_failed(const Ctl *ctl, const Service *service,
 
 static ExitStatus failure_denied(const Ctl *ctl, const Service *service,
                                  const sd_bus_error *error) {
-    // What sd-bus itself says of a method that is not for everybody helps nobody.
+    // Only the daemon's own text helps the user; that of sd-bus does not.
     bool by_daemon = service == &SERVICE_PEER && error->message && *error->message;
 
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
@@ -181,7 +181,7 @@ static bool failure_is_any(const char *name, const char *const *names) {
     return false;
 }
 
-// Errors of the bus, not of the daemon. Returns false if it is none of them.
+// Handles errors of the bus. Returns false if the error comes from the daemon.
 static bool failure_transport_failed(Ctl *ctl, const Service *service, const sd_bus_error *error,
                                      ExitStatus *ret) {
     static const char *const absent[] = {
@@ -228,7 +228,7 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
 
     if (r == -ENOMEM)
         return fail_memory();
-    // "System.Error.…" is sd-bus's own, made of the errno.
+    // sd-bus makes "System.Error.…" of an errno.
     if (!sd_bus_error_is_set(error) || ((r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) &&
                                         strncmp(error->name, "System.Error.", 13) == 0)) {
         if (r == -EBADMSG || r == -ENXIO || r == -EINVAL)

@@ -12,7 +12,8 @@
 #include "util/time-util.h"
 
 enum {
-    // Until an answer of FT is late. A download that has not begun by then tells by its state what becomes of it.
+    // An answer of FT is late after this time. A download that has not started by then shows in its
+    // state what happens to it.
     START_TIMEOUT_SEC = 5,
 };
 
@@ -47,8 +48,8 @@ bool fetch_can_resume(const Fetch *fetch) {
     return fetch->file->first->has_root;
 }
 
-// How much was there is known when what is in the file has been looked at, unless something has been fetched before:
-// after a pause that is looked at, too.
+// Finds out how many bytes an earlier attempt has left. This is known when p2p-peer has checked the
+// part, unless it has fetched something before. After a pause it checks the part as well.
 static void fetch_note_resumed(Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
     bool paused = transfer_info_is(transfer, "paused");
@@ -58,7 +59,7 @@ static void fetch_note_resumed(Fetch *fetch) {
     if (transfer_info_is(transfer, "checking"))
         fetch->checking = true;
     else if (fetch->checking && paused)
-        fetch->checking = false; // it begins anew
+        fetch->checking = false; // the check starts again
     else if (fetch->checking) {
         fetch->checked = true;
         fetch->resumed = transfer->transferred;
@@ -67,12 +68,12 @@ static void fetch_note_resumed(Fetch *fetch) {
             transfer->transferred > 0 && (paused || transfer_info_is(transfer, "active"));
 }
 
-// The properties have changed.
+// Called when properties have changed.
 static void fetch_advance(Fetch *fetch) {
     const TransferInfo *transfer = &fetch->transfer;
 
     fetch_note_resumed(fetch);
-    // The rate counts from the first byte, not from the search for who has it.
+    // The rate counts from the first byte, not from the search for sources.
     if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
         (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
     if (fetch_has_stopped(fetch))
@@ -154,12 +155,12 @@ static int fetch_on_download_reply(sd_bus_message *reply, void *userdata,
     return 0;
 }
 
-// Anybody on the bus may send us a signal, and a match by name does not keep it out. Replies cannot be
-// forged: who answered Download is the daemon.
+// Any program on the bus can send us a signal, even one that matches by name. It cannot forge a
+// reply, so the sender of the Download reply is the daemon.
 static bool fetch_is_from_daemon(const Fetch *fetch, sd_bus_message *message) {
     const char *sender = sd_bus_message_get_sender(message);
 
-    // A connection without a bus (-H to a bridge that is none) has no senders.
+    // Messages have no sender if -H leads to a bridge that is not a bus.
     return !sender || (fetch->daemon && strcmp(sender, fetch->daemon) == 0);
 }
 
@@ -167,7 +168,7 @@ void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
     const char *interface;
     int r;
 
-    // What comes before the first GetAll has been answered is in that answer.
+    // The answer of the first GetAll contains all earlier changes.
     if (fetch->over || !fetch->path || !fetch->transfer.state ||
         strcmp(sd_bus_message_get_path(message), fetch->path) != 0 ||
         !fetch_is_from_daemon(fetch, message))
@@ -178,7 +179,8 @@ void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
     r = transfer_info_read(message, &fetch->transfer);
     if (r >= 0)
         r = sd_bus_message_enter_container(message, 'a', "s");
-    if (r >= 0 && sd_bus_message_at_end(message, false) == 0) // some are only said to be different
+    // Some properties come without their values.
+    if (r >= 0 && sd_bus_message_at_end(message, false) == 0)
         r = fetch_ask_for_all(fetch);
     if (r < 0)
         fetch_fail(fetch, r);
@@ -186,7 +188,7 @@ void fetch_take_change(Fetch *fetch, sd_bus_message *message) {
         fetch_advance(fetch);
 }
 
-// The transfer has gone. Its end is known by then, unless signals have been lost.
+// The transfer no longer exists. Its result is known by now, unless a signal was lost.
 void fetch_take_removal(Fetch *fetch, sd_bus_message *message) {
     const char *path;
     uint32_t id;
@@ -209,7 +211,7 @@ int fetch_cancel(Fetch *fetch, uint64_t deadline) {
                                        BUS_TRANSFER_INTERFACE, "Cancel");
     if (r < 0)
         return r;
-    // 0 would be the default of the bus.
+    // 0 would mean the default timeout of sd-bus.
     r = sd_bus_call(bus, message, now < deadline ? deadline - now : 1, &error, NULL);
     if (sd_bus_error_has_name(&error, BUS_ERROR_NO_SUCH_TRANSFER))
         r = 0;
@@ -233,7 +235,7 @@ static int fetch_append_option(sd_bus_message *message, const char *name, const 
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-// What the file is: by its root, and where there is none, by all that its record says.
+// Names the file by its root or, if it has none, by what its record says.
 static int fetch_append_file(const Fetch *fetch, sd_bus_message *message) {
     const Found *record = fetch->file->first;
     char root[MERKLE_TEXT_BYTES + 1];
@@ -299,7 +301,7 @@ int fetch_begin(Fetch *fetch) {
     return fetch_send_call(fetch);
 }
 
-// The daemon has asked who has it, and so made up its mind where the file goes and whether it can.
+// Whether the daemon has found sources and decided where the file goes, or why it cannot.
 static bool fetch_is_under_way(const TransferInfo *transfer) {
     return !transfer_info_is(transfer, "searching");
 }

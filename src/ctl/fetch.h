@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// One download of the daemon's: from the Download call to its end.
+// One download that the daemon makes: from the Download call to its end.
 //
 //   fetch_begin ─► Download ─► GetAll, PropertiesChanged … ─► over
 //
-// It is over when the transfer has ended, when a call has failed, when the daemon has gone, or when the
-// transfer has paused by itself, for then nobody who waits could do anything about it from here.
+// A fetch is over when the transfer has ended, a call has failed or the daemon has stopped. It is
+// also over when the daemon has paused the transfer, because p2pctl cannot resume it by waiting.
 
 #include "ctl/ctl.h"
 #include "ctl/progress.h"
@@ -19,59 +19,60 @@ typedef struct Fetch Fetch;
 struct Fetch {
     Ctl *ctl;
     const char *name;              // as typed
-    const File *file;              // what of that name
-    char *file_name;               // as it will be called
-    Target *target;                // NULL = the daemon's own directory
-    void (*on_over)(Fetch *fetch); // once; called by fetch_end()
-    void *userdata;                // of whoever set on_over
+    const File *file;              // the file that was chosen among those of that name
+    char *file_name;               // the name that the file gets
+    Target *target;                // NULL: the daemon's own directory
+    void (*on_over)(Fetch *fetch); // fetch_end() calls it once
+    void *userdata;                // for on_over
 
-    // How it ended, when it is over.
+    // The result; valid when `over` is true.
     TransferInfo transfer;
-    int r; // of a call that failed, with `error`
+    int r; // of the call that failed, together with `error`
     sd_bus_error error;
-    bool lost;      // the daemon, or the bus, is gone
-    bool cancelled; // by us, as the daemon has confirmed
+    bool lost;      // the daemon or the bus has stopped
+    bool cancelled; // p2pctl has cancelled it, and the daemon has confirmed that
     bool over;
-    bool asking;           // polkit asks the user for a password
+    bool asking;           // polkit is asking the user for a password
     uint64_t begun, ended; // CLOCK_MONOTONIC, µs
-    uint64_t resumed;      // bytes that were right before it began
+    uint64_t resumed;      // bytes that were there and correct at the start
 
-    char *path;   // of the transfer; NULL until Download has been answered
-    char *daemon; // who answered: its unique name on the bus
+    char *path;   // object path of the transfer; NULL until the daemon answers
+    char *daemon; // unique bus name of the sender of that answer
     sd_bus_slot *call, *get_all;
-    bool checked, checking; // what was there already
-    bool fetching;          // something has come before any check
+    bool checked, checking; // the daemon has checked, or checks, the existing part
+    bool fetching;          // bytes have arrived before any check
     ProgressRate rate;
 };
 
-// Calls Download, and follows what becomes of it. 0 or -errno.
+// Calls Download, and then follows the transfer. 0 or -errno.
 int fetch_begin(Fetch *fetch);
 
-// Calls Download, and returns when the transfer has begun or failed, or when that takes long. It is not followed any
-// further. 0, or -errno with the error set.
+// Calls Download, and returns when the transfer has started or failed, or after some seconds. Does
+// not follow the transfer. 0, or -errno with the error set.
 int fetch_start_only(Fetch *fetch);
 
-// A signal PropertiesChanged or TransferRemoved, of whatever transfer.
+// Handle the signals PropertiesChanged and TransferRemoved, whichever transfer they are about.
 void fetch_take_change(Fetch *fetch, sd_bus_message *message);
 void fetch_take_removal(Fetch *fetch, sd_bus_message *message);
 
-// The daemon, or the bus, has gone.
+// Ends the fetch because the daemon or the bus has stopped.
 void fetch_lose(Fetch *fetch);
 
-// Asks the daemon to stop, and waits for its answer until `deadline` (CLOCK_MONOTONIC µs). 0, also where
-// it has ended by itself, or -errno. It is over when the daemon has put the file down.
+// Tells the daemon to cancel, and waits for its answer until `deadline` (CLOCK_MONOTONIC, µs). 0,
+// even if the transfer has just ended; or -errno. The fetch is over only when the daemon has closed
+// the file.
 int fetch_cancel(Fetch *fetch, uint64_t deadline);
 
-// Ends the following of it, whatever the transfer does.
+// Stops following the transfer, whatever state it is in.
 void fetch_end(Fetch *fetch);
 
-// Whether it has ended, or paused by itself.
+// Whether the transfer has ended, or the daemon has paused it.
 bool fetch_has_stopped(const Fetch *fetch);
 
-// Whether an attempt begun later can go on from what has come.
+// Whether a later attempt can continue with the bytes that have arrived.
 bool fetch_can_resume(const Fetch *fetch);
 
-// What its line of progress says; refers to a string of the fetch.
+// The content of its progress line. Refers to strings of the fetch.
 ProgressView fetch_view(Fetch *fetch);
 
 void fetch_clear(Fetch *fetch);

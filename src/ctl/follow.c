@@ -10,8 +10,8 @@
 #include "util/time-util.h"
 
 enum {
-    // Each holds an open file here and in the daemon, and a line of the terminal; a bus queues 64 open files
-    // for a connection at most.
+    // Each fetch holds an open file here and in the daemon, and has a line on the terminal. A bus
+    // queues at most 64 open files for a connection.
     FETCHES_AT_ONCE = 32,
     // For the answers to Cancel, or to a Download that was interrupted.
     CANCEL_TIMEOUT_SEC = 2,
@@ -33,7 +33,7 @@ static void follow_show(Follow *follow) {
     if (follow->ctl->json || follow->signal > 0)
         return;
     for (size_t i = 0; i < follow->n_begun; i++)
-        if (follow->fetches[i]->asking) // on this terminal, perhaps
+        if (follow->fetches[i]->asking) // perhaps on this terminal
             return;
     for (size_t i = 0; i < follow->n_begun && n < FETCHES_AT_ONCE; i++)
         if (follow_is_running(follow->fetches[i]))
@@ -53,7 +53,7 @@ static int follow_on_tick(sd_event_source *source, uint64_t usec _unused_, void 
 static void follow_begin_one(Follow *follow, Fetch *fetch) {
     int r;
 
-    // Counted first: one that fails at once is over at once.
+    // Counted first, because a fetch that fails here is over here.
     follow->n_begun++;
     fetch->begun = time_monotonic();
     progress_clear(&follow->progress);
@@ -69,8 +69,8 @@ static void follow_begin_one(Follow *follow, Fetch *fetch) {
     }
 }
 
-// Whether it is known that this user may download. Until then there is one call only, so that a password is asked
-// for once.
+// Whether this user is known to have the permission to download. Until then, only one call is made,
+// so that the user is asked for a password once.
 static bool follow_is_allowed(const Follow *follow) {
     for (size_t i = 0; i < follow->n_begun; i++)
         if (follow->fetches[i]->path)
@@ -88,7 +88,7 @@ static void follow_on_over(Fetch *fetch) {
     Follow *follow = fetch->userdata;
 
     follow->n_over++;
-    // One that was faster than the signal is done all the same.
+    // A download that was complete before the signal counts as done.
     if (follow->signal > 0 && !transfer_info_is(&fetch->transfer, "done"))
         return;
     progress_clear(&follow->progress);
@@ -113,7 +113,7 @@ static int follow_on_removed(sd_bus_message *message, void *userdata,
     return 0;
 }
 
-// Without the daemon, those that wait for their turn have nobody to ask either.
+// Without the daemon, the fetches that have not started fail as well.
 static void follow_lose_all(Follow *follow) {
     for (size_t i = 0; i < follow->n; i++) {
         Fetch *fetch = follow->fetches[i];
@@ -145,7 +145,7 @@ static int follow_on_disconnected(sd_bus_message *message _unused_, void *userda
     return 0;
 }
 
-// Ctrl-C goes to the ssh of -H as well: then the connection has gone, and another one must carry the Cancel.
+// Ctrl-C also ends the ssh of -H. Then this connection is closed, and a new one carries the Cancel.
 static int follow_cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadline) {
     Ctl *ctl = follow->ctl;
     int r;
@@ -154,12 +154,13 @@ static int follow_cancel_elsewhere(Follow *follow, Fetch *fetch, uint64_t deadli
     r = sd_bus_open_system_remote(&ctl->bus, ctl->host);
     if (r >= 0)
         r = fetch_cancel(fetch, deadline);
-    fetch_end(fetch); // nobody listens to that connection
+    // No match of this fetch exists on the new connection.
+    fetch_end(fetch);
     return r;
 }
 
-// Cancels those whose names are known by now. They are over when the daemon has put their files down, so
-// that the same command may be given again at once.
+// Cancels the fetches whose object path is known by now. They are over when the daemon has closed
+// their files, so that the user can repeat the command at once.
 static void follow_cancel_known(Follow *follow, uint64_t deadline) {
     for (size_t i = 0; i < follow->n_begun; i++) {
         Fetch *fetch = follow->fetches[i];
@@ -198,7 +199,7 @@ static int follow_on_signal(sd_event_source *source, const struct signalfd_sigin
         return follow_on_deadline(source, 0, follow);
     progress_clear(&follow->progress);
     follow->signal = (int) info->ssi_signo;
-    // Others may exist, but their names are still on their way.
+    // Waits for the object paths of the others, which are still on their way.
     if (sd_event_add_time_relative(follow->event, &follow->deadline, CLOCK_MONOTONIC,
                                    CANCEL_TIMEOUT_SEC * USEC_PER_SEC, 0, follow_on_deadline,
                                    follow) < 0)
@@ -243,7 +244,7 @@ static int follow_add_signals(Follow *follow) {
         sigaddset(&set, numbers[i]);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
-    // A reader of our progress that goes away must not leave transfers behind.
+    // p2pctl must cancel its transfers even if the reader of its progress ends.
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -errno;
     for (size_t i = 0; i < ELEMENTSOF(numbers); i++) {
@@ -252,7 +253,7 @@ static int follow_add_signals(Follow *follow) {
 
         if (r < 0)
             return r;
-        // Before the bus: -H loses its ssh by the same Ctrl-C.
+        // Handled before the bus, since the same Ctrl-C ends the ssh of -H.
         r = sd_event_source_set_priority(follow->signals[i], SD_EVENT_PRIORITY_IMPORTANT);
         if (r < 0)
             return r;
@@ -277,7 +278,7 @@ int follow_run(Follow *follow) {
         follow->fetches[i]->on_over = follow_on_over;
         follow->fetches[i]->userdata = follow;
     }
-    // Here and not where something ends: what ends is in the hands of the bus then.
+    // Done here, since the bus still uses a fetch when it reports its end.
     while (r >= 0) {
         follow_begin_more(follow);
         if (follow->signal > 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Several downloads at once, with their progress on stderr, until all are over.
+// Follows several downloads at once, and shows their progress on stderr, until all are over.
 
 #include <systemd/sd-event.h>
 
@@ -11,28 +11,29 @@ typedef struct Follow {
     Ctl *ctl;
     Fetch **fetches;
     size_t n;
-    // Makes a fetch ready for its Download call: 0, or -errno as has been printed; it is over then.
+    // Prepares a fetch for its Download call. 0, or -errno with the error printed; then it is over.
     int (*prepare)(Fetch *fetch);
-    // What came of it is to be printed; nothing stands on the terminal meanwhile. Not called for those that
-    // a signal has ended before they were done.
+    // Prints the result of a fetch; the progress lines are off the terminal then. Not called for a
+    // fetch that a signal has ended early.
     void (*conclude)(Fetch *fetch);
 
-    // Read after follow_run().
-    int signal;       // that ended it, or 0
-    size_t n_begun;   // the others have not been touched
-    bool unconfirmed; // that all were cancelled
+    // Results of follow_run().
+    int signal;       // the signal that ended it, or 0
+    size_t n_begun;   // the others have not started
+    bool unconfirmed; // the daemon may still download some
 
-    size_t n_over; // of those that have begun
+    size_t n_over; // out of n_begun
     sd_event *event;
-    sd_bus_slot *changed, *removed, *owner, *disconnected; // matches
+    sd_bus_slot *changed, *removed, *owner, *disconnected; // D-Bus matches
     sd_event_source *ticker, *deadline, *signals[3];
     Progress progress;
 } Follow;
 
-// Matches every signal of interest; before anything starts, so that none is missed. 0, or -errno.
+// Subscribes to all signals of the daemon and the bus. Must be called before anything starts, so
+// that none is missed. 0 or -errno.
 int follow_subscribe(Follow *follow);
 
-// Begins the fetches, and returns when all are over. -errno only if it could not begin.
+// Starts the fetches, and returns when all are over. -errno only if nothing could start.
 int follow_run(Follow *follow);
 
 void follow_clear(Follow *follow);

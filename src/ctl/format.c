@@ -9,12 +9,12 @@
 
 static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
-// The unit in which `bytes` is written, and its divisor.
+// Returns the unit to write `bytes` in, and its divisor.
 static unsigned format_size_unit(uint64_t bytes, double *ret_divisor) {
     unsigned unit = 0;
     double divisor = 1;
 
-    // 1023.95 and more would be rounded to 1024.0.
+    // From 1023.95 on, one decimal would round to 1024.0.
     while (unit + 1 < ELEMENTSOF(units) &&
            (unit == 0 ? bytes >= 1024 : (double) bytes / divisor >= 1023.95)) {
         divisor *= 1024;

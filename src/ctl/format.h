@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Numbers as people read them. Pure: what they need besides the number is an argument.
+// Formats numbers for people. Pure.
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    FORMAT_MAX = 48, // bytes that hold any text written here
+    FORMAT_MAX = 48, // bytes; enough for every text of this file
 };
 
 // "11 B", "4.0 GiB": powers of 1024.
@@ -19,15 +19,15 @@ void format_size_of(uint64_t part, uint64_t whole, char text[static FORMAT_MAX])
 // Bytes per second as "412 MB/s", "11.4 MB/s", "0.25 MB/s": powers of 1000.
 void format_rate(double rate, char text[static FORMAT_MAX]);
 
-// A time that was measured: "3 ms", "9.9 s", "42 s", "3 min 05 s", "2 h 05 min", "3 d 4 h".
+// A measured time: "3 ms", "9.9 s", "42 s", "3 min 05 s", "2 h 05 min", "3 d 4 h".
 void format_duration(uint64_t usec, char text[static FORMAT_MAX]);
 
-// A time that is guessed, hence never with a fraction: "4 s", "3 min 05 s", …
+// An estimated time, which has no fraction: "4 s", "3 min 05 s", …
 void format_left(uint64_t seconds, char text[static FORMAT_MAX]);
 
-// Local time of µs since the epoch: "09:12" on the day of `now` (µs likewise), else "2026-09-06
-// 09:12".
+// Local time; `usec` and `now` are µs since the epoch. "09:12" on the day of `now`, else
+// "2026-09-06 09:12".
 void format_time(uint64_t usec, uint64_t now, char text[static FORMAT_MAX]);
 
-// Whole percent, 100 only when all is there; 0 of 0 is 0.
+// Whole percent; 100 only if nothing is missing; 0 if `whole` is 0.
 unsigned percent_of(uint64_t part, uint64_t whole);

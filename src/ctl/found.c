@@ -9,7 +9,7 @@
 
 #include "util/macro.h"
 
-// Extras: only the root is of interest. One that cannot be read is as good as none.
+// Of the extras, only the root matters. A root that cannot be read counts as none.
 static int found_read_extras(sd_bus_message *reply, Found *found) {
     int r;
 
@@ -175,7 +175,7 @@ bool found_is_called(const Found *found, const char *typed) {
         return false;
     if (typed[len] == '\0')
         return found_is_bare(found);
-    // Types are told in lower case, whatever the file's own extension is.
+    // A record has its type in lower case, whatever the extension of the file is.
     return typed[len] == '.' && strcasecmp(typed + len + 1, found->type) == 0;
 }
 
@@ -196,7 +196,7 @@ static bool found_fits(const Found *found, const DownloadRequest *options) {
            (!options->root || found_root_begins(found, options->root));
 }
 
-// Keeps the records that `wanted` names, and all if there are none of them.
+// Keeps the records whose `wanted` is true; keeps all if none is.
 static void found_prefer(FoundList *list, const bool wanted[]) {
     size_t n = 0;
 
@@ -241,7 +241,7 @@ static int found_compare_root(const Found *a, const Found *b) {
     return a->has_root ? memcmp(&a->root, &b->root, sizeof(a->root)) : 0;
 }
 
-// What makes two records one file.
+// Records with equal values here are one file.
 static int found_compare_file(const Found *a, const Found *b) {
     int r;
 
@@ -267,7 +267,7 @@ static int found_compare_by_source(const void *a, const void *b) {
     return found_compare_source(a, b);
 }
 
-// Most sources first among files of one name.
+// Among files of one name, the one with most sources comes first.
 static int found_compare_files(const void *a, const void *b) {
     const File *x = a, *y = b;
     int r = strcmp(x->first->name, y->first->name);
@@ -358,7 +358,7 @@ size_t file_list_root_digits(const FileList *list) {
             file_format_root(&list->files[k], MERKLE_TEXT_BYTES, b);
             while (a[same] && a[same] == b[same])
                 same++;
-            if (a[same] != b[same]) // else it is one root
+            if (a[same] != b[same]) // else both have the same root
                 digits = MAX(digits, same + 1);
         }
     return digits;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What a search has found: records, and which of them are one file. Pure, but for found_read().
+// Results of a search: records, and the files that these records belong to. Pure, except for
+// reading the replies.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,27 +12,26 @@
 #include "ctl/ctl.h"
 #include "util/merkle-hash.h"
 
-// A record: a file at a peer. Strings are those of the reply.
+// A record: one file at one peer. The reply owns the strings.
 typedef struct Found {
     const char *name, *type, *modified, *address;
     uint64_t size; // bytes
     uint16_t port;
     bool has_root;
-    MerkleHash root; // what the file is
+    MerkleHash root; // identifies the content of the file
 } Found;
 
 typedef struct FoundList {
     Found *records;
     size_t n;
-    sd_bus_message *reply; // holds the strings; NULL: somebody else does
+    sd_bus_message *reply; // owns the strings; NULL: the caller does
 } FoundList;
 
-// Neighbours in a list of records that are the same file, as far as their records say: name, type,
-// size and root.
+// Neighbouring records of a list that have equal names, types, sizes and roots.
 typedef struct File {
     const Found *first;
-    size_t n_records, n_sources; // a peer may have told it twice
-    const char *modified;        // the latest that any record says
+    size_t n_records, n_sources; // n_sources counts a peer once, even with several records
+    const char *modified;        // the latest of all records
 } File;
 
 typedef struct FileList {
@@ -39,56 +39,57 @@ typedef struct FileList {
     size_t n;
 } FileList;
 
-// Reads the reply of Search. 0 or -errno; the list refers to the reply.
+// Reads the reply of Search. The list refers to the reply. 0 or -errno.
 int found_read(sd_bus_message *reply, FoundList *ret);
-// The same of the files in the reply of Find: a record for each, without address and port.
+// Reads the files in the reply of Find: one record each, without address and port.
 int found_read_files(sd_bus_message *reply, FoundList *ret, FileList *ret_files);
 void found_list_clear(FoundList *list);
 
-// "ADDRESS:PORT" of who has it, as D-Bus writes it. Caller frees; NULL = no memory.
+// "ADDRESS:PORT" of the peer, as D-Bus writes it. Caller frees; NULL = no memory.
 char *found_endpoint(const Found *found);
 
-// The name that the file has at its peer. Caller frees; NULL = no memory.
+// The name of the file at that peer. Caller frees; NULL = no memory.
 char *found_file_name(const Found *found);
 
-// Whether `typed` is that name to the letter, not only its part before the extension.
+// Whether `typed` is exactly that name, with the extension.
 bool found_is_called(const Found *found, const char *typed);
 
-// Drops the records that have another type or size.
+// Keeps only records of the type and size that the options ask for.
 void found_filter(FoundList *list, const SearchRequest *options);
 
 // Whether the root begins with these hex digits.
 bool found_root_begins(const Found *found, const char *digits);
 
-// Drops the records that are of no use to a download of `typed`: the own peer's (`own`, ADDRESS:PORT)
-// if others have it too, what the options rule out, what is called so only without its extension if
-// something is to the letter, and what has no root if something has one.
+// Keeps the records that are useful to a download of `typed`. Drops those that the options exclude.
+// Then prefers other peers to this one (`own`, ADDRESS:PORT), exact names to names without
+// extension, and records with a root to others; the less preferred stay only if there is nothing
+// else.
 int found_narrow(FoundList *list, const char *typed, const DownloadRequest *options,
                  const char *own);
 
-// Sorts the records and makes files of them, which refer to them; those of one name with most sources
-// first. 0 or -ENOMEM.
+// Sorts the records and groups them into files, which refer to them. Among files of one name, the
+// one with most sources comes first. 0 or -ENOMEM.
 int found_group(FoundList *list, FileList *ret);
 void file_list_clear(FileList *list);
 
-// Whether two files differ for whoever wants what is in them: by root, or where one has none, by name,
-// type and size.
+// Whether two files have different content: their roots differ or, if one has no root, their names,
+// types or sizes.
 bool file_differs(const File *a, const File *b);
 
-// How many different ones there are.
+// The number of files with different content.
 size_t file_list_count_different(const FileList *list);
 
-// Whether files above it in the list have the same name and type, and all are other ones for sure.
+// Whether files above it in the list have the same name and type, but certainly other content.
 bool file_list_is_another(const FileList *list, size_t i);
 
 enum {
     ROOT_DIGITS_MIN = 8,
 };
-// How many hex digits tell all roots of the list apart: ROOT_DIGITS_MIN or more.
+// How many hex digits distinguish all roots of the list; at least ROOT_DIGITS_MIN.
 size_t file_list_root_digits(const FileList *list);
 
-// The first `digits` of the root, "-" if the file has none.
+// The first `digits` of the root; "-" without a root.
 void file_format_root(const File *file, size_t digits, char text[static MERKLE_TEXT_BYTES + 1]);
 
-// How many peers there are behind all records. 0 if there is no memory to count them.
+// The number of peers behind all records; 0 without memory to count them.
 size_t found_count_peers(const FoundList *list);

@@ -5,8 +5,8 @@
 
 #include "ctl/ctl.h"
 
-// Each record that a search for that name would find, and at which peer.
+// Prints each record that a search for the name finds, and its peer.
 ExitStatus ft_admin_lookup(Ctl *ctl, const char *name);
 
-// Ends the sessions of ADDRESS or ADDRESS:PORT.
+// Ends the sessions of ADDRESS, or the one of ADDRESS:PORT.
 ExitStatus ft_admin_kick(Ctl *ctl, const char *address);

@@ -15,7 +15,7 @@ enum {
     THREADS_MAX = 64,
 };
 
-// What can only be read in its order: a pipe, a device, a file of /proc.
+// For what can only be read in order: a pipe, a device, a file of /proc.
 static int hash_stream(int fd, MerkleHash *ret, uint64_t *ret_size) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
     _cleanup_free_ char *buffer = malloc(READ_BYTES);
@@ -41,7 +41,7 @@ static int hash_stream(int fd, MerkleHash *ret, uint64_t *ret_size) {
     return r < 0 ? r : merkle_finish(merkle, ret);
 }
 
-// 0 or -errno. *ret_size: the bytes that were hashed.
+// 0 or -errno. *ret_size is the number of hashed bytes.
 static int hash_path(FileHasher *hasher, const char *path, MerkleHash *ret, uint64_t *ret_size) {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     FileHash hash = {};
@@ -50,7 +50,7 @@ static int hash_path(FileHasher *hasher, const char *path, MerkleHash *ret, uint
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
-    // Files of /proc have content, and no size.
+    // Files of /proc have a size of 0, but content.
     if (!S_ISREG(st.st_mode) || st.st_size == 0)
         return hash_stream(fd, ret, ret_size);
     r = file_hash(hasher, fd, NULL, NULL, &hash);

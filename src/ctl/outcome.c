@@ -14,12 +14,12 @@
 #include "util/time-util.h"
 
 enum {
-    LEAST_RATE = 10000, // bytes per second; format_rate() makes "0.01 MB/s" of it
+    LEAST_RATE = 10000, // bytes per second; format_rate() shows it as "0.01 MB/s"
     LEAST_BYTES = 65536,
     CANCEL_TIMEOUT_SEC = 2,
 };
 
-// Where the finished file is, as the user would write it. Caller frees; NULL = no memory.
+// The path of the finished file, as the user would write it. Caller frees; NULL = no memory.
 static char *outcome_saved_path(const Fetch *fetch) {
     const char *host = fetch->ctl->host, *path = fetch->transfer.path ?: "";
     char *text;
@@ -52,7 +52,7 @@ static ExitStatus outcome_print_saved(const Fetch *fetch) {
     if (fetch->resumed > 0)
         printf(" (%s of it were there)", before);
     printf(" in %s", duration);
-    // Of a few bytes a rate says nothing, nor where it is not known how many had to come.
+    // A rate means nothing for a few bytes, or if the number of bytes that had to come is unknown.
     if (fetched >= LEAST_BYTES && speed >= LEAST_RATE && (fetch->checked || !had_bytes))
         printf(" (%s)", rate);
     printf(", %s.\n", transfer->verified
@@ -61,7 +61,7 @@ static ExitStatus outcome_print_saved(const Fetch *fetch) {
     return STATUS_DONE;
 }
 
-// The file knows more than what was reported last, which may be half a second ago.
+// The file is more recent than the last report, which may be half a second old.
 static bool outcome_has_bytes(const Target *target) {
     struct stat st;
 
@@ -75,14 +75,15 @@ void outcome_keep_part(Fetch *fetch) {
         target->keep_part = true;
 }
 
-// The next step after a failure, if that is to try again.
+// Says that the same command continues, if it does.
 static void outcome_hint_kept(Fetch *fetch) {
     outcome_keep_part(fetch);
     if (fetch->target && fetch->target->part && fetch->target->keep_part)
         ctl_hint("What has come is kept in %s: the same command goes on.", fetch->target->part);
 }
 
-// What was found but does not fit the options, or is only this peer's own, is more than "nobody".
+// The daemon may have found files that do not fit the options, or that only this peer has. Its
+// message says so.
 static ExitStatus outcome_not_found(const Fetch *fetch, const char *message) {
     if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0)
         return nobody_shares(fetch->ctl, fetch->name);
@@ -90,7 +91,7 @@ static ExitStatus outcome_not_found(const Fetch *fetch, const char *message) {
     return STATUS_NOTHING;
 }
 
-// The daemon's own directory has a file of that name.
+// The download directory of the daemon has a file of that name.
 static void outcome_hint_exists(const Fetch *fetch) {
     _cleanup_free_ char *word = shell_word(fetch->name);
 
@@ -112,7 +113,7 @@ static ExitStatus outcome_print_failed(const Fetch *fetch) {
                           -EIO);
     if (!*message)
         message = *error ? error : "the daemon does not say why";
-    // The daemon's sentence mostly names the file already.
+    // Most messages of the daemon name the file.
     if (strstr(message, fetch->name))
         ctl_error_sentence("", message);
     else {
@@ -139,8 +140,8 @@ static ExitStatus outcome_print_lost(const Fetch *fetch) {
     return STATUS_UNAVAILABLE;
 }
 
-// It waits in the daemon for somebody to make room. One with a target of ours must not go on when that is
-// no longer looked after.
+// The transfer is paused until the disk has space. If p2pctl owns the target, nothing may resume
+// the transfer after p2pctl has ended.
 static ExitStatus outcome_print_paused(Fetch *fetch) {
     const char *host = fetch->ctl->host;
 
@@ -171,7 +172,7 @@ ExitStatus outcome_conclude(Fetch *fetch) {
     else if (transfer_info_is(transfer, "paused"))
         status = outcome_print_paused(fetch);
     else if (transfer_info_is(transfer, "cancelled")) {
-        // By somebody who does not want it any more: there is pause for the others.
+        // A user has cancelled it who wants to stop it for good; there is `pause` for the rest.
         ctl_error("the download of %s was cancelled.", fetch->name);
         return STATUS_FAILED;
     } else

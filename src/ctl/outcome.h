@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What came of a download, in words: the file gets its name, and the user gets a line.
+// The result of a download: renames the file, and prints a line about it.
 
 #include <jansson.h>
 
 #include "ctl/fetch.h"
 
-// Gives the file its name if it is whole, and prints what there is to say; text on stdout not with --json.
+// Gives the file its name if it is complete, and prints the result; with --json, only errors.
 ExitStatus outcome_conclude(Fetch *fetch);
 
-// After a signal: which of the parts are kept.
+// Called after a signal: decides whether to keep the part.
 void outcome_keep_part(Fetch *fetch);
 
 // {name, status, saved, seconds, transfer}. NULL = no memory.

@@ -14,7 +14,7 @@
 #include "util/parse-util.h"
 #include "util/text.h"
 
-// Without any locale set, as in many containers, the terminal speaks UTF-8 nevertheless.
+// With no locale set, as in many containers, the terminal still shows UTF-8.
 static bool output_locale_is_utf8(void) {
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
@@ -110,7 +110,7 @@ void print_bullet(const Ctl *ctl, Colour colour) {
 void ctl_error(const char *format, ...) {
     va_list args;
 
-    fflush(stdout); // in the order in which it was said
+    fflush(stdout); // keeps the order of both streams
     fputs("p2pctl: ", stderr);
     va_start(args, format);
     output_vprint_escaped(stderr, format, args);
@@ -181,7 +181,7 @@ void hint_over_ssh(const Ctl *ctl, bool terminal, const char *verb, int argc, ch
         return;
     if (plain)
         ctl_hint("Try: ssh %s%s %s", terminal ? "-t " : "", ctl->host, text);
-    else // ssh would take the quotes off
+    else // ssh would remove the quotes
         ctl_hint("Try: ssh %s, and there: %s", ctl->host, text);
 }
 
@@ -221,7 +221,8 @@ json_t *document_new(void) {
 static ExitStatus output_print_document(json_t *document, size_t flags) {
     int r;
 
-    // jansson leaves C1 controls and bidirectional overrides as they are; a terminal acts on them.
+    // jansson prints C1 controls and bidirectional overrides as they are, and a terminal obeys
+    // them.
     if (isatty(STDOUT_FILENO))
         flags |= JSON_ENSURE_ASCII;
     r = document ? json_dumpf(document, stdout, flags) : -1;

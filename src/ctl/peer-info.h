@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What org.p2pshare.Peer1 says of the peer.
+// The properties of org.p2pshare.Peer1.
 
 #include <jansson.h>
 
@@ -26,14 +26,14 @@ typedef struct PeerInfo {
     uint64_t since; // µs since the epoch
     char *file_tracker;
     char *address;
-    char *reachable; // "yes", "no", "unknown": whether FT could connect there
+    char *reachable; // "yes", "no" or "unknown": whether FT could connect to it
     char *download_directory;
-    char *download_problem; // why nothing can be written there
-    char *watch_problem;    // why changes of shared files may be seen late
+    char *download_problem; // why the daemon cannot write there; or ""
+    char *watch_problem;    // why it may notice changes of shared files late; or ""
     ShareInfoList shares;
 } PeerInfo;
 
-// Reads an a{sv} of properties over what is known already. 0 or -errno.
+// Reads an a{sv} of properties into *peer; the others keep their values. 0 or -errno.
 int peer_info_read(sd_bus_message *message, PeerInfo *peer);
 void peer_info_clear(PeerInfo *peer);
 
@@ -50,11 +50,11 @@ ShareCounts peer_info_count(const PeerInfo *peer);
 // "4 published, 2 being hashed, 1 not". Caller frees; NULL = no memory.
 char *share_counts_describe(const ShareCounts *counts);
 
-// FT has tried to connect to the peer, in vain.
+// Whether FT has tried to connect to the peer, and failed.
 bool peer_info_is_unreachable(const PeerInfo *peer);
 
-// "p2p-peer is joined to …": what its state means, in one line. Caller frees; NULL = no memory.
+// "p2p-peer is joined to …": its state in one line. Caller frees; NULL = no memory.
 char *peer_info_describe(const PeerInfo *peer);
 
-// All but the shares. NULL = no memory.
+// Everything except the shares. NULL = no memory.
 json_t *peer_info_json(const PeerInfo *peer);

@@ -12,15 +12,15 @@
 #include "util/text.h"
 
 enum {
-    BAR_MIN = 10, // columns; a shorter bar says nothing
+    BAR_MIN = 10, // columns; a shorter bar shows too little
     BAR_MAX = 40,
     NAME_MIN = 12,
 };
 
-// The daemon says how far it is twice a second; longer than this without news means that nothing came.
+// The daemon reports twice a second. If it is silent for longer, no bytes have arrived.
 static const uint64_t REPORT_USEC = USEC_PER_SEC;
 
-// The numbers of a line, empty where not known.
+// The numbers of a line; empty if unknown.
 typedef struct ProgressNumbers {
     char percent[FORMAT_MAX], size[FORMAT_MAX], rate[FORMAT_MAX], left[FORMAT_MAX];
     char sources[FORMAT_MAX];
@@ -63,7 +63,7 @@ char *progress_plain_line(const ProgressView *view) {
     return r < 0 ? NULL : line;
 }
 
-// Appends " columns" of bar. The part to come is dim where there are colours, thin where not.
+// Appends a bar of `columns`. The missing part is dim where there are colours, else thin.
 static void progress_append_bar(char **end, const ProgressView *view, size_t columns, bool utf8,
                                 bool colour) {
     double share = view->size > 0 ? (double) view->transferred / (double) view->size : 0;
@@ -82,7 +82,7 @@ static void progress_append_bar(char **end, const ProgressView *view, size_t col
         *end = stpcpy(*end, "\033[0m");
 }
 
-// Appends what fits, and spaces up to `columns` if `pad`.
+// Appends as much as fits; with `pad`, also spaces up to `columns`.
 static void progress_append_cut(char **end, const char *text, size_t columns, bool utf8, bool pad) {
     const char *mark = utf8 ? "…" : "...", *begin = *end;
 
@@ -94,13 +94,13 @@ static void progress_append_cut(char **end, const char *text, size_t columns, bo
         *end = stpcpy(mempcpy(*end, text, bytes), mark);
     }
     **end = '\0';
-    // A wide character may not have fitted by one.
+    // A wide character may have left one column free.
     for (size_t used = text_width(begin); pad && used < columns; used++)
         *end = stpcpy(*end, " ");
 }
 
-// "58%  2.3/4.0 GiB  412 MB/s  4 s  7 sources", each as wide as it is likely to get, so that the
-// bar stands still. `full`: with what can be left out.
+// "58%  2.3/4.0 GiB  412 MB/s  4 s  7 sources". Each number has room to grow, so that the bar does
+// not move. `full`: with the parts that can be left out.
 static void progress_format_tail(const ProgressView *view, bool full, char tail[static 256]) {
     ProgressNumbers numbers = progress_numbers_of(view);
     // "2.3/4.0 GiB" grows to "4.0/4.0 GiB" at most.
@@ -119,7 +119,7 @@ static void progress_format_tail(const ProgressView *view, bool full, char tail[
                  numbers.left, full && *numbers.sources ? "  " : "", full ? numbers.sources : "");
 }
 
-// How the columns of a line are shared out. Returns those of the bar, 0 = none.
+// Distributes the columns of a line. Returns the columns of the bar; 0: no bar.
 static size_t progress_share_width(const ProgressView *view, size_t width, size_t *name_width,
                                    char tail[static 256]) {
     size_t least = BAR_MIN + 2, name_min = MIN(*name_width, (size_t) NAME_MIN), room, bar;
@@ -142,7 +142,7 @@ char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool 
     size_t name_width, bar;
     char tail[256], *end;
 
-    // Three bytes a column, and the escape sequences.
+    // Room for three bytes a column, and for the escape sequences.
     width = MIN(width, 500U);
     line = end = malloc(PROGRESS_LINE_MAX + (name ? strlen(name) : 0));
     if (!name || !line)
@@ -156,7 +156,7 @@ char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool 
     }
     if (name_width > 0)
         end = stpcpy(end, "  ");
-    // A terminal narrower than the numbers gets the first of them.
+    // A terminal that is narrower than the numbers shows the first of them.
     progress_append_cut(&end, tail, width, utf8, false);
     *end = '\0';
     return TAKE_PTR(line);
@@ -177,11 +177,11 @@ uint64_t progress_interval(const Progress *progress) {
 double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
     size_t last = (rate->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES, first;
 
-    // A look between two reports is no news, and would let the rate sink and jump.
+    // Between two reports, nothing can have changed; a sample would make the rate drop and jump.
     if (rate->n_samples > 0 && bytes == rate->samples[last].bytes &&
         now < rate->samples[last].time + REPORT_USEC)
         return rate->last;
-    // The next source begins from the start.
+    // The next source starts at byte 0.
     if (rate->n_samples > 0 && bytes < rate->samples[last].bytes)
         rate->n_samples = 0;
     last = rate->n_samples++ % PROGRESS_SAMPLES;
@@ -209,7 +209,7 @@ static void progress_align_names(ProgressView *views, size_t n) {
 
 char *progress_block(ProgressView *views, size_t n, size_t width, size_t rows,
                      const Progress *progress, size_t *ret_drawn) {
-    // One row stays free for the shell's prompt, and one says what has no room.
+    // One row stays free for the prompt of the shell, and one says how many lines are hidden.
     size_t shown = n < MAX(rows, (size_t) 3) ? n : MAX(rows, (size_t) 3) - 2, size;
     char *text = NULL;
     FILE *file = open_memstream(&text, &size);
@@ -228,7 +228,7 @@ char *progress_block(ProgressView *views, size_t n, size_t width, size_t rows,
     }
     if (shown < n)
         fprintf(file, "\nand %zu more\033[K", n - shown);
-    // Lines of downloads that have ended.
+    // Clears the lines of downloads that have ended.
     if (progress->drawn > shown + (shown < n))
         fputs("\033[J", file);
     *ret_drawn = shown + (shown < n);
@@ -250,7 +250,7 @@ void progress_show(Progress *progress, ProgressView *views, size_t n) {
         }
         return;
     }
-    // A terminal that is full to its last column may wrap.
+    // Some terminals wrap a line that fills the last column.
     text = progress_block(views, n, width > 1 ? width - 1 : 79, output_rows(STDERR_FILENO),
                           progress, &progress->drawn);
     if (text)

@@ -8,7 +8,8 @@
 #include "util/macro.h"
 
 enum {
-    // Below what a daemon takes (256), and below the replies that a bus lets one wait for (128).
+    // Less than a daemon accepts (256), and less than the replies that a bus allows to be pending
+    // (128).
     SEARCHES_AT_ONCE = 32,
 };
 
@@ -52,7 +53,7 @@ int search_calls_run(sd_bus *bus, SearchCall *searches, size_t n) {
         for (size_t i = 0; i < begun; i++)
             answered += searches[i].answered;
     }
-    // One that was lost answers all calls itself.
+    // A lost connection answers all pending calls itself.
     return sd_bus_is_open(bus) > 0 ? 0 : -ECONNRESET;
 }
 

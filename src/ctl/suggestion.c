@@ -11,10 +11,10 @@
 
 enum {
     SUGGESTED = 3,  // names
-    LOOKED_AT = 12, // files, of which several may have one name
+    LOOKED_AT = 12, // files; several may have the same name
 };
 
-// Different files may have one name, of which there is one line.
+// Prints each name once, even if several files have it.
 static void suggestion_print_names(const FileList *files) {
     char *names[SUGGESTED] = {};
     size_t n = 0;
@@ -36,7 +36,7 @@ static void suggestion_print_names(const FileList *files) {
         free(names[i]);
 }
 
-// Says it if any file has all words of that text.
+// Prints the files that have all words of the text. False: there are none.
 static bool suggestion_print_for(const Ctl *ctl, const char *text) {
     _cleanup_(sd_bus_error_free) sd_bus_error ignored = SD_BUS_ERROR_NULL;
     _cleanup_(find_result_clear) FindResult result = {};
@@ -70,7 +70,7 @@ static bool suggestion_print(const Ctl *ctl, const char *name) {
             len = n;
         }
     }
-    // What is shorter says nothing of a name.
+    // A shorter word is in too many names.
     longest = len >= 3 && len < strlen(stem) ? strndup(stem + begin, len) : NULL;
     return longest && suggestion_print_for(ctl, longest);
 }
@@ -87,7 +87,7 @@ ExitStatus nobody_shares(Ctl *ctl, const char *name) {
         ctl_error("nobody at the FileTracker shares \"%s\".", name);
     if (suggestion_print(ctl, name))
         return STATUS_NOTHING;
-    // FT finds a file by its name without extension too, whatever the extension then is.
+    // FT also finds a file by its name without extension, whatever its extension is.
     if (dot && dot > name && (shorter = strndup(name, dot - name)) && (word = shell_word(shorter)))
         ctl_hint("Try: p2pctl search %s", word);
     return STATUS_NOTHING;

@@ -11,7 +11,7 @@
 
 enum {
     GAP = 2,    // spaces between columns
-    INDENT = 4, // of notes beneath their row
+    INDENT = 4, // of notes below their row
 };
 
 typedef struct TableNote {
@@ -22,9 +22,9 @@ typedef struct TableNote {
 struct Table {
     const Column *columns;
     size_t n_columns;
-    char **cells; // escaped, row by row
+    char **cells; // escaped; row by row
     size_t n_cells, capacity;
-    TableNote *notes; // by row
+    TableNote *notes; // in the order of their rows
     size_t n_notes;
     bool out_of_memory;
 };
@@ -111,14 +111,15 @@ size_t table_rows(const Table *table) {
     return table->n_cells / table->n_columns;
 }
 
-// The last cell of the row, and a note behind it.
+// The width of the last cell of the row with a note after it.
 static size_t table_width_with_note(const Table *table, size_t row, const char *note) {
     size_t width = text_width(table->cells[(row + 1) * table->n_columns - 1]);
 
     return width + (width > 0) + text_width(note);
 }
 
-// How wide each column wants to be, notes left out. Titles count even without legend: the same table either way.
+// The width that each column wants, without notes. Titles count even if they are not shown, so that
+// the columns are the same.
 static void table_measure(const Table *table, size_t *widths) {
     for (size_t c = 0; c < table->n_columns; c++)
         widths[c] = text_width(table->columns[c].title);
@@ -129,8 +130,8 @@ static void table_measure(const Table *table, size_t *widths) {
     }
 }
 
-// Takes `excess` from the column that is to be cut next. Returns what is still too much, or the
-// same as before if nothing can be cut any more.
+// Makes the next column in turn narrower by up to `excess`. Returns what is still too much, which
+// is `excess` again if no column can become narrower.
 static size_t table_shrink_one(const Table *table, size_t *widths, size_t excess) {
     const Column *columns = table->columns;
     size_t best = table->n_columns, room;
@@ -165,18 +166,18 @@ static void table_print_spaces(FILE *file, size_t n) {
     fprintf(file, "%*s", (int) n, "");
 }
 
-// As much of the end of `text` as fits into so many columns.
+// The longest end of `text` that fits into so many columns.
 static const char *table_suffix(const char *text, size_t columns) {
     size_t width = text_width(text);
     const char *end = text + (width > columns ? text_prefix(text, width - columns) : 0);
 
-    while (text_width(end) > columns) // a wide character stands across the border
+    while (text_width(end) > columns) // a wide character crosses the border
         end += MAX(text_prefix(end, 2), (size_t) 1);
     return end;
 }
 
-// Prints as much of `text` as fits. Returns the columns that stay free: a wide character may not
-// fit by one.
+// Prints as much of `text` as fits. Returns the columns that stay free, since a wide character may
+// not fit by one column.
 static size_t table_print_cut(const TableStyle *style, const Column *column, const char *text,
                               size_t width, FILE *file) {
     const char *mark = style->utf8 ? "…" : "...";
@@ -208,9 +209,9 @@ static void table_print_cell(const Table *table, const TableStyle *style, size_t
         table_print_spaces(file, GAP);
 }
 
-// Breaks at spaces, and elsewhere only what is longer than a line.
+// Breaks lines at spaces, and within a word only if it is longer than a line.
 static void table_print_note_beneath(const char *text, size_t width, FILE *file) {
-    size_t room = width > INDENT + 2 ? width - INDENT : 2; // a wide character at least
+    size_t room = width > INDENT + 2 ? width - INDENT : 2; // at least one wide character
 
     while (*text) {
         size_t bytes = text_prefix(text, room), line = bytes;
@@ -219,7 +220,7 @@ static void table_print_note_beneath(const char *text, size_t width, FILE *file)
             while (line > 0 && text[line] != ' ')
                 line--;
             if (line == 0)
-                line = MAX(bytes, (size_t) 1); // whatever it is, the loop ends
+                line = MAX(bytes, (size_t) 1); // in any case, so that the loop ends
         }
         table_print_spaces(file, INDENT);
         fwrite(text, 1, line, file);
@@ -229,7 +230,7 @@ static void table_print_note_beneath(const char *text, size_t width, FILE *file)
     }
 }
 
-// Ends a row. `left`: the columns of the terminal that the others have left for the last one.
+// Ends a row. `left`: the columns that the other cells leave for the last cell.
 static void table_print_note(const Table *table, const TableStyle *style, const TableNote *note,
                              size_t left, FILE *file) {
     if (style->width > 0 && table_width_with_note(table, note->row, note->text) > left) {
@@ -263,7 +264,7 @@ size_t table_full_width(const Table *table) {
     size_t total = GAP * (table->n_columns - 1), last;
 
     if (!widths)
-        return 0; // table_print() says so
+        return 0; // table_print() will report it
     table_measure(table, widths);
     for (size_t c = 0; c + 1 < table->n_columns; c++)
         total += widths[c];

@@ -48,8 +48,8 @@ int target_check_name(const char *name) {
 char *target_file_name(const char *typed, const char *name, const char *type) {
     char *full;
 
-    // Only an extension is ever added to what the user has typed: the rest of the record does not
-    // decide where a file goes.
+    // Only an extension is added to what the user has typed. A record must not decide where a file
+    // goes.
     if (strcmp(typed, name) != 0 || !*type || strcasecmp(type, "file") == 0)
         return strdup(typed);
     if (asprintf(&full, "%s.%s", name, type) < 0)
@@ -76,7 +76,7 @@ static void target_print_exists(const Target *target, const char *path) {
                  word);
 }
 
-// Whether the target may be made: 0, or -errno with the reason printed.
+// Whether the target may be created. 0, or -errno with the reason printed.
 static int target_check_existing(const Target *target) {
     _cleanup_free_ char *path = target_path(target);
     struct stat st;
@@ -95,7 +95,7 @@ static int target_check_existing(const Target *target) {
         target_print_exists(target, path);
         return -EEXIST;
     }
-    // A link is replaced by the file, not followed.
+    // A link is replaced, not followed.
     if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
         ctl_error("cannot replace %s: it is not a regular file.", path);
         return -EINVAL;
@@ -103,7 +103,7 @@ static int target_check_existing(const Target *target) {
     return 0;
 }
 
-// Splits -o PATH, which may name a file or a directory.
+// Splits the PATH of -o, which names a file or a directory.
 static int target_set_output(Target *target, const char *typed, const char *name,
                              const char *output) {
     size_t len = strlen(output);
@@ -147,8 +147,8 @@ int target_init(Target *target, const char *typed, const char *name,
     return target_check_existing(target);
 }
 
-// Whether `path` still names the open file: another p2pctl may have renamed or removed it between
-// our open and our lock.
+// Whether `path` still names the open file. Another p2pctl may have renamed or removed it between
+// our open() and our lock.
 static bool target_is_still(const char *path, int fd) {
     struct stat by_path, by_fd;
 
@@ -162,7 +162,7 @@ static bool target_is_still(const char *path, int fd) {
 // 0 or -errno. -EAGAIN: another download holds the lock (*ret_busy), or has just renamed the file.
 static int target_open_part(const char *path, bool resume, int *ret_fd, bool *ret_busy,
                             bool *ret_had_bytes) {
-    // O_NONBLOCK: a FIFO of that name must not hang us; it means nothing for a regular file.
+    // O_NONBLOCK keeps a FIFO of that name from blocking us. It has no effect on a regular file.
     _cleanup_close_ int fd =
         open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
     struct stat st;
@@ -171,7 +171,7 @@ static int target_open_part(const char *path, bool resume, int *ret_fd, bool *re
         return -errno;
     if (fstat(fd, &st) < 0)
         return -errno;
-    // Of somebody else's, or with a second name: not what an earlier download has left.
+    // A file of another user, or one with a second link, is not what an earlier download has left.
     if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
         return -EINVAL;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -188,7 +188,7 @@ static int target_open_part(const char *path, bool resume, int *ret_fd, bool *re
 }
 
 enum {
-    OPEN_TRIES = 10, // others may rename the file at any moment, but not for ever
+    OPEN_TRIES = 10, // other programs may rename the file at any time, but not for ever
 };
 
 int target_open(Target *target, bool resume) {
@@ -196,7 +196,7 @@ int target_open(Target *target, bool resume) {
     bool busy = false;
     int r = -EAGAIN;
 
-    // A name that fills NAME_MAX leaves no room for the suffix: its end gives way.
+    // A name of NAME_MAX bytes leaves no room for the suffix, so it loses its end.
     if (asprintf(&part, "%s%.*s.part", target->directory, (int) (NAME_MAX - strlen(".part")),
                  target->name) < 0) {
         part = NULL;
@@ -227,12 +227,12 @@ int target_open(Target *target, bool resume) {
     return r;
 }
 
-// A name is as lasting as its directory.
+// A name is on disk only when its directory has been synced.
 static int target_sync_directory(const Target *target) {
     _cleanup_close_ int fd =
         open(*target->directory ? target->directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    // One that may be written but not read cannot be synced, nor can some file systems do it.
+    // A directory that may not be read cannot be synced. Some file systems cannot sync any.
     if (fd < 0)
         return errno == EACCES ? 0 : -errno;
     return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;
@@ -258,7 +258,7 @@ int target_commit(Target *target, uint64_t size) {
         return -ESTALE;
     }
     r = renameat2(AT_FDCWD, target->part, AT_FDCWD, path, target->replace ? 0 : RENAME_NOREPLACE);
-    // Not every file system knows the flag; then the check before has to do.
+    // Some file systems do not know the flag. Then checking before the rename has to suffice.
     if (r < 0 && (errno == EINVAL || errno == ENOSYS) && !target->replace) {
         if (target_check_existing(target) < 0)
             r = -1, errno = EEXIST;
@@ -267,8 +267,8 @@ int target_commit(Target *target, uint64_t size) {
     }
     if (r < 0) {
         r = -errno;
-        // The bytes have been fetched: whoever put something in their place decides what becomes of
-        // them.
+        // Another program has put something at the target. The user decides what to do with the
+        // bytes.
         target->keep_part = true;
         fail_errno(r, "cannot rename %s to %s", target->part, path);
         ctl_hint("The file is complete as %s", target->part);

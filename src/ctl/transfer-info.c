@@ -65,7 +65,7 @@ char *transfer_info_file_name(const TransferInfo *transfer) {
     return text;
 }
 
-// Whether it is a download of which all sources are known not to say what the file is.
+// Whether this is a download from sources that do not state a root.
 static bool transfer_info_is_unverified(const TransferInfo *transfer) {
     return !transfer_info_is_upload(transfer) && !transfer->verified && !*transfer->root &&
            (transfer_info_is(transfer, "active") || transfer_info_is(transfer, "done"));
@@ -117,7 +117,7 @@ void transfer_list_clear(TransferList *list) {
     *list = (TransferList){};
 }
 
-// One object of GetManagedObjects: its interfaces, of which one makes it a transfer.
+// Reads one object of GetManagedObjects. If it has the transfer interface, adds it to the list.
 static int transfer_info_read_interfaces(sd_bus_message *message, TransferList *list) {
     int r;
 
@@ -184,7 +184,7 @@ int transfer_list_get(sd_bus *bus, TransferList *ret, sd_bus_error *error) {
     r = sd_bus_message_new_method_call(bus, &call, BUS_PEER_NAME, BUS_PEER_PATH,
                                        "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
     if (r >= 0)
-        r = sd_bus_message_set_auto_start(call, false); // who looks does not start it
+        r = sd_bus_message_set_auto_start(call, false); // looking must not start the daemon
     if (r >= 0)
         r = sd_bus_call(bus, call, 0, error, &reply);
     if (r < 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What org.p2pshare.Transfer1 says of a transfer, and the list of all of them.
+// The properties of org.p2pshare.Transfer1, and the list of all transfers.
 
 #include <jansson.h>
 
@@ -13,13 +13,13 @@ typedef struct TransferInfo {
     char *direction;
     char *name;
     char *type;
-    uint64_t size;        // bytes, 0 until a record has been chosen
+    uint64_t size;        // bytes; 0 until a record has been chosen
     uint64_t transferred; // bytes
     char *state;
     char **sources;       // ended by NULL
     char *root;           // 64 hex digits, or ""
-    int verified;         // all that has come is what the root says
-    uint32_t queue_place; // 0 = in no queue
+    int verified;         // every byte that has arrived matches the root
+    uint32_t queue_place; // 0: in no queue
     char *path;
     uint64_t started; // µs since the epoch
     char *error;
@@ -31,26 +31,28 @@ typedef struct TransferList {
     size_t n;
 } TransferList;
 
-// Reads an a{sv} of properties over what is known already. 0 or -errno.
+// Reads an a{sv} of properties into *transfer; the others keep their values. 0 or -errno.
 int transfer_info_read(sd_bus_message *message, TransferInfo *transfer);
 void transfer_info_clear(TransferInfo *transfer);
 
-// Whether a record has been chosen, so that name, type and size are those of the file.
+// Whether the transfer is in that state.
 bool transfer_info_is(const TransferInfo *transfer, const char *state);
 bool transfer_info_is_over(const TransferInfo *transfer);
 bool transfer_info_is_upload(const TransferInfo *transfer);
 
-// Bytes per second since it began; 0 where nothing moves now.
+// Bytes per second since it started; 0 if nothing moves now.
 double transfer_info_rate(const TransferInfo *transfer, uint64_t now);
 
 // "name.type", or "name" if it has no extension. Caller frees; NULL = no memory.
 char *transfer_info_file_name(const TransferInfo *transfer);
 
-// The other sides in one line, and whether they can be trusted; or why it failed or paused. Caller frees; NULL = no memory.
+// The other side or sides in one line, and whether the bytes are verified; or why the transfer
+// failed or paused. Caller frees; NULL = no memory.
 char *transfer_info_details(const TransferInfo *transfer);
 
-json_t *transfer_info_json(const TransferInfo *transfer); // NULL = no memory
+// NULL = no memory.
+json_t *transfer_info_json(const TransferInfo *transfer);
 
-// Asks the daemon for all of them. 0, or -errno with *error set.
+// Asks the daemon for all transfers. 0, or -errno with *error set.
 int transfer_list_get(sd_bus *bus, TransferList *ret, sd_bus_error *error);
 void transfer_list_clear(TransferList *list);

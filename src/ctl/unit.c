@@ -10,10 +10,10 @@
 
 #define SYSTEMD "org.freedesktop.systemd1"
 
-// It answers in milliseconds; one that does not would keep a person waiting for a mere hint.
+// systemd answers in milliseconds. If it hangs, a user should not wait for a mere hint.
 static const uint64_t ANSWER_USEC = 3 * USEC_PER_SEC;
 
-// A property of the unit, as one of the words in `words`: its place, or -1 for another word or no answer.
+// Reads a property of the unit, and returns its index in `words`; -1 for another word or no answer.
 static int unit_ask(sd_bus *bus, const char *path, const char *property, const char *const *words) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -47,7 +47,7 @@ UnitState unit_state(sd_bus *bus, const Service *service) {
     }
     if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0)
         return UNIT_UNKNOWN;
-    // To ask has systemd look for the file.
+    // This question makes systemd look for the file of the unit.
     switch (unit_ask(bus, path, "LoadState", load)) {
     case 0:
         break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What systemd says of a daemon's unit, without which nobody can say why it does not run.
+// The state of a daemon's unit in systemd. Only systemd knows why a daemon does not run.
 
 #include "ctl/ctl.h"
 
@@ -9,10 +9,10 @@ typedef enum UnitState {
     UNIT_UNKNOWN, // there is no systemd on that bus
     UNIT_ABSENT,  // it is not installed
     UNIT_MASKED,
-    UNIT_FAILED,     // and is not tried again
-    UNIT_RESTARTING, // it has failed, and will be tried again
-    UNIT_OTHER,      // it is there, and runs or not
+    UNIT_FAILED,     // systemd does not try again
+    UNIT_RESTARTING, // it has failed, and systemd tries again
+    UNIT_OTHER,      // it exists, and runs or not
 } UnitState;
 
-// Asks the systemd that is on this bus, and does not wait longer than a few seconds.
+// Asks the systemd on this bus, and waits for at most a few seconds.
 UnitState unit_state(sd_bus *bus, const Service *service);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// config check: the daemons' own reading of a file, by the daemons that are installed; config reload: by the one
-// that runs.
+// config check: every installed daemon reads a file and reports its errors. config reload: a
+// running daemon reads its configuration again.
 
 #include <fcntl.h>
 #include <glob.h>
@@ -22,14 +22,14 @@
 #include "util/macro.h"
 
 enum {
-    SAID_BYTES_MAX = 64 * 1024, // of a daemon, about one file
+    SAID_BYTES_MAX = 64 * 1024, // read from a daemon about one file
 };
 
-// What was said about a file, each line once: both daemons read all of it.
+// The messages about a file, each once, since both daemons read all of it.
 typedef struct ConfigFindings {
     json_t *messages;
     bool wrong;
-    unsigned programs; // that have read it
+    unsigned programs; // how many have read it
 } ConfigFindings;
 
 static bool verb_config_has_message(const ConfigFindings *findings, const char *line) {
@@ -43,7 +43,7 @@ static bool verb_config_has_message(const ConfigFindings *findings, const char *
     return false;
 }
 
-// "p2p-ft: FILE:3: …": the file counts, not who has read it.
+// "p2p-ft: FILE:3: …": the name of the daemon does not matter.
 static void verb_config_take_lines(ConfigFindings *findings, const char *program, FILE *said) {
     char line[4096];
     size_t len = strlen(program), bytes = 0;
@@ -60,7 +60,7 @@ static void verb_config_take_lines(ConfigFindings *findings, const char *program
     }
 }
 
-// Whether that user may not: root, who asks, may read all.
+// Whether that user may not read the file. The caller is root, who may read everything.
 static bool verb_config_is_closed_to(const struct passwd *user, const char *path) {
     int status;
     pid_t pid = fork();
@@ -70,7 +70,7 @@ static bool verb_config_is_closed_to(const struct passwd *user, const char *path
 
         if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
             setuid(user->pw_uid) < 0)
-            _exit(0); // it cannot be known
+            _exit(0); // unknown
         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         _exit(fd < 0 && errno == EACCES);
     }
@@ -91,7 +91,7 @@ static void verb_config_check_readable(const struct passwd *user, const char *pa
     json_array_append_new(findings->messages, json_string(text ?: path) ?: json_string("?"));
 }
 
-// What the service of that name reads, with its own eyes.
+// Checks whether the user of that service may read its files.
 static void verb_config_check_access(const char *program, ConfigFindings *findings) {
     const struct passwd *user = getpwnam(program);
     glob_t files = {};
@@ -108,7 +108,7 @@ static void verb_config_check_access(const char *program, ConfigFindings *findin
 
 static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, const char *file,
                                          ConfigFindings *findings) {
-    _cleanup_free_ char *path = program_path(program, program); // else in PATH
+    _cleanup_free_ char *path = program_path(program, program); // or the one in PATH
     char *argv[6] = {(char *) program, (char *) "--check-config"};
     int fd = -EBADF, r, status, n = 2;
     FILE *said;
@@ -144,7 +144,7 @@ static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, co
     return STATUS_DONE;
 }
 
-// The notes come last: they are about what is right.
+// Notes come last, since they are not errors.
 static void verb_config_print_messages(const json_t *messages, bool notes) {
     const json_t *message;
     size_t i;
@@ -161,7 +161,7 @@ static void verb_config_print_messages(const json_t *messages, bool notes) {
     }
 }
 
-// What the daemons do not know, as they say it.
+// Counts the lines that the daemons say they have ignored.
 static size_t verb_config_count_ignored(const json_t *messages) {
     static const char word[] = "ignored";
     const json_t *message;
@@ -222,7 +222,7 @@ static ExitStatus verb_config_check(const Ctl *ctl, const char *file) {
     return status;
 }
 
-// A reason is lines, of which each is a finding.
+// The reason of a failed reload has one error on each line.
 static ExitStatus verb_config_reload_failed(Ctl *ctl, const Service *service,
                                             const sd_bus_error *error, int r) {
     if (!sd_bus_error_has_name(error, BUS_ERROR_CONFIGURATION))
@@ -242,20 +242,20 @@ static int verb_config_make_reload(void *userdata, sd_bus_message **ret) {
     r = sd_bus_message_new_method_call(call->bus, ret, call->ft ? BUS_FT_NAME : BUS_PEER_NAME,
                                        call->ft ? BUS_FT_PATH : BUS_PEER_PATH,
                                        call->ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "Reload");
-    // One that does not run reads its configuration when it starts.
+    // A daemon that does not run will read its configuration when it starts.
     return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 
-// The configuration is in force, but for what only a restart makes use of.
+// Names the settings that changed, but need a restart.
 static void verb_config_hint_restart(const Ctl *ctl, const Service *service, bool ft) {
     char **keys = NULL;
 
-    // A daemon from before there was the property has said it in its log.
+    // An older daemon without this property has written it to its log.
     if (sd_bus_get_property_strv(ctl->bus, service->bus_name, ft ? BUS_FT_PATH : BUS_PEER_PATH,
                                  ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "RestartNeeded", NULL,
                                  &keys) < 0)
         return;
-    for (char **key = keys; key && *key; key++) // NULL: of none
+    for (char **key = keys; key && *key; key++) // NULL: there are none
         ctl_hint("%s has changed: systemctl %s%s%srestart %s to use it", *key,
                  ctl->user   ? "--user "
                  : ctl->host ? "-H "
@@ -277,7 +277,7 @@ static ExitStatus verb_config_reload(Ctl *ctl, const char *program) {
     }
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
+    // Walking a large disk takes long; the user can end the wait by Ctrl-C.
     r = ctl_call(ctl, verb_config_make_reload, &(ReloadCall){ctl->bus, ft}, UINT64_MAX, &error,
                  NULL);
     if (r < 0)

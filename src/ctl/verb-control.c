@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// cancel, pause, resume: one method each, for any number of transfers, and the wait until it has come about.
+// cancel, pause, resume: call a method of each transfer, and wait until the transfer is in the new
+// state.
 
 #include <stdio.h>
 
@@ -14,11 +15,12 @@
 #include "util/parse-util.h"
 
 enum {
-    // What is under way stops within moments; a disk that has gone to sleep takes some seconds.
+    // A transfer stops at once, but a disk that has spun down needs some seconds.
     STOP_TIMEOUT_SEC = 30,
 };
 
-// A method, and the state that it leads to; the daemon answers the call before it is there. NULL: nothing to wait for.
+// A method and the state to wait for, since the daemon answers before that is reached. NULL: do not
+// wait.
 typedef struct ControlAction {
     const char *method;
     bool (*reached)(const TransferInfo *transfer);
@@ -33,7 +35,7 @@ static bool verb_control_is_gone(const sd_bus_error *error) {
                                   SD_BUS_ERROR_UNKNOWN_INTERFACE, BUS_ERROR_NO_SUCH_TRANSFER);
 }
 
-// So that who looks at the transfers next sees them as they are then.
+// Waits, so that the next command sees the new state.
 static ExitStatus verb_control_await_state(Ctl *ctl, uint32_t id, const char *path,
                                            const ControlAction *action) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -69,13 +71,13 @@ static ExitStatus verb_control_call_one(Ctl *ctl, uint32_t id, const ControlActi
     return bus_failed(ctl, &SERVICE_PEER, &error, r);
 }
 
-// The exit status is that of the first one that failed.
+// Returns the status of the first failure.
 static ExitStatus verb_control_call_all(Ctl *ctl, int argc, char **argv,
                                         const ControlAction *action) {
     ExitStatus first = STATUS_DONE;
     uint64_t id;
 
-    // All of them are looked at before anything happens to any.
+    // Check all arguments before changing any transfer.
     for (int i = 0; i < argc; i++)
         if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0) {
             ctl_error("\"%s\" is not the number of a transfer.", argv[i]);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// download: says which files are meant, opens them as the caller, hands them to the daemon, and follows
+// download: chooses the files, opens the targets as the user, hands them to the daemon, and follows
 // the transfers.
 //
 //   Search ─► choose_file ─► target_open ─► fetch_begin … ─► outcome_conclude      for each name
 //                                             │
 //                            SIGINT, SIGTERM, SIGHUP ─► Cancel
 //
-// A target is opened when its turn comes, and closed when its transfer is over.
+// A target is opened when its download starts, and closed when its transfer is over.
 
 #include <stdio.h>
 #include <string.h>
@@ -26,17 +26,17 @@
 // One NAME of the command line.
 typedef struct DownloadJob {
     Fetch fetch;
-    FileList files; // that may be meant
+    FileList files; // the files of that name to choose from
     Target target;
     ExitStatus status;
-    json_t *json; // of what came of it
+    json_t *json; // the result
 } DownloadJob;
 
 typedef struct DownloadJobList {
     Ctl *ctl;
     DownloadJob *jobs;
-    SearchCall *searches; // one for each job
-    Fetch **fetches;      // of the jobs that have a file
+    SearchCall *searches; // one per job
+    Fetch **fetches;      // of the jobs that have a file to download
     size_t n, n_fetches;
 } DownloadJobList;
 
@@ -76,7 +76,7 @@ static DownloadJob *verb_download_job_of(Fetch *fetch) {
     return container_of(fetch, DownloadJob, fetch);
 }
 
-// Whether the daemon is to write into a file of ours.
+// Whether the daemon writes into a file that p2pctl opens.
 static bool verb_download_is_local(const Ctl *ctl) {
     return !ctl->host && !ctl->download.no_wait;
 }
@@ -114,7 +114,7 @@ static ExitStatus verb_download_check_options(const Ctl *ctl, int argc, char **a
     return STATUS_DONE;
 }
 
-// One of several names is to be told from the others.
+// With several names, the error has to say which one it is about.
 static ExitStatus verb_download_search_failed(Ctl *ctl, const SearchCall *search) {
     _cleanup_free_ char *about = NULL;
 
@@ -128,7 +128,7 @@ static ExitStatus verb_download_search_failed(Ctl *ctl, const SearchCall *search
     return STATUS_FAILED;
 }
 
-// What there is to be done for a name, once it is known who has what.
+// Chooses the file of that name and its target, once the sources are known.
 static ExitStatus verb_download_plan(Ctl *ctl, DownloadJob *job, SearchCall *search,
                                      const char *own) {
     Fetch *fetch = &job->fetch;
@@ -151,8 +151,8 @@ static ExitStatus verb_download_plan(Ctl *ctl, DownloadJob *job, SearchCall *sea
                : STATUS_DONE;
 }
 
-// Asks who has what, and the user which of it. STATUS_DONE, also where some of the names lead nowhere, as
-// their jobs say; else nothing can be done at all, as has been printed.
+// Searches for all names, and lets the user choose. STATUS_DONE, even if some names have no file,
+// as their jobs say. Else nothing can be downloaded, and the error has been printed.
 static ExitStatus verb_download_plan_all(DownloadJobList *list) {
     Ctl *ctl = list->ctl;
     _cleanup_free_ char *own = NULL;
@@ -167,7 +167,7 @@ static ExitStatus verb_download_plan_all(DownloadJobList *list) {
         DownloadJob *job = &list->jobs[i];
 
         job->status = verb_download_plan(ctl, job, &list->searches[i], own);
-        // Without a daemon or a session, the other names would only say the same again.
+        // Without a daemon or a session, all other names would fail in the same way.
         if (job->status == STATUS_UNAVAILABLE)
             return STATUS_UNAVAILABLE;
         if (job->status == STATUS_DONE)
@@ -196,7 +196,7 @@ static void verb_download_conclude(Fetch *fetch) {
     fetch->target = NULL;
 }
 
-// What a signal has ended, and what has come of it.
+// Prints what a signal has interrupted, and which parts are kept.
 static ExitStatus verb_download_interrupted(DownloadJobList *list, const Follow *follow) {
     const char *host = list->ctl->host;
     _cleanup_free_ char *parts = NULL;
@@ -227,7 +227,7 @@ static ExitStatus verb_download_interrupted(DownloadJobList *list, const Follow 
     return 128 + follow->signal;
 }
 
-// The first status that is none of success.
+// The first status that is not success.
 static ExitStatus verb_download_sum_up(const DownloadJobList *list) {
     for (size_t i = 0; i < list->n; i++)
         if (list->jobs[i].status != STATUS_DONE)
@@ -235,7 +235,7 @@ static ExitStatus verb_download_sum_up(const DownloadJobList *list) {
     return STATUS_DONE;
 }
 
-// One name has its fields in the document itself as well: there was only one once.
+// A single name also has its fields in the document itself, as before there could be several.
 static ExitStatus verb_download_print_json(DownloadJobList *list) {
     json_t *document = document_new(), *downloads = json_array();
     ExitStatus status = verb_download_sum_up(list);
@@ -278,7 +278,8 @@ static ExitStatus verb_download_follow_all(DownloadJobList *list) {
     return STATUS_DONE;
 }
 
-// Says where the daemon puts it: whether it has told so yet or not, that is NAME in its own directory.
+// Prints where the daemon saves the file. That is NAME in its own directory, even if it has not
+// said so yet.
 static ExitStatus verb_download_start_one(DownloadJob *job, const char *directory) {
     Fetch *fetch = &job->fetch;
     TransferInfo *transfer = &fetch->transfer;

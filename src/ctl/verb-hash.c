@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The root of files on this machine, without any daemon: what a file is, whatever its name.
+// hash: prints the roots of files on this host; needs no daemon.
 
 #include <stdio.h>
 

@@ -13,7 +13,7 @@
 #include "util/time-util.h"
 
 enum {
-    // Longer than the daemon tries to connect; then `status` tells more than waiting.
+    // Longer than the daemon tries to connect. After that, `status` says more than waiting does.
     JOIN_TIMEOUT_SEC = 15,
 };
 
@@ -38,8 +38,8 @@ static ExitStatus verb_join_print_not_joined(const Ctl *ctl, const PeerInfo *pee
     return STATUS_UNAVAILABLE;
 }
 
-// Follows the state until it is a result: joined, or not for now. So `p2pctl join && p2pctl search`
-// finds a session.
+// Waits until the peer is joined or has failed for now, so that `p2pctl join && p2pctl search`
+// works.
 static ExitStatus verb_join_await_result(Ctl *ctl, Await *await) {
     uint64_t deadline = time_monotonic() + JOIN_TIMEOUT_SEC * USEC_PER_SEC;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// metrics: what the daemons of this host that run say, as one OpenMetrics text.
+// metrics: prints the numbers of all daemons that run on this host, as one OpenMetrics text.
 
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +19,12 @@ static const char end_mark[] = "# EOF\n";
 typedef struct MetricsSource {
     const Service *service;
     const char *path, *interface;
-    char *text;  // owned; NULL: it does not run
-    bool absent; // nor is it meant to on this host
+    char *text;  // owned; NULL: the daemon does not run
+    bool absent; // it is not installed, or masked
 } MetricsSource;
 
-// Never starts it: monitoring does not decide what runs. 0, or what sd-bus returned, with *error set.
+// Never starts the daemon, since monitoring must not decide what runs. 0, or -errno of sd-bus with
+// *error set.
 static int verb_metrics_ask(sd_bus *bus, MetricsSource *source, sd_bus_error *error) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     const char *text;
@@ -50,7 +51,7 @@ static int verb_metrics_ask(sd_bus *bus, MetricsSource *source, sd_bus_error *er
     return source->text ? 0 : -ENOMEM;
 }
 
-// One text: the families of each daemon have names of their own, and the end is marked once.
+// Joins the texts. Each daemon has its own metric families, and only one end mark is allowed.
 static char *verb_metrics_compose(const MetricsSource sources[], size_t n) {
     char *text = NULL;
     size_t size;
@@ -60,7 +61,7 @@ static char *verb_metrics_compose(const MetricsSource sources[], size_t n) {
         return NULL;
     fprintf(file, "# HELP p2p_up Whether the daemon runs.\n# TYPE p2p_up gauge\n");
     for (size_t i = 0; i < n; i++)
-        if (!sources[i].absent) // where it is not installed, it is not down
+        if (!sources[i].absent) // a daemon that is not installed is not down
             fprintf(file, "p2p_up{daemon=\"%s\"} %d\n", sources[i].service->program,
                     !!sources[i].text);
     for (size_t i = 0; i < n; i++) {
@@ -74,7 +75,7 @@ static char *verb_metrics_compose(const MetricsSource sources[], size_t n) {
     return fclose(file) == 0 ? text : NULL;
 }
 
-// Whoever reads `path` finds all of it, or all of what was there before.
+// Replaces the file in one step, so that a reader never finds half of it.
 static ExitStatus verb_metrics_write_file(const char *path, const char *text) {
     _cleanup_free_ char *temporary = NULL;
     FILE *file;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// monitor: a line for each change of state, of the peer and of its transfers, until Ctrl-C.
+// monitor: prints a line for each change of state of the peer and its transfers, until Ctrl-C.
 //
-// A signal of a transfer only says that something is different; what is printed is the difference
-// between the list of transfers as it is now and as it was. So nothing is missed where signals come
-// in another order, and nothing is printed twice. The peer's own state is printed from the signal:
-// leaving and joining again may take less time than a look.
+// The signal of a transfer only says that something is different. So monitor prints the difference
+// between the list of transfers now and before. Then the order of signals does not matter, and
+// nothing is missed or printed twice. The state of the peer is printed from its signal, because
+// leaving and joining again may be faster than looking.
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,13 +27,13 @@ typedef struct Monitor {
     sd_event *event;
     sd_bus_slot *signals, *owner, *disconnected;
     sd_event_source *interrupt, *terminate, *refresh;
-    PeerInfo peer;          // as said last
-    char *peer_state;       // as printed last: "state reason"; NULL = the daemon is away
+    PeerInfo peer;          // as reported last
+    char *peer_state;       // as printed last: "state reason"; NULL: the daemon does not run
     TransferList transfers; // as printed last
 } Monitor;
 
 enum {
-    // Signals come a few times a second for each transfer: many of them become one look.
+    // Each transfer sends signals a few times a second, so collect them before looking.
     REFRESH_MSEC = 100,
 };
 
@@ -52,7 +52,7 @@ static void verb_monitor_clear(Monitor *monitor) {
     transfer_list_clear(&monitor->transfers);
 }
 
-// One event, as a document or as a line; takes `object`, which may be NULL.
+// Prints one event as a document or a line. Takes `object`, which may be NULL.
 static void verb_monitor_print_event(const Monitor *monitor, const char *event, json_t *object,
                                      const char *text) {
     time_t now = time(NULL);
@@ -99,7 +99,7 @@ static const TransferInfo *verb_monitor_find(const TransferList *list, uint32_t 
     return NULL;
 }
 
-// Takes the new list, and prints what is new in it. Progress alone is no news.
+// Takes the new list, and prints new states. Progress alone is no event.
 static void verb_monitor_update_transfers(Monitor *monitor, TransferList *list) {
     for (size_t i = 0; i < list->n; i++) {
         const TransferInfo *transfer = &list->transfers[i];
@@ -154,7 +154,7 @@ static int verb_monitor_on_refresh(sd_event_source *source _unused_, uint64_t us
                                    void *userdata) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-    // If the daemon has just gone, NameOwnerChanged says so.
+    // If the daemon has just stopped, NameOwnerChanged reports it.
     (void) verb_monitor_update(userdata, &error);
     return 0;
 }
@@ -193,7 +193,7 @@ static int verb_monitor_on_owner_changed(sd_bus_message *message, void *userdata
         return 0;
     if (*new_owner)
         return verb_monitor_on_change(message, userdata, ret_error);
-    // Nobody is there to be asked.
+    // There is no daemon to ask.
     (void) sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
     free(monitor->peer_state);
     monitor->peer_state = NULL;
@@ -243,7 +243,7 @@ static int verb_monitor_add_sources(Monitor *monitor) {
                                    verb_monitor_on_refresh, monitor);
     if (r >= 0)
         r = sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
-    // Without a handler they end the loop.
+    // A signal without a handler ends the loop.
     if (r >= 0)
         r = sd_event_add_signal(monitor->event, &monitor->interrupt, SIGINT, NULL, NULL);
     if (r >= 0)

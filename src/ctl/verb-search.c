@@ -33,7 +33,7 @@ static json_t *verb_search_sources_json(const File *file) {
     return sources;
 }
 
-// `result`: of a search by words, or NULL.
+// `result`: of a search by words, else NULL.
 static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
                                          const FindResult *result) {
     json_t *document = document_new(), *files = json_array();
@@ -49,7 +49,7 @@ static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
             json_pack("{ss ss sI ss so sI}", "name", file->first->name, "type", file->first->type,
                       "size", (json_int_t) file->first->size, "modified", file->modified, "root",
                       json_text(root), "n_sources", (json_int_t) file->n_sources);
-        if (!result) // who they are is only known of a name
+        if (!result) // only a search by name reports the sources
             json_object_set_new(entry, "sources", verb_search_sources_json(file));
         json_array_append_new(files, entry);
     }
@@ -62,7 +62,8 @@ static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
     return document_print(ctl, document);
 }
 
-// A row for each source: what download takes as --address, --port and --root. NULL: no memory.
+// A row for each source, with what `download` takes as --address, --port and --root. NULL: no
+// memory.
 static Table *verb_search_source_table(const FileList *list, size_t digits) {
     static const Column columns[] = {
         {"NAME", false, 1, 12},    {"TYPE", false, 2, 6},   {"SIZE", true, 0, 0},
@@ -92,7 +93,7 @@ static Table *verb_search_source_table(const FileList *list, size_t digits) {
     return table;
 }
 
-// Files of several names or types may have one root.
+// Files of different names or types may have the same root.
 static bool verb_search_is_root_above(const FileList *list, size_t i) {
     for (size_t k = 0; k < i; k++)
         if (list->files[k].first->has_root &&
@@ -101,7 +102,7 @@ static bool verb_search_is_root_above(const FileList *list, size_t i) {
     return false;
 }
 
-// Whole roots stand in the table if the terminal has room, else beneath it.
+// Whole roots are in the table if the terminal has room for them, else below it.
 static ExitStatus verb_search_print_sources(const Ctl *ctl, const FileList *list) {
     _cleanup_(table_freep) Table *table = verb_search_source_table(list, MERKLE_TEXT_BYTES);
     TableStyle style = output_table_style(ctl);
@@ -138,7 +139,7 @@ static ExitStatus verb_search_print_table(const Ctl *ctl, const FileList *list) 
 
     for (size_t i = 0; i < list->n; i++)
         n_others += file_list_is_another(list, i);
-    // The last column is there only where there is something to say.
+    // The last column exists only if at least one row needs it.
     table = table_new(columns, ELEMENTSOF(columns) - (n_others == 0));
     if (!table)
         return fail_memory();
@@ -176,7 +177,7 @@ static ExitStatus verb_search_print_found(const Ctl *ctl, const FindResult *resu
     return status;
 }
 
-// There is such a file, but the options rule it out.
+// The file exists, but the options exclude it.
 static ExitStatus verb_search_none_fits(const char *name) {
     _cleanup_free_ char *word = shell_word(name);
 
@@ -241,7 +242,7 @@ static ExitStatus verb_search_nothing_found(const FindResult *result, int argc, 
     return STATUS_NOTHING;
 }
 
-// Whether there is anything to look for, which the FileTracker could only guess at.
+// Whether there is any word to search for.
 static bool verb_search_any_word(int argc, char **argv) {
     for (int i = 0; i < argc; i++)
         if (argv[i][strspn(argv[i], " \t")] != '\0')
@@ -263,7 +264,7 @@ static ExitStatus verb_search_words(Ctl *ctl, int argc, char **argv) {
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     r = find_call_run(ctl->bus, argv, argc, &ctl->search, &result, &error);
-    // A daemon from before there were words.
+    // An older daemon has no Find.
     if (r < 0 && argc == 1 && sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD))
         return verb_search_name(ctl, argv[0]);
     if (r < 0)
@@ -280,7 +281,7 @@ static ExitStatus verb_search_words(Ctl *ctl, int argc, char **argv) {
     return ctl->json ? STATUS_DONE : verb_search_print_found(ctl, &result);
 }
 
-// p2pctl search '"report.txt"': the name as it is.
+// p2pctl search '"report.txt"' searches for exactly that name.
 static char *verb_search_quoted(const char *text) {
     size_t len = strlen(text);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// share add, remove, list: done by p2pctl-share, which runs as root where it changes something.
+// share add, remove, list: runs p2pctl-share, as root if it changes something.
 
 #include <spawn.h>
 #include <stdio.h>
@@ -13,12 +13,12 @@
 #include "util/macro.h"
 
 enum {
-    // What pkexec(1) ends with itself.
+    // Exit statuses of pkexec(1) itself.
     PKEXEC_DISMISSED = 126,
     PKEXEC_DENIED = 127,
 };
 
-// For the other program, which pkexec starts in another directory. Caller frees; NULL: no memory.
+// pkexec starts the other program in another directory. Caller frees; NULL: no memory.
 static char *verb_share_absolute(const char *path) {
     _cleanup_free_ char *here = NULL;
     char *text;
@@ -96,7 +96,7 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
     if (status != STATUS_DONE)
         return status;
     program =
-        program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share"); // which polkit's action names
+        program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share"); // the path in polkit's action
     path = verb_share_absolute(list ? "/" : argv[1]);
     if (!program || !path)
         return fail_memory();

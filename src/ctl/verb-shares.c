@@ -12,7 +12,7 @@
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 
-// Of what was not readable, the daemon does not know a size.
+// The daemon does not know the size of what it cannot read.
 static bool verb_shares_has_size(const ShareInfo *share) {
     return share->size > 0 ||
            (strcmp(share->state, "unreadable") != 0 && strcmp(share->state, "vanished") != 0);
@@ -109,7 +109,7 @@ ExitStatus verb_rescan(Ctl *ctl, int argc _unused_, char **argv _unused_) {
 
     if (ctl_connect(ctl) < 0)
         return STATUS_UNAVAILABLE;
-    // Walking a large disk takes as long as it takes; Ctrl-C ends the waiting.
+    // Walking a large disk takes long; the user can end the wait by Ctrl-C.
     r = ctl_call_method(ctl, &SERVICE_PEER, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Rescan", UINT64_MAX,
                         &error);
     return r < 0 ? bus_failed(ctl, &SERVICE_PEER, &error, r) : STATUS_DONE;

@@ -12,7 +12,7 @@
 #include "ctl/verbs.h"
 
 typedef struct TransferTotals {
-    size_t down, up, paused; // paused: of those down
+    size_t down, up, paused; // paused ones are downloads, too
     uint64_t down_size, down_transferred;
     double down_rate, up_rate;
 } TransferTotals;
@@ -72,7 +72,7 @@ static Colour verb_status_state_colour(const char *state) {
 static int verb_status_print_shares(const PeerInfo *peer) {
     const ShareCounts counts = peer_info_count(peer);
     _cleanup_free_ char *text = share_counts_describe(&counts);
-    // It connects with something to publish: until then it has not looked.
+    // A peer that is connecting has not looked at its shares yet.
     const char *nothing = strcmp(peer->state, "connecting") == 0 ? "not known yet" : "none";
 
     if (!text)
@@ -110,7 +110,7 @@ static void verb_status_print_transfers(const TransferTotals *totals) {
     putchar('\n');
 }
 
-// Most peers whose files nobody can get are behind a firewall that nobody has thought of.
+// Most unreachable peers are behind a firewall that their user has not thought of.
 static void verb_status_print_unreachable(const PeerInfo *peer) {
     const char *port = strrchr(peer->address, ':');
 
@@ -170,6 +170,6 @@ ExitStatus verb_status(Ctl *ctl, int argc _unused_, char **argv _unused_) {
                        : verb_status_print_text(ctl, &peer, &totals);
     if (status != STATUS_DONE)
         return status;
-    // As with `systemctl status`, scripts can ask by the exit status alone.
+    // Scripts can use the exit status alone, as that of `systemctl status`.
     return strcmp(peer.state, "joined") == 0 ? STATUS_DONE : STATUS_UNAVAILABLE;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// verify: are files what they are said to be? By a root that the user gives, or by those of the peers who
-// share a file of the same name.
+// verify: compares files with a root that the user gives, or with the roots that peers state for a
+// file of the same name.
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,18 +19,19 @@
 #include "ctl/verbs.h"
 
 enum {
-    // Fewer digits than `search` shows are easily met by chance.
+    // A file can easily match fewer digits than `search` shows by chance.
     VERIFY_DIGITS_MIN = ROOT_DIGITS_MIN,
 };
 
 typedef struct FileCheck {
-    const char *path, *name; // of the file; as others call it
+    const char *path, *name; // path of the file; name under which others share it
     SearchCall search;
-    const char *result; // as in the document
+    const char *result; // as the JSON document says it
     uint64_t size;
     MerkleHash root;
     bool hashed;
-    size_t n_same, n_peers; // who share it; who share something of that name, and say what
+    size_t n_same,
+        n_peers; // peers that share this file; peers that share one of that name, with a root
     ExitStatus status;
 } FileCheck;
 
@@ -58,7 +59,7 @@ static int verb_verify_init(FileCheckList *list, int argc, char **argv) {
     return 0;
 }
 
-// Nobody is asked about a file that is not there: whoever mistypes its path is told so.
+// Checks that the file can be read before any peer is asked, so that a mistyped path is reported.
 static bool verb_verify_look(FileCheck *check) {
     struct stat st;
     int r = 0;
@@ -101,8 +102,8 @@ static ExitStatus verb_verify_by_root(const Ctl *ctl, FileHasher *hasher, FileCh
     return STATUS_DONE;
 }
 
-// Leaves what others share under exactly that name, with a root. STATUS_DONE, or why there is nothing to
-// compare with, as has been printed.
+// Keeps the records of other peers with exactly that name and a root. STATUS_DONE; or there is
+// nothing to compare with, and the error has been printed.
 static ExitStatus verb_verify_narrow(Ctl *ctl, FileCheck *check, const char *own) {
     FoundList *found = &check->search.found;
     bool any = false, others = false;
@@ -139,7 +140,7 @@ static ExitStatus verb_verify_narrow(Ctl *ctl, FileCheck *check, const char *own
     return STATUS_NOTHING;
 }
 
-// Leaves what has that root.
+// Keeps the records with that root.
 static void verb_verify_keep_same(FoundList *found, const MerkleHash *root) {
     size_t n = 0;
 
@@ -149,12 +150,12 @@ static void verb_verify_keep_same(FoundList *found, const MerkleHash *root) {
     found->n = n;
 }
 
-// A file whose size is not that of any need not be read.
+// A file that differs in size from all records need not be read.
 static bool verb_verify_may_be_same(const FileCheck *check) {
     struct stat st;
 
     if (stat(check->path, &st) < 0 || !S_ISREG(st.st_mode))
-        return true; // hashing says what is wrong with it
+        return true; // hashing will report the error
     for (size_t i = 0; i < check->search.found.n; i++)
         if (check->search.found.records[i].size == (uint64_t) st.st_size)
             return true;
@@ -211,7 +212,7 @@ static ExitStatus verb_verify_print_json(const Ctl *ctl, const FileCheckList *li
     return document_print(ctl, document) == STATUS_DONE ? status : STATUS_FAILED;
 }
 
-// Asks who shares what under the names of all files that can be read.
+// Searches for the names of all files that can be read.
 static ExitStatus verb_verify_search(Ctl *ctl, FileCheckList *list) {
     _cleanup_free_ SearchCall *searches = calloc(list->n, sizeof(*searches));
     size_t n = 0;
@@ -254,7 +255,7 @@ static ExitStatus verb_verify_all(Ctl *ctl, FileHasher *hasher, FileCheckList *l
     for (size_t i = 0; i < list->n; i++) {
         FileCheck *check = &list->checks[i];
 
-        if (!check->result) // else it cannot be read
+        if (!check->result) // else the file cannot be read
             check->status = verb_verify_one(ctl, hasher, check, own ?: "");
         if (check->status == STATUS_UNAVAILABLE)
             return check->status;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// One function per verb. `argv` holds the verb's arguments only, as many as the table of verbs in
-// main.c allows. Whatever goes wrong has been printed when they return.
+// One function per verb. `argv` holds only the arguments of the verb, as many as verb-table.c
+// allows. Each function has printed its errors when it returns.
 
 #include "ctl/ctl.h"
 

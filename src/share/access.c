@@ -22,18 +22,20 @@ enum {
 
 typedef struct AccessWalk {
     uid_t uid;
-    bool take;      // away
-    uint64_t mount; // not the device, which differs within overlayfs and btrfs
-    uid_t owner;    // of the root
+    bool take;      // take the permissions away instead of giving them
+    uint64_t mount; // its ID; a device number differs within overlayfs and btrfs
+    uid_t owner;    // of the root of the tree
     gid_t group;
     unsigned depth;
-    mode_t parent; // of the directory that is gone through
-    int inherited; // the mode that its default list stood for, if that was ours, which is what new directories in it got
-    int error;     // the first that was gone past
+    mode_t parent; // of the current directory
+    // The mode that the default list of the current directory stood for, if that list was ours. New
+    // directories in it have inherited that mode.
+    int inherited;
+    int error; // the first error that did not end the walk
     AccessResult *result;
 } AccessWalk;
 
-// What the descriptor stands for, whatever its name is now.
+// A path that leads to what the descriptor refers to, whatever its name is now.
 typedef struct AccessSelf {
     char path[32];
 } AccessSelf;
@@ -51,7 +53,7 @@ static int access_look(int fd, struct statx *ret) {
 
 // ------------------------------------------------------------------------------------- one list
 
-// Of new files in the directory with that list; NO_MODE: none is made there.
+// The mode of new files in the directory with that list; NO_MODE: it must not get a default list.
 static int access_mode_of_new(acl_t access, mode_t mode) {
     if ((mode & S_IWOTH) || (mode & (S_ISGID | S_IWGRP)) == (S_ISGID | S_IWGRP))
         return NO_MODE;
@@ -98,13 +100,14 @@ static int access_take_access(const char *self, uid_t uid) {
     int r = acl ? acl_edit_take(&acl, uid) : -errno;
 
     if (r == -EOPNOTSUPP)
-        return 0; // then it keeps none
+        return 0; // such a file system keeps no lists
     if (r > 0 && acl_set_file(self, ACL_TYPE_ACCESS, acl) < 0)
         return -errno;
     return MIN(r, 0);
 }
 
-// One that is as it would be made goes, whatever it was before; another one loses what is the user's.
+// Removes a default list that equals the one we would make, whoever made it. From any other list,
+// only removes the entry of the user.
 static int access_take_default(const char *self, AccessWalk *walk, mode_t mode) {
     _cleanup_(acl_freep) acl_t acl = acl_get_file(self, ACL_TYPE_DEFAULT),
                                access = acl_get_file(self, ACL_TYPE_ACCESS);
@@ -128,11 +131,11 @@ static bool access_has_some(const char *self, acl_type_t type, uid_t uid) {
     return acl && acl_edit_names(acl, uid);
 }
 
-// ------------------------------------------------------------------------------------- one file or directory
+// ------------------------------------------------------------------------- one file or directory
 
 typedef enum AccessVerdict {
     CHANGE,
-    GO_ON, // it needs nothing; what is in it may
+    GO_ON, // change nothing here, but look into it
     SKIP,
 } AccessVerdict;
 
@@ -142,7 +145,7 @@ static bool access_group_may(const char *self, mode_t bits) {
     return acl && (acl_edit_base(acl) & bits) == bits;
 }
 
-// Under a name in the tree and one elsewhere: somebody may have linked a secret here.
+// Whether the file has a second name. Another user may have linked a secret into the tree.
 static bool access_is_linked(const AccessWalk *walk, const struct statx *st) {
     return S_ISREG(st->stx_mode) && st->stx_nlink > 1 &&
            (st->stx_uid != walk->owner || walk->owner == 0);
@@ -190,7 +193,7 @@ static void access_note_failure(const AccessWalk *walk, int fd) {
     walk->result->failed = n > 0 ? strndup(path, n) : NULL;
 }
 
-// When giving, the first failure is the end; when taking, the rest is taken all the same.
+// The first failure ends giving. Taking goes on, to take away as much as possible.
 static int access_failed(AccessWalk *walk, int fd, int r) {
     access_note_failure(walk, fd);
     if (!walk->take)
@@ -231,7 +234,8 @@ static int access_change_content(int fd, AccessWalk *walk) {
     return r;
 }
 
-// What inherits our lists has them itself, so that one without them ends no undoing.
+// Everything that has inherited our lists has them itself. So a directory without them can be left
+// out.
 static int access_too_deep(const char *self, const AccessWalk *walk) {
     return walk->take && !access_has_some(self, ACL_TYPE_ACCESS, walk->uid) &&
                    !access_has_some(self, ACL_TYPE_DEFAULT, walk->uid)
@@ -287,7 +291,8 @@ static int access_change_tree(int fd, AccessWalk *walk) {
     return r < 0 ? access_failed(walk, fd, r) : 0;
 }
 
-// No link anywhere on the way: the path was resolved before, and its owner may have changed it since.
+// Opens a path without following any link, since an owner may have changed it after it was
+// resolved.
 static int access_open_path(const char *path) {
     _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -295,9 +300,9 @@ static int access_open_path(const char *path) {
     return root < 0 ? -errno : open_beneath(root, *path ? path : ".", O_PATH, 0);
 }
 
-// Whether another user may have put what is there in the place of what was meant, by renaming it: what root has left in
-// somebody's home, for one. In a directory with the sticky bit only owners rename, but whole directories cannot be brought
-// there by others either.
+// Whether another user may have moved this file or directory here under the name of the right one:
+// for example something of root's in a home directory. In a directory with the sticky bit only
+// owners can rename, but nobody else can move a whole directory there either.
 static bool access_is_foreign(const struct statx *directory, const struct statx *st) {
     bool shared = (directory->stx_mode & S_IWOTH) ||
                   ((directory->stx_mode & S_IWGRP) && directory->stx_gid != 0);
@@ -308,7 +313,7 @@ static bool access_is_foreign(const struct statx *directory, const struct statx 
            !((directory->stx_mode & S_ISVTX) && S_ISDIR(st->stx_mode));
 }
 
-// The same, for who is to be given something: of each part of the path, the owner has a say over it.
+// The same, to give permissions: refuses a path if another user may have put a part of it there.
 static int access_open_owned_path(const char *path) {
     _cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct statx st, above;

@@ -1,51 +1,59 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Lets one user more pass a directory, or read a tree, by access control lists (acl(5)), and takes it back. What anybody else
-// may stays as it is. Links are never followed, and what another file system has is left alone.
+// Gives one user the permission to pass a directory or to read a tree, by access control lists
+// (acl(5)), and takes it away again. The permissions of all others stay the same. Links are never
+// followed, and other file systems below are left alone.
 //
-// In a tree, the owner of its root has a say over what is the owner's own, and over nothing else: others may have moved or
-// linked somebody's secret there. So what is not the owner's is left alone, unless the group of the tree may read it anyway.
-// Of root, in whose trees others often write, left alone is also what has a second name, and what lies where others may
-// write. And so is what is never shared (share_name_is_hidden()).
+// The owner of the root of a tree may decide only about their own files, because other users may
+// have moved or linked a secret there. So files of other owners are left alone, unless the group of
+// the tree may read them anyway. Other users often write to trees of root. So in these, files with
+// a second name and files in directories that others may write to are left alone as well. The same
+// holds for files that are never shared (share_name_is_hidden()).
 //
-// For what will be in a directory there is its default list. One that is made has what owner, group and others may in the
-// directory, but for writing by the latter two, as with a umask of 022. From then on the umask of who makes a file there
-// does not count any more, 077 included; the mode does that it is made with. Where others may write, or the group in a
-// directory with the setgid bit, none is made, since that would change what they may; new files are then let read if their
-// modes do.
+// A default list gives the permission to files that will be created in a directory. A new default
+// list gives owner, group and others what they have on the directory, except that group and others
+// may not write, as with a umask of 022. From then on, the umask of a user who creates a file there
+// has no effect, not even 077; the mode that the program asks for still has. A directory that
+// others may write to, or the group if the setgid bit is set, gets no default list, since that
+// would change their permissions. p2p-peer can then read new files there only if their modes allow
+// it.
 
 #include <stddef.h>
 #include <sys/types.h>
 
 enum {
     ACCESS_DEPTH_MAX = 64,
-    ACCESS_FILES_MAX = 10000000, // that get something
+    ACCESS_FILES_MAX = 10000000, // files and directories that get a list
 };
 
 typedef struct AccessResult {
     size_t changed;
-    size_t skipped; // files and directories that may be somebody's secret
-    size_t shared;  // directories where none but existing files are let read
-    char *
-        failed; // the path at which it has ended, or where something could not be taken; owned, may be NULL
+    size_t skipped; // files and directories that may be a secret of another user
+    size_t shared;  // directories without a default list; only existing files were changed
+    // The path at which it has ended, or from which a permission could not be taken. Owned; NULL:
+    // none.
+    char *failed;
 } AccessResult;
 void access_result_clear(AccessResult *result);
 
-// Each gives 0, or -errno: -EROFS, -EOPNOTSUPP (that file system keeps no such lists), -ELOOP (a link is on the way), -E2BIG
-// (deeper than ACCESS_DEPTH_MAX), -EFBIG (more than ACCESS_FILES_MAX), ….
+// Each returns 0 or -errno: -EROFS; -EOPNOTSUPP (the file system keeps no such lists); -ELOOP (a
+// link is on the way); -E2BIG (deeper than ACCESS_DEPTH_MAX); -EFBIG (more than ACCESS_FILES_MAX);
+// and others.
 //
-// Those that give give -EXDEV where a part of the path is in a directory of a user who does not own it, or is root's in one that
-// others may write to: they may have put it there, under the name of something else.
+// Functions that give permissions return -EXDEV if another user may have put a part of the path
+// there under the name of something else. That is the case if the part is in a directory whose
+// owner does not own it, or if it is root's and others may write to the directory.
 
-// What a new default list of that directory says of owner, group and others, as a mode. 0; 1: none is made there; -errno.
+// The mode that a new default list of the directory would stand for. 0; 1: it must not get one; or
+// -errno.
 int access_default_mode(const char *directory, mode_t *ret);
 
-// Execute for that directory alone.
+// Gives the execute permission for that directory alone.
 int access_let_pass(const char *directory, uid_t uid);
-// Read for a file; for a directory all that is in it, and what will be.
+// Gives the read permission for a file, or for all that is and will be in a directory.
 int access_let_read(const char *path, uid_t uid, AccessResult *result);
-// Takes all away that a list gives that user by name, but from a file that may be another's under a second name. What
-// fails is gone past, and the first error returned at the end.
+// Removes the entries that name the user, except from files that may belong to another user under a
+// second name. Goes on after a failure, and returns the first error at the end.
 int access_revoke(const char *path, uid_t uid);
 int access_revoke_tree(const char *path, uid_t uid, AccessResult *result);

@@ -37,7 +37,7 @@ static void acl_edit_set_perms(acl_entry_t entry, unsigned bits) {
             acl_add_perm(set, perms[i]);
 }
 
-// The first entry of that kind, of that user where it names one; or NULL.
+// The first entry of that kind and, if it names users, of that user; or NULL.
 static acl_entry_t acl_edit_find(acl_t acl, acl_tag_t wanted, uid_t uid) {
     acl_entry_t entry;
 
@@ -59,7 +59,8 @@ static acl_entry_t acl_edit_find(acl_t acl, acl_tag_t wanted, uid_t uid) {
     return NULL;
 }
 
-// All whom the mask bounds get no more than it leaves them, so that it can be widened for one.
+// Limits all entries that the mask applies to to what it leaves them. Then the mask can be widened
+// for one entry.
 static void acl_edit_apply_mask(acl_t acl, unsigned mask) {
     acl_entry_t entry;
 
@@ -118,7 +119,7 @@ int acl_edit_take(acl_t *acl, uid_t uid) {
 
     if (!own)
         return 0;
-    // The same for all others, whatever the mask is then.
+    // Keeps the permissions of all others, whatever the mask will be.
     if (mask)
         acl_edit_apply_mask(*acl, acl_edit_get_perms(mask));
     if (acl_delete_entry(*acl, own) < 0)
@@ -144,7 +145,7 @@ mode_t acl_edit_base(acl_t acl) {
 
     if (acl_edit_find(acl, ACL_MASK, 0))
         group &= acl_edit_perms_of(acl, ACL_MASK);
-    // ACL_READ, _WRITE and _EXECUTE are the bits of a mode.
+    // ACL_READ, ACL_WRITE and ACL_EXECUTE have the values of mode bits.
     return acl_edit_perms_of(acl, ACL_USER_OBJ) << 6 | group << 3 |
            acl_edit_perms_of(acl, ACL_OTHER);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// One access control list (acl(5)) in memory: lets one user more, or takes that back, and leaves everybody else what they had.
+// Edits one access control list (acl(5)) in memory for one user. All others keep their permissions.
 
 #include <stdbool.h>
 #include <sys/acl.h>
@@ -9,11 +9,13 @@
 
 void acl_freep(acl_t *acl);
 
-// Bits of ACL_READ, ACL_WRITE and ACL_EXECUTE more for that user. The list may be another one afterwards. 0 or -errno.
+// Gives the user these permissions: bits of ACL_READ, ACL_WRITE and ACL_EXECUTE. *acl may be
+// another list afterwards. 0 or -errno.
 int acl_edit_grant(acl_t *acl, uid_t uid, unsigned bits);
-// All that it gives that user by name. 1; 0: it had nothing; -errno.
+// Removes the entry that names the user. 1; 0: there was none; or -errno.
 int acl_edit_take(acl_t *acl, uid_t uid);
 bool acl_edit_names(acl_t acl, uid_t uid);
 
-// What owner, group and others may by it, as a mode such as 0750: not the group's bits of st_mode, which are the mask.
+// The permissions of owner, group and others as a mode, such as 0750. The group bits of st_mode
+// would be the mask instead.
 mode_t acl_edit_base(acl_t acl);

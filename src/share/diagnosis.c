@@ -43,11 +43,12 @@ static bool diagnosis_is_mounted(const char *directory) {
     return found;
 }
 
-// The mount point of /etc/fstab that the path is below, if nothing is mounted there. Caller frees; NULL: none.
+// The mount point in /etc/fstab above the path, if nothing is mounted there. Caller frees; NULL:
+// none.
 static char *diagnosis_missing_mount(const char *path) {
     FILE *fstab = setmntent("/etc/fstab", "re");
     char *directory = NULL, buffer[4096];
-    struct mntent entry; // not getmntent()'s one, which diagnosis_is_mounted() uses
+    struct mntent entry; // getmntent(), which diagnosis_is_mounted() calls, has its own
 
     while (fstab && !directory && getmntent_r(fstab, &entry, buffer, sizeof(buffer)))
         if (path_is_below(path, entry.mnt_dir) && !diagnosis_is_mounted(entry.mnt_dir))
@@ -65,7 +66,7 @@ int diagnose_place(const char *path, Diagnosis *ret) {
     if (mount)
         return diagnosis_set(ret, CAUSE_NOT_MOUNTED, mount, 0);
     r = examine_path(path, &component);
-    // What this user may not see, the daemon may; and a link is not what is configured.
+    // The daemon may see what this user may not. A link is not the path that will be configured.
     if (r >= 0 || r == -EACCES || r == -ENOLINK)
         return 0;
     if (!component)
@@ -96,7 +97,8 @@ static void diagnosis_become(const struct passwd *user) {
         _exit(EXIT_FAILURE);
 }
 
-// What a look as the daemon's user, outside of its sandbox, gives: a number, and the path that it is about.
+// Looks at a path as the user of the daemon, but outside its sandbox. Returns a number, and the
+// path that it is about.
 typedef long (*DiagnosisLook)(const char *path, char **ret_about);
 
 static int diagnosis_look_as_peer(DiagnosisLook function, const char *path, long *ret,
@@ -144,7 +146,7 @@ static long diagnosis_look_at_path(const char *path, char **ret_about) {
     return examine_path(path, ret_about);
 }
 
-// Its own files that it does not share, hidden ones, are nobody's trouble.
+// Leaves out hidden files, which the daemon does not share.
 static long diagnosis_look_at_tree(const char *path, char **ret_about) {
     char *paths[] = {(char *) path, NULL};
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -195,7 +197,7 @@ int diagnose_content(const Ctl *ctl, const char *path, size_t *ret_unreadable, c
     return r;
 }
 
-// The daemon cannot; because of its user, or of its sandbox?
+// Finds out why the daemon cannot read the path: because of its user or of its sandbox.
 static int diagnosis_compare(const Ctl *ctl, const char *path, const char *component, int error,
                              Diagnosis *ret) {
     _cleanup_free_ char *outside = NULL;
@@ -251,7 +253,8 @@ static char *diagnosis_describe(const char *path) {
     return text;
 }
 
-// As access_let_read() does it, but that nobody is asked who else may write there: not for trees of root.
+// Prints a command that does what access_let_read() does, except that it does not check who else
+// may write there. So it prints none for a tree of root.
 static void diagnosis_print_tree_command(const char *directory, const struct stat *st) {
     _cleanup_free_ char *word = shell_word(directory), *defaults = NULL;
     const struct passwd *owner = getpwuid(st->st_uid);

@@ -15,12 +15,12 @@
 #define SUFFIX ".ini"
 
 enum {
-    NAME_BYTES_MAX = 80, // of what names an entry
+    NAME_BYTES_MAX = 80, // of a file name, without prefix and suffix
     NAMES_ALIKE_MAX = 1000,
-    VALUE_BYTES_MAX = 180, // a line may have 198
+    VALUE_BYTES_MAX = 180, // a line of a configuration file may have 198
 };
 
-// What one file says.
+// The content of one file.
 typedef struct FileContent {
     StringList paths, excludes, passes;
     bool tree, shown;
@@ -67,7 +67,7 @@ static int entry_load_file(EntryList *list, const char *file, bool ours) {
     int r = config_load(file, keys, ELEMENTSOF(keys), other_sections, &content);
 
     if (r == -EINVAL || r == -ENOENT)
-        r = 0; // said, and the rest counts
+        r = 0; // the error has been logged; the other files count
     for (size_t i = 0; i < content.paths.count && r >= 0; i++)
         r = entry_list_add(list, file, content.paths.items[i]);
     if (r >= 0 && ours && content.paths.count == 1) {
@@ -85,7 +85,7 @@ static int entry_load_file(EntryList *list, const char *file, bool ours) {
     return r;
 }
 
-// As p2p-peer has it: what is named in other files comes in addition.
+// As p2p-peer does it: shares named in other files come in addition.
 static int entry_add_default(EntryList *list, const char *config_path) {
     _cleanup_free_ char *path = NULL;
     int r = user_dir("PUBLICSHARE", "Public", &path);
@@ -139,7 +139,7 @@ Entry *entry_list_find(const EntryList *list, const char *path) {
     return found;
 }
 
-// Also that of a directory above it, which is a value as well (`pass`).
+// Also checks the directories above it, since `pass` may name them.
 static bool entry_part_ends_in_space(const char *path) {
     for (const char *p = path; *p; p++)
         if (isspace((unsigned char) *p) && (p[1] == '/' || p[1] == '\0'))
@@ -159,7 +159,7 @@ const char *entry_path_problem(const char *path) {
                : NULL;
 }
 
-// "/srv/images" → "srv-images": for people; the file itself has the path.
+// "/srv/images" → "srv-images". The name is for people; the path stands in the file.
 static void entry_make_name(const char *path, char name[static NAME_BYTES_MAX + 1]) {
     size_t len = 0;
 

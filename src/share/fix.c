@@ -102,7 +102,7 @@ int fix_tree(Entry *entry) {
     return 0;
 }
 
-// The entry has a drop-in from then on.
+// Writes the entry first, so that it owns the drop-in from then on.
 static int fix_show(Entry *entry) {
     _cleanup_free_ char *name = entry_name(entry);
     int r;
@@ -160,7 +160,8 @@ int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry) {
     return -EINVAL;
 }
 
-// 1: the directory stays to be passed, since another share needs that and notes it, perhaps from now on. 0, or -errno.
+// Finds another share that needs to pass the directory, and notes it there. 1: the permission must
+// stay; 0: no share needs it; or -errno.
 static int fix_bequeath_pass(const Entry *entry, const char *directory, EntryList *others) {
     Entry *heir = NULL;
     int r;
@@ -190,7 +191,7 @@ static int fix_bequeath_pass(const Entry *entry, const char *directory, EntryLis
     return r < 0 ? r : 1;
 }
 
-// A share that is in another, or has one in it, whose files p2p-peer still has to read.
+// Whether a share contains, or is in, another share whose files p2p-peer still has to read.
 static bool fix_is_nested(const EntryList *others, const Entry *entry) {
     for (size_t i = 0; i < others->n; i++) {
         const char *a = others->entries[i].path, *b = entry->path;
@@ -203,7 +204,7 @@ static bool fix_is_nested(const EntryList *others, const Entry *entry) {
     return false;
 }
 
-// Another share that only the drop-in of this one shows gets one of its own.
+// Gives another share its own drop-in, if it is shown only by that of this entry.
 static int fix_bequeath_showing(const Entry *entry, EntryList *others) {
     Entry *heir = NULL;
 

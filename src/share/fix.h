@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What `p2pctl share add --fix` changes, each change noted in the entry before it is made, and how it is undone.
+// What `p2pctl share add --fix` changes, and how to undo it. Each change is noted in the entry
+// before it is made.
 
 #include "share/diagnosis.h"
 #include "share/entry.h"
 
-// Removes the one cause. 0; -errno, having said why it could not be done.
+// Removes that one cause. 0, or -errno with the reason printed.
 int fix_cause(const Ctl *ctl, const Diagnosis *diagnosis, Entry *entry);
 
-// Lets the daemon read all that is in the share. The same.
+// Lets the daemon read everything in the share. 0, or -errno with the reason printed.
 int fix_tree(Entry *entry);
 
-// Takes back what the entry says, but what others of the list need too, which may get it as their own. 0; -errno, having
-// said what could not be taken back, which the entry is the only note of. The rest is.
+// Undoes what the entry notes, except what other shares of the list need; these get it as their
+// own. 0, or -errno after printing what could not be undone. Then the entry must stay, as the only
+// note of it.
 int fix_undo(const Entry *entry, EntryList *others);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// p2pctl-share: the part of p2pctl that may run as root, by pkexec. It takes nothing but what is below, and nothing of it
-// names a file to write to.
+// p2pctl-share: the part of p2pctl that pkexec may run as root. It accepts only the options below,
+// a verb and a path, and none of them names a file to write to.
 
 #include <getopt.h>
 #include <stdio.h>
@@ -47,8 +47,8 @@ int main(int argc, char **argv) {
     ExitStatus status;
     int c;
 
-    // Not the caller's, which pkexec and sudo leave as it is: the daemon has to read what is made here, and nobody else may
-    // write to it.
+    // pkexec and sudo keep the umask of the caller. But the daemon must be able to read the files
+    // that are created here, and no other user may write to them.
     umask(022);
     output_open(&ctl);
     opterr = 0;

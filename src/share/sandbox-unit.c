@@ -12,19 +12,20 @@
 #include "util/macro.h"
 
 #define SYSTEMD "org.freedesktop.systemd1"
-// As sd_bus_path_encode() makes it of PEER_UNIT.
+// The result of sd_bus_path_encode() for PEER_UNIT.
 #define UNIT_PATH "/org/freedesktop/systemd1/unit/p2p_2dpeer_2eservice"
 #define DIRECTORY "/etc/systemd/system/" PEER_UNIT ".d"
 
 struct Hiding {
     const char *name;
-    bool is_word; // the manager says it in words, and else as a switch
+    bool is_word; // the property is a string, not a boolean
     const char *setting;
     const char *directories[3];
 };
 
 static const Hiding hidings[] = {
-    // The system is read-only for the service (ProtectSystem=strict), these included.
+    // ProtectSystem=strict makes these directories read-only for the service, so `no` does not let
+    // it write.
     {"PrivateTmp", false, "PrivateTmp=no", {"/tmp", "/var/tmp"}},
     {"ProtectHome", true, "ProtectHome=read-only", {"/home", "/root"}},
 };
@@ -104,7 +105,7 @@ int sandbox_unit_unshow(const char *name) {
         return r;
     if (unlink(file_path) < 0 && errno != ENOENT)
         return -errno;
-    (void) rmdir(DIRECTORY); // unless there is more in it
+    (void) rmdir(DIRECTORY); // fails if other drop-ins are there
     return 0;
 }
 

@@ -22,14 +22,14 @@
 #include "util/macro.h"
 
 enum {
-    ROUNDS_MAX = 64, // of one cause found and fixed: one per component of a path, and some
+    ROUNDS_MAX = 64, // causes found and fixed in turn: one per component of a path, and some
 };
 
-// What the daemon has found below a path that is shared.
+// What the daemon has found below the path of a share.
 typedef struct ShareContent {
     size_t files, unreadable;
     uint64_t bytes;
-    const char *problem; // of the path itself; the PeerInfo's
+    const char *problem; // of the path itself; the PeerInfo owns it
 } ShareContent;
 
 static ShareContent share_verb_content_of(const PeerInfo *peer, const char *path) {
@@ -60,8 +60,8 @@ static ExitStatus share_verb_load(const Ctl *ctl, const char *config_path, Entry
 
 // ------------------------------------------------------------------------------------- add
 
-// Shares of the kernel's own files, and of all there is, are nobody's intention; nor is what anybody may put where everybody
-// may. Says so.
+// Refuses, with an error, files of the kernel, whole file systems, and directories that every user
+// may write to.
 static bool share_verb_is_refused(const char *path) {
     static const char *const wholes[] = {"/", "/tmp", "/var/tmp"};
     static const char *const kernel[] = {"/proc", "/sys", "/dev", "/run"};
@@ -80,8 +80,8 @@ static bool share_verb_is_refused(const char *path) {
     return false;
 }
 
-// The path without links. Those of others are not followed: whoever owns one can have it lead to what nobody but this user may
-// read, and so have it published. Caller frees.
+// Resolves links, but only those of root and of this user. The owner of another link could make it
+// lead to a secret that only this user may read, and so publish it. Caller frees *ret.
 static ExitStatus share_verb_resolve(const char *typed, char **ret) {
     _cleanup_free_ char *target = NULL, *word = NULL;
     _cleanup_close_ int fd = open_trusted(typed, O_PATH, ret);
@@ -98,7 +98,7 @@ static ExitStatus share_verb_resolve(const char *typed, char **ret) {
     return STATUS_FAILED;
 }
 
-// The place itself, before anything is written. *ret: without links. Caller frees.
+// Checks the path before anything is written. *ret is the path without links. Caller frees.
 static ExitStatus share_verb_find_place(const Ctl *ctl, const char *typed, char **ret) {
     _cleanup_(diagnosis_clear) Diagnosis diagnosis = {};
     _cleanup_free_ char *path = NULL;
@@ -126,7 +126,7 @@ static int share_verb_make_reload(void *userdata, sd_bus_message **ret) {
                                           BUS_PEER_INTERFACE, "Reload");
 }
 
-// Has the daemon read the configuration, and walk the shares. It may take as long as that takes.
+// Makes the daemon reload its configuration, and waits until it has walked the shares.
 static ExitStatus share_verb_reload(Ctl *ctl) {
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
     int r;
@@ -141,7 +141,7 @@ static ExitStatus share_verb_reload(Ctl *ctl) {
     return bus_failed(ctl, &SERVICE_PEER, &error, r);
 }
 
-// Without the daemon's user nobody can say what it may.
+// The permissions can only be checked if the user of the daemon exists.
 static ExitStatus share_verb_find_user(const Ctl *ctl, const char *path) {
     uid_t uid;
 
@@ -152,7 +152,7 @@ static ExitStatus share_verb_find_user(const Ctl *ctl, const char *path) {
     return STATUS_FAILED;
 }
 
-// Finds and removes one cause after the other.
+// Finds one cause after the other, and removes it if `fix` is set.
 static ExitStatus share_verb_clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -191,7 +191,7 @@ static ExitStatus share_verb_print_added(Ctl *ctl, const char *path) {
     return STATUS_DONE;
 }
 
-// The way is clear; what about all that is in it?
+// The daemon can read the path. Checks the files in it.
 static ExitStatus share_verb_check_content(Ctl *ctl, Entry *entry, bool fix) {
     _cleanup_free_ char *example = NULL;
     size_t unreadable;
@@ -206,7 +206,7 @@ static ExitStatus share_verb_check_content(Ctl *ctl, Entry *entry, bool fix) {
     }
     if (r < 0)
         return fail_errno(r, "cannot look into %s", entry->path);
-    // What was out of reach before is walked now.
+    // Makes the daemon walk what it could not read before.
     status = share_verb_reload(ctl);
     if (status == STATUS_DONE)
         status = share_verb_print_added(ctl, entry->path);
@@ -232,7 +232,8 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
     if (status != STATUS_DONE)
         return status;
     entry = entry_list_find(&list, path);
-    // What is fixed is noted in one of ours; and what is asked for does not end with the default.
+    // --fix notes its changes in a file of p2pctl share. And a share that the user asks for must
+    // not depend on the default.
     if (!entry || entry->by_default || (fix && !entry->ours)) {
         r = entry_new(&list, config_path, path, &made);
         if (r == -EINVAL) {
@@ -289,7 +290,7 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
                  ctl->user ? " --user" : "");
         return STATUS_FAILED;
     }
-    // The other way round, a crash in between would leave access without a note of it.
+    // In the other order, a crash in between would leave permissions of which there is no note.
     if (fix_undo(entry, &list) < 0) {
         ctl_hint("So %s stays shared, and %s notes what is to be taken back. Once it can be, "
                  "again: p2pctl share remove",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What p2pctl-share does. Paths are absolute; whatever goes wrong has been printed when they return.
+// The verbs of p2pctl-share. Paths are absolute. Each function has printed its errors when it
+// returns.
 
 #include "ctl/ctl.h"
 

@@ -10,7 +10,7 @@
 #include "util/fs-util.h"
 #include "util/macro.h"
 
-// A name is there for good when its directory has been synced.
+// A new name is on disk only when its directory has been synced.
 static int write_file_sync_directory(const char *directory) {
     _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -51,7 +51,7 @@ int write_file(const char *path, const char *text) {
     r = make_directories(directory, 0755);
     if (r < 0)
         return r;
-    fd = mkostemp(temporary, O_CLOEXEC); // 0600
+    fd = mkostemp(temporary, O_CLOEXEC); // mode 0600
     if (fd < 0)
         return -errno;
     r = write_file_fill(fd, text);

@@ -28,8 +28,8 @@ _p2pctl() {
     esac
     COMPREPLY=("${lines[@]:1}")
     COMPREPLY=("${COMPREPLY[@]%%$'\t'*}")
-    # readline would leave a "$" as it is, so quote here. After a quote that the user has typed, other
-    # rules hold, and p2pctl has found nothing.
+    # readline would leave a "$" as it is, so quote here. After a quote that the user has typed,
+    # other rules hold, but then p2pctl has found nothing.
     [[ ${lines[0]-} == paths && ${#COMPREPLY[@]} -gt 0 ]] &&
         mapfile -t COMPREPLY < <(printf '%q\n' "${COMPREPLY[@]}")
     [[ ${COMPREPLY-} == *= ]] && compopt -o nospace
