@@ -12,7 +12,7 @@
 #include "util/parse-util.h"
 
 enum {
-    QUESTIONS_MAX = 3, // a user who still types something else does not read the question
+    QUESTIONS_MAX = 3, // after that, the user does not read the question
 };
 
 int choose_parse_answer(const char *line, size_t n) {
@@ -53,7 +53,7 @@ static ExitStatus choose_print(const Ctl *ctl, const char *name, const FileList 
         table_addf(table, "%zu", file->n_sources);
         table_add(table, root);
     }
-    print_escaped(stderr, "Different files are shared as \"%s\":", name);
+    print_escaped(stderr, "Peers share different files as \"%s\":", name);
     fputc('\n', stderr);
     return table_print(table, &style, stderr) < 0 ? fail_memory() : STATUS_DONE;
 }
@@ -82,7 +82,7 @@ static ExitStatus choose_ask(const Ctl *ctl, const char *name, const FileList *l
         if (answer == 0)
             break;
     }
-    ctl_error("none of the files called \"%s\" was chosen.", name);
+    ctl_error("you chose none of the files called \"%s\".", name);
     return STATUS_FAILED;
 }
 
@@ -110,13 +110,13 @@ static ExitStatus choose_print_ambiguous(const char *name, const FileList *list)
     }
     if (fclose(file) != 0)
         return fail_memory();
-    ctl_error("different files are shared as \"%s\": %s.", name, text);
+    ctl_error("peers share different files as \"%s\": %s.", name, text);
     if (first->has_root) {
         file_format_root(&list->files[0], digits, root);
-        ctl_hint("Say which one, as in: p2pctl download %s --root=%s", word ?: "NAME", root);
+        ctl_hint("Choose one, for example: p2pctl download %s --root=%s", word ?: "NAME", root);
     } else
-        ctl_hint("Say which one, as in: p2pctl download %s --type=%s --size=%llu", word ?: "NAME",
-                 type ?: "TYPE", (unsigned long long) first->size);
+        ctl_hint("Choose one, for example: p2pctl download %s --type=%s --size=%llu",
+                 word ?: "NAME", type ?: "TYPE", (unsigned long long) first->size);
     return STATUS_FAILED;
 }
 
@@ -124,9 +124,9 @@ static ExitStatus choose_none_fits(Ctl *ctl, const char *name) {
     _cleanup_free_ char *word = shell_word(name);
     const char *root = ctl->download.root;
 
-    ctl_error("nobody shares \"%s\" with that %s.", name,
+    ctl_error("no peer shares \"%s\" with that %s.", name,
               root ? "root" : "type, size, address or port");
-    ctl_hint("See what there is: p2pctl search --exact %s", word ?: "NAME");
+    ctl_hint("To see all of that name: p2pctl search --exact %s", word ?: "NAME");
     return STATUS_NOTHING;
 }
 

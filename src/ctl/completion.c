@@ -32,7 +32,7 @@ static const Option *completion_awaits_value(const char *word) {
     return option && option->value ? option : NULL;
 }
 
-// What a word says about where to ask; `value` is the word after it.
+// Notes the options that say which daemon to ask. `value` is the word after `word`.
 static void completion_take_option(Completion *completion, const char *word, const Option *awaits,
                                    const char *value) {
     static const char host[] = "--host=";
@@ -52,7 +52,7 @@ static void completion_take_argument(Completion *completion, const char *word, i
         completion->form = verb_table_find_form(completion->verb, word);
 }
 
-// What the next argument is, after `n` of them with the verb among these.
+// Decides what the next argument may be, after `n` arguments including the verb.
 static void completion_place_argument(Completion *completion, int n) {
     const Verb *verb = completion->verb;
 
@@ -178,7 +178,7 @@ static void completion_print_transfers(const Completion *completion) {
     sd_bus_flush_close_unref(ctl.bus);
 }
 
-// p2pctl-share reads the configuration; only `share remove` needs what it says here.
+// Asks p2pctl-share, which reads the configuration. Lists the paths that it can remove.
 static void completion_print_shares(const Completion *completion) {
     _cleanup_free_ char *program = program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share");
     char *argv[] = {program, (char *) "--json", (char *) "list", NULL, NULL};

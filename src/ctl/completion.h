@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What may come next on a command line that is being typed. The completions of bash and zsh ask for
-// it (src/ctl/completion/), so that verbs and options are known in one place only.
+// Lists the words that may come next on a command line. The completions of bash and zsh call it
+// (src/ctl/completion/), so that only the tables know the verbs and options.
 
 #include "ctl/verb-table.h"
 
 // The hidden verb: `p2pctl __complete WORD...` prints what the last of the words may become.
 #define COMPLETION_VERB "__complete"
 
-// What the last word is a part of.
+// Where the last word stands.
 typedef enum CompletionPlace {
     COMPLETION_NOTHING, // no further word fits
     COMPLETION_OPTION,  // an option
@@ -20,7 +20,7 @@ typedef enum CompletionPlace {
 typedef struct Completion {
     CompletionPlace place;
     WordKind kind;        // of a COMPLETION_WORD
-    const char *typed;    // what stands there already
+    const char *typed;    // the part of the word that has been typed
     const Verb *verb;     // NULL: there is none yet, or none of that name
     const VerbForm *form; // NULL likewise
     const char *host;     // -H, NULL: this host
@@ -30,7 +30,7 @@ typedef struct Completion {
 // Understands the words that follow "p2pctl" up to the cursor; the last may be empty. Pure.
 Completion completion_parse(int argc, char *const argv[]);
 
-// Prints a line that says how the shell has to go on (files, hosts, words or paths), then one line
-// for each candidate: the word and, after a tab, what it is. Leaves out words with control
-// characters. The candidates may hold anything else, such as $(...), so no shell may evaluate them.
+// Prints a line that tells the shell what to complete (files, hosts, words or paths), then one line
+// for each candidate: the word, a tab and a description. Leaves out words with control characters.
+// A candidate may contain anything else, such as $(...), so no shell may evaluate it.
 void completion_print(int argc, char *const argv[]);

@@ -50,7 +50,7 @@ static void failure_hint_systemctl(const Ctl *ctl, const Service *service, const
 
 static void failure_hint_ft_elsewhere(const Ctl *ctl, const Service *service) {
     if (service == &SERVICE_FT && !ctl->user && !ctl->host && strcmp(ctl->verb, "ft") == 0)
-        ctl_hint("Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft");
+        ctl_hint("It may run on the host that ft in section [peer] names: p2pctl -H HOST ft");
 }
 
 bool unit_failed(const Ctl *ctl, const Service *service, UnitState state) {
@@ -58,11 +58,11 @@ bool unit_failed(const Ctl *ctl, const Service *service, UnitState state) {
 
     if (state == UNIT_FAILED || state == UNIT_RESTARTING) {
         ctl_error("%s has failed on %s%s.", service->program, where,
-                  state == UNIT_RESTARTING ? ", and systemd tries it again" : "");
+                  state == UNIT_RESTARTING ? ", and systemd is starting it again" : "");
         failure_hint_systemctl(ctl, service, "See", "status");
     } else if (state == UNIT_MASKED) {
-        ctl_error("%s is masked on %s: nobody may start it.", service->program, where);
-        failure_hint_systemctl(ctl, service, "To change that", "unmask");
+        ctl_error("%s is masked on %s, so nothing can start it.", service->program, where);
+        failure_hint_systemctl(ctl, service, "Try", "unmask");
     } else if (state == UNIT_ABSENT) {
         ctl_error("%s is not installed on %s.", service->program, where);
         failure_hint_ft_elsewhere(ctl, service);
@@ -81,11 +81,12 @@ static ExitStatus failure_not_running(const Ctl *ctl, const Service *service) {
     } else if (ctl->user && service == &SERVICE_FT) {
         // Users have no unit of p2p-ft.
         ctl_error("%s does not run on the session bus.", service->program);
-        ctl_hint("Try: p2p-ft --user, or p2pctl without --user for that of the system");
+        ctl_hint("Try: p2p-ft --user, or p2pctl without --user for the one of the system");
     } else if (ctl->user) {
         ctl_error("%s does not run on the session bus.", service->program);
-        ctl_hint("Try: systemctl --user start %s, or p2pctl without --user for that of the system",
-                 service->program);
+        ctl_hint(
+            "Try: systemctl --user start %s, or p2pctl without --user for the one of the system",
+            service->program);
     } else {
         ctl_error("%s does not run on this host.", service->program);
         failure_hint_systemctl(ctl, service, "Try", "start");
@@ -108,23 +109,22 @@ static ExitStatus failure_denied(const Ctl *ctl, const Service *service,
     bool by_daemon = service == &SERVICE_PEER && error->message && *error->message;
 
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
-        ctl_error("p2pctl %s takes a password of an administrator, and nobody here can be asked "
-                  "for it.",
+        ctl_error("p2pctl %s needs the password of an administrator, but cannot ask for it here.",
                   ctl->verb);
     else if (by_daemon)
-        ctl_error_sentence("you may not do that", error->message);
+        ctl_error_sentence("permission denied", error->message);
     else
-        ctl_error("you may not do that: p2pctl %s is for root and the user of %s.", ctl->verb,
-                  service->program);
+        ctl_error("permission denied: only root and the user of %s may use p2pctl %s.",
+                  service->program, ctl->verb);
     if (by_daemon && !ctl->user)
         ctl_hint("Ask an administrator to add you to the group p2pshare: sudo usermod -aG p2pshare "
                  "\"$USER\"");
     if (ctl->user || ctl->host)
         return STATUS_FAILED;
     if (service == &SERVICE_PEER)
-        ctl_hint("Or try it with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
+        ctl_hint("Or use sudo, or a p2p-peer of your own: p2pctl --user %s", ctl->verb);
     else
-        ctl_hint("Try it with sudo.");
+        ctl_hint("Try again with sudo.");
     return STATUS_FAILED;
 }
 
@@ -154,7 +154,7 @@ static ExitStatus failure_not_joined(Ctl *ctl, const sd_bus_error *error) {
     if (strcmp(peer.state, "idle") == 0)
         ctl_hint("See %s", config_hint(ctl));
     else
-        ctl_hint("It keeps trying; see: p2pctl status");
+        ctl_hint("It tries again by itself. See: p2pctl status");
     return STATUS_UNAVAILABLE;
 }
 
@@ -215,7 +215,7 @@ static bool failure_transport_failed(Ctl *ctl, const Service *service, const sd_
         ctl_hint("Try: systemctl %sstatus %s", ctl->user ? "--user " : "", service->program);
         *ret = STATUS_UNAVAILABLE;
     } else if (failure_is_any(name, other_version)) {
-        ctl_error("%s and this p2pctl (%s) do not understand each other: %s", service->program,
+        ctl_error("%s and this p2pctl (%s) are not of the same version: %s", service->program,
                   VERSION, error->message ?: name);
         *ret = STATUS_FAILED;
     } else
@@ -232,7 +232,7 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
     if (!sd_bus_error_is_set(error) || ((r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) &&
                                         strncmp(error->name, "System.Error.", 13) == 0)) {
         if (r == -EBADMSG || r == -ENXIO || r == -EINVAL)
-            return fail_errno(r, "%s gave an answer that cannot be read", service->program);
+            return fail_errno(r, "cannot read the answer of %s", service->program);
         return bus_unreachable(ctl, r);
     }
     if (strcmp(error->name, BUS_ERROR_NOT_JOINED) == 0)
@@ -241,7 +241,7 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
         return status;
     ctl_error_sentence("", error->message && *error->message ? error->message : error->name);
     if (strcmp(error->name, BUS_ERROR_TOO_MANY) == 0)
-        ctl_hint("See: p2pctl transfers, and end some: p2pctl cancel ID");
+        ctl_hint("Cancel some of them first: p2pctl transfers, then: p2pctl cancel ID");
     else if (strcmp(error->name, BUS_ERROR_NO_SUCH_TRANSFER) == 0)
         ctl_hint("See: p2pctl transfers");
     return error_status(error->name);

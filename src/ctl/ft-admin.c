@@ -97,12 +97,12 @@ ExitStatus ft_admin_kick(Ctl *ctl, const char *address) {
     if (r < 0)
         return bus_failed(ctl, &SERVICE_FT, &error, r);
     if (n == 0) {
-        ctl_error("no session comes from %s.", address);
+        ctl_error("there is no session from %s.", address);
         ctl_hint("Try: p2pctl ft peers");
         return STATUS_NOTHING;
     }
     printf(
-        "%u session%s ended. A peer comes back by itself, unless deny in section [ft] names it.\n",
+        "%u session%s ended. A peer joins again by itself, unless deny in section [ft] names it.\n",
         n, n == 1 ? "" : "s");
     return STATUS_DONE;
 }

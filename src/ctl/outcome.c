@@ -50,14 +50,13 @@ static ExitStatus outcome_print_saved(const Fetch *fetch) {
     format_rate(speed, rate);
     print_escaped(stdout, "Saved %s, %s", path, size);
     if (fetch->resumed > 0)
-        printf(" (%s of it were there)", before);
+        printf(" (%s of it from before)", before);
     printf(" in %s", duration);
     // A rate means nothing for a few bytes, or if the number of bytes that had to come is unknown.
     if (fetched >= LEAST_BYTES && speed >= LEAST_RATE && (fetch->checked || !had_bytes))
         printf(" (%s)", rate);
-    printf(", %s.\n", transfer->verified
-                          ? "every piece verified"
-                          : "not verified: its source does not say what the file is");
+    printf(", %s.\n",
+           transfer->verified ? "every piece verified" : "not verified: its source states no root");
     return STATUS_DONE;
 }
 
@@ -79,13 +78,15 @@ void outcome_keep_part(Fetch *fetch) {
 static void outcome_hint_kept(Fetch *fetch) {
     outcome_keep_part(fetch);
     if (fetch->target && fetch->target->part && fetch->target->keep_part)
-        ctl_hint("What has come is kept in %s: the same command goes on.", fetch->target->part);
+        ctl_hint("What has arrived is kept in %s. To resume, repeat the command.",
+                 fetch->target->part);
 }
 
 // The daemon may have found files that do not fit the options, or that only this peer has. Its
 // message says so.
 static ExitStatus outcome_not_found(const Fetch *fetch, const char *message) {
-    if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0)
+    if (!*message || strncmp(message, "nobody shares", strlen("nobody shares")) == 0 ||
+        strncmp(message, "no peer shares", strlen("no peer shares")) == 0)
         return nobody_shares(fetch->ctl, fetch->name);
     ctl_error_sentence("", message);
     return STATUS_NOTHING;
@@ -96,9 +97,9 @@ static void outcome_hint_exists(const Fetch *fetch) {
     _cleanup_free_ char *word = shell_word(fetch->name);
 
     if (fetch->ctl->host)
-        ctl_hint("Move it away on %s.", fetch->ctl->host);
+        ctl_hint("Move that file away on %s.", fetch->ctl->host);
     else if (!fetch->target)
-        ctl_hint("Move it away, or save the new one elsewhere: p2pctl download %s -o PATH",
+        ctl_hint("Move that file away, or save the new one elsewhere: p2pctl download %s -o PATH",
                  word ?: "NAME");
 }
 
@@ -131,10 +132,11 @@ static ExitStatus outcome_print_failed(const Fetch *fetch) {
 static ExitStatus outcome_print_lost(const Fetch *fetch) {
     const Ctl *ctl = fetch->ctl;
 
-    ctl_error("%s went away while it downloaded %s.", SERVICE_PEER.program, fetch->name);
+    ctl_error("%s stopped while it was downloading %s.", SERVICE_PEER.program, fetch->name);
     if (!fetch->target)
-        ctl_hint("It goes on when %s runs again; see: p2pctl %s%s%stransfers", SERVICE_PEER.program,
-                 ctl->host ? "-H " : "", ctl->host ?: "", ctl->host ? " " : "");
+        ctl_hint("The download resumes when %s runs again. See: p2pctl %s%s%stransfers",
+                 SERVICE_PEER.program, ctl->host ? "-H " : "", ctl->host ?: "",
+                 ctl->host ? " " : "");
     else if (!fetch->target->part || !fetch_can_resume(fetch))
         ctl_hint("See: journalctl %s-u %s", ctl->user ? "--user " : "", SERVICE_PEER.program);
     return STATUS_UNAVAILABLE;
@@ -149,8 +151,8 @@ static ExitStatus outcome_print_paused(Fetch *fetch) {
     if (fetch->target)
         (void) fetch_cancel(fetch, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
     else
-        ctl_hint("It is paused. When there is room: p2pctl %s%s%sresume %u", host ? "-H " : "",
-                 host ?: "", host ? " " : "", fetch->transfer.id);
+        ctl_hint("The download is paused. When there is space: p2pctl %s%s%sresume %u",
+                 host ? "-H " : "", host ?: "", host ? " " : "", fetch->transfer.id);
     return STATUS_FAILED;
 }
 
@@ -172,7 +174,7 @@ ExitStatus outcome_conclude(Fetch *fetch) {
     else if (transfer_info_is(transfer, "paused"))
         status = outcome_print_paused(fetch);
     else if (transfer_info_is(transfer, "cancelled")) {
-        // A user has cancelled it who wants to stop it for good; there is `pause` for the rest.
+        // The user has cancelled it for good, so there is no hint. `pause` is for a break.
         ctl_error("the download of %s was cancelled.", fetch->name);
         return STATUS_FAILED;
     } else

@@ -186,7 +186,7 @@ void hint_over_ssh(const Ctl *ctl, bool terminal, const char *verb, int argc, ch
 }
 
 ExitStatus refuse_host(const Ctl *ctl, const char *verb, int argc, char *const argv[]) {
-    ctl_error("%s reads files of this host; -H does not go with it.", verb);
+    ctl_error("%s reads files of this host, so it does not take -H.", verb);
     hint_over_ssh(ctl, false, verb, argc, argv);
     return STATUS_USAGE;
 }

@@ -144,20 +144,20 @@ char *peer_info_describe(const PeerInfo *peer) {
 
     format_time(peer->since, (uint64_t) time(NULL) * USEC_PER_SEC, since);
     if (strcmp(state, "joined") == 0 && *peer->address)
-        r = asprintf(&text, "p2p-peer is joined to %s since %s, %sreachable at %s", ft, since,
+        r = asprintf(&text, "p2p-peer has been joined to %s since %s, %sreachable at %s", ft, since,
                      peer_info_is_unreachable(peer) ? "not " : "", peer->address);
     else if (strcmp(state, "joined") == 0)
-        r = asprintf(&text, "p2p-peer is joined to %s since %s", ft, since);
+        r = asprintf(&text, "p2p-peer has been joined to %s since %s", ft, since);
     else if (strcmp(state, "left") == 0)
-        r = asprintf(&text, "p2p-peer has left %s at %s", ft, since);
+        r = asprintf(&text, "p2p-peer left %s at %s", ft, since);
     else if (strcmp(state, "connecting") == 0)
-        r = asprintf(&text, "p2p-peer is connecting to %s since %s%s%s", ft, since, colon,
+        r = asprintf(&text, "p2p-peer has been connecting to %s since %s%s%s", ft, since, colon,
                      peer->reason);
     else if (strcmp(state, "waiting") == 0)
-        r = asprintf(&text, "p2p-peer is not joined to %s since %s, and will try again%s%s", ft,
-                     since, colon, peer->reason);
+        r = asprintf(&text, "p2p-peer has not been joined to %s since %s, and will try again%s%s",
+                     ft, since, colon, peer->reason);
     else
-        r = asprintf(&text, "p2p-peer is %s since %s%s%s", state, since, colon, peer->reason);
+        r = asprintf(&text, "p2p-peer has been %s since %s%s%s", state, since, colon, peer->reason);
     return r < 0 ? NULL : text;
 }
 

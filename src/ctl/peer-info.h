@@ -53,7 +53,7 @@ char *share_counts_describe(const ShareCounts *counts);
 // Whether FT has tried to connect to the peer, and failed.
 bool peer_info_is_unreachable(const PeerInfo *peer);
 
-// "p2p-peer is joined to …": its state in one line. Caller frees; NULL = no memory.
+// "p2p-peer has been joined to …": its state in one line. Caller frees; NULL = no memory.
 char *peer_info_describe(const PeerInfo *peer);
 
 // Everything except the shares. NULL = no memory.

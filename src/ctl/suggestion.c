@@ -82,9 +82,9 @@ ExitStatus nobody_shares(Ctl *ctl, const char *name) {
     const char *dot = strrchr(name, '.');
 
     if (peer_info_get(ctl->bus, &peer, &ignored) >= 0 && *peer.file_tracker)
-        ctl_error("nobody at the FileTracker %s shares \"%s\".", peer.file_tracker, name);
+        ctl_error("no peer at the FileTracker %s shares \"%s\".", peer.file_tracker, name);
     else
-        ctl_error("nobody at the FileTracker shares \"%s\".", name);
+        ctl_error("no peer at the FileTracker shares \"%s\".", name);
     if (suggestion_print(ctl, name))
         return STATUS_NOTHING;
     // FT also finds a file by its name without extension, whatever its extension is.

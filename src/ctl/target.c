@@ -34,11 +34,11 @@ int target_check_name(const char *name) {
     else if (len > NAME_MAX)
         cause = "it is longer than 255 bytes";
     else if (strchr(name, '/'))
-        cause = "it holds a \"/\", and files are found by their name alone";
+        cause = "it contains a \"/\", but files are found by their name alone";
     else if (!text_is_utf8(name, len))
         cause = "it is not UTF-8";
     else if (text_has_control(name, len))
-        cause = "it holds control characters";
+        cause = "it contains control characters";
     else
         cause = "that is a directory";
     ctl_error("\"%s\" cannot be the name of a shared file: %s.", name, cause);
@@ -70,7 +70,7 @@ char *target_path(const Target *target) {
 static void target_print_exists(const Target *target, const char *path) {
     _cleanup_free_ char *word = shell_word(target->typed);
 
-    ctl_error("%s is there already.", path);
+    ctl_error("%s exists already.", path);
     if (word)
         ctl_hint("Try: p2pctl download %s --force to replace it, or -o PATH to save it elsewhere",
                  word);
@@ -171,7 +171,7 @@ static int target_open_part(const char *path, bool resume, int *ret_fd, bool *re
         return -errno;
     if (fstat(fd, &st) < 0)
         return -errno;
-    // A file of another user, or one with a second link, is not what an earlier download has left.
+    // An earlier download does not leave a file of another user, or one with a second link.
     if (!S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != geteuid())
         return -EINVAL;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -218,11 +218,11 @@ int target_open(Target *target, bool resume) {
     } else if (r == -ELOOP)
         ctl_error("cannot write %s: it is a symbolic link.", part);
     else if (r == -EINVAL || r == -ENXIO)
-        ctl_error("cannot write %s: it is not a regular file of your own.", part);
+        ctl_error("cannot write %s: it is not a regular file that you own.", part);
     else {
         fail_errno(r, "cannot write %s", part);
         if (r == -ENAMETOOLONG || r == -EACCES || r == -EROFS)
-            ctl_hint("Try another place: -o PATH");
+            ctl_hint("Try another directory: -o PATH");
     }
     return r;
 }
@@ -248,12 +248,12 @@ int target_commit(Target *target, uint64_t size) {
         return -ENOMEM;
     }
     if (fstat(target->fd, &st) < 0 || (uint64_t) st.st_size != size) {
-        ctl_error("%s: the daemon says that it is complete, but %llu of %llu bytes are there.",
+        ctl_error("%s has only %llu of %llu bytes, although the daemon says that it is complete.",
                   path, (unsigned long long) st.st_size, (unsigned long long) size);
         return -EIO;
     }
     if (!target_is_still(target->part, target->fd)) {
-        ctl_error("%s has been replaced or removed meanwhile.", target->part);
+        ctl_error("another program has replaced or removed %s.", target->part);
         target->keep_part = true;
         return -ESTALE;
     }
@@ -271,14 +271,14 @@ int target_commit(Target *target, uint64_t size) {
         // bytes.
         target->keep_part = true;
         fail_errno(r, "cannot rename %s to %s", target->part, path);
-        ctl_hint("The file is complete as %s", target->part);
+        ctl_hint("The complete file is %s", target->part);
         return r;
     }
     free(target->part);
     target->part = NULL;
     r = target_sync_directory(target);
     if (r < 0)
-        fail_errno(r, "%s is complete, but its name may not outlive a power failure", path);
+        fail_errno(r, "%s is complete, but a power failure may undo its new name", path);
     return r;
 }
 

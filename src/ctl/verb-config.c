@@ -135,7 +135,7 @@ static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, co
         return fail_errno(errno, "cannot wait for %s", program);
     findings->programs++;
     if (!WIFEXITED(status) || WEXITSTATUS(status) > EXIT_FAILURE) {
-        ctl_error("%s did not understand the question: is it of another version?", program);
+        ctl_error("%s does not know --check-config. Is it of another version?", program);
         return STATUS_FAILED;
     }
     findings->wrong |= WEXITSTATUS(status) != 0;
@@ -195,7 +195,7 @@ static ExitStatus verb_config_print_findings(const Ctl *ctl, ConfigFindings *fin
     verb_config_print_messages(findings->messages, true);
     if (findings->wrong)
         return STATUS_FAILED;
-    print_escaped(stdout, "%s is right", file ?: "The configuration");
+    print_escaped(stdout, "%s is valid", file ?: "The configuration");
     if (ignored > 0)
         printf("; %zu line%s ignored", ignored, ignored == 1 ? " is" : "s are");
     puts(".");
@@ -256,7 +256,7 @@ static void verb_config_hint_restart(const Ctl *ctl, const Service *service, boo
                                  &keys) < 0)
         return;
     for (char **key = keys; key && *key; key++) // NULL: there are none
-        ctl_hint("%s has changed: systemctl %s%s%srestart %s to use it", *key,
+        ctl_hint("To use the new %s: systemctl %s%s%srestart %s", *key,
                  ctl->user   ? "--user "
                  : ctl->host ? "-H "
                              : "",

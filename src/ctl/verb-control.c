@@ -80,7 +80,7 @@ static ExitStatus verb_control_call_all(Ctl *ctl, int argc, char **argv,
     // Check all arguments before changing any transfer.
     for (int i = 0; i < argc; i++)
         if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0) {
-            ctl_error("\"%s\" is not the number of a transfer.", argv[i]);
+            ctl_error("\"%s\" is not the ID of a transfer.", argv[i]);
             ctl_hint("See: p2pctl transfers");
             return STATUS_USAGE;
         }

@@ -86,11 +86,12 @@ static ExitStatus verb_download_refuse_output(const Ctl *ctl) {
     const char *option = options->output ? "-o" : "--force";
 
     if (ctl->host)
-        ctl_error("%s does not go with -H: the file goes into the download directory on %s.",
+        ctl_error("%s cannot be used with -H: the file goes into the download directory on %s.",
                   option, ctl->host);
     else
-        ctl_error("%s does not go with --no-wait: the file goes into the download directory of %s.",
-                  option, SERVICE_PEER.program);
+        ctl_error(
+            "%s cannot be used with --no-wait: the file goes into the download directory of %s.",
+            option, SERVICE_PEER.program);
     return STATUS_USAGE;
 }
 
@@ -101,11 +102,11 @@ static ExitStatus verb_download_check_options(const Ctl *ctl, int argc, char **a
     if (!verb_download_is_local(ctl) && (options->output || options->force))
         return verb_download_refuse_output(ctl);
     if (argc > 1 && options->root) {
-        ctl_error("--root names one file, and here are the names of %d.", argc);
+        ctl_error("--root identifies one file, but there are %d names.", argc);
         return STATUS_USAGE;
     }
     if (argc > 1 && options->output && (stat(options->output, &st) < 0 || !S_ISDIR(st.st_mode))) {
-        ctl_error("several files can only go into a directory, and %s is none.", options->output);
+        ctl_error("several files need a directory, but %s is not one.", options->output);
         return STATUS_USAGE;
     }
     for (int i = 0; i < argc; i++)
@@ -221,9 +222,9 @@ static ExitStatus verb_download_interrupted(DownloadJobList *list, const Follow 
                   SERVICE_PEER.program);
         ctl_hint("See: p2pctl %s%s%stransfers", host ? "-H " : "", host ?: "", host ? " " : "");
     } else
-        ctl_error("interrupted; what was being downloaded is cancelled.");
+        ctl_error("interrupted; all unfinished downloads are cancelled.");
     if (n > 0)
-        ctl_hint("What has come is kept in %s: the same command goes on.", parts);
+        ctl_hint("What has arrived is kept in %s. To resume, repeat the command.", parts);
     return 128 + follow->signal;
 }
 
@@ -332,7 +333,7 @@ ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;
     if (verb_download_is_local(ctl) && sd_bus_can_send(ctl->bus, SD_BUS_TYPE_UNIX_FD) <= 0) {
-        ctl_error("the bus does not pass on open files, so the daemon cannot write to them.");
+        ctl_error("the bus cannot pass open files, so the daemon cannot write to them.");
         return STATUS_FAILED;
     }
     status = verb_download_plan_all(&list);

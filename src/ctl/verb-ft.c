@@ -82,7 +82,7 @@ static void verb_ft_info_clear(FtInfo *ft) {
     verb_ft_clear_counts(&ft->memory);
 }
 
-static uint64_t count_of(const FtCountList *list, const char *name) {
+static uint64_t verb_ft_count_of(const FtCountList *list, const char *name) {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->counts[i].name, name) == 0)
             return list->counts[i].count;
@@ -104,12 +104,12 @@ static void verb_ft_print_memory_of(uint64_t bytes, uint64_t n, const char *what
 static void verb_ft_print_memory(const FtInfo *ft) {
     char words[FORMAT_MAX], buffers[FORMAT_MAX];
 
-    format_size(count_of(&ft->memory, "words"), words);
-    format_size(count_of(&ft->memory, "buffers"), buffers);
+    format_size(verb_ft_count_of(&ft->memory, "words"), words);
+    format_size(verb_ft_count_of(&ft->memory, "buffers"), buffers);
     printf("     memory: ");
-    verb_ft_print_memory_of(count_of(&ft->memory, "records"), ft->records, "record");
+    verb_ft_print_memory_of(verb_ft_count_of(&ft->memory, "records"), ft->records, "record");
     printf(", %s for their words\n             ", words);
-    verb_ft_print_memory_of(count_of(&ft->memory, "sessions"), ft->sessions, "session");
+    verb_ft_print_memory_of(verb_ft_count_of(&ft->memory, "sessions"), ft->sessions, "session");
     printf(", %s in their buffers\n", buffers);
 }
 
@@ -212,9 +212,9 @@ static json_t *verb_ft_memory_json(const FtInfo *ft) {
     json_t *object = verb_ft_counts_json(&ft->memory);
 
     json_object_set_new(object, "each_record",
-                        verb_ft_each_json(count_of(&ft->memory, "records"), ft->records));
+                        verb_ft_each_json(verb_ft_count_of(&ft->memory, "records"), ft->records));
     json_object_set_new(object, "each_session",
-                        verb_ft_each_json(count_of(&ft->memory, "sessions"), ft->sessions));
+                        verb_ft_each_json(verb_ft_count_of(&ft->memory, "sessions"), ft->sessions));
     return object;
 }
 

@@ -34,7 +34,7 @@ static ExitStatus verb_join_print_not_joined(const Ctl *ctl, const PeerInfo *pee
     if (strcmp(peer->state, "idle") == 0)
         ctl_hint("See %s", config_hint(ctl));
     else
-        ctl_hint("It keeps trying; see: p2pctl status");
+        ctl_hint("It tries again by itself. See: p2pctl status");
     return STATUS_UNAVAILABLE;
 }
 

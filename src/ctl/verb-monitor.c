@@ -198,7 +198,7 @@ static int verb_monitor_on_owner_changed(sd_bus_message *message, void *userdata
     free(monitor->peer_state);
     monitor->peer_state = NULL;
     transfer_list_clear(&monitor->transfers);
-    verb_monitor_print_event(monitor, "gone", NULL, "p2p-peer has gone");
+    verb_monitor_print_event(monitor, "gone", NULL, "p2p-peer has stopped");
     return 0;
 }
 

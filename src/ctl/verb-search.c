@@ -181,8 +181,8 @@ static ExitStatus verb_search_print_found(const Ctl *ctl, const FindResult *resu
 static ExitStatus verb_search_none_fits(const char *name) {
     _cleanup_free_ char *word = shell_word(name);
 
-    ctl_error("nobody shares \"%s\" of that type or size.", name);
-    ctl_hint("See what there is: p2pctl search --exact %s", word ?: "NAME");
+    ctl_error("no peer shares \"%s\" with that type or size.", name);
+    ctl_hint("To see all of that name: p2pctl search --exact %s", word ?: "NAME");
     return STATUS_NOTHING;
 }
 
@@ -228,15 +228,15 @@ static ExitStatus verb_search_name(Ctl *ctl, const char *name) {
 static ExitStatus verb_search_nothing_found(const FindResult *result, int argc, char **argv) {
     if (result->whole_name)
         ctl_error(
-            "nobody shares a file of that whole name, and this FileTracker does not search for "
+            "no peer shares a file of exactly that name, and this FileTracker cannot search for "
             "words.");
     else if (result->at_least) {
-        ctl_error("too many names have one of these words to look at all of them.");
+        ctl_error("these words are in too many names to check them all.");
         ctl_hint("Try rarer words, or the exact name: p2pctl search --exact NAME");
     } else if (argc == 1)
-        ctl_error("nobody shares a file whose name has \"%s\".", argv[0]);
+        ctl_error("no peer shares a file whose name has \"%s\".", argv[0]);
     else {
-        ctl_error("nobody shares a file whose name has all of these words.");
+        ctl_error("no peer shares a file whose name has all of these words.");
         ctl_hint("Try fewer of them.");
     }
     return STATUS_NOTHING;
@@ -277,7 +277,7 @@ static ExitStatus verb_search_words(Ctl *ctl, int argc, char **argv) {
     if (result.files.n == 0)
         return verb_search_nothing_found(&result, argc, argv);
     if (result.whole_name)
-        ctl_hint("This FileTracker does not search for words: it was asked for that whole name.");
+        ctl_hint("This FileTracker cannot search for words. These files have exactly that name.");
     return ctl->json ? STATUS_DONE : verb_search_print_found(ctl, &result);
 }
 

@@ -31,13 +31,12 @@ static char *verb_share_absolute(const char *path) {
 
 static ExitStatus verb_share_outcome(const Ctl *ctl, int status, bool as_root) {
     if (!WIFEXITED(status)) {
-        ctl_error("p2pctl-share was ended by signal %d.", WTERMSIG(status));
+        ctl_error("signal %d has ended p2pctl-share.", WTERMSIG(status));
         return STATUS_FAILED;
     }
     if (as_root && WEXITSTATUS(status) >= PKEXEC_DISMISSED) {
-        ctl_error("what is shared is for administrators to say.");
-        ctl_hint("Try it with sudo, or share by a p2p-peer of your own: p2pctl --user %s",
-                 ctl->verb);
+        ctl_error("only an administrator may change what is shared.");
+        ctl_hint("Try again with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
         return STATUS_FAILED;
     }
     return (ExitStatus) WEXITSTATUS(status);
@@ -50,8 +49,8 @@ static ExitStatus verb_share_run(const Ctl *ctl, char **argv, bool as_root) {
     fflush(stdout);
     r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
     if (r == ENOENT && as_root) {
-        ctl_error("what is shared is for root to say, and there is no pkexec here to ask for it.");
-        ctl_hint("Try it with sudo.");
+        ctl_error("only root may change what is shared, and pkexec is not installed here.");
+        ctl_hint("Try again with sudo.");
         return STATUS_FAILED;
     }
     if (r != 0)
@@ -66,16 +65,16 @@ static ExitStatus verb_share_check_usage(const Ctl *ctl, int argc, char **argv) 
     bool list = strcmp(argv[0], "list") == 0, add = strcmp(argv[0], "add") == 0;
 
     if (ctl->host) {
-        ctl_error("share is about files of this host; -H does not go with it.");
+        ctl_error("share changes this host, so it does not take -H.");
         hint_over_ssh(ctl, true, ctl->fix ? "share --fix" : "share", argc, argv);
         return STATUS_USAGE;
     }
     if (!list && !add && strcmp(argv[0], "remove") != 0)
         ctl_error("share takes add, remove or list, not \"%s\".", argv[0]);
     else if (ctl->fix && !add)
-        ctl_error("--fix goes with share add only.");
+        ctl_error("only share add takes --fix.");
     else if (ctl->fix && ctl->user)
-        ctl_error("--fix is for the user p2p-peer; by --user you share what you may read.");
+        ctl_error("--fix is for the user p2p-peer. With --user, you share what you may read.");
     else if (list != (argc == 1))
         ctl_error("share %s takes %s.", argv[0],
                   list ? "no path" : "the path of a file or directory");
@@ -101,7 +100,7 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
     if (!program || !path)
         return fail_memory();
     if (access(program, X_OK) < 0 && errno == ENOENT) {
-        ctl_error("share needs the package p2pshare-peer, whose %s is not here.", program);
+        ctl_error("share needs the package p2pshare-peer: there is no %s.", program);
         return STATUS_UNAVAILABLE;
     }
     if (as_root)

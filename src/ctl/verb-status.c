@@ -114,8 +114,8 @@ static void verb_status_print_transfers(const TransferTotals *totals) {
 static void verb_status_print_unreachable(const PeerInfo *peer) {
     const char *port = strrchr(peer->address, ':');
 
-    printf("             The FileTracker could not connect there: others will find what\n"
-           "             is shared here, but probably not get it.\n");
+    printf("             The FileTracker could not connect to it. Others will find what\n"
+           "             is shared here, but probably cannot download it.\n");
     if (!port)
         return;
     print_escaped(stdout,

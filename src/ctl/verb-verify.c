@@ -130,13 +130,13 @@ static ExitStatus verb_verify_narrow(Ctl *ctl, FileCheck *check, const char *own
     if (n > 0)
         return STATUS_DONE;
     if (others)
-        ctl_error("%s: cannot be compared: who shares \"%s\" does not say what it is.", check->path,
+        ctl_error("%s: cannot be compared: the peers that share \"%s\" state no root.", check->path,
                   check->name);
     else if (any)
         ctl_error("%s: only this peer shares \"%s\".", check->path, check->name);
     else
         return nobody_shares(ctl, check->name);
-    ctl_hint("With a root from elsewhere: p2pctl verify --root=HEX FILE");
+    ctl_hint("If you know the root: p2pctl verify --root=HEX FILE");
     return STATUS_NOTHING;
 }
 

@@ -59,8 +59,8 @@ static acl_entry_t acl_edit_find(acl_t acl, acl_tag_t wanted, uid_t uid) {
     return NULL;
 }
 
-// Limits all entries that the mask applies to to what it leaves them. Then the mask can be widened
-// for one entry.
+// Takes from each entry the permissions that the mask blocks. Then a wider mask gives nothing to
+// them.
 static void acl_edit_apply_mask(acl_t acl, unsigned mask) {
     acl_entry_t entry;
 

@@ -83,7 +83,7 @@ int peer_user_find(uid_t *ret) {
 
     if (!user) {
         ctl_error("there is no user " PEER_USER " here.");
-        ctl_hint("What makes it, as root: systemd-sysusers");
+        ctl_hint("Create it, as root: systemd-sysusers");
         return -ENXIO;
     }
     *ret = user->pw_uid;
@@ -267,9 +267,10 @@ static void diagnosis_print_tree_command(const char *directory, const struct sta
                  " -type d -exec setfacl -d -m u::%o,g::%o,o::%o,u:" PEER_USER ":rX {} +",
                  mode >> 6 & 7, mode >> 3 & 7, mode & 7) < 0)
         defaults = NULL;
-    ctl_hint("To let it read, and nobody else: find %s/. -name '.?*' -prune -o -user %s -type f,d "
-             "-exec setfacl -m u:" PEER_USER ":rX {} +%s",
-             word, owner->pw_name, defaults ?: "");
+    ctl_hint(
+        "To let it, and no other user, read: find %s/. -name '.?*' -prune -o -user %s -type f,d "
+        "-exec setfacl -m u:" PEER_USER ":rX {} +%s",
+        word, owner->pw_name, defaults ?: "");
 }
 
 static void diagnosis_print_access(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
@@ -284,13 +285,13 @@ static void diagnosis_print_access(const Ctl *ctl, const Diagnosis *diagnosis, c
     if (ctl->user)
         return;
     if (pass && word)
-        ctl_hint("To let it pass, and nobody else: setfacl -m u:" PEER_USER ":x %s", word);
+        ctl_hint("To let it, and no other user, pass: setfacl -m u:" PEER_USER ":x %s", word);
     else if (lstat(diagnosis->component, &st) == 0 && S_ISDIR(st.st_mode))
         diagnosis_print_tree_command(diagnosis->component, &st);
     else if (word)
-        ctl_hint("To let it read, and nobody else: setfacl -m u:" PEER_USER ":r %s", word);
+        ctl_hint("To let it, and no other user, read: setfacl -m u:" PEER_USER ":r %s", word);
     if (all)
-        ctl_hint("Or all that it takes at once: p2pctl share add --fix %s", all);
+        ctl_hint("Or do all that is needed: p2pctl share add --fix %s", all);
 }
 
 static void diagnosis_print_sandbox(const Ctl *ctl, const char *path) {
@@ -304,11 +305,11 @@ static void diagnosis_print_sandbox(const Ctl *ctl, const char *path) {
         ctl_hint("See: systemctl%s cat p2p-peer, and systemd.exec(5), SANDBOXING", user);
         return;
     }
-    ctl_hint("To show it: systemctl%s edit p2p-peer, and there %s below [Service]; "
+    ctl_hint("To show it: systemctl%s edit p2p-peer, add %s below [Service], "
              "then: systemctl%s restart p2p-peer",
              user, hiding_setting(hiding), user);
     if (!ctl->user && word)
-        ctl_hint("Or all of that at once: p2pctl share add --fix %s", word);
+        ctl_hint("Or do all that is needed: p2pctl share add --fix %s", word);
 }
 
 void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *path) {
@@ -321,7 +322,7 @@ void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *pat
         ctl_error("there is no %s.", component);
         break;
     case CAUSE_NOT_MOUNTED:
-        ctl_error("nothing is mounted at %s, for which /etc/fstab has a file system.", component);
+        ctl_error("%s is not mounted, although /etc/fstab has a file system for it.", component);
         ctl_hint("Try: mount %s", component);
         break;
     case CAUSE_KIND:
@@ -337,7 +338,7 @@ void diagnosis_print(const Ctl *ctl, const Diagnosis *diagnosis, const char *pat
     case CAUSE_OTHER:
         ctl_error("p2p-peer cannot read %s: %s.", component,
                   diagnosis->error == ENOLINK
-                      ? "there is a link on the way to it that is neither root's nor p2p-peer's"
+                      ? "a link on the way to it belongs to neither root nor p2p-peer"
                       : strerror(diagnosis->error));
     }
 }

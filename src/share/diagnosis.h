@@ -10,7 +10,7 @@
 
 typedef enum Cause {
     CAUSE_NONE,        // it can read it
-    CAUSE_NOT_THERE,   // nobody can see it
+    CAUSE_NOT_THERE,   // ENOENT, even for root
     CAUSE_NOT_MOUNTED, // /etc/fstab has a file system for the component, but it is not mounted
     CAUSE_KIND,        // neither a file nor a directory
     CAUSE_PASS,        // the component is a directory, and its permissions do not let p2p-peer pass

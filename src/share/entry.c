@@ -211,7 +211,9 @@ static void entry_print_entry(FILE *file, const Entry *entry) {
             "[share]\npath = %s\n",
             entry->path);
     if (entry->passes.count > 0 || entry->tree || entry->shown)
-        fputs("\n# What --fix has done for it, to be undone with it.\n[share-access]\n", file);
+        fputs("\n# What --fix has changed for it. \"p2pctl share remove\" undoes "
+              "that.\n[share-access]\n",
+              file);
     for (size_t i = 0; i < entry->passes.count; i++)
         fprintf(file, "pass = %s\n", entry->passes.items[i]);
     if (entry->tree)

@@ -11,7 +11,7 @@
 #include "config/config.h"
 
 typedef struct Entry {
-    char *path;        // what is shared, absolute; never NULL in a list
+    char *path;        // the shared path, absolute; never NULL in a list
     char *file;        // the file that says so; with by_default, the one that could
     bool by_default;   // no file says so: the public directory of a desktop user
     bool ours;         // p2pctl share wrote the file, and it contains nothing else

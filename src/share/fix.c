@@ -22,8 +22,7 @@ static int fix_note(const Entry *entry) {
 static int fix_access_failed(const char *path, int r) {
     switch (-r) {
     case EROFS:
-        ctl_error("%s is on a read-only file system: what p2p-peer may there cannot be changed.",
-                  path);
+        ctl_error("%s is on a read-only file system, so its permissions cannot change.", path);
         ctl_hint("Try: mount it so that " PEER_USER " may read it, or mount -o remount,rw");
         break;
     case EOPNOTSUPP:
@@ -32,12 +31,11 @@ static int fix_access_failed(const char *path, int r) {
                  " may read it (its options uid=, gid=, umask=)");
         break;
     case EXDEV:
-        ctl_error("%s is where others than its owner may have put it: --fix leaves it alone.",
-                  path);
-        ctl_hint("If it is meant: setfacl(1), with -m u:" PEER_USER ":rX");
+        ctl_error("another user may have put %s there, so --fix leaves it alone.", path);
+        ctl_hint("If you want it anyway: setfacl(1), with -m u:" PEER_USER ":rX");
         break;
     case ELOOP:
-        ctl_error("there is a link on the way to %s now.", path);
+        ctl_error("a link is on the way to %s now.", path);
         break;
     case E2BIG:
         ctl_error("%s is more than %d directories deep.", path, ACCESS_DEPTH_MAX);
@@ -71,16 +69,16 @@ static int fix_pass(const char *directory, Entry *entry) {
 
 static void fix_print_left_alone(const AccessResult *result) {
     if (result->skipped > 0) {
-        ctl_hint("Left alone, since it may be somebody's secret: what is of another owner, has "
-                 "another name "
-                 "elsewhere, or lies where others may have put it (%zu).",
+        ctl_hint("Left alone, as they may be secrets of another user: files of another owner, "
+                 "with a second name, or in a place where others may write (%zu).",
                  result->skipped);
         ctl_hint("To let " PEER_USER " read one of these: setfacl -m u:" PEER_USER ":rX PATH");
     }
     if (result->shared > 0)
-        ctl_hint("Others may write there, too (%zu director%s): new files are shared if everybody "
-                 "may read them.",
-                 result->shared, result->shared == 1 ? "y" : "ies");
+        ctl_hint(
+            "Others may write there, too (%zu director%s): p2p-peer can read new files only if "
+            "everybody may.",
+            result->shared, result->shared == 1 ? "y" : "ies");
 }
 
 int fix_tree(Entry *entry) {
@@ -230,7 +228,7 @@ static int fix_unshow(const Entry *entry, EntryList *others) {
     if (r >= 0)
         r = sandbox_unit_apply();
     if (r < 0)
-        (void) fail_errno(r, "cannot take back what the service shows");
+        (void) fail_errno(r, "cannot hide the path from the service again");
     return r;
 }
 
@@ -243,7 +241,7 @@ static int fix_undo_tree(const Entry *entry, const EntryList *others, uid_t uid)
     int r;
 
     if (fix_is_nested(others, entry)) {
-        ctl_hint(PEER_USER " may still read %s, which another share has a part in.", entry->path);
+        ctl_hint(PEER_USER " may still read %s, which overlaps with another share.", entry->path);
         return 0;
     }
     r = access_revoke_tree(entry->path, uid, &result);

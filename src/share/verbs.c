@@ -68,13 +68,13 @@ static bool share_verb_is_refused(const char *path) {
 
     for (size_t i = 0; i < ELEMENTSOF(wholes); i++)
         if (strcmp(path, wholes[i]) == 0) {
-            ctl_error("%s is not shared as a whole.", path);
+            ctl_error("%s cannot be shared as a whole.", path);
             ctl_hint("Try: share a directory in it");
             return true;
         }
     for (size_t i = 0; i < ELEMENTSOF(kernel); i++)
         if (path_is_below(path, kernel[i]) && !path_is_below(path, "/run/media")) {
-            ctl_error("what is below /proc, /sys, /dev and /run is not shared.");
+            ctl_error("files below /proc, /sys, /dev and /run cannot be shared.");
             return true;
         }
     return false;
@@ -92,9 +92,9 @@ static ExitStatus share_verb_resolve(const char *typed, char **ret) {
         return fail_errno(fd, "cannot look at %s", typed);
     target = realpath(typed, NULL);
     word = target ? shell_word(target) : NULL;
-    ctl_error("there is a link on the way to %s that belongs to somebody else.", typed);
+    ctl_error("a link on the way to %s belongs to another user.", typed);
     if (word)
-        ctl_hint("If what it leads to is meant: p2pctl share add %s", word);
+        ctl_hint("If you mean what it leads to: p2pctl share add %s", word);
     return STATUS_FAILED;
 }
 
@@ -147,8 +147,7 @@ static ExitStatus share_verb_find_user(const Ctl *ctl, const char *path) {
 
     if (ctl->user || peer_user_find(&uid) >= 0)
         return STATUS_DONE;
-    ctl_hint("%s stays configured. Whether it may be read will be seen then: p2pctl share list",
-             path);
+    ctl_hint("%s stays configured. When the user exists, check it by: p2pctl share list", path);
     return STATUS_FAILED;
 }
 
@@ -170,7 +169,7 @@ static ExitStatus share_verb_clear_the_way(Ctl *ctl, Entry *entry, bool fix) {
         if (fix_cause(ctl, &diagnosis, entry) < 0)
             return STATUS_FAILED;
     }
-    ctl_error("%s is still not readable for p2p-peer.", entry->path);
+    ctl_error("p2p-peer still cannot read %s.", entry->path);
     return STATUS_FAILED;
 }
 
@@ -212,10 +211,10 @@ static ExitStatus share_verb_check_content(Ctl *ctl, Entry *entry, bool fix) {
         status = share_verb_print_added(ctl, entry->path);
     if (status != STATUS_DONE || unreadable == 0)
         return status;
-    ctl_error("p2p-peer may not read %zu of what is in it, such as %s.", unreadable,
+    ctl_error("p2p-peer may not read %zu of the files in it, such as %s.", unreadable,
               example ?: "?");
     if (!fix && !ctl->user)
-        ctl_hint("To let it: p2pctl share add --fix, with the same path");
+        ctl_hint("To change that: p2pctl share add --fix, with the same path");
     return STATUS_FAILED;
 }
 
@@ -250,7 +249,7 @@ ExitStatus share_add(Ctl *ctl, const char *config_path, const char *typed, bool 
     }
     status = share_verb_reload(ctl);
     if (status == STATUS_UNAVAILABLE)
-        ctl_hint("Whether it may read %s will be seen then: p2pctl%s share list", path,
+        ctl_hint("When it runs, check whether it can read %s: p2pctl%s share list", path,
                  ctl->user ? " --user" : "");
     if (status == STATUS_DONE)
         status = share_verb_find_user(ctl, path);
@@ -285,15 +284,14 @@ ExitStatus share_remove(Ctl *ctl, const char *config_path, const char *typed) {
         return STATUS_FAILED;
     }
     if (!entry->ours) {
-        ctl_error("%s is shared by %s, which is yours to edit.", entry->path, entry->file);
-        ctl_hint("Take it out there, then: systemctl%s reload p2p-peer",
-                 ctl->user ? " --user" : "");
+        ctl_error("%s is shared by %s, which p2pctl does not edit.", entry->path, entry->file);
+        ctl_hint("Remove it there, then: systemctl%s reload p2p-peer", ctl->user ? " --user" : "");
         return STATUS_FAILED;
     }
     // In the other order, a crash in between would leave permissions of which there is no note.
     if (fix_undo(entry, &list) < 0) {
-        ctl_hint("So %s stays shared, and %s notes what is to be taken back. Once it can be, "
-                 "again: p2pctl share remove",
+        ctl_hint("%s stays shared, and %s notes what is left to undo. When it can be "
+                 "undone, repeat: p2pctl share remove",
                  entry->path, entry->file);
         return STATUS_FAILED;
     }

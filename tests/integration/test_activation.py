@@ -124,10 +124,10 @@ def test_a_call_starts_the_peer(world, wants):
         assert result.returncode == 4 and "p2p-peer does not run on the session bus." in result.stderr, result
         assert "Try: systemctl --user start p2p-peer" in result.stderr and bus.owner(PEER) is None
     result = ctl(bus, "--user", *wants)
-    assert result.returncode == 4 and ("not joined" in result.stderr or "is idle" in result.stderr), result
+    assert result.returncode == 4 and ("not joined" in result.stderr or "been idle" in result.stderr), result
     assert bus.owner(PEER)
     result = ctl(bus, "--user", "status")
-    assert (result.returncode, result.stderr) == (4, "") and "p2p-peer is idle" in result.stdout
+    assert (result.returncode, result.stderr) == (4, "") and "p2p-peer has been idle" in result.stdout
     pid = bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID", "s", PEER)
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: bus.owner(PEER) is None, "its end")

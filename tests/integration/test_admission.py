@@ -303,7 +303,7 @@ def test_kick(world, bus, wires):
     b.expect_close()
     assert f"Kicked 127.0.0.2, as uid {os.getuid()} asked: 1 session ended" in ft.log
     result = ctl(bus, "ft", "kick", "127.0.0.2")
-    assert result.returncode == 3 and "no session comes from 127.0.0.2" in result.stderr
+    assert result.returncode == 3 and "there is no session from 127.0.0.2" in result.stderr
     assert ctl(bus, "ft", "kick", "everybody").returncode == 2
     assert ctl(bus, "ft", "kick").returncode == 2
     assert ft.refused()["kicked"] == 2

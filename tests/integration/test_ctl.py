@@ -91,7 +91,7 @@ def test_help():
 def test_where_ft_may_be(bus):
     assert ctl(bus, "ft").stderr.splitlines()[1:] == [
         "Try: systemctl start p2p-ft",
-        "Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft"]
+        "It may run on the host that ft in section [peer] names: p2pctl -H HOST ft"]
     assert "Try: p2p-ft --user" in ctl(bus, "--user", "ft", env={"DBUS_SESSION_BUS_ADDRESS": bus.address}).stderr
 
 
@@ -295,7 +295,7 @@ def test_another_host(other, peer, ssh, out):
     assert os.listdir(out) == [] and os.listdir(peer.downloads) == ["report.txt"]
     result = ctl(None, "-H", "far", "download", "report.txt", env=ssh)
     assert result.returncode == 1 and re.search("^p2pctl: .*report.txt: a file of that name is there already", result.stderr, re.M), result
-    assert "Move it away on far." in result.stderr
+    assert "Move that file away on far." in result.stderr
     for option in ("--force", "-oother"):
         assert "far" in check(ctl(None, "-H", "far", "download", "report.txt", option, env=ssh), 2).stderr
 

@@ -123,7 +123,7 @@ def test_a_part_with_another_name_is_not_emptied(other, peer, out):
     precious.write_bytes(b"precious")
     os.link(precious, out / "report.txt.part")
     result = check(peer.ctl("download", "report.txt", cwd=out), 1)
-    assert "not a regular file of your own" in result.stderr
+    assert "not a regular file that you own" in result.stderr
     assert precious.read_bytes() == b"precious"
 
 
@@ -196,13 +196,13 @@ def transfer_of(peer):
 def by_ctrl_c(held, process):
     process.signal(signal.SIGINT)
     assert process.wait() == 130
-    assert "kept in f.bin.part: the same command goes on" in process.log
+    assert "kept in f.bin.part. To resume, repeat the command." in process.log
 
 
 def by_the_daemon(held, process):
     held.kill()
     assert process.wait() == 4
-    assert "kept in f.bin.part: the same command goes on" in process.log
+    assert "kept in f.bin.part. To resume, repeat the command." in process.log
     held.start().joined()
 
 
@@ -214,7 +214,7 @@ def by_p2pctl(held, process):
 def by_the_source(held, process):
     held.source.stop()
     assert process.wait() == 1
-    assert "kept in f.bin.part: the same command goes on" in process.log
+    assert "kept in f.bin.part. To resume, repeat the command." in process.log
 
 
 @pytest.mark.parametrize("end", [by_ctrl_c, by_the_daemon, by_p2pctl, by_the_source], ids=lambda end: end.__name__)
@@ -242,7 +242,7 @@ def test_pause_and_resume(held, out):
     held.rest()
     check(held.ctl("resume", number), 0)
     assert process.wait() == 0
-    assert "Saved f.bin" in process.log and "were there" not in process.log
+    assert "Saved f.bin" in process.log and "of it from before" not in process.log
     assert (out / "f.bin").read_bytes() == DATA
 
 
@@ -305,7 +305,7 @@ def test_nobody_waits_for_what_cannot_be(world, fake):
         result = check(fake.ctl("download", "--no-wait", name), 1)
         assert result.stdout == "" and result.stderr.splitlines()[-2:] == [
             f"p2pctl: cannot write {fake.downloads}/f.bin: a file of that name is there already.",
-            f"Move it away, or save the new one elsewhere: p2pctl download {name} -o PATH"]
+            f"Move that file away, or save the new one elsewhere: p2pctl download {name} -o PATH"]
     result = document(fake.ctl("download", "--no-wait", "--json", "f.bin"))["downloads"][0]
     assert (result["status"], result["saved"], result["transfer"]["state"]) == (1, None, "failed")
     (fake.downloads / "f.bin").unlink()

@@ -80,8 +80,8 @@ def test_files_of_one_name(daemon):
 def test_a_name_whose_files_do_not_fit(daemon, options):
     daemon.share("report.txt", (11, 1, A), (12, 2, B))
     result = check(ctl(daemon.bus, "search", "--exact", "report.txt", *options), 3)
-    assert result.stderr == ('p2pctl: nobody shares "report.txt" of that type or size.\n'
-                             "See what there is: p2pctl search --exact report.txt\n")
+    assert result.stderr == ('p2pctl: no peer shares "report.txt" with that type or size.\n'
+                             "To see all of that name: p2pctl search --exact report.txt\n")
 
 
 @pytest.mark.parametrize("root", ["zz" * 32, "ab", dbus.UInt32(5)])
@@ -195,7 +195,7 @@ def test_ctrl_c_keeps_what_has_come(world, iso, out):
     process.signal(signal.SIGINT)
     assert process.wait() == 130
     assert transfer.calls == ["Cancel"]
-    assert "What has come is kept in debian.iso.part: the same command goes on." in process.log
+    assert "What has arrived is kept in debian.iso.part. To resume, repeat the command." in process.log
     assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
     # The same command goes on.
     process = Download(world, iso, out, "debian.iso")
@@ -206,7 +206,7 @@ def test_ctrl_c_keeps_what_has_come(world, iso, out):
     transfer.set(State="active")
     finish(transfer)
     assert process.wait() == 0
-    assert re.search(r"^Saved debian.iso, 11 B \(6 B of it were there\) in .*, every piece verified\.$", process.log,
+    assert re.search(r"^Saved debian.iso, 11 B \(6 B of it from before\) in .*, every piece verified\.$", process.log,
                      re.M)
     assert os.listdir(out) == ["debian.iso"] and (out / "debian.iso").read_bytes() == HELLO
 
@@ -233,14 +233,14 @@ def test_a_pause_of_the_look_at_what_was_there(world, iso, out):
         transfer.set(State=state, Transferred=transferred, Size=11, Root=A, Verified=True)
     finish(transfer)
     assert process.wait() == 0
-    assert re.search(r"Saved debian.iso, 11 B \(6 B of it were there\) in ", process.log)
+    assert re.search(r"Saved debian.iso, 11 B \(6 B of it from before\) in ", process.log)
 
 
 def test_a_lost_daemon_leaves_what_has_come(world, iso, out):
     process, _ = half(world, iso, out)
     iso.stop()
     assert process.wait() == 4
-    assert "p2p-peer went away" in process.log and "kept in debian.iso.part" in process.log
+    assert "p2p-peer stopped" in process.log and "kept in debian.iso.part" in process.log
     assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
 
 
@@ -329,7 +329,7 @@ def test_what_is_not_verified_says_so(world, daemon, out):
     known(transfer, "")
     finish(transfer)
     assert process.wait() == 0
-    assert ", not verified: its source does not say what the file is.\n" in process.log
+    assert ", not verified: its source states no root.\n" in process.log
 
 
 def test_an_older_daemon(world, bus, out):
@@ -481,7 +481,7 @@ def test_ctrl_c_ends_all(world, daemon, out):
     process.signal(signal.SIGINT)
     assert process.wait() == 130
     assert [transfer.calls for transfer in daemon.transfers] == [["Cancel"], ["Cancel"]]
-    assert "kept in a.txt.part, b.txt.part:" in process.log
+    assert "kept in a.txt.part, b.txt.part." in process.log
 
 
 # -------------------------------------------------------------------------------------------- no-wait
@@ -508,7 +508,7 @@ def test_nobody_waits_but_for_the_beginning(world, iso, end):
         process.popen.wait(0.5)
     transfer.set(**end)
     if end["State"] == "failed":
-        assert process.wait() == 1 and "Transfer" not in process.log and "Move it away, or save" in process.log
+        assert process.wait() == 1 and "Transfer" not in process.log and "Move that file away, or save" in process.log
     else:
         assert process.wait() == 0 and process.log == "Transfer 1: /srv/downloads/debian.iso\n"
 
@@ -651,7 +651,7 @@ def test_verify_has_nothing_to_compare_with(daemon, mine):
     path, root = mine
     assert 'shares "a.txt"' in check(ctl(daemon.bus, "verify", path), 3).stderr
     daemon.share("a.txt", (11, 1, None))
-    assert "does not say what it is" in check(ctl(daemon.bus, "verify", path), 3).stderr
+    assert "state no root" in check(ctl(daemon.bus, "verify", path), 3).stderr
     # Only under another name, and only by this peer itself.
     daemon.found["a.txt"] = [("a.txt", "gz", 11, "2026-09-06", "192.0.2.9", 1, root)]
     check(ctl(daemon.bus, "verify", path), 3)
@@ -682,4 +682,4 @@ def test_files_of_this_host_are_not_those_of_another(mine):
     path, root = mine
     for args in (["hash", path], ["verify", f"--root={root}", path], ["config", "check", path]):
         result = check(ctl(None, "-H", "far", *args), 2)
-        assert "-H does not go with it" in result.stderr and f"Try: ssh far p2pctl {' '.join(map(str, args))}\n" in result.stderr
+        assert "does not take -H" in result.stderr and f"Try: ssh far p2pctl {' '.join(map(str, args))}\n" in result.stderr

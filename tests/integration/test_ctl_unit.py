@@ -25,10 +25,10 @@ def said(bus, *args, **options):
 @pytest.mark.parametrize(("unit", "lines"), [
     (STOPPED, ["p2pctl: p2p-peer does not run on this host.", "Try: systemctl start p2p-peer"]),
     (FAILED, ["p2pctl: p2p-peer has failed on this host.", "See: systemctl status p2p-peer"]),
-    (RESTARTING, ["p2pctl: p2p-peer has failed on this host, and systemd tries it again.",
+    (RESTARTING, ["p2pctl: p2p-peer has failed on this host, and systemd is starting it again.",
                   "See: systemctl status p2p-peer"]),
-    (MASKED, ["p2pctl: p2p-peer is masked on this host: nobody may start it.",
-              "To change that: systemctl unmask p2p-peer"]),
+    (MASKED, ["p2pctl: p2p-peer is masked on this host, so nothing can start it.",
+              "Try: systemctl unmask p2p-peer"]),
     (None, ["p2pctl: p2p-peer is not installed on this host."]),
 ])
 def test_why_it_does_not_run(world, bus, unit, lines):
@@ -41,12 +41,12 @@ def test_why_it_does_not_run(world, bus, unit, lines):
 def test_no_ft_here(world, bus):
     """Where it is not, nobody is told to start it."""
     systemd = world.server(FakeSystemd(bus, {}))
-    elsewhere = "Or it runs on the machine that ft in section [peer] names: p2pctl -H HOST ft"
+    elsewhere = "It may run on the host that ft in section [peer] names: p2pctl -H HOST ft"
     assert said(bus, "ft") == ["p2pctl: p2p-ft is not installed on this host.", elsewhere]
     systemd.units["p2p-ft"] = STOPPED
     assert said(bus, "ft") == ["p2pctl: p2p-ft does not run on this host.", "Try: systemctl start p2p-ft", elsewhere]
     # Users have no unit of it, and systemd is not asked for one.
-    assert said(bus, "--user", "ft")[1] == "Try: p2p-ft --user, or p2pctl without --user for that of the system"
+    assert said(bus, "--user", "ft")[1] == "Try: p2p-ft --user, or p2pctl without --user for the one of the system"
 
 
 @pytest.mark.parametrize("end", [FAILED, RESTARTING])
@@ -95,6 +95,6 @@ def test_metrics_of_what_is_installed(world, bus):
 def test_hints_of_what_is_for_root(world, ft, bus):
     """A FileTracker of one's own has not the sessions of this one."""
     result = check(ctl(bus, "ft", "kick", "127.0.0.1", uid=NOBODY), 1)
-    assert "Try it with sudo." in result.stderr and "--user" not in result.stderr
+    assert "Try again with sudo." in result.stderr and "--user" not in result.stderr
     result = check(ctl(bus, "config", "reload", "p2p-ft", uid=NOBODY), 1)
-    assert "Try it with sudo." in result.stderr and "--user" not in result.stderr
+    assert "Try again with sudo." in result.stderr and "--user" not in result.stderr

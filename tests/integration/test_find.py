@@ -191,7 +191,7 @@ def test_two_files_of_one_name_are_suggested_once(world, ft, peer):
     wait_for(lambda: len(ft.lookup("report.txt")) == 2, "FT to know both files")
     assert check(peer.ctl("search", "report"), 0).stdout.count("same name, another file") == 1
     stderr = check(peer.ctl("search", "--exact", "report.pdf"), 3).stderr.splitlines()
-    assert stderr == [f'p2pctl: nobody at the FileTracker {ft.address} shares "report.pdf".', "Similar: report.txt",
+    assert stderr == [f'p2pctl: no peer at the FileTracker {ft.address} shares "report.pdf".', "Similar: report.txt",
                       "Try: p2pctl search report"]
 
 
@@ -217,7 +217,7 @@ def test_an_ft_without_words(world):
     wait_for(lambda: ft.lookup("Ubuntu Desktop.iso"), "FT to know the file")
     for _ in range(2):
         result = check(peer.ctl("search", "Ubuntu", "Desktop"), 0)
-        assert names(result) == ["Ubuntu Desktop"] and "whole name" in result.stderr
+        assert names(result) == ["Ubuntu Desktop"] and "exactly that name" in result.stderr
         check(peer.ctl("search", "desktop"), 3)
         assert document(peer.ctl("search", "Ubuntu", "Desktop", "--json"))["whole_name"]
         assert check(peer.ctl("search", "--exact", "Ubuntu Desktop"), 0).stderr == ""

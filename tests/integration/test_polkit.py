@@ -252,9 +252,9 @@ def test_a_peer_of_a_user_asks_nobody(world, ft):
 def test_p2pctl_says_what_to_do(peer, polkit):
     result = check(peer.ctl("leave", uid=CAT), 1)
     assert result.stderr.splitlines() == [
-        "p2pctl: you may not do that: only root, the daemon's own user and whom polkit allows org.p2pshare.manage may.",
+        "p2pctl: permission denied: only root, the daemon's own user and whom polkit allows org.p2pshare.manage may.",
         'Ask an administrator to add you to the group p2pshare: sudo usermod -aG p2pshare "$USER"',
-        "Or try it with sudo, or use a p2p-peer of your own: p2pctl --user leave"]
+        "Or use sudo, or a p2p-peer of your own: p2pctl --user leave"]
     check(peer.ctl("leave", uid=BEN), 0)
     peer.wait_state("left")
     polkit.stop()
@@ -296,7 +296,7 @@ def test_p2pctl_where_nobody_can_be_asked(peer, polkit):
     """polkit has found no agent, so that even a call that lets it ask gets no further."""
     polkit.rules[CAT, MANAGE] = "no-agent"
     result = check(peer.ctl("leave", uid=CAT), 1)
-    assert result.stderr.startswith("p2pctl: p2pctl leave takes a password of an administrator, and nobody here")
+    assert result.stderr.startswith("p2pctl: p2pctl leave needs the password of an administrator")
     assert polkit.asked == [(CAT, MANAGE, 0), (CAT, MANAGE, 1)]
     assert peer.state == "joined"
 

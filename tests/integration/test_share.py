@@ -111,9 +111,9 @@ def test_what_cannot_be(world, peer, home, share):
     os.mkfifo(fifo)
     for path, said in ((fifo, f"p2pctl: {fifo} is neither a file nor a directory.\n"),
                        (f"{fifo}.no/more", f"p2pctl: there is no {fifo}.no.\n"),
-                       ("/", "p2pctl: / is not shared as a whole.\nTry: share a directory in it\n"),
-                       ("/tmp", "p2pctl: /tmp is not shared as a whole.\nTry: share a directory in it\n"),
-                       ("/proc/1", "p2pctl: what is below /proc, /sys, /dev and /run is not shared.\n")):
+                       ("/", "p2pctl: / cannot be shared as a whole.\nTry: share a directory in it\n"),
+                       ("/tmp", "p2pctl: /tmp cannot be shared as a whole.\nTry: share a directory in it\n"),
+                       ("/proc/1", "p2pctl: files below /proc, /sys, /dev and /run cannot be shared.\n")):
         assert check(share("add", path), 1).stderr == said
     for name, said in (("a\nb", "it has control characters"), ("a ;b", '" ;" would begin a comment'),
                        ("x" * 200, "it is longer than 180 bytes"), ("a /b", "a name in it ends in white space")):
@@ -155,8 +155,8 @@ def test_a_link_of_somebody_else(world, peer, home, share):
         pytest.skip("another user's link takes root")
     os.lchown(link, 54321, -1)
     assert check(share("add", link), 1).stderr == (
-        f"p2pctl: there is a link on the way to {link} that belongs to somebody else.\n"
-        f"If what it leads to is meant: p2pctl share add {data}\n")
+        f"p2pctl: a link on the way to {link} belongs to another user.\n"
+        f"If you mean what it leads to: p2pctl share add {data}\n")
     assert drop_ins(home) == []
 
 
@@ -171,8 +171,8 @@ def test_a_file_of_ones_own(world, peer, home, share):
     config.write_text(config.read_text() + f"path = {data}/\n")
     assert check(share("add", data), 0).stdout == f"{data} is shared: 1 file, {data.stat().st_size} B.\n"
     result = check(share("remove", data), 1)
-    assert result.stderr == (f"p2pctl: {data} is shared by {config}, which is yours to edit.\n"
-                             "Take it out there, then: systemctl --user reload p2p-peer\n")
+    assert result.stderr == (f"p2pctl: {data} is shared by {config}, which p2pctl does not edit.\n"
+                             "Remove it there, then: systemctl --user reload p2p-peer\n")
 
 
 def test_a_wrong_file_beside(peer, home, share, tmp_path):
@@ -192,7 +192,7 @@ def test_without_a_daemon(world, home):
     bus = world.bus()
     data = world.directory("data")
     result = check(ctl(bus, "--user", "share", "add", data, env={"HOME": str(home)}), 4)
-    assert "does not run" in result.stderr and "Whether it may read" in result.stderr, result
+    assert "does not run" in result.stderr and "check whether it can read" in result.stderr, result
     assert len(drop_ins(home)) == 1
     result = ctl(bus, "--user", "share", "list", env={"HOME": str(home)})
     assert result.returncode == 4 and str(data) in result.stdout
@@ -212,7 +212,7 @@ def test_wrong_usage(args):
     (["add", "/srv/a b"], "ssh host, and there: p2pctl share add '/srv/a b'")])
 def test_another_host(args, hint):
     result = run("p2pctl", "-H", "host", "share", *args)
-    assert result.returncode == 2 and "-H does not go with it" in result.stderr
+    assert result.returncode == 2 and "does not take -H" in result.stderr
     assert result.stderr.splitlines()[1] == f"Try: {hint}"
 
 

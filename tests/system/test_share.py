@@ -13,7 +13,7 @@ UNIT_DROP_INS = "/etc/systemd/system/p2p-peer.service.d"
 
 
 LEFT_ALONE = """\
-Left alone, since it may be somebody's secret: what is of another owner, has another name elsewhere, or lies where others may have put it ({}).
+Left alone, as they may be secrets of another user: files of another owner, with a second name, or in a place where others may write ({}).
 To let p2p-peer read one of these: setfacl -m u:p2p-peer:rX PATH
 """
 
@@ -82,7 +82,7 @@ def test_what_everybody_may_read(alpha, beta, share):
     result = share("remove", "/srv/images")
     assert result.returncode == 3 and "is not shared" in result.stderr
     result = share("remove", "/srv/share")
-    assert result.returncode == 1 and "/etc/p2pshare.ini, which is yours to edit" in result.stderr
+    assert result.returncode == 1 and "/etc/p2pshare.ini, which p2pctl does not edit" in result.stderr
     alpha.sh("rm -rf /srv-images")
 
 
@@ -92,14 +92,14 @@ def test_in_a_home(alpha, beta, share, ann):
     assert result.returncode == 1
     assert lines(result) == [
         "p2pctl: p2p-peer may not pass /home/ann (the home of ann, mode 0700, ann:ann).",
-        "To let it pass, and nobody else: setfacl -m u:p2p-peer:x /home/ann",
-        "Or all that it takes at once: p2pctl share add --fix /home/ann/share"]
+        "To let it, and no other user, pass: setfacl -m u:p2p-peer:x /home/ann",
+        "Or do all that is needed: p2pctl share add --fix /home/ann/share"]
     alpha.sh("setfacl -m u:p2p-peer:x /home/ann")
     result = share("add", ann)
     by_hand = ("find /home/ann/share/. -name '.?*' -prune -o -user ann -type f,d -exec setfacl -m u:p2p-peer:rX {} +"
                " -type d -exec setfacl -d -m u::7,g::0,o::0,u:p2p-peer:rX {} +")
     assert lines(result)[:2] == [
-        "p2pctl: p2p-peer may not read /home/ann/share (mode 0700, ann:ann).", f"To let it read, and nobody else: {by_hand}"]
+        "p2pctl: p2p-peer may not read /home/ann/share (mode 0700, ann:ann).", f"To let it, and no other user, read: {by_hand}"]
     alpha.sh(by_hand)
     alpha.sh("setfacl -d -m m::rx /home/ann/share/deep")  # fails where there is none
     assert share("add", ann).returncode == 0
@@ -142,7 +142,7 @@ def test_links(alpha, share, ann):
     result = share("add", "--fix", ann)
     assert (result.returncode, result.stderr.splitlines()) == (1, [
         *LEFT_ALONE.format(1).splitlines(),
-        "p2pctl: p2p-peer may not read 1 of what is in it, such as /home/ann/share/linked."])
+        "p2pctl: p2p-peer may not read 1 of the files in it, such as /home/ann/share/linked."])
     for path in ("/home/secret", "/etc/shadow"):
         assert "p2p-peer" not in alpha.sh(f"getfacl {path} 2>/dev/null")
 
@@ -155,8 +155,8 @@ def test_what_others_have(alpha, beta, share, ann):
     result = share("add", "--fix", ann)
     assert (result.returncode, result.stderr.splitlines()) == (1, [
         *LEFT_ALONE.format(1).splitlines(),
-        "Others may write there, too (1 directory): new files are shared if everybody may read them.",
-        "p2pctl: p2p-peer may not read 1 of what is in it, such as /home/ann/share/backup/dump.sql."])
+        "Others may write there, too (1 directory): p2p-peer can read new files only if everybody may.",
+        "p2pctl: p2p-peer may not read 1 of the files in it, such as /home/ann/share/backup/dump.sql."])
     for path in ("backup/dump.sql", ".ssh/id_rsa", ".ssh"):
         assert "p2p-peer" not in alpha.sh(f"getfacl /home/ann/share/{path} 2>/dev/null"), path
     alpha.sh("su ann -c 'umask 022; echo 1 >/home/ann/share/all/new.txt'")
@@ -171,8 +171,8 @@ def test_a_name_of_her_choice(alpha, share, ann):
              "su ann -c 'mv /home/ann/backup /home/ann/films'")
     result = share("add", "--fix", "/home/ann/films")
     assert (result.returncode, lines(result)) == (1, [
-        "p2pctl: /home/ann/films is where others than its owner may have put it: --fix leaves it alone.",
-        "If it is meant: setfacl(1), with -m u:p2p-peer:rX"])
+        "p2pctl: another user may have put /home/ann/films there, so --fix leaves it alone.",
+        "If you want it anyway: setfacl(1), with -m u:p2p-peer:rX"])
     assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann 2>/dev/null")
     assert share("remove", "/home/ann/films").returncode == 0
 
@@ -186,8 +186,8 @@ def test_what_cannot_be_taken_back(alpha, share, ann):
     deep = "/home/ann/share/" + "/".join(["d"] * 64)
     assert lines(result) == [
         f"p2pctl: {deep} is more than 64 directories deep.",
-        f"So /home/ann/share stays shared, and {DROP_INS}/share-home-ann-share.ini notes what is to be taken back. "
-        "Once it can be, again: p2pctl share remove"]
+        f"/home/ann/share stays shared, and {DROP_INS}/share-home-ann-share.ini notes what is left to undo. "
+        "When it can be undone, repeat: p2pctl share remove"]
     assert "p2p-peer" not in alpha.sh("getfacl -R /home/ann/share/deep 2>/dev/null; getfacl /home/ann 2>/dev/null")
     alpha.sh("rm -r /home/ann/share/d")
     assert share("remove", ann).returncode == 0
@@ -217,7 +217,7 @@ def test_not_mounted(alpha, share):
     alpha.sh("mkdir -p /srv/disk; echo 'tmpfs /srv/disk tmpfs noauto,mode=755 0 0' >/etc/fstab; systemctl daemon-reload")
     result = share("add", "/srv/disk")
     assert (result.returncode, lines(result)) == (1, [
-        "p2pctl: nothing is mounted at /srv/disk, for which /etc/fstab has a file system.", "Try: mount /srv/disk"])
+        "p2pctl: /srv/disk is not mounted, although /etc/fstab has a file system for it.", "Try: mount /srv/disk"])
     alpha.sh("mount /srv/disk")
     assert share("add", "/srv/disk").returncode == 0
 
@@ -226,7 +226,7 @@ def test_read_only(alpha, share):
     alpha.sh("mkdir -p /srv/disk; mount -t tmpfs -o mode=700 disk /srv/disk; echo x >/srv/disk/x.txt; mount -o remount,ro /srv/disk")
     result = share("add", "--fix", "/srv/disk")
     assert result.returncode == 1
-    assert lines(result)[0] == "p2pctl: /srv/disk is on a read-only file system: what p2p-peer may there cannot be changed."
+    assert lines(result)[0] == "p2pctl: /srv/disk is on a read-only file system, so its permissions cannot change."
 
 
 def test_hidden_by_the_sandbox(alpha, beta, share):
@@ -236,8 +236,8 @@ def test_hidden_by_the_sandbox(alpha, beta, share):
     assert result.returncode == 1
     assert lines(result) == [
         "p2pctl: /tmp/shown is hidden from p2p-peer by the sandbox of its service (PrivateTmp=).",
-        "To show it: systemctl edit p2p-peer, and there PrivateTmp=no below [Service]; then: systemctl restart p2p-peer",
-        "Or all of that at once: p2pctl share add --fix /tmp/shown"]
+        "To show it: systemctl edit p2p-peer, add PrivateTmp=no below [Service], then: systemctl restart p2p-peer",
+        "Or do all that is needed: p2pctl share add --fix /tmp/shown"]
     result = share("add", "--fix", "/tmp/shown")
     assert (result.returncode, lines(result)) == (0, [
         "p2p-peer.service has PrivateTmp=no now, so that p2p-peer sees /tmp/shown, and was restarted.",
@@ -295,7 +295,7 @@ def test_a_home_that_the_unit_protects(alpha, share, ann):
 @pytest.mark.parametrize("path", ["/", "/proc/1", "/sys", "/dev", "/run/systemd", "/tmp", "/var/tmp"])
 def test_refused(alpha, share, path):
     result = share("add", "--fix", path)
-    assert result.returncode == 1 and re.search("is not shared( as a whole)?[.]$", result.stderr, re.M), result
+    assert result.returncode == 1 and re.search("cannot be shared( as a whole)?[.]$", result.stderr, re.M), result
 
 
 def test_removable_media(alpha, share):
@@ -313,8 +313,8 @@ def test_a_link_of_hers(alpha, share, ann):
     alpha.sh("chmod 700 /root; su ann -c 'ln -s /root/notes /home/ann/films'")
     result = share("add", "--fix", "/home/ann/films")
     assert (result.returncode, lines(result)) == (1, [
-        "p2pctl: there is a link on the way to /home/ann/films that belongs to somebody else.",
-        "If what it leads to is meant: p2pctl share add /root/notes"])
+        "p2pctl: a link on the way to /home/ann/films belongs to another user.",
+        "If you mean what it leads to: p2pctl share add /root/notes"])
     assert "p2p-peer" not in alpha.sh("getfacl /root /root/notes 2>/dev/null")
 
 
@@ -327,8 +327,8 @@ def test_without_the_user(alpha, share):
     finally:
         alpha.sh("cp /root/passwd /etc/passwd")
     assert (result.returncode, lines(result)) == (1, [
-        "p2pctl: there is no user p2p-peer here.", "What makes it, as root: systemd-sysusers",
-        "/srv/images stays configured. Whether it may be read will be seen then: p2pctl share list"])
+        "p2pctl: there is no user p2p-peer here.", "Create it, as root: systemd-sysusers",
+        "/srv/images stays configured. When the user exists, check it by: p2pctl share list"])
     assert listed(alpha)["/srv/images"]["n_files"] == 1
 
 
@@ -337,7 +337,7 @@ def test_who_may(alpha, share, ann):
     alpha.sh("usermod -aG p2pshare ann")
     try:
         result = alpha.at_seat("ann", "p2pctl", "share", "add", "/home/ann/share")
-        assert result.returncode == 1 and "for administrators to say" in result.stderr, result
+        assert result.returncode == 1 and "only an administrator may change" in result.stderr, result
         assert alpha.run("ls", DROP_INS, check=False).stdout == ""
         alpha.write("/etc/polkit-1/rules.d/10-test.rules",
                     'polkit.addRule(function (action, subject) {\n'

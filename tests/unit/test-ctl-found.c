@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// What a search has found: which records are one file, and which of them a download may mean.
+// Results of a search: which records are one file, and which of them a download may use.
 
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ static Found record(const char *name, const char *type, uint64_t size, uint16_t 
     };
 }
 
-// A list of the records up to the one without a name.
+// A list of the records before the first one without a name.
 static FoundList list_of(const Found *records) {
     FoundList list = {};
 
@@ -63,7 +63,7 @@ static void test_group(void **state _unused_) {
 
     assert_int_equal(found_group(&found, &files), 0);
     assert_int_equal(files.n, 4);
-    // Most sources first; one that has told it twice is one.
+    // Most sources first; a peer with two records counts once.
     assert_int_equal(files.files[0].n_records, 3);
     assert_int_equal(files.files[0].n_sources, 2);
     assert_string_equal(files.files[0].modified, "2026-09-07");
@@ -73,7 +73,7 @@ static void test_group(void **state _unused_) {
     for (size_t i = 1; i < files.n; i++) {
         const Found *first = files.files[i].first;
 
-        // The one of the same size that does not say what it is may be the same.
+        // Without a root, it may be the other file of that size
         assert_true(file_list_is_another(&files, i) == (first->has_root || first->size == 8));
         file_format_root(&files.files[i], ROOT_DIGITS_MIN, text);
         assert_string_equal(text, first->has_root ? "03bb5e90" : "-");
@@ -86,7 +86,7 @@ static void test_digits(void **state _unused_) {
     const Found records[] = {
         record("a", "iso", 9, 1, "9f2c81d4aa0"),
         record("a", "iso", 9, 1, "9f2c81d4aa1"),
-        record("b", "iso", 9, 1, "9f2c81d4aa1"), // the same file by another name
+        record("b", "iso", 9, 1, "9f2c81d4aa1"), // the same file under another name
         {},
     };
     _cleanup_(found_list_clear) FoundList found = list_of(records);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The line of a download, at every width.
+// The progress line of a download, at every width.
 
 #include <stdlib.h>
 
@@ -37,7 +37,7 @@ static void test_bar(void **state _unused_) {
     assert_string_equal(narrow, "debian.iso   50%  2.0/4.0 GiB   412 MB/s       6 s");
 }
 
-// Why nothing moves stands where the rate stood; how far it is stays.
+// The reason why nothing moves replaces the rate, but not the progress.
 static void test_notes(void **state _unused_) {
     ProgressView paused = half, waiting = {.name = "debian.iso"}, checking = half;
     _cleanup_free_ char *paused_line = NULL, *narrow = NULL, *waiting_line = NULL, *plain = NULL;
@@ -56,7 +56,7 @@ static void test_notes(void **state _unused_) {
     assert_string_equal(plain, "debian.iso: 50%, 2.0/4.0 GiB, checking");
 }
 
-// Names in a column; lines that have gone are wiped; what has no room is counted.
+// The names line up, lines of finished downloads are cleared, and lines without room are counted.
 static void test_block(void **state _unused_) {
     Progress terminal = {.terminal = true, .utf8 = true};
     ProgressView views[] = {
@@ -104,13 +104,13 @@ static void test_rate(void **state _unused_) {
 
     assert_true(progress_sample(&progress, 1000000, 0) == 0);
     assert_true(progress_sample(&progress, 2000000, 1000) == 1000);
-    // Between two reports of the daemon nothing is known to have changed.
+    // Between two reports of the daemon, nothing is known to have changed.
     assert_true(progress_sample(&progress, 2400000, 1000) == 1000);
     // Only the last samples count.
     for (unsigned i = 3; i < 40; i++)
         assert_true(progress_sample(&progress, i * UINT64_C(1000000), 1000) <= 1000);
     assert_true(progress_sample(&progress, UINT64_C(40000000), 1000) == 0);
-    // The next source begins from the start.
+    // The next source starts at byte 0.
     assert_true(progress_sample(&progress, UINT64_C(41000000), 0) == 0);
     assert_true(progress_sample(&progress, UINT64_C(42000000), 500) == 500);
 }

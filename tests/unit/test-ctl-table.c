@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Tables: alignment, what is cut first, and that nothing reaches a terminal raw.
+// Tables: alignment, which column is cut first, and that no cell reaches a terminal unescaped.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static void test_any_width(void **state _unused_) {
                               "a                 11 B    \n");
 }
 
-// First the reason goes, then the name, and the size never.
+// The reason is cut first, then the name, but never the size.
 static void test_cut(void **state _unused_) {
     _cleanup_(table_freep) Table *table = example();
     _cleanup_free_ char *text = print(table, 36, false), *narrow = print(table, 22, false);
@@ -68,7 +68,7 @@ static void test_cut(void **state _unused_) {
                                 "a        11 B    \n");
 }
 
-// However narrow, a row is never wider than its columns' least widths.
+// A narrow terminal never makes a row wider than the least widths of its columns.
 static void test_every_width(void **state _unused_) {
     for (size_t width = 1; width < 60; width++) {
         _cleanup_(table_freep) Table *table = example();
@@ -85,12 +85,12 @@ static void test_strangers(void **state _unused_) {
 
     assert_non_null(table);
     table_add(table, "a\033[2Jb\nc");
-    table_add(table, "日本語の名前"); // two columns a character, so that one column stays free
+    table_add(table, "日本語の名前"); // two columns per character, so one column stays free
     text = print(table, 8, false);
     assert_string_equal(text, "a\\x1b[2…\n日本語…\n");
 }
 
-// Of a path the end tells most; what is left does not depend on where a wide character stands.
+// The end of a path says most. How much of it stays does not depend on where a wide character is.
 static void test_middle(void **state _unused_) {
     static const Column paths[] = {{"FILE", false, 1, 6, true}, {"SIZE", true, 0, 0}};
 
@@ -127,7 +127,7 @@ static Table *noted(void) {
     return table;
 }
 
-// A note is whole, beside its row or beneath it.
+// A note is complete, next to its row or below it.
 static void test_notes(void **state _unused_) {
     _cleanup_(table_freep) Table *table = noted();
     _cleanup_free_ char *all = print(table, 0, false), *some = print(table, 45, false),
@@ -149,7 +149,7 @@ static void test_notes(void **state _unused_) {
                                 "c           so\n");
 }
 
-// What is longer than a line is broken, and nothing of it is lost.
+// Lines break a long note, and lose nothing of it.
 static void test_narrow_notes(void **state _unused_) {
     for (size_t width = 1; width < 40; width++) {
         _cleanup_(table_freep) Table *table = table_new(columns, 1);

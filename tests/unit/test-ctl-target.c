@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Where a download goes: no name of a stranger's leads out of the directory, and nothing is
-// replaced that the user did not name.
+// Targets of downloads: no name from a stranger leads out of the directory, and nothing is replaced
+// unless the user has named it.
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void test_file_name(void **state _unused_) {
     } rows[] = {
         {"report.txt", "report", "txt", "report.txt"},
         {"report", "report", "txt", "report.txt"},
-        {"IMG.JPG", "IMG", "jpg", "IMG.JPG"}, // as typed, not as the record has it
+        {"IMG.JPG", "IMG", "jpg", "IMG.JPG"}, // as typed, not as in the record
         {"README", "README", "file", "README"},
         {"README", "README", "", "README"},
         {"report.v2", "report.v2", "txt", "report.v2.txt"},
@@ -46,7 +46,7 @@ static void test_file_name(void **state _unused_) {
     }
 }
 
-// In a directory of its own.
+// Runs in a directory of its own.
 static int enter(void **state) {
     char *path = strdup("/tmp/test-ctl-target.XXXXXX");
 
@@ -82,7 +82,7 @@ static void test_commit(void **state _unused_) {
     assert_int_equal(target_init(&target, "report", "report.txt", &options), 0);
     assert_int_equal(target_open(&target, true), 0);
     assert_true(exists("report.txt.part") && !target.had_bytes);
-    // Two downloads never write to one file.
+    // Two downloads never write to the same file.
     assert_int_equal(target_init(&second, "report", "report.txt", &options), 0);
     assert_int_equal(target_open(&second, true), -EAGAIN);
     assert_int_equal(write(target.fd, "hello", 5), 5);
@@ -91,7 +91,7 @@ static void test_commit(void **state _unused_) {
     assert_true(exists("report.txt") && !exists("report.txt.part"));
 }
 
-// What has come is kept for the next attempt where it can be checked then, and emptied where not.
+// The bytes of an earlier attempt are kept if they can be checked, else removed.
 static void test_resume(void **state _unused_) {
     const DownloadRequest options = {.output = "resumed"};
     Target target;
@@ -136,7 +136,7 @@ static void test_existing(void **state _unused_) {
     assert_int_equal(target_init(&refused, "there", "there.txt", &none), -EEXIST);
     assert_int_equal(target_init(&forced, "there.txt", "there.txt", &force), 0);
     assert_int_equal(target_init(&named, "x", "x", &output), 0);
-    // Somebody makes the file while we download it: theirs stays, and ours is not lost.
+    // Another program creates the file during the download: its file stays, and ours is not lost.
     assert_int_equal(target_init(&raced, "raced.txt", "raced.txt", &none), 0);
     assert_int_equal(target_open(&raced, true), 0);
     write_file("raced.txt");

@@ -11,7 +11,7 @@
 #include "test.h"
 
 enum {
-    SOMEBODY = 54321, // a user that nobody is
+    OTHER_USER = 54321, // the ID of no existing user
 };
 
 static char top[] = "/tmp/p2pshare-access-XXXXXX";
@@ -73,29 +73,29 @@ static int has_list(const char *path, const struct stat *st, int kind _unused_,
     return !S_ISLNK(st->st_mode) && acl_extended_file(path) > 0;
 }
 
-// Whether anything there has more than a mode.
+// Whether any file there has more than a mode.
 static bool has_some_list(const char *name) {
     return nftw(at(name), has_list, 8, FTW_PHYS) != 0;
 }
 
-// Not every file system does.
+// Some file systems keep no lists.
 static bool has_lists(void) {
-    return access_let_pass(top, SOMEBODY) == 0 && access_revoke(top, SOMEBODY) == 0;
+    return access_let_pass(top, OTHER_USER) == 0 && access_revoke(top, OTHER_USER) == 0;
 }
 
 static void test_pass(void **state _unused_) {
     if (!has_lists())
         skip();
-    assert_int_equal(access_let_pass(at("tree"), SOMEBODY), 0);
+    assert_int_equal(access_let_pass(at("tree"), OTHER_USER), 0);
     check("tree", ACL_TYPE_ACCESS, "u::rwx,u:54321:--x,g::---,m::--x,o::---");
     check("tree/sub", ACL_TYPE_ACCESS, "u::rwx,g::---,o::---");
-    assert_int_equal(access_let_pass(at("tree"), SOMEBODY), 0); // is the same
+    assert_int_equal(access_let_pass(at("tree"), OTHER_USER), 0); // doing it again changes nothing
     check("tree", ACL_TYPE_ACCESS, "u::rwx,u:54321:--x,g::---,m::--x,o::---");
-    assert_int_equal(access_revoke(at("tree"), SOMEBODY), 0);
+    assert_int_equal(access_revoke(at("tree"), OTHER_USER), 0);
     check("tree", ACL_TYPE_ACCESS, "u::rwx,g::---,o::---");
-    assert_int_equal(access_revoke(at("tree"), SOMEBODY), 0);
-    assert_int_equal(access_let_pass(at("no"), SOMEBODY), -ENOENT);
-    assert_int_equal(access_let_pass(at("tree/link"), SOMEBODY), -ELOOP);
+    assert_int_equal(access_revoke(at("tree"), OTHER_USER), 0);
+    assert_int_equal(access_let_pass(at("no"), OTHER_USER), -ENOENT);
+    assert_int_equal(access_let_pass(at("tree/link"), OTHER_USER), -ELOOP);
 }
 
 static void test_tree(void **state _unused_) {
@@ -103,7 +103,7 @@ static void test_tree(void **state _unused_) {
 
     if (!has_lists())
         skip();
-    assert_int_equal(access_let_read(at("tree"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("tree"), OTHER_USER, &result), 0);
     assert_int_equal(result.changed, 4);
     assert_int_equal(result.skipped, 0);
     check("tree/sub", ACL_TYPE_ACCESS, "u::rwx,u:54321:r-x,g::---,m::r-x,o::---");
@@ -112,7 +112,7 @@ static void test_tree(void **state _unused_) {
     check("other", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
     assert_int_equal(run("cd %s && umask 077 && echo new >tree/sub/new", top), 0);
     check("tree/sub/new", ACL_TYPE_ACCESS, "u::rw-,u:54321:r-x,g::---,m::r--,o::---");
-    assert_int_equal(access_revoke_tree(at("tree"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("tree"), OTHER_USER, &result), 0);
     assert_int_equal(result.changed, 5);
     check("tree", ACL_TYPE_DEFAULT, "");
     check("tree/sub", ACL_TYPE_DEFAULT, "");
@@ -120,36 +120,36 @@ static void test_tree(void **state _unused_) {
     check("tree/sub/new", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
 }
 
-// Whoever the mask held back gets nothing of what it is opened for.
+// Widening the mask gives nothing to the users whom it limited.
 static void test_masks(void **state _unused_) {
     acl_t before = acl_from_text("u::rwx,u:54322:rwx,g::r-x,g:54323:rw-,m::---,o::---");
 
     if (!has_lists())
         skip();
     assert_int_equal(acl_set_file(at("tree"), ACL_TYPE_ACCESS, before), 0);
-    assert_int_equal(access_let_pass(at("tree"), SOMEBODY), 0);
+    assert_int_equal(access_let_pass(at("tree"), OTHER_USER), 0);
     check("tree", ACL_TYPE_ACCESS,
           "u::rwx,u:54321:--x,u:54322:---,g::---,g:54323:---,m::--x,o::---");
-    assert_int_equal(access_revoke(at("tree"), SOMEBODY), 0);
+    assert_int_equal(access_revoke(at("tree"), OTHER_USER), 0);
     check("tree", ACL_TYPE_ACCESS, "u::rwx,u:54322:---,g::---,g:54323:---,m::---,o::---");
     acl_free(before);
 }
 
-// Somebody else's file under a name in the tree; root alone can make one here.
+// A file of another user under a second name in the tree; only root can create one here.
 static void test_linked(void **state _unused_) {
     AccessResult result;
 
     if (geteuid() != 0 || !has_lists())
         skip();
     assert_int_equal(run("cd %s && chown -R 54322 tree && ln other tree/linked", top), 0);
-    assert_int_equal(access_let_read(at("tree"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("tree"), OTHER_USER, &result), 0);
     assert_int_equal(result.skipped, 1);
     check("other", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
-    assert_int_equal(access_revoke_tree(at("tree"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("tree"), OTHER_USER, &result), 0);
 }
 
-// What is made in a directory is for nobody who would not have had it, with a umask of 022; where more than one write, none
-// is made.
+// A file created in a directory is for no user who could not have read it with a umask of 022. A
+// directory that several users write to gets no default list.
 static void test_defaults(void **state _unused_) {
     AccessResult result;
 
@@ -161,7 +161,7 @@ static void test_defaults(void **state _unused_) {
             top),
         0);
     set("team/own", ACL_TYPE_DEFAULT, "u::rwx,g::-,o::-");
-    assert_int_equal(access_let_read(at("team"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("team"), OTHER_USER, &result), 0);
     assert_int_equal(result.shared, 2);
     check("team", ACL_TYPE_DEFAULT, "u::rwx,u:54321:r-x,g::r-x,m::r-x,o::r-x");
     check("team/all", ACL_TYPE_DEFAULT, "");
@@ -176,15 +176,16 @@ static void test_defaults(void **state _unused_) {
     check("team/file", ACL_TYPE_ACCESS, "u::rw-,u:54321:r-x,g::r-x,m::r--,o::r--");
     check("team/all/file", ACL_TYPE_ACCESS, "u::rw-,g::rw-,o::rw-");
 
-    // Those that we have made go, with what has inherited them; one that was there before is as it was.
-    assert_int_equal(access_revoke_tree(at("team"), SOMEBODY, &result), 0);
+    // The lists that we made are removed, also where they were inherited. Older lists are as
+    // before.
+    assert_int_equal(access_revoke_tree(at("team"), OTHER_USER, &result), 0);
     check("team/own", ACL_TYPE_DEFAULT, "u::rwx,g::---,o::---");
     check("team/own", ACL_TYPE_ACCESS, "u::rwx,g::r-x,o::r-x");
     assert_int_equal(acl_delete_def_file(at("team/own")), 0);
     assert_false(has_some_list("team"));
 }
 
-// What is never shared is given to nobody, and taken all the same.
+// Files that are never shared get no permission, but lose it.
 static void test_hidden(void **state _unused_) {
     AccessResult result;
 
@@ -195,18 +196,18 @@ static void test_hidden(void **state _unused_) {
                          "chmod -R go= home",
                          top),
                      0);
-    assert_int_equal(access_let_read(at("home"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("home"), OTHER_USER, &result), 0);
     assert_int_equal(result.changed, 2);
     check("home/.ssh", ACL_TYPE_ACCESS, "u::rwx,g::---,o::---");
     check("home/.ssh/id_rsa", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
     check("home/film.part", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
     check("home/film", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::---,m::r--,o::---");
     set("home/.ssh/id_rsa", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::-,m::r,o::-");
-    assert_int_equal(access_revoke_tree(at("home"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("home"), OTHER_USER, &result), 0);
     check("home/.ssh/id_rsa", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
 }
 
-// Others' files that have come into the tree.
+// Files of other users that have come into the tree.
 static void test_of_others(void **state _unused_) {
     AccessResult result;
 
@@ -221,7 +222,7 @@ static void test_of_others(void **state _unused_) {
             "chmod 644 readable && chmod 640 teams others",
             top),
         0);
-    assert_int_equal(access_let_read(at("anns"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("anns"), OTHER_USER, &result), 0);
     assert_int_equal(result.skipped, 3); // theirs, secret, others
     check("anns/theirs", ACL_TYPE_ACCESS, "u::rwx,g::---,o::---");
     check("anns/theirs/deep", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
@@ -230,14 +231,14 @@ static void test_of_others(void **state _unused_) {
     check("anns/readable", ACL_TYPE_ACCESS, "u::rw-,g::r--,o::r--");
     check("anns/teams", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::r--,m::r--,o::---");
     check("anns/others", ACL_TYPE_ACCESS, "u::rw-,g::r--,o::---");
-    // Made there by them, it has inherited the list, and loses it.
+    // Created there by the other user, it has inherited the list, and loses it.
     assert_int_equal(run("cd %s/anns && echo 1 >made && chown 54323 made", top), 0);
     assert_true(has_some_list("anns/made"));
-    assert_int_equal(access_revoke_tree(at("anns"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("anns"), OTHER_USER, &result), 0);
     assert_false(has_some_list("anns"));
 }
 
-// Root has secrets, and trees that others write to.
+// Root has secrets, and trees that other users write to.
 static void test_of_root(void **state _unused_) {
     AccessResult result;
 
@@ -250,21 +251,21 @@ static void test_of_root(void **state _unused_) {
             "chmod 1777 all && chmod 700 .",
             top),
         0);
-    assert_int_equal(access_let_read(at("roots"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("roots"), OTHER_USER, &result), 0);
     assert_int_equal(result.skipped, 3); // planted, and linked twice
     check("roots/own", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::---,m::r--,o::---");
     check("roots/all/planted", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
     check("roots/linked", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
     check("roots/all/teams", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::r--,m::r--,o::---");
-    // Another share's, under a second name here, keeps what it has.
+    // A file of another share, with a second name here, keeps its list.
     set("roots/linked", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::-,m::r,o::-");
-    assert_int_equal(access_revoke_tree(at("roots"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("roots"), OTHER_USER, &result), 0);
     assert_int_equal(result.skipped, 2);
     check("roots/linked", ACL_TYPE_ACCESS, "u::rw-,u:54321:r--,g::---,m::r--,o::---");
     check("roots/own", ACL_TYPE_ACCESS, "u::rw-,g::---,o::---");
 }
 
-// What root has left in somebody's home can have the name of what is shared from there.
+// Another user may rename what root has left in their home to the path of a share.
 static void test_renamed(void **state _unused_) {
     static const char *const theirs[] = {"home/films", "home/films/old", "all/films",
                                          "sticky/dump"};
@@ -280,16 +281,16 @@ static void test_renamed(void **state _unused_) {
             top),
         0);
     for (size_t i = 0; i < ELEMENTSOF(theirs); i++) {
-        assert_int_equal(access_let_read(at(theirs[i]), SOMEBODY, &result), -EXDEV);
-        assert_int_equal(access_let_pass(at(theirs[i]), SOMEBODY), -EXDEV);
-        assert_int_equal(access_revoke_tree(at(theirs[i]), SOMEBODY, &result), 0);
+        assert_int_equal(access_let_read(at(theirs[i]), OTHER_USER, &result), -EXDEV);
+        assert_int_equal(access_let_pass(at(theirs[i]), OTHER_USER), -EXDEV);
+        assert_int_equal(access_revoke_tree(at(theirs[i]), OTHER_USER, &result), 0);
     }
     assert_false(has_some_list("home"));
-    assert_int_equal(access_let_read(at("home/own"), SOMEBODY, &result), 0);
-    assert_int_equal(access_let_read(at("sticky/films"), SOMEBODY, &result), 0);
+    assert_int_equal(access_let_read(at("home/own"), OTHER_USER, &result), 0);
+    assert_int_equal(access_let_read(at("sticky/films"), OTHER_USER, &result), 0);
 }
 
-// The depth is anybody's to make: nothing else keeps its list because of it.
+// Every user can make a tree deep. The other files still lose their lists.
 static void test_deep(void **state _unused_) {
     AccessResult result;
 
@@ -300,13 +301,13 @@ static void test_deep(void **state _unused_) {
             "chmod -R go= deep",
             top),
         0);
-    assert_int_equal(access_let_read(at("deep"), SOMEBODY, &result), 0);
-    // Files before and after it, in whatever order they are read.
+    assert_int_equal(access_let_read(at("deep"), OTHER_USER, &result), 0);
+    // There are files before and after it, in whatever order they are read.
     assert_int_equal(run("cd %s/deep && mkdir -p $(printf 'd/%%.0s' $(seq 70)) && "
                          "for i in 1 2 3 4 5 6 7 8; do echo 1 >later-$i; done",
                          top),
                      0);
-    assert_int_equal(access_revoke_tree(at("deep"), SOMEBODY, &result), -E2BIG);
+    assert_int_equal(access_revoke_tree(at("deep"), OTHER_USER, &result), -E2BIG);
     assert_non_null(strstr(result.failed, "/deep/d/d/"));
     access_result_clear(&result);
     for (unsigned i = 1; i <= 8; i++) {
@@ -317,14 +318,14 @@ static void test_deep(void **state _unused_) {
         snprintf(name, sizeof(name), "deep/later-%u", i);
         assert_false(has_some_list(name));
     }
-    assert_int_equal(access_let_read(at("deep"), SOMEBODY, &result), -E2BIG);
+    assert_int_equal(access_let_read(at("deep"), OTHER_USER, &result), -E2BIG);
     access_result_clear(&result);
-    // Once it is taken by hand there, it is nothing that fails.
+    // Once the list is removed by hand there, undoing succeeds.
     assert_int_equal(
         run("cd %s && mkdir -p $(printf 'bare/%%.0s' $(seq 70)) && rm -r deep/d && mv bare deep",
             top),
         0);
-    assert_int_equal(access_revoke_tree(at("deep"), SOMEBODY, &result), 0);
+    assert_int_equal(access_revoke_tree(at("deep"), OTHER_USER, &result), 0);
 }
 
 int main(void) {

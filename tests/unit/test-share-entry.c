@@ -42,7 +42,7 @@ static void test_what_a_line_can_hold(void **state _unused_) {
     assert_non_null(entry_path_problem("/srv/\xff"));
 }
 
-// What was written is what is read, marks included; the file of each is its own.
+// Reading returns what was written, with its flags; each entry has its own file.
 static void test_round_trip(void **state _unused_) {
     static const char *const paths[] = {"/srv/a b",         "/srv/a-b",        "/srv/a_b",
                                         "/srv/ä;c # = [x]", "/srv/\"quoted\"", "/srv/100%"};
@@ -82,7 +82,7 @@ static void test_round_trip(void **state _unused_) {
     assert_int_equal(list.n, 0);
 }
 
-// The administrator's files are read, and told apart.
+// Files of the administrator are read, and known as such.
 static void test_files_of_others(void **state _unused_) {
     _cleanup_free_ char *name = NULL;
     EntryList list;
@@ -97,7 +97,7 @@ static void test_files_of_others(void **state _unused_) {
     assert_string_equal(list.entries[0].path, "/srv/one");
     assert_string_equal(list.entries[0].file, config_path);
     assert_false(list.entries[0].ours);
-    // One of the same path by us comes before.
+    // Our entry of the same path takes precedence.
     assert_int_equal(entry_new(&list, config_path, "/srv/one", &entry), 0);
     assert_int_equal(entry_write(&entry), 0);
     name = entry_name(&entry);
@@ -110,7 +110,7 @@ static void test_files_of_others(void **state _unused_) {
     entry_clear(&entry);
 }
 
-// Whoever has a file of that name open writes to nothing but what it was; and the umask says nothing.
+// A program that has the old file open can only write to that; and the umask has no effect.
 static void test_files_are_new(void **state _unused_) {
     static const mode_t masks[] = {0, 0077};
     char path[sizeof(directory) + 16];
