@@ -204,22 +204,22 @@ static ExitStatus verb_config_print_findings(const Ctl *ctl, ConfigFindings *fin
 
 static ExitStatus verb_config_check(const Ctl *ctl, const char *file) {
     static const char *const programs[] = {"p2p-peer", "p2p-ft"};
-    ConfigFindings findings = {};
-    ExitStatus status = STATUS_DONE;
+    json_auto_t *messages = json_array();
+    ConfigFindings findings = {.messages = messages};
 
     if (ctl->host)
         return refuse_host(ctl, "config check", file != NULL, (char *const[]){(char *) file});
-    findings.messages = json_array();
-    for (size_t i = 0; i < ELEMENTSOF(programs) && status == STATUS_DONE; i++)
-        status = verb_config_check_with(ctl, programs[i], file, &findings);
-    if (status == STATUS_DONE && findings.programs == 0) {
-        ctl_error("neither p2p-peer nor p2p-ft is installed here.");
-        status = STATUS_UNAVAILABLE;
+    for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+        ExitStatus status = verb_config_check_with(ctl, programs[i], file, &findings);
+
+        if (status != STATUS_DONE)
+            return status;
     }
-    if (status == STATUS_DONE)
-        status = verb_config_print_findings(ctl, &findings, file);
-    json_decref(findings.messages);
-    return status;
+    if (findings.programs == 0) {
+        ctl_error("neither p2p-peer nor p2p-ft is installed here.");
+        return STATUS_UNAVAILABLE;
+    }
+    return verb_config_print_findings(ctl, &findings, file);
 }
 
 // The reason of a failed reload has one error on each line.

@@ -9,7 +9,8 @@
 #include "ctl/verbs.h"
 
 static ExitStatus verb_hash_all(const Ctl *ctl, FileHasher *hasher, int argc, char **argv) {
-    json_t *document = document_new(), *files = json_array();
+    json_auto_t *document = document_new();
+    json_t *files = json_array();
     ExitStatus status = STATUS_DONE;
 
     for (int i = 0; i < argc; i++) {
@@ -32,7 +33,6 @@ static ExitStatus verb_hash_all(const Ctl *ctl, FileHasher *hasher, int argc, ch
     json_object_set_new(document, "files", files);
     if (ctl->json && document_print(ctl, TAKE_PTR(document)) != STATUS_DONE)
         return STATUS_FAILED;
-    json_decref(document);
     return status;
 }
 

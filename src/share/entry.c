@@ -62,27 +62,36 @@ static int entry_list_add(EntryList *list, const char *file, const char *path) {
     return 0;
 }
 
+static void entry_content_clear(FileContent *content) {
+    string_list_clear(&content->paths);
+    string_list_clear(&content->excludes);
+    string_list_clear(&content->passes);
+}
+
 static int entry_load_file(EntryList *list, const char *file, bool ours) {
-    FileContent content = {};
-    int r = config_load(file, keys, ELEMENTSOF(keys), other_sections, &content);
+    _cleanup_(entry_content_clear) FileContent content = {};
+    Entry *entry;
+    int r;
 
-    if (r == -EINVAL || r == -ENOENT)
-        r = 0; // the error has been logged; the other files count
-    for (size_t i = 0; i < content.paths.count && r >= 0; i++)
+    r = config_load(file, keys, ELEMENTSOF(keys), other_sections, &content);
+    // The error has been logged, and the other files count.
+    if (r < 0 && r != -EINVAL && r != -ENOENT)
+        return r;
+    for (size_t i = 0; i < content.paths.count; i++) {
         r = entry_list_add(list, file, content.paths.items[i]);
-    if (r >= 0 && ours && content.paths.count == 1) {
-        Entry *entry = &list->entries[list->n - 1];
-
-        entry->ours = true;
-        entry->passes = content.passes;
-        content.passes = (StringList){};
-        entry->tree = content.tree;
-        entry->shown = content.shown;
+        if (r < 0)
+            return r;
     }
-    string_list_clear(&content.paths);
-    string_list_clear(&content.excludes);
-    string_list_clear(&content.passes);
-    return r;
+    if (!ours || content.paths.count != 1)
+        return 0;
+
+    entry = &list->entries[list->n - 1];
+    entry->ours = true;
+    entry->passes = content.passes;
+    content.passes = (StringList){};
+    entry->tree = content.tree;
+    entry->shown = content.shown;
+    return 0;
 }
 
 // As p2p-peer does it: shares named in other files come in addition.
@@ -99,21 +108,26 @@ static int entry_add_default(EntryList *list, const char *config_path) {
 }
 
 int entry_list_load(const char *config_path, bool user, EntryList *ret) {
-    EntryList list = {};
-    StringList files = {};
-    int r = entry_load_file(&list, config_path, false);
+    _cleanup_(entry_list_clear) EntryList list = {};
+    _cleanup_(string_list_clear) StringList files = {};
+    int r;
 
+    *ret = (EntryList){};
+    r = entry_load_file(&list, config_path, false);
     if (r >= 0 && user && list.n == 0)
         r = entry_add_default(&list, config_path);
     if (r >= 0)
         r = config_drop_ins(config_path, &files);
-    for (size_t i = 0; i < files.count && r >= 0; i++)
-        r = entry_load_file(&list, files.items[i], entry_is_ours(files.items[i]));
-    string_list_clear(&files);
     if (r < 0)
-        entry_list_clear(&list);
+        return r;
+    for (size_t i = 0; i < files.count; i++) {
+        r = entry_load_file(&list, files.items[i], entry_is_ours(files.items[i]));
+        if (r < 0)
+            return r;
+    }
     *ret = list;
-    return r;
+    list = (EntryList){};
+    return 0;
 }
 
 void entry_clear(Entry *entry) {
@@ -177,25 +191,26 @@ static bool entry_file_is_taken(const EntryList *list, const char *file) {
 
 int entry_new(const EntryList *list, const char *config_path, const char *path, Entry *ret) {
     char name[NAME_BYTES_MAX + 1], number[16] = "";
-    Entry entry = {.ours = true};
+    _cleanup_(entry_clear) Entry entry = {.ours = true};
 
     if (entry_path_problem(path))
         return -EINVAL;
     entry_make_name(path, name);
     for (unsigned i = 2; i < NAMES_ALIKE_MAX; i++) {
         free(entry.file);
-        if (asprintf(&entry.file, "%s.d/" PREFIX "%s%s" SUFFIX, config_path, name, number) < 0)
+        if (asprintf(&entry.file, "%s.d/" PREFIX "%s%s" SUFFIX, config_path, name, number) < 0) {
+            entry.file = NULL;
             return -ENOMEM;
+        }
         if (!entry_file_is_taken(list, entry.file))
             break;
         snprintf(number, sizeof(number), "-%u", i);
     }
     entry.path = strdup(path);
-    if (!entry.path) {
-        entry_clear(&entry);
+    if (!entry.path)
         return -ENOMEM;
-    }
     *ret = entry;
+    entry = (Entry){};
     return 0;
 }
 
