@@ -41,6 +41,8 @@ static void completion_take_option(Completion *completion, const char *word, con
         completion->user = true;
     else if (strncmp(word, host, strlen(host)) == 0)
         completion->host = word + strlen(host);
+    else if (strncmp(word, "-H", 2) == 0 && word[2])
+        completion->host = word + 2;
     else if (awaits && strcmp(awaits->name, "host") == 0)
         completion->host = value;
 }
@@ -97,7 +99,7 @@ Completion completion_parse(int argc, char *const argv[]) {
             awaits = NULL; // this word is the value
         else if (options && strcmp(argv[i], "--") == 0)
             options = false;
-        else if (options && argv[i][0] == '-') {
+        else if (options && argv[i][0] == '-' && argv[i][1]) {
             awaits = completion_awaits_value(argv[i]);
             completion_take_option(&completion, argv[i], awaits, argv[i + 1]);
         } else

@@ -70,7 +70,7 @@ char *target_path(const Target *target) {
 static void target_print_exists(const Target *target, const char *path) {
     _cleanup_free_ char *word = shell_word(target->typed);
 
-    ctl_error("%s exists already.", path);
+    ctl_error("%s already exists.", path);
     if (word)
         ctl_hint("Try: p2pctl download %s --force to replace it, or -o PATH to save it elsewhere",
                  word);

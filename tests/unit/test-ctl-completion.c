@@ -83,6 +83,7 @@ static const CompletionCase cases[] = {
     {{"pause", ""}, COMPLETION_WORD, WORD_DOWNLOAD, ""},
     {{"hash", "a", "b"}, COMPLETION_WORD, WORD_FILE, "b"},
     {{"hash", "--", "-b"}, COMPLETION_WORD, WORD_FILE, "-b"},
+    {{"config", "check", "-", ""}, COMPLETION_NOTHING, 0, ""},
     {{"status", ""}, COMPLETION_NOTHING, 0, ""},
     {{"frobnicate", ""}, COMPLETION_NOTHING, 0, ""},
     {{"help", "s"}, COMPLETION_WORD, WORD_VERB, "s"},
@@ -133,10 +134,12 @@ static void test_places(void **state _unused_) {
 static void test_where_to_ask(void **state _unused_) {
     char *host[] = {(char *) "-H", (char *) "far", (char *) "pause", (char *) ""};
     char *equals[] = {(char *) "--host=far", (char *) "pause", (char *) ""};
+    char *joined[] = {(char *) "-Hfar", (char *) "pause", (char *) ""};
     char *user[] = {(char *) "pause", (char *) "--user", (char *) ""};
 
     assert_string_equal(completion_parse(ELEMENTSOF(host), host).host, "far");
     assert_string_equal(completion_parse(ELEMENTSOF(equals), equals).host, "far");
+    assert_string_equal(completion_parse(ELEMENTSOF(joined), joined).host, "far");
     assert_true(completion_parse(ELEMENTSOF(user), user).user);
     assert_null(completion_parse(ELEMENTSOF(user), user).host);
 }
