@@ -89,7 +89,7 @@ ExitStatus ctl_connect_peer(Ctl *ctl) {
         return STATUS_DONE;
     state = unit_state(ctl->bus, &SERVICE_PEER);
     if (state == UNIT_FAILED || state == UNIT_MASKED) {
-        (void) unit_failed(ctl, &SERVICE_PEER, state);
+        (void) failure_print_unit(ctl, &SERVICE_PEER, state);
         return STATUS_UNAVAILABLE;
     }
     r = sd_bus_call_method_async(ctl->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -97,7 +97,7 @@ ExitStatus ctl_connect_peer(Ctl *ctl) {
                                  connection_on_started, &start, "su", BUS_PEER_NAME, 0);
     if (r >= 0)
         r = connection_await_start(ctl, &start, &state);
-    if (r >= 0 && !unit_failed(ctl, &SERVICE_PEER, state))
+    if (r >= 0 && !failure_print_unit(ctl, &SERVICE_PEER, state))
         return STATUS_DONE;
     if (r < 0)
         (void) bus_failed(ctl, &SERVICE_PEER, &start.error, r);

@@ -9,7 +9,7 @@
 // printed.
 int ctl_connect(Ctl *ctl);
 
-// Connects, and has the bus start p2p-peer if it does not run and is enabled. Verbs that only look
+// Connects, and has the bus start p2p-peer if it is enabled and not running. Verbs that only look
 // do not call this, so that a daemon which the administrator has stopped stays stopped. Does not
 // wait for a unit that has failed, as the bus would. STATUS_DONE, or the error has been printed.
 ExitStatus ctl_connect_peer(Ctl *ctl);

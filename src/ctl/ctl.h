@@ -14,7 +14,7 @@ typedef enum ExitStatus {
     STATUS_FAILED = 1,
     STATUS_USAGE = 2,
     STATUS_NOTHING = 3,     // no such file, transfer or share
-    STATUS_UNAVAILABLE = 4, // the peer has not joined, or a daemon does not run
+    STATUS_UNAVAILABLE = 4, // the peer has not joined, or a daemon is not running
 } ExitStatus;
 
 enum {

@@ -53,7 +53,7 @@ static void failure_hint_ft_elsewhere(const Ctl *ctl, const Service *service) {
         ctl_hint("It may run on the host that ft in section [peer] names: p2pctl -H HOST ft");
 }
 
-bool unit_failed(const Ctl *ctl, const Service *service, UnitState state) {
+bool failure_print_unit(const Ctl *ctl, const Service *service, UnitState state) {
     const char *where = ctl->host ?: ctl->user ? "the session bus" : "this host";
 
     if (state == UNIT_FAILED || state == UNIT_RESTARTING) {
@@ -73,22 +73,22 @@ bool unit_failed(const Ctl *ctl, const Service *service, UnitState state) {
 
 static ExitStatus failure_not_running(const Ctl *ctl, const Service *service) {
     if (!(ctl->user && service == &SERVICE_FT) &&
-        unit_failed(ctl, service, unit_state(ctl->bus, service)))
+        failure_print_unit(ctl, service, unit_state(ctl->bus, service)))
         return STATUS_UNAVAILABLE;
     if (ctl->host) {
-        ctl_error("%s does not run on %s.", service->program, ctl->host);
+        ctl_error("%s is not running on %s.", service->program, ctl->host);
         failure_hint_systemctl(ctl, service, "Try", "start");
     } else if (ctl->user && service == &SERVICE_FT) {
         // Users have no unit of p2p-ft.
-        ctl_error("%s does not run on the session bus.", service->program);
+        ctl_error("%s is not running on the session bus.", service->program);
         ctl_hint("Try: p2p-ft --user, or p2pctl without --user for the one of the system");
     } else if (ctl->user) {
-        ctl_error("%s does not run on the session bus.", service->program);
+        ctl_error("%s is not running on the session bus.", service->program);
         ctl_hint(
             "Try: systemctl --user start %s, or p2pctl without --user for the one of the system",
             service->program);
     } else {
-        ctl_error("%s does not run on this host.", service->program);
+        ctl_error("%s is not running on this host.", service->program);
         failure_hint_systemctl(ctl, service, "Try", "start");
         failure_hint_ft_elsewhere(ctl, service);
     }
@@ -97,7 +97,7 @@ static ExitStatus failure_not_running(const Ctl *ctl, const Service *service) {
 
 static ExitStatus failure_start_failed(const Ctl *ctl, const Service *service,
                                        const sd_bus_error *error) {
-    ctl_error("%s does not run, and could not be started: %s", service->program,
+    ctl_error("%s is not running, and could not be started: %s", service->program,
               error->message ?: error->name);
     failure_hint_systemctl(ctl, service, "See", "status");
     return STATUS_UNAVAILABLE;

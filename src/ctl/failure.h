@@ -13,8 +13,8 @@ ExitStatus bus_failed(Ctl *ctl, const Service *service, const sd_bus_error *erro
 // Prints that the bus cannot be reached (`r` is -errno), and what to do next.
 ExitStatus bus_unreachable(const Ctl *ctl, int r);
 
-// Prints why the service does not run, if `state` shows the reason. False: nothing was printed.
-bool unit_failed(const Ctl *ctl, const Service *service, UnitState state);
+// Prints why the service is not running, if `state` shows the reason. False: nothing was printed.
+bool failure_print_unit(const Ctl *ctl, const Service *service, UnitState state);
 
 // The exit status that belongs to an error of the daemon.
 ExitStatus error_status(const char *error_name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The state of a daemon's unit in systemd. Only systemd knows why a daemon does not run.
+// The state of a daemon's unit in systemd. Only systemd knows why a daemon is not running.
 
 #include "ctl/ctl.h"
 

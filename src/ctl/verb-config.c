@@ -242,7 +242,7 @@ static int verb_config_make_reload(void *userdata, sd_bus_message **ret) {
     r = sd_bus_message_new_method_call(call->bus, ret, call->ft ? BUS_FT_NAME : BUS_PEER_NAME,
                                        call->ft ? BUS_FT_PATH : BUS_PEER_PATH,
                                        call->ft ? BUS_FT_INTERFACE : BUS_PEER_INTERFACE, "Reload");
-    // A daemon that does not run will read its configuration when it starts.
+    // A daemon that is not running will read its configuration when it starts.
     return r < 0 ? r : sd_bus_message_set_auto_start(*ret, false);
 }
 

@@ -19,7 +19,7 @@ static const char end_mark[] = "# EOF\n";
 typedef struct MetricsSource {
     const Service *service;
     const char *path, *interface;
-    char *text;  // owned; NULL: the daemon does not run
+    char *text;  // owned; NULL: the daemon is not running
     bool absent; // it is not installed, or masked
 } MetricsSource;
 
@@ -142,6 +142,7 @@ ExitStatus verb_metrics(Ctl *ctl, int argc _unused_, char **argv _unused_) {
                                   : verb_metrics_print_lines(text);
     if (status != STATUS_DONE || any)
         return status;
-    ctl_error("neither p2p-peer nor p2p-ft runs %s.", ctl->user ? "on the session bus" : "here");
+    ctl_error("neither p2p-peer nor p2p-ft is running %s.",
+              ctl->user ? "on the session bus" : "here");
     return STATUS_UNAVAILABLE;
 }

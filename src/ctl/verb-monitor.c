@@ -28,7 +28,7 @@ typedef struct Monitor {
     sd_bus_slot *signals, *owner, *disconnected;
     sd_event_source *interrupt, *terminate, *refresh;
     PeerInfo peer;          // as reported last
-    char *peer_state;       // as printed last: "state reason"; NULL: the daemon does not run
+    char *peer_state;       // as printed last: "state reason"; NULL: the daemon is not running
     TransferList transfers; // as printed last
 } Monitor;
 

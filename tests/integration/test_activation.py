@@ -121,7 +121,7 @@ def test_a_call_starts_the_peer(world, wants):
     # Who looks does not undo what somebody has stopped, nor does who wants less of it.
     for words in LOOKS:
         result = ctl(bus, "--user", *words)
-        assert result.returncode == 4 and "p2p-peer does not run on the session bus." in result.stderr, result
+        assert result.returncode == 4 and "p2p-peer is not running on the session bus." in result.stderr, result
         assert "Try: systemctl --user start p2p-peer" in result.stderr and bus.owner(PEER) is None
     result = ctl(bus, "--user", *wants)
     assert result.returncode == 4 and ("not joined" in result.stderr or "been idle" in result.stderr), result

@@ -23,7 +23,7 @@ def said(bus, *args, **options):
 
 
 @pytest.mark.parametrize(("unit", "lines"), [
-    (STOPPED, ["p2pctl: p2p-peer does not run on this host.", "Try: systemctl start p2p-peer"]),
+    (STOPPED, ["p2pctl: p2p-peer is not running on this host.", "Try: systemctl start p2p-peer"]),
     (FAILED, ["p2pctl: p2p-peer has failed on this host.", "See: systemctl status p2p-peer"]),
     (RESTARTING, ["p2pctl: p2p-peer has failed on this host, and systemd is starting it again.",
                   "See: systemctl status p2p-peer"]),
@@ -44,7 +44,7 @@ def test_no_ft_here(world, bus):
     elsewhere = "It may run on the host that ft in section [peer] names: p2pctl -H HOST ft"
     assert said(bus, "ft") == ["p2pctl: p2p-ft is not installed on this host.", elsewhere]
     systemd.units["p2p-ft"] = STOPPED
-    assert said(bus, "ft") == ["p2pctl: p2p-ft does not run on this host.", "Try: systemctl start p2p-ft", elsewhere]
+    assert said(bus, "ft") == ["p2pctl: p2p-ft is not running on this host.", "Try: systemctl start p2p-ft", elsewhere]
     # Users have no unit of it, and systemd is not asked for one.
     assert said(bus, "--user", "ft")[1] == "Try: p2p-ft --user, or p2pctl without --user for the one of the system"
 

@@ -92,7 +92,7 @@ def test_a_file_for_a_collector(world, ft, bus, tmp_path):
     assert before.st_mode & 0o777 == 0o644
     ft.stop()
     result = check(ctl(bus, "metrics", "-o", target), 4)
-    assert "neither p2p-peer nor p2p-ft runs here" in result.stderr
+    assert "neither p2p-peer nor p2p-ft is running here" in result.stderr
     assert value(target.read_text(), "p2p_up", daemon="p2p-ft") == 0
     assert target.stat().st_ino != before.st_ino
     assert [path.name for path in tmp_path.glob("p2pshare*")] == ["p2pshare.prom"]

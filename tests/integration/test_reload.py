@@ -102,7 +102,7 @@ def test_who_may_reload(ft, peer, bus, name):
 
 def test_reload_of_what_does_not_run(bus):
     result = check(ctl(bus, "config", "reload"), 4)
-    assert "p2p-peer does not run on this host." in result.stderr
+    assert "p2p-peer is not running on this host." in result.stderr
     result = check(ctl(bus, "config", "reload", "p2p-ftp"), 2)
     assert 'not "p2p-ftp"' in result.stderr
 

@@ -192,7 +192,7 @@ def test_without_a_daemon(world, home):
     bus = world.bus()
     data = world.directory("data")
     result = check(ctl(bus, "--user", "share", "add", data, env={"HOME": str(home)}), 4)
-    assert "does not run" in result.stderr and "check whether it can read" in result.stderr, result
+    assert "is not running" in result.stderr and "check whether it can read" in result.stderr, result
     assert len(drop_ins(home)) == 1
     result = ctl(bus, "--user", "share", "list", env={"HOME": str(home)})
     assert result.returncode == 4 and str(data) in result.stdout
