@@ -333,7 +333,7 @@ def test_hashing_is_not_nothing(world, bus, ft):
     assert peer.get("Reason") in ("looking at what is shared", "hashing what is shared")
     peer.wait_reason("hashing what is shared")
     result = peer.ctl("status")
-    assert result.returncode == 4 and "is connecting to " in result.stdout and "edit:" not in result.stdout
+    assert result.returncode == 4 and "been connecting to " in result.stdout and "edit:" not in result.stdout
     assert "1 being hashed" in result.stdout
     peer.reload(hash_rate=0)
     peer.joined()
