@@ -48,7 +48,7 @@ def test_a_configuration_that_the_service_may_not_read(ft, alpha):
         for file in ([], ["/etc/p2pshare.ini"]):
             result = alpha.ctl("config", "check", *file)
             said = f"{path}: the user p2p-peer may not read it: chmod 644 {path}"
-            assert result.returncode == 1 and said in result.stderr and "right" not in result.stdout, result
+            assert result.returncode == 1 and said in result.stderr and "valid" not in result.stdout, result
         alpha.systemctl("reload", "p2p-peer", check=False)
         alpha.wait_journal("p2p-peer", text=f"Cannot read {path}: Permission denied")
         alpha.sh(f"chmod 644 {path}")
