@@ -2,7 +2,7 @@
 
 #include "bus/names.h"
 #include "daemon/daemon.h"
-#include "peer/peer-bus.h"
+#include "peer/bus/peer-bus.h"
 #include "peer/peer.h"
 #include "util/log-id.h"
 #include "util/log.h"

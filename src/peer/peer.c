@@ -6,9 +6,9 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "peer/download.h"
-#include "peer/peer-bus.h"
-#include "peer/peer-shares.h"
+#include "peer/bus/peer-bus.h"
+#include "peer/downloads/download.h"
+#include "peer/shares/peer-shares.h"
 #include "proto/protocol.h"
 #include "util/fs-util.h"
 #include "util/log-id.h"

@@ -2,7 +2,7 @@
 
 #include "test.h"
 
-#include "peer/download-choice.h"
+#include "peer/downloads/download-choice.h"
 #include "util/macro.h"
 
 // A record of the file "f" at 192.0.2.`host`; root 0: it has none.

@@ -2,7 +2,7 @@
 
 #include "test.h"
 
-#include "peer/piece-map.h"
+#include "peer/swarm/piece-map.h"
 #include "util/macro.h"
 
 static void test_take(void **state _unused_) {

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "peer/root-cache.h"
+#include "peer/shares/root-cache.h"
 
 static char dir[] = "/tmp/test-root-cache.XXXXXX";
 

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "peer/sender.h"
+#include "peer/uploads/sender.h"
 #include "test.h"
 #include "util/time-util.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "peer/share-scan.h"
+#include "peer/shares/share-scan.h"
 
 static char dir[] = "/tmp/test-share.XXXXXX";
 

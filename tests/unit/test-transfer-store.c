@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "peer/database.h"
-#include "peer/transfer-store.h"
-#include "peer/transfer.h"
+#include "peer/base/database.h"
+#include "peer/base/transfer.h"
+#include "peer/downloads/transfer-store.h"
 
 static char path[64];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/transfer.h"
+#include "peer/base/transfer.h"
 #include "test.h"
 #include "util/time-util.h"
 

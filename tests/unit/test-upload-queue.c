@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/upload-queue.h"
+#include "peer/uploads/upload-queue.h"
 #include "test.h"
 
 static const IpAddress a = {.family = AF_INET, .v4 = {1}}, b = {.family = AF_INET, .v4 = {2}};

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "peer/watch-set.h"
+#include "peer/shares/watch-set.h"
 
 static char dir[] = "/tmp/test-watch-set.XXXXXX";
 static int fd = -1;

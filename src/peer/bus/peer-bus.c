@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/bus/peer-bus.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/bus-util.h"
+#include "bus/names.h"
+#include "peer/bus/examine-bus.h"
+#include "peer/bus/find-bus.h"
+#include "peer/bus/transfer-bus.h"
+#include "peer/downloads/download-target.h"
+#include "peer/downloads/download.h"
+#include "peer/peer-metrics.h"
+#include "peer/shares/peer-shares.h"
+#include "proto/name.h"
+#include "util/log.h"
+#include "util/text.h"
+
+static int not_joined(const Peer *peer, sd_bus_error *error) {
+    return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
+                             ft_client_reason(peer->ft));
+}
+
+static int too_many(sd_bus_error *error, const char *what) {
+    return sd_bus_error_setf(error, BUS_ERROR_TOO_MANY, "Too many %s at once", what);
+}
+
+static int invalid_name(sd_bus_error *error) {
+    return sd_bus_error_set(error, BUS_ERROR_INVALID_NAME,
+                            "No file can have that name: 1 to 255 bytes, no '/', no control "
+                            "characters");
+}
+
+// FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
+static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
+                     void *userdata) {
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
+
+    if (r == -ENOTCONN) {
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
+                                          "The session with the FileTracker has ended");
+        return;
+    }
+    if (r < 0) {
+        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
+                                          "the FileTracker does not answer: %s", strerror(-r));
+        return;
+    }
+    r = sd_bus_message_new_method_return(call, &reply);
+    if (r >= 0)
+        r = bus_append_records(reply, records, n);
+    if (r >= 0)
+        r = sd_bus_message_send(reply);
+    if (r < 0)
+        (void) sd_bus_reply_method_errno(call, r, NULL);
+}
+
+static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    Peer *peer = userdata;
+    FtSearch *search;
+    const char *name;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &name);
+    if (r < 0)
+        return r;
+    if (!name_is_valid(name, strlen(name)))
+        return invalid_name(error);
+    sd_bus_message_ref(call);
+    r = ft_client_search(peer->ft, name, on_found, call, &search);
+    if (r < 0)
+        sd_bus_message_unref(call);
+    if (r == -ENOTCONN)
+        return not_joined(peer, error);
+    if (r == -EBUSY)
+        return too_many(error, "searches");
+    return r < 0 ? r : 1; // answered later
+}
+
+// What a caller of Download has asked for.
+typedef struct DownloadOptions {
+    DownloadFilter filter;
+    int destination; // the message's own descriptor, or -EBADF
+} DownloadOptions;
+
+static int bad_option(sd_bus_error *error, const char *key, const char *why) {
+    return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: %s", key, why);
+}
+
+static int read_type(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (!type_is_valid(text, strlen(text)))
+        return bad_option(error, "type", "not an extension");
+    snprintf(filter->type, sizeof(filter->type), "%s", text);
+    filter->has_type = true;
+    return 0;
+}
+
+static int read_address(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (address_parse(text, strlen(text), &filter->address) < 0)
+        return bad_option(error, "address", "not an IP address");
+    filter->has_address = true;
+    return 0;
+}
+
+static int read_root(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+    if (merkle_hash_parse(text, strlen(text), &filter->root) < 0)
+        return bad_option(error, "root", "not 64 hex digits");
+    filter->has_root = true;
+    return 0;
+}
+
+static int read_option(sd_bus_message *call, const char *key, DownloadOptions *options,
+                       sd_bus_error *error) {
+    static const struct {
+        const char *key;
+        int (*read)(const char *text, DownloadFilter *filter, sd_bus_error *error);
+    } texts[] = {{"type", read_type}, {"address", read_address}, {"root", read_root}};
+    DownloadFilter *filter = &options->filter;
+    const char *text;
+    int r = -ENOENT;
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+        if (strcmp(key, texts[i].key) == 0) {
+            r = sd_bus_message_read(call, "v", "s", &text);
+            if (r >= 0)
+                return texts[i].read(text, filter, error);
+        }
+    if (strcmp(key, "size") == 0) {
+        r = sd_bus_message_read(call, "v", "t", &filter->size);
+        filter->has_size = true;
+    } else if (strcmp(key, "port") == 0) {
+        r = sd_bus_message_read(call, "v", "q", &filter->port);
+        filter->has_port = true;
+    } else if (strcmp(key, "destination") == 0)
+        r = sd_bus_message_read(call, "v", "h", &options->destination);
+    if (r == -ENOENT)
+        return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "There is no option \"%s\"", key);
+    return r == -ENXIO ? bad_option(error, key, "a value of another type") : r;
+}
+
+static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_error *error) {
+    const char *key;
+    int r;
+
+    *options = (DownloadOptions){.destination = -EBADF};
+    r = sd_bus_message_enter_container(call, 'a', "{sv}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(call, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(call, "s", &key);
+        if (r < 0)
+            return r;
+        r = read_option(call, key, options, error);
+        if (r < 0)
+            return r;
+        r = sd_bus_message_exit_container(call);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(call);
+}
+
+static int start_download(Peer *peer, const char *name, const DownloadOptions *options, uid_t owner,
+                          Transfer **ret, sd_bus_error *error) {
+    _cleanup_close_ int destination = -EBADF;
+    int r;
+
+    if (options->destination >= 0) {
+        destination = fcntl(options->destination, F_DUPFD_CLOEXEC, 3);
+        if (destination < 0)
+            return -errno;
+        if (!download_target_is_usable(destination))
+            return sd_bus_error_set(error, BUS_ERROR_INVALID_OPTION,
+                                    "destination: not a regular file that is open for reading and "
+                                    "writing");
+    }
+    r = download_start(peer, name, &options->filter, owner, destination, ret);
+    if (r == -ENOTCONN)
+        return not_joined(peer, error);
+    if (r == -EMFILE || r == -EBUSY)
+        return too_many(error, "downloads");
+    if (r >= 0)
+        TAKE_FD(destination);
+    return r;
+}
+
+static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
+    _cleanup_free_ char *path = NULL;
+    DownloadOptions options;
+    Peer *peer = userdata;
+    Transfer *transfer;
+    const char *name;
+    int r;
+
+    r = sd_bus_message_read(call, "s", &name);
+    if (r < 0)
+        return r;
+    r = read_options(call, &options, error);
+    if (r < 0)
+        return r;
+    if (!name_is_valid(name, strlen(name)))
+        return invalid_name(error);
+    r = start_download(peer, name, &options, caller, &transfer, error);
+    if (r < 0)
+        return r;
+    r = options.destination >= 0 ? transfer_bus_follow_caller(transfer, call) : 0;
+    if (r >= 0)
+        r = transfer_bus_path(transfer, &path);
+    if (r < 0) {
+        transfer_cancel(transfer);
+        return r;
+    }
+    return sd_bus_reply_method_return(call, "o", path);
+}
+
+// Who has asked for it is all that explains it later.
+static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+
+    if (ft_client_state(peer->ft) != FT_LEFT)
+        log_notice("Left %s, as uid %" PRIu32 " asked, until join or a restart",
+                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
+    ft_client_leave(peer->ft);
+    return sd_bus_reply_method_return(call, "");
+}
+
+static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+
+    if (ft_client_state(peer->ft) == FT_LEFT)
+        log_notice("Joining %s again, as uid %" PRIu32 " asked",
+                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
+    ft_client_join(peer->ft);
+    return sd_bus_reply_method_return(call, "");
+}
+
+static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                  sd_bus_error *error) {
+    Peer *peer = userdata;
+    int r;
+
+    if (peer->rescan_count >= RESCANS_MAX)
+        return too_many(error, "calls of Rescan and Reload");
+    r = peer_rescan(peer);
+    if (r < 0)
+        return r;
+    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    return 1; // answered when it is done
+}
+
+static int reload(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
+    _cleanup_free_ char *reason = NULL;
+    Peer *peer = userdata;
+    int r;
+
+    if (peer->rescan_count >= RESCANS_MAX)
+        return too_many(error, "calls of Rescan and Reload");
+    log_info("Reading the configuration again, as uid %" PRIu32 " asked", (uint32_t) caller);
+    r = daemon_reload(peer->daemon, &reason);
+    if (r < 0)
+        return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
+    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    return 1; // answered when the shares have been walked
+}
+
+// All that changes something.
+static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    static const struct {
+        const char *method, *action;
+        PolkitAllowed allowed;
+    } methods[] = {
+        {"Download", POLKIT_DOWNLOAD, download}, {"Leave", POLKIT_MANAGE, leave},
+        {"Join", POLKIT_MANAGE, join},           {"Rescan", POLKIT_MANAGE, rescan},
+        {"Reload", POLKIT_MANAGE, reload},       {"Examine", POLKIT_SHARE, examine_bus},
+    };
+    Peer *peer = userdata;
+
+    for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+        if (strcmp(sd_bus_message_get_member(call), methods[i].method) == 0)
+            return polkit_ask(peer->polkit, call,
+                              &(PolkitQuestion){
+                                  .action = methods[i].action,
+                                  .owner = POLKIT_NOBODY,
+                                  .allowed = methods[i].allowed,
+                                  .userdata = peer,
+                              },
+                              error);
+    return -EOPNOTSUPP;
+}
+
+static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = peer_metrics(userdata, &text);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
+}
+
+static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+    const Endpoint *address = ft_client_address(peer->ft);
+    char address_text[ENDPOINT_TEXT_MAX] = "";
+
+    if (address)
+        endpoint_format(address, address_text);
+    const struct {
+        const char *name;
+        const char *value;
+    } strings[] = {
+        {"Version", VERSION},
+        {"State", ft_state_name(ft_client_state(peer->ft))},
+        {"Reason", ft_client_reason(peer->ft)},
+        {"FileTracker", peer->config.ft ?: ""},
+        {"Address", address_text},
+        {"Reachable", reachability_name(ft_client_reachability(peer->ft))},
+        {"DownloadDirectory", peer->config.download_dir},
+        {"DownloadProblem", peer->download_problem ?: ""},
+        {"WatchProblem", share_watch_problem(peer->share_watch)},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+        if (strcmp(property, strings[i].name) == 0)
+            return sd_bus_message_append(reply, "s", strings[i].value);
+    return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
+}
+
+static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+
+    return sd_bus_message_append_strv(reply, (char **) peer->restart_needed);
+}
+
+// How a share looks on D-Bus.
+typedef struct ShareView {
+    const char *state;
+    char explanation[128]; // why it is not published, in words
+} ShareView;
+
+// What has become of a share that can be published.
+static void explain_offered(const Peer *peer, const Share *share, ShareView *view) {
+    const Record record = share_record(share);
+    size_t limit;
+
+    if (ft_client_has_published(peer->ft, &record))
+        return;
+    view->state = "pending";
+    if (ft_client_state(peer->ft) != FT_JOINED)
+        snprintf(view->explanation, sizeof(view->explanation), "this peer is not joined");
+    else if (ft_client_is_full(peer->ft, &limit)) {
+        view->state = "limit";
+        snprintf(view->explanation, sizeof(view->explanation),
+                 "the FileTracker keeps %zu file%s of each peer (max-files-per-peer there)", limit,
+                 limit == 1 ? "" : "s");
+    } else
+        snprintf(view->explanation, sizeof(view->explanation),
+                 "the FileTracker has not confirmed it yet");
+}
+
+static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
+    int percent = hasher_percent(peer->hasher, share);
+
+    if (percent < 0)
+        snprintf(view->explanation, sizeof(view->explanation), "waiting");
+    else
+        snprintf(view->explanation, sizeof(view->explanation), "%d%%", percent);
+}
+
+static ShareView view_share(const Peer *peer, const Share *share) {
+    ShareView view = {.state = share_state_name(share_state(share))};
+
+    switch (share_state(share)) {
+    case SHARE_OFFERED:
+        explain_offered(peer, share, &view);
+        break;
+    case SHARE_HASHING:
+        explain_hashing(peer, share, &view);
+        break;
+    case SHARE_DUPLICATE:
+        snprintf(view.explanation, sizeof(view.explanation),
+                 "another shared file has the same name and size");
+        break;
+    case SHARE_UNNAMEABLE:
+        snprintf(view.explanation, sizeof(view.explanation),
+                 "the name has control characters or is not UTF-8");
+        break;
+    default:
+        snprintf(view.explanation, sizeof(view.explanation), "%s", share_error_text(share));
+    }
+    return view;
+}
+
+enum {
+    // A message of more than 32 MiB would end the connection with the bus. p2pctl says what is left out.
+    SHARES_BYTES_MAX = 8 * 1024 * 1024,
+};
+
+static int append_share(sd_bus_message *reply, const Peer *peer, const Share *share) {
+    _cleanup_free_ char *path = share_make_path(share), *text = NULL;
+    ShareView view = view_share(peer, share);
+
+    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
+    text = path ? text_valid(path) : NULL;
+    if (!text)
+        return -ENOMEM;
+    return sd_bus_message_append(reply, "(stss)", text, share_record(share).size, view.state,
+                                 view.explanation);
+}
+
+static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                      const char *property _unused_, sd_bus_message *reply, void *userdata,
+                      sd_bus_error *error _unused_) {
+    const Peer *peer = userdata;
+    size_t count = share_table_count(peer->shares), bytes = 0;
+    char rest[80];
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "(stss)");
+    for (size_t i = 0; i < count && r >= 0; i++) {
+        const Share *share = share_table_at(peer->shares, i);
+
+        bytes += share_path_len(share) + 64; // and the rest of the entry
+        if (bytes > SHARES_BYTES_MAX) {
+            snprintf(rest, sizeof(rest), "%zu more file%s shared; this list is full", count - i,
+                     count - i == 1 ? " is" : "s are");
+            r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
+            break;
+        }
+        r = append_share(reply, peer, share);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static const sd_bus_vtable vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
+                            method_search, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Find", SD_BUS_ARGS("as", words, "a{sv}", options),
+                            SD_BUS_RESULT(FIND_BUS_FILES, files, "a{sv}", summary), find_bus_method,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
+                            SD_BUS_RESULT("o", transfer), method_guarded,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Leave", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Join", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Rescan", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Reload", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Examine", SD_BUS_ARGS("s", path),
+                            SD_BUS_RESULT("s", component, "s", error), method_guarded,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
+    SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
+    SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reason", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Since", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("FileTracker", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reachable", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
+    SD_BUS_VTABLE_END,
+};
+
+int peer_bus_add(Peer *peer) {
+    int r;
+
+    r = polkit_new(peer->bus, &peer->polkit);
+    if (r >= 0)
+        r = sd_bus_add_object_manager(peer->bus, NULL, BUS_PEER_PATH);
+    if (r < 0)
+        return r;
+    r = sd_bus_add_object_vtable(peer->bus, NULL, BUS_PEER_PATH, BUS_PEER_INTERFACE, vtable, peer);
+    return r < 0 ? r : transfer_bus_add(peer);
+}
+
+void peer_bus_done(Peer *peer) {
+    peer->polkit = polkit_free(peer->polkit);
+    peer->examine = work_free(peer->examine);
+    peer->examine_call = sd_bus_message_unref(peer->examine_call);
+    while (peer->rescan_count > 0)
+        sd_bus_message_unref(peer->rescans[--peer->rescan_count]);
+}
+
+void peer_bus_state_changed(Peer *peer) {
+    if (peer->bus)
+        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
+                                              "Reason", "Since", "FileTracker", "Address",
+                                              "Reachable", "DownloadDirectory", "DownloadProblem",
+                                              "RestartNeeded", "Shares", NULL);
+}
+
+void peer_bus_shares_changed(Peer *peer) {
+    if (peer->bus)
+        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE,
+                                              "Shares", "WatchProblem", NULL);
+}
+
+void peer_bus_rescanned(Peer *peer, int r) {
+    while (peer->rescan_count > 0) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = peer->rescans[--peer->rescan_count];
+
+        if (r < 0)
+            (void) sd_bus_reply_method_errno(call, r, NULL);
+        else
+            (void) sd_bus_reply_method_return(call, "");
+    }
+}

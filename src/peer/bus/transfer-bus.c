@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/bus/transfer-bus.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/bus-util.h"
+#include "bus/names.h"
+#include "util/parse-util.h"
+
+int transfer_bus_path(const Transfer *transfer, char **ret) {
+    if (asprintf(ret, BUS_TRANSFER_PREFIX "/%" PRIu32, transfer->id) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+// All properties but Sources have one value each, found by their name.
+static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Transfer *t = userdata;
+    char root[MERKLE_TEXT_BYTES + 1] = "";
+
+    if (t->has_root)
+        merkle_hash_format(&t->root, root);
+    const struct {
+        const char *name;
+        const char *value;
+    } strings[] = {
+        {"Direction", transfer_direction_name(t->direction)},
+        {"Name", t->text.name},
+        {"Type", t->text.type},
+        {"State", transfer_state_name(t->state)},
+        {"Path", t->path ?: ""},
+        {"Root", root},
+        {"Error", t->error ?: ""},
+        {"ErrorMessage", t->error_message ?: ""},
+    };
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"Size", t->size},
+        {"Transferred", transfer_moved(t)},
+        {"Started", t->started},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+        if (strcmp(property, strings[i].name) == 0)
+            return sd_bus_message_append(reply, "s", strings[i].value);
+    for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+        if (strcmp(property, numbers[i].name) == 0)
+            return sd_bus_message_append(reply, "t", numbers[i].value);
+    return -EINVAL;
+}
+
+static int get_sources(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                       const char *property _unused_, sd_bus_message *reply, void *userdata,
+                       sd_bus_error *error _unused_) {
+    const Transfer *transfer = userdata;
+    int r;
+
+    r = sd_bus_message_open_container(reply, 'a', "s");
+    for (size_t i = 0; i < transfer->source_count && r >= 0; i++)
+        r = bus_append_endpoint(reply, &transfer->sources[i]);
+    if (r >= 0 && transfer->remote.address.family != AF_UNSPEC)
+        r = bus_append_endpoint(reply, &transfer->remote);
+    return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_verified(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
+                        const char *property _unused_, sd_bus_message *reply, void *userdata,
+                        sd_bus_error *error _unused_) {
+    const Transfer *transfer = userdata;
+
+    // What is uploaded is for the other side to verify.
+    return sd_bus_message_append(reply, "b",
+                                 transfer->has_root && transfer->direction == TRANSFER_DOWNLOAD);
+}
+
+static int has_ended(const Transfer *transfer, sd_bus_error *error) {
+    return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
+                             "transfer %" PRIu32 " has ended already", transfer->id);
+}
+
+static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
+                           int (*action)(Transfer *transfer), sd_bus_error *error) {
+    int r;
+
+    r = action(transfer);
+    if (r == -EOPNOTSUPP)
+        return sd_bus_error_setf(
+            error, BUS_ERROR_NOT_SUPPORTED,
+            transfer->direction == TRANSFER_UPLOAD
+                ? "transfer %" PRIu32 " is an upload: only downloads can be paused"
+                : "transfer %" PRIu32 " could not go on where it stopped: its file has no root",
+            transfer->id);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "");
+}
+
+static int find_transfer(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
+                         void *userdata, void **ret, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+    Transfer *transfer;
+    uint64_t id;
+
+    if (strncmp(path, BUS_TRANSFER_PREFIX "/", strlen(BUS_TRANSFER_PREFIX "/")) != 0 ||
+        parse_u64_range(path + strlen(BUS_TRANSFER_PREFIX "/"), 1, UINT32_MAX, &id) < 0)
+        return 0;
+    transfer = transfer_find(&peer->transfers, (uint32_t) id);
+    if (!transfer)
+        return 0;
+    *ret = transfer;
+    return 1;
+}
+
+static int cancel(sd_bus_message *call, Transfer *transfer) {
+    transfer_cancel(transfer);
+    return sd_bus_reply_method_return(call, "");
+}
+
+static int carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                     sd_bus_error *error) {
+    const char *path = sd_bus_message_get_path(call), *method = sd_bus_message_get_member(call);
+    void *found = NULL;
+    Transfer *transfer;
+
+    if (find_transfer(NULL, path, NULL, userdata, &found, NULL) <= 0)
+        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_TRANSFER, "That transfer has ended");
+    transfer = found;
+    if (transfer_state_is_final(transfer->state))
+        return has_ended(transfer, error);
+    if (strcmp(method, "Cancel") == 0)
+        return cancel(call, transfer);
+    return pause_or_resume(call, transfer,
+                           strcmp(method, "Pause") == 0 ? transfer_pause : transfer_resume, error);
+}
+
+// Who asked for a transfer may do with it as he likes.
+static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+    const Transfer *transfer = userdata;
+    Peer *peer = transfer->table->hooks.userdata;
+
+    return polkit_ask(peer->polkit, call,
+                      &(PolkitQuestion){
+                          .action = POLKIT_MANAGE,
+                          .owner = transfer->owner,
+                          .allowed = carry_out,
+                          .userdata = peer,
+                      },
+                      error);
+}
+
+static const sd_bus_vtable vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("Cancel", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Pause", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Resume", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Direction", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Name", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Type", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Size", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Transferred", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Sources", "as", get_sources, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("QueuePlace", "u", NULL, offsetof(Transfer, queue_place),
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Path", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Root", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Verified", "b", get_verified, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Started", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Error", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("ErrorMessage", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_VTABLE_END,
+};
+
+static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
+                     char ***ret_nodes, sd_bus_error *error _unused_) {
+    Peer *peer = userdata;
+    const Transfer *transfer;
+    char **nodes;
+    size_t n = 0;
+
+    // sd-bus takes over the list and its strings.
+    nodes = calloc(peer->transfers.count + 1, sizeof(*nodes));
+    if (!nodes)
+        return -ENOMEM;
+    TAILQ_FOREACH (transfer, &peer->transfers.list, link)
+        if (transfer_bus_path(transfer, &nodes[n]) >= 0)
+            n++;
+    nodes[n] = NULL;
+    *ret_nodes = nodes;
+    return 0;
+}
+
+static void on_new(Transfer *transfer, void *userdata) {
+    _cleanup_free_ char *path = NULL;
+    Peer *peer = userdata;
+
+    peer_update_status(peer);
+    if (transfer_bus_path(transfer, &path) < 0)
+        return;
+    (void) sd_bus_emit_object_added(peer->bus, path);
+    (void) sd_bus_emit_signal(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferNew", "uo",
+                              transfer->id, path);
+}
+
+static void on_changed(Transfer *transfer, void *userdata) {
+    _cleanup_free_ char *path = NULL;
+    Peer *peer = userdata;
+
+    peer_update_status(peer);
+    if (transfer_bus_path(transfer, &path) < 0)
+        return;
+    (void) sd_bus_emit_properties_changed(
+        peer->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type", "Size", "Transferred", "State",
+        "Sources", "QueuePlace", "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
+}
+
+static void on_progress(Transfer *transfer, void *userdata) {
+    _cleanup_free_ char *path = NULL;
+    Peer *peer = userdata;
+
+    if (transfer_bus_path(transfer, &path) < 0)
+        return;
+    (void) sd_bus_emit_properties_changed(peer->bus, path, BUS_TRANSFER_INTERFACE, "Transferred",
+                                          NULL);
+}
+
+static void on_removed(Transfer *transfer, void *userdata) {
+    // One that has not ended goes with the daemon.
+    TransferState result =
+        transfer_state_is_final(transfer->state) ? transfer->state : TRANSFER_CANCELLED;
+    _cleanup_free_ char *path = NULL;
+    Peer *peer = userdata;
+
+    transfer->hook_data = sd_bus_slot_unref(transfer->hook_data);
+
+    if (transfer_bus_path(transfer, &path) < 0)
+        return;
+    (void) sd_bus_emit_object_removed(peer->bus, path);
+    (void) sd_bus_emit_signal(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved",
+                              "uos", transfer->id, path, transfer_state_name(result));
+}
+
+// Anybody on the bus may send a signal of this name to us; only the bus sends it as itself. (sd_bus_track
+// does not look.)
+static int on_caller_gone(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
+    const char *sender = sd_bus_message_get_sender(message);
+
+    if (sender && strcmp(sender, "org.freedesktop.DBus") == 0)
+        transfer_cancel(userdata);
+    return 0;
+}
+
+int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
+    sd_bus *bus = sd_bus_message_get_bus(call);
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+    const char *caller = sd_bus_message_get_sender(call);
+    char match[256];
+    int r;
+
+    if (!caller)
+        return 0; // a direct connection: there are no names
+    snprintf(match, sizeof(match),
+             "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+             "member='NameOwnerChanged',arg0='%s'",
+             caller);
+    r = sd_bus_add_match(bus, &slot, match, on_caller_gone, transfer);
+    if (r < 0)
+        return r;
+    // It may have gone before the match was there.
+    r = sd_bus_get_name_creds(bus, caller, 0, &creds);
+    if (r < 0)
+        return r;
+    transfer->hook_data = TAKE_PTR(slot);
+    return 0;
+}
+
+int transfer_bus_add(Peer *peer) {
+    int r;
+
+    peer->transfers.hooks = (TransferHooks){
+        .on_new = on_new,
+        .on_changed = on_changed,
+        .on_progress = on_progress,
+        .on_removed = on_removed,
+        .userdata = peer,
+    };
+    r = sd_bus_add_fallback_vtable(peer->bus, NULL, BUS_TRANSFER_PREFIX, BUS_TRANSFER_INTERFACE,
+                                   vtable, find_transfer, peer);
+    if (r < 0)
+        return r;
+    return sd_bus_add_node_enumerator(peer->bus, NULL, BUS_TRANSFER_PREFIX, enumerate, peer);
+}

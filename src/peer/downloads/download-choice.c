@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/downloads/download-choice.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+static bool fits(const DownloadFilter *filter, const Record *record) {
+    return (!filter->has_type || strcasecmp(filter->type, record->type) == 0) &&
+           (!filter->has_size || filter->size == record->size) &&
+           (!filter->has_address || address_equal(&filter->address, &record->endpoint.address)) &&
+           (!filter->has_port || filter->port == record->endpoint.port) &&
+           (!filter->has_root ||
+            (record->has_root && merkle_hash_equal(&filter->root, &record->root)));
+}
+
+static bool same_file(const Record *a, const Record *b) {
+    return a->has_root ? merkle_hash_equal(&a->root, &b->root) : record_same_file(a, b);
+}
+
+// The size that most of the records of this file have.
+static uint64_t common_size(const Record *const fitting[], size_t n, const Record *file) {
+    size_t best_count = 0;
+    uint64_t best = file->size;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t count = 0;
+
+        for (size_t j = 0; j < n; j++)
+            count += same_file(file, fitting[j]) && fitting[j]->size == fitting[i]->size;
+        if (same_file(file, fitting[i]) && count > best_count) {
+            best_count = count;
+            best = fitting[i]->size;
+        }
+    }
+    return best;
+}
+
+static void add_source(DownloadChoice *choice, const Endpoint *endpoint) {
+    for (size_t i = 0; i < choice->source_count; i++)
+        if (endpoint_equal(&choice->sources[i], endpoint))
+            return;
+    choice->sources[choice->source_count++] = *endpoint;
+}
+
+void download_choose(const Record records[], size_t n, const DownloadFilter *filter,
+                     const Endpoint *self, DownloadChoice *ret) {
+    const Record *fitting[RESULTS_MAX], *file;
+    bool rooted = false;
+    size_t count = 0;
+
+    *ret = (DownloadChoice){};
+    for (size_t i = 0; i < n && i < RESULTS_MAX; i++) {
+        const Record *record = &records[i];
+
+        if (!fits(filter, record) || (self && endpoint_equal(self, &record->endpoint)))
+            continue;
+        if (record->has_root && !rooted)
+            count = 0; // those without one so far
+        rooted |= record->has_root;
+        if (record->has_root == rooted)
+            fitting[count++] = record;
+    }
+    if (count == 0)
+        return;
+    file = fitting[0];
+    ret->file_count = 1;
+    for (size_t i = 1; i < count; i++) {
+        size_t j = 0;
+
+        while (j < i && !same_file(fitting[i], fitting[j]))
+            j++;
+        ret->file_count += j == i;
+    }
+    snprintf(ret->text.name, sizeof(ret->text.name), "%s", file->name);
+    snprintf(ret->text.type, sizeof(ret->text.type), "%s", file->type);
+    ret->size = common_size(fitting, count, file);
+    ret->has_root = rooted;
+    ret->root = file->root;
+    for (size_t i = 0; i < count; i++)
+        if (same_file(file, fitting[i]) && fitting[i]->size == ret->size)
+            add_source(ret, &fitting[i]->endpoint);
+}

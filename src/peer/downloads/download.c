@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/downloads/download.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/names.h"
+#include "peer/downloads/download-target.h"
+#include "peer/downloads/file-sync.h"
+#include "peer/downloads/seed-fetch.h"
+#include "peer/downloads/transfer-store.h"
+#include "peer/swarm/swarm.h"
+#include "proto/name.h"
+#include "util/log-id.h"
+#include "util/log.h"
+
+enum {
+    DOWNLOADS_MAX = 1024, // at once
+    RETRY_DOUBLINGS_MAX = 5,
+};
+
+// A promised download without a source asks FT again, first after this time, then ever less often.
+static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
+// One that is under way looks for more sources.
+static const uint64_t MORE_SOURCES_USEC = 60 * USEC_PER_SEC;
+
+typedef struct Download {
+    Transfer transfer;
+    Peer *peer;
+    char *file_name;       // as asked for
+    StoredTransfer stored; // file_name is that one
+    bool own_file;         // a caller's
+    bool promised;         // into download-dir, and of a known root, or taken up after a restart
+    bool cancelling, pausing;
+    unsigned retries;
+    FtSearch *search;
+    sd_event_source *timer; // to search again
+    DownloadTarget target;
+    // One of these at a time.
+    Swarm *swarm;
+    SeedFetch *seed;
+    FileSync *sync;
+} Download;
+
+static void search_again(Download *download);
+
+static void download_free(Download *download) {
+    ft_search_free(download->search);
+    sd_event_source_disable_unref(download->timer);
+    file_sync_free(download->sync);
+    seed_fetch_free(download->seed);
+    download_target_done(&download->target);
+    free(download->file_name);
+    free(download->transfer.path);
+    free(download->transfer.error_message);
+    free(download);
+}
+
+// No search, and no time for one, outlives the state that wanted it.
+static void stop_searching(Download *download) {
+    download->search = ft_search_free(download->search);
+    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
+}
+
+static void start_timer(Download *download, uint64_t usec) {
+    (void) sd_event_source_set_time_relative(download->timer, usec);
+    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_ONESHOT);
+}
+
+static void store(Download *download) {
+    if (!download->own_file)
+        (void) transfer_store_put(download->peer->store, &download->stored);
+}
+
+#define log_download(download, level, event, ...)                \
+    log_event(level,                                             \
+              &(LogFields){.id = (event),                        \
+                           .file = (download)->file_name,        \
+                           .transfer = (download)->transfer.id}, \
+              __VA_ARGS__)
+
+static void finish(Download *download, TransferState state, const char *error,
+                   const char *message) {
+    stop_searching(download);
+    // What was verified is kept for the next attempt, unless nobody wants it.
+    if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
+        download_target_discard(&download->target);
+    download_target_done(&download->target);
+    transfer_store_remove(download->peer->store, download->stored.key);
+    download->transfer.source_count = 0;
+    download->transfer.queue_place = 0;
+    if (state == TRANSFER_FAILED)
+        log_download(download, LOG_WARNING, EVENT_DOWNLOAD_FAILED, "Download of %s failed: %s",
+                     download->file_name, message);
+    else if (state == TRANSFER_DONE)
+        log_download(download, LOG_INFO, EVENT_DOWNLOADED, "Downloaded %s", download->file_name);
+    transfer_finish(&download->transfer, state, error, message ? "%s" : NULL, message);
+}
+
+static void pause_now(Download *download, const char *error, const char *message) {
+    Transfer *transfer = &download->transfer;
+
+    stop_searching(download);
+    download->pausing = false;
+    download->stored.paused = true;
+    store(download);
+    transfer->source_count = 0;
+    transfer->queue_place = 0;
+    transfer_set_error(transfer, error, message);
+    if (message)
+        log_download(download, LOG_WARNING, EVENT_DOWNLOAD_PAUSED, "Download of %s is paused: %s",
+                     download->file_name, message);
+    transfer_set_state(transfer, TRANSFER_PAUSED);
+}
+
+// The destination is at fault: no other source would help.
+static void local_error(Download *download, int error) {
+    bool full = error == -ENOSPC || error == -EDQUOT;
+    _cleanup_free_ char *message = NULL;
+
+    if (asprintf(&message, "cannot write %s: %s", download->transfer.path ?: "the destination",
+                 download_target_error(error)) < 0)
+        message = NULL;
+    if (full && download->transfer.has_root)
+        pause_now(download, BUS_ERROR_NO_SPACE, message ?: strerror(-error));
+    else
+        finish(download, TRANSFER_FAILED,
+               full               ? BUS_ERROR_NO_SPACE
+               : error == -EEXIST ? BUS_ERROR_EXISTS
+                                  : BUS_ERROR_DESTINATION,
+               message ?: strerror(-error));
+}
+
+// No source delivers now. A promise is kept until there is one.
+static void without_source(Download *download, const char *error, const char *why) {
+    Transfer *transfer = &download->transfer;
+
+    if (!download->promised) {
+        finish(download, TRANSFER_FAILED, error, why);
+        return;
+    }
+    log_download(download, LOG_INFO, NULL, "Download of %s waits for a source: %s",
+                 download->file_name, why);
+    transfer->source_count = 0;
+    transfer->queue_place = 0;
+    transfer_set_error(transfer, error, why);
+    transfer_set_state(transfer, TRANSFER_WAITING);
+    start_timer(download, RETRY_USEC << MIN(download->retries, (unsigned) RETRY_DOUBLINGS_MAX));
+    download->retries++;
+}
+
+static void on_synced(int result, void *userdata) {
+    Download *download = userdata;
+
+    download->sync = NULL;
+    if (result >= 0)
+        result = download_target_commit(&download->target);
+    if (result < 0)
+        local_error(download, result);
+    else
+        finish(download, TRANSFER_DONE, NULL, NULL);
+}
+
+// All pieces are there: on the disk before the file gets its name.
+static int start_sync(Download *download) {
+    if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
+        return -errno;
+    return file_sync_start(&download->peer->syncs, download->target.fd, on_synced, download,
+                           &download->sync);
+}
+
+static void on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
+    Download *download = userdata;
+
+    stop_searching(download);
+    download->transfer.moved = swarm_verified(swarm);
+    download->transfer.sources = NULL;
+    download->transfer.source_count = 0;
+    download->swarm = NULL;
+    if (result >= 0) {
+        download->pausing = false;
+        result = start_sync(download);
+        if (result < 0)
+            local_error(download, result);
+    } else if (download->cancelling) {
+        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+    } else if (download->pausing) {
+        pause_now(download, NULL, NULL);
+    } else if (result == -ECANCELED) {
+        search_again(download); // paused and resumed before it had stopped
+    } else if (result == -ENODATA) {
+        without_source(download, BUS_ERROR_NO_SOURCE, why);
+    } else
+        local_error(download, result);
+}
+
+static void on_swarm_changed(Swarm *swarm, void *userdata) {
+    static const TransferState states[] = {
+        [SWARM_CONNECTING] = TRANSFER_CONNECTING,
+        [SWARM_CHECKING] = TRANSFER_CHECKING,
+        [SWARM_WAITING] = TRANSFER_WAITING,
+        [SWARM_ACTIVE] = TRANSFER_ACTIVE,
+    };
+    const SwarmStatus *status = swarm_status(swarm);
+    Download *download = userdata;
+    Transfer *transfer = &download->transfer;
+
+    transfer->sources = status->sources;
+    transfer->source_count = status->source_count;
+    transfer->queue_place = status->queue_place;
+    if (status->state == SWARM_ACTIVE)
+        download->retries = 0;
+    transfer_set_state(transfer, states[status->state]);
+}
+
+static size_t source_infos(const Download *download, const DownloadChoice *choice,
+                           SwarmSourceInfo infos[]) {
+    const PrefixList *exempt = &download->peer->config.rate_exempt;
+
+    for (size_t i = 0; i < choice->source_count; i++)
+        infos[i] = (SwarmSourceInfo){
+            .endpoint = choice->sources[i],
+            .exempt = prefix_list_contains(exempt, &choice->sources[i].address),
+        };
+    return choice->source_count;
+}
+
+static int start_swarm(Download *download, const DownloadChoice *choice) {
+    SwarmSourceInfo infos[RESULTS_MAX];
+    SwarmJob job = {
+        .file_name = download->file_name,
+        .transfer = download->transfer.id,
+        .root = choice->root,
+        .size = choice->size,
+        .sources = infos,
+        .source_count = source_infos(download, choice, infos),
+        .on_changed = on_swarm_changed,
+        .on_done = on_swarm_done,
+        .userdata = download,
+    };
+    int r;
+
+    job.fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
+    if (job.fd < 0)
+        return -errno;
+    r = swarm_start(download->peer->swarms, &job, &download->swarm);
+    if (r < 0) {
+        close_fd(job.fd);
+        return r;
+    }
+    transfer_set_error(&download->transfer, NULL, NULL);
+    transfer_set_state(&download->transfer, TRANSFER_CONNECTING);
+    start_timer(download, MORE_SOURCES_USEC);
+    return 0;
+}
+
+static void on_seed_done(SeedFetch *fetch, int result, const char *why, void *userdata) {
+    Download *download = userdata;
+
+    download->transfer.moved = result >= 0 ? download->transfer.size : seed_fetch_moved(fetch);
+    download->seed = NULL;
+    if (result >= 0)
+        result = download_target_commit(&download->target);
+    if (result >= 0)
+        finish(download, TRANSFER_DONE, NULL, NULL);
+    else if (result == -ECANCELED)
+        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+    else if (result == -ENODATA)
+        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, why);
+    else
+        local_error(download, result);
+}
+
+static void on_seed_changed(SeedFetch *fetch, void *userdata) {
+    static const TransferState states[] = {
+        [SEED_CONNECTING] = TRANSFER_CONNECTING,
+        [SEED_WAITING] = TRANSFER_WAITING,
+        [SEED_ACTIVE] = TRANSFER_ACTIVE,
+    };
+    Download *download = userdata;
+
+    download->transfer.remote = *seed_fetch_source(fetch);
+    transfer_set_state(&download->transfer, states[seed_fetch_state(fetch)]);
+}
+
+static int start_seed(Download *download, const DownloadChoice *choice) {
+    const Record record = {
+        .name = choice->text.name,
+        .type = choice->text.type,
+        .size = choice->size,
+    };
+    const SeedFetchJob job = {
+        .poller = download->peer->poller,
+        .mover = download->peer->receivers,
+        .exempt = &download->peer->config.rate_exempt,
+        .raw = ft_client_framing(download->peer->ft) == FRAMING_RAW,
+        .log_name = download->file_name,
+        .log_transfer = download->transfer.id,
+        .log_limit = &download->peer->source_log,
+        .record = &record,
+        .sources = choice->sources,
+        .source_count = choice->source_count,
+        .fd = download->target.fd,
+        .on_changed = on_seed_changed,
+        .on_done = on_seed_done,
+        .userdata = download,
+    };
+
+    return seed_fetch_start(&job, &download->seed);
+}
+
+// download-dir/NAME, unless the caller has brought a file.
+static int open_target(Download *download) {
+    const char *directory = download->peer->config.download_dir;
+    char name[FILE_NAME_BYTES_MAX + 1];
+
+    if (download->target.fd >= 0)
+        return 0;
+    name_join(download->transfer.text.name, download->transfer.text.type, name);
+    free(download->transfer.path);
+    if (asprintf(&download->transfer.path, "%s/%s", directory, name) < 0) {
+        download->transfer.path = NULL;
+        return -ENOMEM;
+    }
+    return download_target_open(&download->target, directory, name);
+}
+
+// It is known what the file is and who has it.
+static void begin(Download *download, const DownloadChoice *choice) {
+    Transfer *transfer = &download->transfer;
+    int r;
+
+    transfer->text = choice->text;
+    transfer->size = choice->size;
+    transfer->has_root = choice->has_root;
+    transfer->root = choice->root;
+    if (choice->has_root &&
+        !(download->stored.filter.has_root && download->stored.filter.has_size)) {
+        // From now on it is this file that is wanted, whatever else comes under its name or, with another size, its root.
+        download->stored.filter = (DownloadFilter){
+            .has_root = true, .root = choice->root, .has_size = true, .size = choice->size};
+        store(download);
+    }
+    download->promised = choice->has_root && !download->own_file;
+    r = open_target(download);
+    if (r >= 0)
+        r = download_target_check_space(&download->target, transfer->size);
+    if (r >= 0)
+        r = choice->has_root ? start_swarm(download, choice) : start_seed(download, choice);
+    if (r < 0)
+        local_error(download, r);
+}
+
+static void not_found(Download *download, const Record records[], size_t n) {
+    char message[NAME_BYTES_MAX + 128];
+    DownloadChoice with_self;
+
+    download_choose(records, n, &download->stored.filter, NULL, &with_self);
+    snprintf(message, sizeof(message),
+             n == 0                     ? "nobody shares \"%s\""
+             : with_self.file_count > 0 ? "only this peer shares \"%s\""
+                                        : "nobody shares \"%s\" with that type, size, address, "
+                                          "port or root",
+             download->file_name);
+    without_source(download, BUS_ERROR_NOT_FOUND, message);
+}
+
+static void search_failed(Download *download, int error) {
+    without_source(download, error == -ENOTCONN ? BUS_ERROR_NOT_JOINED : BUS_ERROR_NO_ANSWER,
+                   error == -ENOTCONN    ? "not joined to the FileTracker"
+                   : error == -ETIMEDOUT ? "the FileTracker does not answer"
+                                         : strerror(-error));
+}
+
+static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
+                     void *userdata) {
+    Download *download = userdata;
+    char message[NAME_BYTES_MAX + 128];
+    DownloadChoice choice;
+
+    download->search = NULL;
+    download_choose(records, n, &download->stored.filter, ft_client_address(download->peer->ft),
+                    &choice);
+    if (download->swarm) { // has its sources, and looks for more
+        SwarmSourceInfo infos[RESULTS_MAX];
+
+        if (r >= 0)
+            swarm_add_sources(download->swarm, infos, source_infos(download, &choice, infos));
+        start_timer(download, MORE_SOURCES_USEC);
+    } else if (r < 0) {
+        search_failed(download, r);
+    } else if (choice.file_count == 0) {
+        not_found(download, records, n);
+    } else if (choice.file_count > 1) {
+        snprintf(message, sizeof(message), "there are %zu different files called \"%s\"",
+                 choice.file_count, download->file_name);
+        finish(download, TRANSFER_FAILED, BUS_ERROR_AMBIGUOUS, message);
+    } else
+        begin(download, &choice);
+}
+
+static int start_search(Download *download) {
+    return ft_client_search(download->peer->ft, download->file_name, on_found, download,
+                            &download->search);
+}
+
+static void search_again(Download *download) {
+    int r;
+
+    stop_searching(download);
+    r = start_search(download);
+    if (r >= 0)
+        transfer_set_state(&download->transfer, TRANSFER_SEARCHING);
+    else
+        search_failed(download, r);
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+    Download *download = userdata;
+
+    if (!download->swarm)
+        search_again(download);
+    else if (!download->search && start_search(download) < 0)
+        start_timer(download, MORE_SOURCES_USEC);
+    return 0;
+}
+
+static void cancel(Transfer *transfer) {
+    Download *download = container_of(transfer, Download, transfer);
+
+    download->cancelling = true;
+    stop_searching(download);
+    if (download->swarm) {
+        swarm_stop(download->swarm);
+        return;
+    }
+    if (download->seed) {
+        seed_fetch_cancel(download->seed);
+        return;
+    }
+    download->sync = file_sync_free(download->sync);
+    if (download->promised) // after a restart it may not be open yet, and is to be deleted
+        (void) open_target(download);
+    finish(download, TRANSFER_CANCELLED, NULL, NULL);
+}
+
+static int pause_transfer(Transfer *transfer) {
+    Download *download = container_of(transfer, Download, transfer);
+
+    if (download->seed)
+        return -EOPNOTSUPP; // it would have to begin anew
+    if (download->sync || transfer->state == TRANSFER_PAUSED)
+        return 0;
+    stop_searching(download);
+    if (download->swarm) {
+        download->pausing = true;
+        swarm_stop(download->swarm);
+    } else
+        pause_now(download, NULL, NULL);
+    return 0;
+}
+
+static int resume_transfer(Transfer *transfer) {
+    Download *download = container_of(transfer, Download, transfer);
+
+    if (download->pausing) {
+        download->pausing = false; // on_swarm_done() begins again
+        return 0;
+    }
+    if (transfer->state != TRANSFER_PAUSED)
+        return 0;
+    download->stored.paused = false;
+    store(download);
+    transfer_set_error(transfer, NULL, NULL);
+    download->retries = 0;
+    search_again(download);
+    return 0;
+}
+
+static uint64_t moved(const Transfer *transfer) {
+    const Download *download = container_of(transfer, Download, transfer);
+
+    return download->swarm  ? swarm_verified(download->swarm)
+           : download->seed ? seed_fetch_moved(download->seed)
+                            : transfer->moved;
+}
+
+static void free_transfer(Transfer *transfer) {
+    download_free(container_of(transfer, Download, transfer));
+}
+
+static const TransferOps transfer_ops = {
+    .cancel = cancel,
+    .free = free_transfer,
+    .pause = pause_transfer,
+    .resume = resume_transfer,
+    .moved = moved,
+};
+
+static int download_new(Peer *peer, const char *file_name, const DownloadFilter *filter,
+                        uid_t owner, Download **ret) {
+    NameParts parts = name_split(file_name, strlen(file_name));
+    Transfer *transfer;
+    Download *download;
+    int r;
+
+    if (peer->transfers.downloads >= DOWNLOADS_MAX)
+        return -EMFILE;
+    download = calloc(1, sizeof(*download));
+    if (!download)
+        return -ENOMEM;
+    download->peer = peer;
+    download->target = (DownloadTarget) DOWNLOAD_TARGET_INIT;
+    download->file_name = strdup(file_name);
+    download->stored.file_name = download->file_name;
+    download->stored.filter = *filter;
+    transfer = &download->transfer;
+    transfer->ops = &transfer_ops;
+    transfer->direction = TRANSFER_DOWNLOAD;
+    transfer->owner = download->stored.owner = owner;
+    transfer->state = TRANSFER_SEARCHING;
+    snprintf(transfer->text.name, sizeof(transfer->text.name), "%.*s", (int) parts.name_len,
+             file_name);
+    snprintf(transfer->text.type, sizeof(transfer->text.type), "%.*s", (int) parts.type_len,
+             parts.type);
+    r = download->file_name ? sd_event_add_time(peer->event, &download->timer, CLOCK_MONOTONIC, 0,
+                                                USEC_PER_SEC, on_timer, download)
+                            : -ENOMEM;
+    if (r >= 0)
+        r = sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
+    if (r < 0) {
+        download_free(download);
+        return r;
+    }
+    *ret = download;
+    return 0;
+}
+
+int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, uid_t owner,
+                   int destination, Transfer **ret) {
+    Download *download;
+    int r;
+
+    r = download_new(peer, file_name, filter, owner, &download);
+    if (r < 0)
+        return r;
+    r = start_search(download);
+    if (r >= 0)
+        r = transfer_add(&peer->transfers, &download->transfer);
+    if (r < 0) {
+        download_free(download);
+        return r;
+    }
+    download->own_file = destination >= 0;
+    download->target.fd = destination;
+    store(download);
+    *ret = &download->transfer;
+    return 0;
+}
+
+static void restore(const StoredTransfer *stored, void *userdata) {
+    Download *download;
+    Peer *peer = userdata;
+
+    if (download_new(peer, stored->file_name, &stored->filter, stored->owner, &download) < 0)
+        return;
+    if (transfer_add(&peer->transfers, &download->transfer) < 0) {
+        download_free(download);
+        return;
+    }
+    download->stored.key = stored->key;
+    download->stored.paused = stored->paused;
+    download->promised = true;
+    download->transfer.has_root = stored->filter.has_root;
+    download->transfer.root = stored->filter.root;
+    log_download(download, LOG_INFO, NULL, "Taking up the download of %s again",
+                 download->file_name);
+    transfer_set_state(&download->transfer, stored->paused ? TRANSFER_PAUSED : TRANSFER_WAITING);
+}
+
+void download_restore_all(Peer *peer) {
+    (void) transfer_store_each(peer->store, restore, peer);
+}
+
+void download_retry_all(Peer *peer) {
+    Transfer *transfer, *next;
+
+    TAILQ_FOREACH_SAFE (transfer, &peer->transfers.list, link, next) {
+        Download *download = container_of(transfer, Download, transfer);
+
+        if (transfer->ops == &transfer_ops && transfer->state == TRANSFER_WAITING &&
+            !download->swarm && !download->seed && !download->search && !download->sync)
+            search_again(download);
+    }
+}

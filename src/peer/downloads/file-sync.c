@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/downloads/file-sync.h"
+
+#include <fcntl.h>
+
+struct FileSync {
+    FileSyncs *syncs;
+    TAILQ_ENTRY(FileSync) link; // in syncs->waiting, while there is no `work`
+    Work *work;
+    int fd;
+    FileSyncHandler handler;
+    void *userdata;
+};
+
+// What the thread has: it may outlive the FileSync.
+typedef struct SyncJob {
+    int fd;
+    int result;
+} SyncJob;
+
+static void job_run(void *data) {
+    SyncJob *job = data;
+
+    job->result = fdatasync(job->fd) < 0 ? -errno : 0;
+}
+
+static void finish(FileSync *sync, int result) {
+    FileSyncHandler handler = sync->handler;
+    void *userdata = sync->userdata;
+
+    file_sync_free(sync);
+    handler(result, userdata);
+}
+
+static void job_done(void *data, void *userdata) {
+    const SyncJob *job = data;
+
+    finish(userdata, job->result);
+}
+
+static void job_free(void *data) {
+    SyncJob *job = data;
+
+    close_fd(job->fd);
+    free(job);
+}
+
+static int start(FileSync *sync) {
+    static const WorkOps ops = {.run = job_run, .done = job_done, .free = job_free};
+    SyncJob *job = calloc(1, sizeof(*job));
+    int r;
+
+    if (!job)
+        return -ENOMEM;
+    job->fd = TAKE_FD(sync->fd);
+    r = work_start(sync->syncs->event, &ops, job, sync, &sync->work);
+    if (r >= 0)
+        sync->syncs->running++;
+    return r;
+}
+
+static void start_waiting(FileSyncs *syncs) {
+    FileSync *sync;
+    int r;
+
+    while (syncs->running < FILE_SYNCS_MAX && (sync = TAILQ_FIRST(&syncs->waiting))) {
+        TAILQ_REMOVE(&syncs->waiting, sync, link);
+        r = start(sync);
+        if (r >= 0)
+            continue;
+        TAILQ_INSERT_HEAD(&syncs->waiting, sync, link); // where file_sync_free() looks for it
+        finish(sync, r);
+    }
+}
+
+void file_syncs_init(FileSyncs *syncs, sd_event *event) {
+    *syncs = (FileSyncs){.event = event};
+    TAILQ_INIT(&syncs->waiting);
+}
+
+int file_sync_start(FileSyncs *syncs, int fd, FileSyncHandler handler, void *userdata,
+                    FileSync **ret) {
+    FileSync *sync;
+    int r;
+
+    sync = calloc(1, sizeof(*sync));
+    if (!sync)
+        return -ENOMEM;
+    sync->syncs = syncs;
+    sync->handler = handler;
+    sync->userdata = userdata;
+    sync->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    r = sync->fd < 0 ? -errno : 0;
+    if (r >= 0 && syncs->running < FILE_SYNCS_MAX)
+        r = start(sync);
+    else if (r >= 0)
+        TAILQ_INSERT_TAIL(&syncs->waiting, sync, link);
+    if (r < 0) {
+        close_fd(sync->fd);
+        free(sync);
+        return r;
+    }
+    *ret = sync;
+    return 0;
+}
+
+FileSync *file_sync_free(FileSync *sync) {
+    FileSyncs *syncs;
+
+    if (!sync)
+        return NULL;
+    syncs = sync->syncs;
+    if (sync->work) {
+        sync->work = work_free(sync->work);
+        syncs->running--;
+    } else
+        TAILQ_REMOVE(&syncs->waiting, sync, link);
+    close_fd(sync->fd);
+    free(sync);
+    start_waiting(syncs);
+    return NULL;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/downloads/seed-fetch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/stream.h"
+#include "proto/message.h"
+#include "util/log.h"
+
+enum {
+    OUT_BYTES_MAX = 8192, // one request
+};
+
+static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
+// Until FILE. A peer whose slots are taken lets us wait: go to the next one soon, but be patient with
+// the last.
+static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
+static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
+// In RAW, where LINE has just been refused: a program that answers at all answers soon.
+static const uint64_t RAW_ANSWER_USEC = 5 * USEC_PER_SEC;
+// FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
+static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
+
+struct SeedFetch {
+    SeedFetchJob job; // its pointers lead to what follows
+    char *log_name;
+    RecordText text;
+    Record record;
+    Endpoint *sources;
+    size_t source_next;
+    Endpoint source;
+    SeedFetchState state;
+    Stream stream;
+    Move *move;   // while bytes move
+    bool raw;     // this source is being asked in the seed authors' way
+    bool refused; // because it has refused the other one
+    bool quiet;
+    char *last_error; // of the last source that failed; owned
+};
+
+static void try_next(SeedFetch *fetch);
+
+SeedFetch *seed_fetch_free(SeedFetch *fetch) {
+    if (!fetch)
+        return NULL;
+    stream_close(&fetch->stream);
+    free(fetch->sources);
+    free(fetch->log_name);
+    free(fetch->last_error);
+    free(fetch);
+    return NULL;
+}
+
+static void finish(SeedFetch *fetch, int result, const char *why) {
+    stream_close(&fetch->stream);
+    fetch->job.on_done(fetch, result, why, fetch->job.userdata);
+    seed_fetch_free(fetch);
+}
+
+static void set_state(SeedFetch *fetch, SeedFetchState state) {
+    fetch->state = state;
+    fetch->job.on_changed(fetch, fetch->job.userdata);
+}
+
+// Notes why this source did not deliver, for the log and for the user if none does.
+static void note_failure(SeedFetch *fetch, const char *why) {
+    char remote[ENDPOINT_TEXT_MAX], *message;
+
+    endpoint_format(&fetch->source, remote);
+    if (asprintf(&message, "%s %s", remote, why) < 0)
+        return;
+    log_limited(
+        fetch->job.log_limit, LOG_INFO,
+        &(LogFields){.peer = remote, .file = fetch->log_name, .transfer = fetch->job.log_transfer},
+        "Download of %s: %s", fetch->log_name, message);
+    free(fetch->last_error);
+    fetch->last_error = message;
+}
+
+static const char *source_error(int error) {
+    switch (error) {
+    case -EPROTO:
+    case -ESHUTDOWN:
+        return "has refused";
+    case -EMSGSIZE:
+        return "sent more than it had announced";
+    case -ENODATA:
+        return "sent less than it had announced";
+    case -ETIMEDOUT:
+        return "does not answer";
+    default:
+        return strerror(-error);
+    }
+}
+
+static void on_moved(Move *move) {
+    SeedFetch *fetch = move->userdata;
+    int r = move->result;
+    bool file_failed = move->file_failed;
+
+    // A cancel may have come when the move was over, and on its way back.
+    if (r < 0 && move->cancelled)
+        r = -ECANCELED;
+    fetch->move = move_free(move);
+    if (r >= 0 || r == -ECANCELED || file_failed) {
+        finish(fetch, MIN(r, 0), NULL);
+        return;
+    }
+    note_failure(fetch, source_error(r == -EPROTO ? -ENODATA : r));
+    fetch->raw = fetch->refused = false;
+    try_next(fetch);
+}
+
+static int start_move(SeedFetch *fetch, const char *data, size_t len, const FileHeader *header) {
+    _cleanup_(move_freep) Move *move = NULL;
+    int r;
+
+    move = move_new();
+    if (!move)
+        return -ENOMEM;
+    r = buffer_append(&move->lead, data, len);
+    if (r < 0)
+        return r;
+    move->file_fd = fcntl(fetch->job.fd, F_DUPFD_CLOEXEC, 0);
+    if (move->file_fd < 0)
+        return -errno;
+    if (ftruncate(move->file_fd, 0) < 0) // of what was there, or an earlier source has sent
+        return -errno;
+    move->socket_fd = stream_take_fd(&fetch->stream);
+    move->header = *header;
+    move->exempt = prefix_list_contains(fetch->job.exempt, &fetch->source.address);
+    move->size = fetch->record.size;
+    move->on_done = on_moved;
+    move->userdata = fetch;
+    fetch->move = move;
+    mover_submit(fetch->job.mover, TAKE_PTR(move));
+    set_state(fetch, SEED_ACTIVE);
+    return 0;
+}
+
+static int on_connected(Stream *stream) {
+    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    bool last = fetch->source_next == fetch->job.source_count;
+    int r;
+
+    r = message_put_file(stream_out(stream), fetch->raw ? FRAMING_RAW : FRAMING_LINE, WORD_DOWNLOAD,
+                         &fetch->record, fetch->raw ? &record_syntax_authors : &record_syntax_own);
+    if (r < 0)
+        return r;
+    set_state(fetch, SEED_WAITING);
+    return stream_set_timeout(stream, fetch->refused ? RAW_ANSWER_USEC
+                                      : last         ? LAST_ANSWER_USEC
+                                                     : ANSWER_USEC);
+}
+
+static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    FileHeader header;
+
+    *ret_consumed = 0;
+    switch (file_header_parse(data, len, fetch->quiet || eof, &header)) {
+    case FILE_HEADER_OK:
+        *ret_consumed = len;
+        return start_move(fetch, data, len, &header);
+    case FILE_HEADER_MORE:
+        return len >= strlen(WORD_FILE) ? stream_set_timeout(stream, HEADER_QUIET_USEC) : 0;
+    case FILE_HEADER_REFUSED:
+        break;
+    }
+    return -EPROTO;
+}
+
+static int on_timeout(Stream *stream) {
+    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+
+    if (stream_unconsumed(stream)->size < strlen(WORD_FILE))
+        return -ETIMEDOUT;
+    fetch->quiet = true;
+    return stream_reconsider(stream);
+}
+
+static void on_closed(Stream *stream, int error) {
+    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    bool refused = error == -EPROTO || error == 0 || error == -ECONNRESET;
+
+    note_failure(fetch, source_error(error == 0 ? -EPROTO : error));
+    // It may be a program that knows only its own way of writing a request.
+    fetch->raw = fetch->refused = refused && !fetch->raw;
+    if (fetch->refused)
+        fetch->source_next--;
+    try_next(fetch);
+}
+
+static const StreamOps stream_ops = {
+    .on_data = on_data,
+    .on_timeout = on_timeout,
+    .on_connected = on_connected,
+    .on_closed = on_closed,
+};
+
+static void fail_without_source(SeedFetch *fetch) {
+    char message[512];
+
+    snprintf(message, sizeof(message), "none of %zu sources delivered it; the last one: %s",
+             fetch->job.source_count, fetch->last_error ?: "unreachable");
+    finish(fetch, -ENODATA,
+           fetch->job.source_count == 1 && fetch->last_error ? fetch->last_error : message);
+}
+
+static void try_next(SeedFetch *fetch) {
+    int r;
+
+    fetch->raw |= fetch->job.raw;
+    fetch->quiet = false;
+    while (fetch->source_next < fetch->job.source_count) {
+        fetch->source = fetch->sources[fetch->source_next++];
+        r = stream_connect(&fetch->stream, fetch->job.poller, &stream_ops, &fetch->source,
+                           OUT_BYTES_MAX);
+        if (r >= 0)
+            r = stream_set_timeout(&fetch->stream, CONNECT_USEC);
+        if (r >= 0) {
+            set_state(fetch, SEED_CONNECTING);
+            return;
+        }
+        stream_close(&fetch->stream);
+        note_failure(fetch, strerror(-r));
+    }
+    fail_without_source(fetch);
+}
+
+int seed_fetch_start(const SeedFetchJob *job, SeedFetch **ret) {
+    SeedFetch *fetch;
+
+    fetch = calloc(1, sizeof(*fetch));
+    if (!fetch)
+        return -ENOMEM;
+    fetch->stream = (Stream) STREAM_INIT;
+    fetch->job = *job;
+    fetch->log_name = strdup(job->log_name);
+    fetch->sources = calloc(MAX(job->source_count, (size_t) 1), sizeof(*fetch->sources));
+    if (!fetch->log_name || !fetch->sources) {
+        seed_fetch_free(fetch);
+        return -ENOMEM;
+    }
+    memcpy(fetch->sources, job->sources, job->source_count * sizeof(*fetch->sources));
+    fetch->record = *job->record;
+    snprintf(fetch->text.name, sizeof(fetch->text.name), "%s", job->record->name);
+    snprintf(fetch->text.type, sizeof(fetch->text.type), "%s", job->record->type);
+    fetch->record.name = fetch->text.name;
+    fetch->record.type = fetch->text.type;
+    *ret = fetch;
+    try_next(fetch);
+    return 0;
+}
+
+void seed_fetch_cancel(SeedFetch *fetch) {
+    if (fetch->move)
+        move_cancel(fetch->move);
+    else
+        finish(fetch, -ECANCELED, NULL);
+}
+
+SeedFetchState seed_fetch_state(const SeedFetch *fetch) {
+    return fetch->state;
+}
+
+const Endpoint *seed_fetch_source(const SeedFetch *fetch) {
+    return &fetch->source;
+}
+
+uint64_t seed_fetch_moved(const SeedFetch *fetch) {
+    return fetch->move ? fetch->move->moved : 0;
+}

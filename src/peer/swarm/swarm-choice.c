@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+
+// Which peers a swarm knows, which of them it is connected with, and which have to make room for others.
+
+#include "peer/swarm/swarm-internal.h"
+#include "util/time-util.h"
+
+enum {
+    // Sources that deliver to one swarm at once; the others are in reserve.
+    SOURCES_AT_ONCE = 8,
+    // Connections of all swarms. A swarm that has none gets one all the same.
+    CONNECTIONS_MAX = 2048,
+    // Who made room in the list of sources, most recent ones: four times as many as are in an answer of FT.
+    FORGOTTEN_MAX = 4 * SWARM_SOURCES_MAX,
+};
+
+// To connect, to answer, and to show how fast it is.
+static const uint64_t TRIAL_USEC = 3 * USEC_PER_SEC;
+// One that had its trial, and rests, has another one so long after all others: speeds vary, and to change costs a part
+// of a piece.
+static const uint64_t TRIAL_AGAIN_USEC = 60 * USEC_PER_SEC;
+
+static bool is_connected(const SwarmSource *source) {
+    return source->state != SOURCE_RESTING && source->state != SOURCE_DROPPED;
+}
+
+typedef enum Prospect {
+    PROSPECT_KNOWN,  // it had its turn
+    PROSPECT_QUEUED, // its turn may have come
+    PROSPECT_NEW,
+} Prospect;
+
+static Prospect prospect_of(const SwarmSource *source) {
+    return source->connected_at == 0 ? PROSPECT_NEW
+           : source->queue_place > 0 ? PROSPECT_QUEUED
+                                     : PROSPECT_KNOWN;
+}
+
+static bool is_better(const SwarmSource *a, const SwarmSource *b) {
+    Prospect of_a = prospect_of(a), of_b = prospect_of(b);
+
+    if (of_a != of_b)
+        return of_a > of_b;
+    if (a->failures != b->failures)
+        return a->failures < b->failures;
+    if (of_a == PROSPECT_KNOWN)
+        return a->speed > b->speed;
+    return a->not_before < b->not_before;
+}
+
+static SwarmSource *next_to_connect(Swarm *swarm, uint64_t now) {
+    SwarmSource *source, *best = NULL;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (source->state == SOURCE_RESTING && source->not_before <= now &&
+            (!best || is_better(source, best)))
+            best = source;
+    return best;
+}
+
+// The places are taken, by sources that are all together far slower than this one may be, though nothing but
+// themselves keeps them.
+static bool deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t now) {
+    const SwarmSource *source;
+    double sum = 0, slowest = NEW_SOURCE_SPEED;
+
+    if (now - swarm->places_taken_at < TRIAL_USEC || now - swarm->held_at < TRIAL_USEC)
+        return false;
+    TAILQ_FOREACH (source, &swarm->sources, link) {
+        if (source->state == SOURCE_READY)
+            return false; // that one has nothing to do either
+        if (!is_connected(source))
+            continue;
+        sum += source->speed;
+        slowest = MIN(slowest, source->speed);
+    }
+    return sum * STEAL_GAIN < NEW_SOURCE_SPEED &&
+           (prospect_of(next) != PROSPECT_KNOWN ||
+            (next->speed > STEAL_GAIN * slowest && now - swarm->trial_began >= TRIAL_AGAIN_USEC));
+}
+
+// There is one more than there are places: the newest has to go, or the slowest of the others, if that one is far
+// slower.
+static void end_trial(Swarm *swarm, uint64_t now) {
+    SwarmSource *source, *newest = NULL, *slowest = NULL;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (is_connected(source) && (!newest || source->connected_at >= newest->connected_at))
+            newest = source;
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (source != newest && is_connected(source) &&
+            (!slowest || source->speed < slowest->speed))
+            slowest = source;
+    if (!newest || !slowest)
+        return;
+    if (newest->speed <= STEAL_GAIN * slowest->speed)
+        slowest = newest;
+    source_close(slowest);
+    slowest->not_before = now + USEC_PER_SEC;
+}
+
+// The next one for a free place, or for a trial beyond them. False: no more now.
+static bool connect_next(Swarm *swarm, size_t connected, uint64_t now) {
+    SwarmSource *source = next_to_connect(swarm, now);
+
+    if (!source || connected > SOURCES_AT_ONCE || !swarm_needs_sources(swarm, now) ||
+        (connected > 0 && swarm->engine->connections >= CONNECTIONS_MAX))
+        return false;
+    if (connected < SOURCES_AT_ONCE)
+        swarm->places_taken_at = now;
+    else if (!deserves_trial(swarm, source, now))
+        return false;
+    swarm->trial_began = now;
+    source_connect(source);
+    return true;
+}
+
+static size_t count_connected(const Swarm *swarm) {
+    const SwarmSource *source;
+    size_t n = 0;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        n += is_connected(source);
+    return n;
+}
+
+static void choose(Swarm *swarm, uint64_t now) {
+    SwarmSource *source;
+    size_t left = 0;
+
+    TAILQ_FOREACH (source, &swarm->sources, link) {
+        if (source->state == SOURCE_READY)
+            swarm_assign(swarm, source);
+        if (swarm->finished)
+            return;
+        left += source->state != SOURCE_DROPPED;
+    }
+    if (left == 0 && swarm->busy_count == 0) {
+        swarm_finish(swarm, -ENODATA);
+        return;
+    }
+    if (count_connected(swarm) > SOURCES_AT_ONCE && now - swarm->trial_began >= TRIAL_USEC)
+        end_trial(swarm, now);
+    for (size_t i = 0; i < SOURCES_AT_ONCE; i++)
+        if (!connect_next(swarm, count_connected(swarm), now))
+            break;
+}
+
+// A source that fails at once calls this again, in the middle of it. That ends: each that fails rests for a while.
+void swarm_source_idle(Swarm *swarm) {
+    swarm->again = true;
+    if (swarm->choosing)
+        return;
+    swarm->choosing = true;
+    while (swarm->again && !swarm->finished) {
+        swarm->again = false;
+        choose(swarm, time_monotonic());
+    }
+    swarm->choosing = false;
+}
+
+static bool knows(const Swarm *swarm, const Endpoint *endpoint) {
+    const SwarmSource *source;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (endpoint_equal(&source->info.endpoint, endpoint))
+            return true;
+    for (size_t i = 0; i < MIN(swarm->forgotten_count, (size_t) FORGOTTEN_MAX); i++)
+        if (endpoint_equal(&swarm->forgotten[i], endpoint))
+            return true;
+    return false;
+}
+
+// The one that is dropped longest; those that lied stay longest.
+static SwarmSource *find_dropped(Swarm *swarm) {
+    SwarmSource *source, *found = NULL;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (source->state == SOURCE_DROPPED && source->busy_count == 0 &&
+            (!found || source->lied < found->lied ||
+             (source->lied == found->lied && source->since < found->since)))
+            found = source;
+    return found;
+}
+
+static bool make_room(Swarm *swarm) {
+    SwarmSource *source;
+
+    if (swarm->source_count < SWARM_SOURCES_MAX)
+        return true;
+    source = find_dropped(swarm);
+    if (source && !swarm->forgotten)
+        swarm->forgotten = calloc(FORGOTTEN_MAX, sizeof(*swarm->forgotten));
+    if (!source || !swarm->forgotten)
+        return false;
+    swarm->forgotten[swarm->forgotten_count++ % FORGOTTEN_MAX] = source->info.endpoint;
+    source_free(source);
+    return true;
+}
+
+int swarm_take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int r;
+
+        if (knows(swarm, &infos[i].endpoint))
+            continue;
+        if (!make_room(swarm))
+            break;
+        r = source_new(swarm, &infos[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

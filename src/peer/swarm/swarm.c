@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: MIT
+
+// One swarm: which source fetches which pieces, what is there, and when it is over.
+
+#include "peer/swarm/swarm.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "peer/swarm/swarm-internal.h"
+#include "util/log.h"
+#include "util/time-util.h"
+
+static const uint64_t LAYER_USEC = USEC_PER_SEC;
+// Seconds that the rest must take to connect one more source for it.
+static const double CONNECT_GAIN = 2;
+
+Swarm *swarm_free(Swarm *swarm) {
+    SwarmSource *source, *next;
+
+    if (!swarm)
+        return NULL;
+    TAILQ_FOREACH_SAFE (source, &swarm->sources, link, next)
+        source_free(source);
+    TAILQ_REMOVE(&swarm->engine->all, swarm, all_link);
+    piece_map_done(&swarm->map);
+    close_fd(swarm->fd);
+    free(swarm->layer);
+    free(swarm->forgotten);
+    free(swarm->file_name);
+    free(swarm->url_name);
+    free(swarm);
+    return NULL;
+}
+
+// On the control loop.
+static void run_done(LoopCall *call) {
+    Swarm *swarm = container_of(call, Swarm, call);
+
+    swarm->on_done(swarm, swarm->result, swarm->why, swarm->userdata);
+    swarm_free(swarm);
+}
+
+static void run_give_over(LoopCall *call) {
+    Swarm *swarm = container_of(call, Swarm, call);
+    SwarmEngine *engine = swarm->engine;
+
+    TAILQ_REMOVE(&engine->swarms, swarm, link);
+    swarm->call.run = run_done;
+    loop_thread_reply(engine->thread, &swarm->call);
+}
+
+// Blocks and checks that the verify thread has are waited for. From then on the control loop may free it at
+// any moment: not before whoever called us is done with it.
+static void give_over(Swarm *swarm) {
+    if (!swarm->finished || swarm->busy_count > 0)
+        return;
+    swarm->call.run = run_give_over;
+    loop_thread_call(swarm->engine->thread, &swarm->call);
+}
+
+void swarm_finish(Swarm *swarm, int result) {
+    SwarmSource *source;
+
+    if (swarm->finished)
+        return;
+    swarm->finished = true;
+    swarm->result = result;
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        source_close(source);
+    give_over(swarm);
+}
+
+static void piece_is_there(Swarm *swarm, uint64_t piece) {
+    if (piece_map_state(&swarm->map, piece) == PIECE_THERE)
+        return;
+    piece_map_set(&swarm->map, piece, PIECE_THERE);
+    swarm->verified += piece_len(swarm->size, piece);
+}
+
+void swarm_block_verified(Block *block) {
+    SwarmSource *source = block->source;
+    Swarm *swarm = source->swarm;
+    SwarmEngine *engine = swarm->engine;
+    uint64_t piece = block->piece;
+    bool last = block->last;
+    int r = block->result;
+
+    engine_return_block(engine, block);
+    swarm->busy_count--;
+    source->busy_count--;
+    if (last && r >= 0) {
+        source->failures = 0;
+        piece_is_there(swarm, piece);
+    }
+    if (swarm->finished)
+        give_over(swarm);
+    else if (r < 0 && r != -EBADMSG)
+        swarm_finish(swarm, r);
+    else if (last && r < 0) {
+        char why[64];
+
+        snprintf(why, sizeof(why), "sent a wrong piece (%" PRIu64 ")", piece);
+        piece_map_set(&swarm->map, piece, PIECE_MISSING);
+        source_drop_wrong(source, why);
+    } else if (piece_map_complete(&swarm->map))
+        swarm_finish(swarm, 0);
+    engine_feed(engine);
+}
+
+// What is on disk, piece by piece. Holes are no pieces: a file that was just made is one hole.
+static bool next_to_check(Swarm *swarm, uint64_t *ret) {
+    while (swarm->check_next < swarm->map.count) {
+        uint64_t piece = swarm->check_next;
+        off_t data = lseek(swarm->fd, (off_t) (piece * swarm->piece_bytes), SEEK_DATA);
+
+        if (swarm->size == 0)
+            data = 0;
+        if (data < 0) {
+            swarm->check_next = swarm->map.count;
+            break;
+        }
+        if ((uint64_t) data >= piece * swarm->piece_bytes + swarm->piece_bytes) {
+            swarm->check_next = MIN((uint64_t) data / swarm->piece_bytes, swarm->map.count);
+            continue;
+        }
+        swarm->check_next++;
+        *ret = piece;
+        return true;
+    }
+    return false;
+}
+
+static void check_more(Swarm *swarm, Check *check) {
+    if (!next_to_check(swarm, &check->piece))
+        return;
+    swarm->busy_count++;
+    engine_check(swarm->engine, check);
+}
+
+static void report(Swarm *swarm);
+
+static void begin_fetching(Swarm *swarm) {
+    swarm->checking = false;
+    if (piece_map_complete(&swarm->map))
+        swarm_finish(swarm, 0);
+    else if (swarm->size == 0) {
+        snprintf(swarm->why, sizeof(swarm->why), "an empty file has another root");
+        swarm_finish(swarm, -ENODATA);
+    } else {
+        report(swarm); // what was there counts from the first moment
+        swarm_source_idle(swarm);
+    }
+}
+
+void swarm_check_done(Check *check) {
+    Swarm *swarm = check->swarm;
+
+    swarm->busy_count--;
+    if (check->result >= 0)
+        piece_is_there(swarm, check->piece);
+    if (swarm->finished) {
+        give_over(swarm);
+        return;
+    }
+    if (check->result < 0 && check->result != -EBADMSG) {
+        swarm_finish(swarm, check->result);
+        return;
+    }
+    check_more(swarm, check);
+    if (swarm->busy_count == 0)
+        begin_fetching(swarm);
+}
+
+// The hashes of the pieces are known: what of them is on disk?
+static void begin_checking(Swarm *swarm) {
+    swarm->checking = true;
+    for (size_t i = 0; i < CHECKS_MAX; i++)
+        check_more(swarm, &swarm->checks[i]);
+    if (swarm->busy_count == 0)
+        begin_fetching(swarm);
+    else
+        report(swarm);
+}
+
+bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
+    size_t bytes = swarm->map.count * sizeof(*pieces);
+    _cleanup_(merkle_freep) Merkle *merkle = NULL;
+    MerkleHash root;
+
+    if (merkle_new(&merkle) < 0 || merkle_root_of_pieces(merkle, pieces, swarm->size, &root) < 0 ||
+        !merkle_hash_equal(&root, &swarm->root))
+        return false;
+    swarm->layer = malloc(bytes);
+    if (!swarm->layer) {
+        swarm_finish(swarm, -ENOMEM);
+        return true;
+    }
+    memcpy(swarm->layer, pieces, bytes);
+    begin_checking(swarm);
+    return true;
+}
+
+// Seconds until this source will have delivered all that it was asked for.
+static double time_left(const SwarmSource *source, uint64_t now) {
+    uint64_t bytes =
+        (source->run_end - source->piece) * source->swarm->piece_bytes - source->offset;
+
+    // Not a word yet: as if the head came now, and then a megabyte a second.
+    if (source->speed < 1)
+        return (double) (now - source->since) / USEC_PER_SEC + (double) bytes / NEW_SOURCE_SPEED;
+    return (double) bytes / source->speed;
+}
+
+// The source that the rest waits for longest.
+static SwarmSource *find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t now) {
+    SwarmSource *source, *slowest = NULL;
+
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (source != but && source->piece < source->run_end &&
+            (!slowest || time_left(source, now) > time_left(slowest, now)))
+            slowest = source;
+    return slowest;
+}
+
+// Nothing is missing that nobody was asked for: ask for what another source is slow to deliver. What it has
+// not begun, in halves; a piece that it has begun only if fetching it anew is much faster. It stops writing
+// then, so that a piece has one writer at any time.
+static bool steal(Swarm *swarm, SwarmSource *source) {
+    uint64_t now = time_monotonic(), piece = swarm->piece_bytes, first, n;
+    SwarmSource *slow = find_slowest(swarm, source, now);
+    double speed = MAX(source->speed, NEW_SOURCE_SPEED); // a new one may be as good as any
+
+    if (!slow)
+        return false;
+    n = slow->run_end - slow->piece - 1;
+    if (n > 0 && time_left(slow, now) > (double) piece / speed) {
+        n = (n + 1) / 2;
+        first = slow->run_end - n;
+        slow->run_end = first;
+    } else if (n == 0 && time_left(slow, now) > STEAL_GAIN * (double) piece / speed &&
+               now - slow->since > USEC_PER_SEC / 2) {
+        first = slow->piece;
+        n = 1;
+        slow->run_end = first;
+        source_close(slow);
+        // It would come back for the same piece.
+        slow->not_before = now + USEC_PER_SEC;
+    } else
+        return false;
+    source_request_run(source, first, n);
+    return true;
+}
+
+// Without the piece layer nothing can begin: one source that lets us wait for it must not hold up all.
+static bool wants_layer(const Swarm *swarm, uint64_t now) {
+    return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
+}
+
+bool swarm_needs_sources(Swarm *swarm, uint64_t now) {
+    const SwarmSource *slow;
+
+    if (swarm->checking)
+        return false;
+    if (!swarm->layer)
+        return wants_layer(swarm, now);
+    if (swarm->map.missing > 0)
+        return true;
+    slow = find_slowest(swarm, NULL, now);
+    return slow && time_left(slow, now) > CONNECT_GAIN;
+}
+
+void swarm_assign(Swarm *swarm, SwarmSource *source) {
+    uint64_t first, n;
+
+    if (swarm->finished || swarm->checking)
+        return;
+    if (!swarm->layer) {
+        if (wants_layer(swarm, time_monotonic()))
+            source_request_layer(source);
+        return;
+    }
+    n = piece_map_take(&swarm->map, source->run, &first);
+    if (n > 0)
+        source_request_run(source, first, n);
+    else
+        (void) steal(swarm, source);
+}
+
+static SwarmState state_of(const Swarm *swarm, uint32_t *ret_place) {
+    const SwarmSource *source;
+    uint32_t place = 0;
+    bool delivering = false;
+
+    TAILQ_FOREACH (source, &swarm->sources, link) {
+        delivering |= source->state == SOURCE_LAYER || source->state == SOURCE_BODY;
+        if (source->queue_place > 0 && (place == 0 || source->queue_place < place))
+            place = source->queue_place;
+    }
+    *ret_place = delivering ? 0 : place;
+    return swarm->checking                       ? SWARM_CHECKING
+           : delivering                          ? SWARM_ACTIVE
+           : place > 0                           ? SWARM_WAITING
+           : swarm->layer && swarm->verified > 0 ? SWARM_ACTIVE
+                                                 : SWARM_CONNECTING;
+}
+
+// On the control loop.
+static void run_report(LoopCall *call) {
+    Swarm *swarm = container_of(call, Swarm, report_call);
+
+    swarm->status = swarm->report;
+    swarm->reporting = false;
+    if (swarm->on_changed)
+        swarm->on_changed(swarm, swarm->userdata);
+}
+
+static bool is_delivering(const SwarmSource *source) {
+    return source->state == SOURCE_LAYER || source->state == SOURCE_BODY ||
+           source->state == SOURCE_ASKED;
+}
+
+static void report(Swarm *swarm) {
+    SwarmStatus status = {};
+    const SwarmSource *source;
+
+    if (swarm->reporting)
+        return;
+    status.state = state_of(swarm, &status.queue_place);
+    TAILQ_FOREACH (source, &swarm->sources, link)
+        if (is_delivering(source))
+            status.sources[status.source_count++] = source->info.endpoint;
+    if (memcmp(&status, &swarm->report, sizeof(status)) == 0)
+        return;
+    swarm->report = status;
+    swarm->reporting = true;
+    swarm->report_call.run = run_report;
+    loop_thread_reply(swarm->engine->thread, &swarm->report_call);
+}
+
+void swarm_tick(Swarm *swarm, uint64_t now) {
+    SwarmSource *source;
+
+    if (swarm->finished)
+        return;
+    if (swarm->stopping) {
+        swarm_finish(swarm, -ECANCELED);
+        return;
+    }
+    if (swarm->adding) {
+        (void) swarm_take_sources(swarm, swarm->added, swarm->added_count);
+        swarm->adding = false;
+    }
+    TAILQ_FOREACH (source, &swarm->sources, link) {
+        source_tick(source, now);
+        if (swarm->finished)
+            return;
+    }
+    swarm_source_idle(swarm);
+    if (!swarm->finished)
+        report(swarm);
+}
+
+static void run_start(LoopCall *call) {
+    Swarm *swarm = container_of(call, Swarm, call);
+    SwarmEngine *engine = swarm->engine;
+
+    if (TAILQ_EMPTY(&engine->swarms))
+        engine_start_tick(engine);
+    TAILQ_INSERT_TAIL(&engine->swarms, swarm, link);
+    if (swarm->stopping)
+        swarm_finish(swarm, -ECANCELED);
+    else if (swarm->map.count == 1)
+        (void) swarm_take_layer(swarm, &swarm->root);
+    else
+        swarm_source_idle(swarm);
+}
+
+// What may stand in a path of a URL, RFC 3986: section 2.3.
+static char *url_encode(const char *text) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    char *encoded = malloc(3 * strlen(text) + 1), *end = encoded;
+
+    if (!encoded)
+        return NULL;
+    for (; *text; text++)
+        if (strchr(plain, *text))
+            *end++ = *text;
+        else
+            end += sprintf(end, "%%%02X", (unsigned char) *text);
+    *end = '\0';
+    return encoded;
+}
+
+int swarm_start(SwarmEngine *engine, const SwarmJob *job, Swarm **ret) {
+    Swarm *swarm;
+    int r;
+
+    swarm = calloc(1, sizeof(*swarm));
+    if (!swarm)
+        return -ENOMEM;
+    TAILQ_INIT(&swarm->sources);
+    TAILQ_INSERT_TAIL(&engine->all, swarm, all_link);
+    swarm->engine = engine;
+    swarm->fd = -EBADF;
+    swarm->root = job->root;
+    swarm->size = job->size;
+    swarm->piece_bytes = piece_bytes(job->size);
+    swarm->on_changed = job->on_changed;
+    swarm->on_done = job->on_done;
+    swarm->userdata = job->userdata;
+    for (size_t i = 0; i < CHECKS_MAX; i++)
+        swarm->checks[i].swarm = swarm;
+    swarm->transfer = job->transfer;
+    swarm->file_name = strdup(job->file_name);
+    swarm->url_name = url_encode(job->file_name);
+    r = swarm->file_name && swarm->url_name ? 0 : -ENOMEM;
+    if (r >= 0)
+        r = piece_map_init(&swarm->map, piece_count(job->size));
+    if (r >= 0)
+        r = swarm_take_sources(swarm, job->sources, job->source_count);
+    if (r < 0) {
+        swarm_free(swarm);
+        return r;
+    }
+    swarm->fd = job->fd;
+    swarm->call.run = run_start;
+    loop_thread_call(engine->thread, &swarm->call);
+    *ret = swarm;
+    return 0;
+}
+
+void swarm_stop(Swarm *swarm) {
+    swarm->stopping = true;
+}
+
+void swarm_add_sources(Swarm *swarm, const SwarmSourceInfo sources[], size_t n) {
+    if (swarm->adding)
+        return;
+    swarm->added_count = MIN(n, (size_t) SWARM_SOURCES_MAX);
+    memcpy(swarm->added, sources, swarm->added_count * sizeof(*sources));
+    swarm->adding = true;
+}
+
+const SwarmStatus *swarm_status(const Swarm *swarm) {
+    return &swarm->status;
+}
+
+uint64_t swarm_verified(const Swarm *swarm) {
+    return swarm->verified;
+}

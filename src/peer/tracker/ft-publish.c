@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/tracker/ft-publish.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "proto/message.h"
+#include "util/hash.h"
+
+enum {
+    // What is written at once: some hundred records. FT's answer asks for the next.
+    BATCH_BYTES = 32 * 1024,
+    KEY_BYTES_MAX = NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX + 1 + sizeof(uint64_t),
+};
+
+struct ToldFile {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(ToldFile) link;
+    bool hashed;
+    bool kept;    // FT has said so, or cannot say
+    bool refused; // FT has said that it holds fewer
+    bool has_root;
+    MerkleHash root;
+    Date modified;
+    uint32_t round; // in which it was offered last
+    char key[];     // name, NUL, type in lower case, NUL, size: record_same_file() in bytes
+};
+
+static size_t make_key(const Record *record, char key[static KEY_BYTES_MAX]) {
+    size_t n = strlen(record->name) + 1;
+
+    memcpy(key, record->name, n);
+    for (const char *p = record->type; *p; p++)
+        key[n++] = (char) tolower((unsigned char) *p);
+    key[n++] = '\0';
+    memcpy(key + n, &record->size, sizeof(record->size));
+    return n + sizeof(record->size);
+}
+
+static Record told_record(const ToldFile *file) {
+    Record record = {.name = file->key, .type = file->key + strlen(file->key) + 1};
+
+    memcpy(&record.size, record.type + strlen(record.type) + 1, sizeof(record.size));
+    return record;
+}
+
+static ToldFile *find(const FtPublisher *publisher, const Record *record) {
+    char key[KEY_BYTES_MAX];
+    size_t len = make_key(record, key);
+    ToldFile *file;
+
+    HASH_FIND(hh, publisher->files, key, len, file);
+    return file;
+}
+
+static ToldFile *add(FtPublisher *publisher, const Record *record) {
+    char key[KEY_BYTES_MAX];
+    size_t len = make_key(record, key);
+    ToldFile *file;
+
+    file = calloc(1, sizeof(*file) + len);
+    if (!file)
+        return NULL;
+    memcpy(file->key, key, len);
+    file->hashed = true;
+    HASH_ADD_KEYPTR(hh, publisher->files, file->key, len, file);
+    if (!file->hashed) {
+        free(file);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&publisher->list, file, link);
+    publisher->count++;
+    return file;
+}
+
+static void drop(FtPublisher *publisher, ToldFile *file) {
+    HASH_DEL(publisher->files, file);
+    TAILQ_REMOVE(&publisher->list, file, link);
+    publisher->count--;
+    free(file);
+}
+
+void ft_publisher_init(FtPublisher *publisher, const FtClientHooks *hooks) {
+    *publisher = (FtPublisher){.hooks = hooks};
+    TAILQ_INIT(&publisher->list);
+}
+
+void ft_publisher_begin(FtPublisher *publisher, Framing framing, const RecordSyntax *syntax,
+                        const Endpoint *address) {
+    ft_publisher_end(publisher);
+    publisher->framing = framing;
+    publisher->syntax = syntax;
+    publisher->address = *address;
+    publisher->allowed = FILES_PER_PEER_DEFAULT;
+    publisher->limit = SIZE_MAX;
+}
+
+void ft_publisher_end(FtPublisher *publisher) {
+    ToldFile *file, *next;
+
+    HASH_CLEAR(hh, publisher->files);
+    TAILQ_FOREACH_SAFE (file, &publisher->list, link, next)
+        free(file);
+    ft_publisher_init(publisher, publisher->hooks);
+}
+
+static bool next_offered(const FtPublisher *publisher, size_t *position, Record *ret) {
+    return publisher->hooks->next_offered(publisher->hooks->userdata, position, ret);
+}
+
+bool ft_publisher_any(const FtPublisher *publisher) {
+    size_t position = 0;
+    Record record;
+
+    return next_offered(publisher, &position, &record);
+}
+
+static bool is_told(const FtPublisher *publisher, const ToldFile *file, const Record *record) {
+    if (!file || memcmp(&file->modified, &record->modified, sizeof(Date)) != 0)
+        return false;
+    return !publisher->syntax->rooted ||
+           (file->has_root == record->has_root && merkle_hash_equal(&file->root, &record->root));
+}
+
+bool ft_publisher_current(FtPublisher *publisher) {
+    size_t position = 0, n = 0;
+    Record record;
+
+    while (n < publisher->allowed && next_offered(publisher, &position, &record)) {
+        if (!is_told(publisher, find(publisher, &record), &record))
+            return false;
+        n++;
+    }
+    return n == publisher->count;
+}
+
+void ft_publisher_changed(FtPublisher *publisher) {
+    if (publisher->limit < FILES_PER_PEER_MAX)
+        publisher->allowed = publisher->limit + 1;
+}
+
+// Notes which of the told files are still among those that FT shall have.
+static void look_through_offer(FtPublisher *publisher) {
+    size_t position = 0;
+    Record record;
+
+    publisher->round++;
+    for (size_t n = 0; n < publisher->allowed && next_offered(publisher, &position, &record); n++) {
+        ToldFile *file = find(publisher, &record);
+
+        if (file)
+            file->round = publisher->round;
+    }
+}
+
+// What FT did not keep is taken back as well: then both know the same, whatever it has meant.
+static int write_gone(FtPublisher *publisher, Buffer *out, size_t end) {
+    ToldFile *file, *next;
+    int r;
+
+    TAILQ_FOREACH_SAFE (file, &publisher->list, link, next) {
+        const Record record = told_record(file);
+
+        if (file->round == publisher->round && !file->refused)
+            continue;
+        if (out->size >= end)
+            return 0;
+        r = message_put_file(out, publisher->framing, WORD_REMOVE, &record, publisher->syntax);
+        if (r < 0)
+            return r;
+        drop(publisher, file);
+    }
+    return 0;
+}
+
+static int write_record(FtPublisher *publisher, Buffer *out, Record *record, bool first) {
+    int r;
+
+    record->endpoint = publisher->address;
+    if (publisher->framing == FRAMING_RAW && !first) {
+        r = buffer_append(out, ";", 1);
+        if (r < 0)
+            return r;
+    }
+    return message_put_records(out, publisher->framing, publisher->syntax, record, 1);
+}
+
+static int write_new(FtPublisher *publisher, Buffer *out, size_t end) {
+    size_t position = 0, begin = out->size;
+    Record record;
+    int r;
+
+    for (size_t n = 0;
+         n < publisher->allowed && out->size < end && next_offered(publisher, &position, &record);
+         n++) {
+        ToldFile *file = find(publisher, &record);
+
+        if (is_told(publisher, file, &record))
+            continue;
+        r = write_record(publisher, out, &record, out->size == begin);
+        if (r < 0)
+            return r;
+        if (!file)
+            file = add(publisher, &record);
+        if (!file)
+            return -ENOMEM;
+        file->round = publisher->round;
+        file->modified = record.modified;
+        file->has_root = record.has_root;
+        file->root = record.root;
+        publisher->rooted |= publisher->syntax->rooted && record.has_root;
+        file->kept |= !publisher->rooted;
+    }
+    return 0;
+}
+
+int ft_publisher_write(FtPublisher *publisher, Buffer *out) {
+    size_t begin = out->size, end = begin + BATCH_BYTES;
+    int r;
+
+    if (publisher->awaiting)
+        return 0;
+    look_through_offer(publisher);
+    r = write_gone(publisher, out, end);
+    if (r >= 0)
+        r = write_new(publisher, out, end);
+    if (r < 0)
+        return r;
+    publisher->awaiting = publisher->rooted && out->size > begin;
+    publisher->answered = false;
+    return 0;
+}
+
+// Those that FT has kept are the first ones that it was told.
+static void confirm(FtPublisher *publisher, size_t n) {
+    ToldFile *file;
+
+    TAILQ_FOREACH (file, &publisher->list, link) {
+        file->kept = n > 0;
+        file->refused = n == 0;
+        n -= n > 0;
+    }
+    publisher->awaiting = false;
+}
+
+bool ft_publisher_kept(FtPublisher *publisher, uint64_t n) {
+    if (!publisher->awaiting)
+        return false;
+    publisher->kept = n;
+    publisher->answered = true;
+    if (n != publisher->count)
+        return false;
+    confirm(publisher, publisher->count);
+    if (publisher->count > publisher->limit)
+        publisher->limit = SIZE_MAX;
+    if (publisher->limit == SIZE_MAX && publisher->count >= publisher->allowed) {
+        size_t more = publisher->count <= FILES_PER_PEER_DEFAULT ? 1 : publisher->count;
+
+        publisher->allowed = MIN(publisher->count + more, (size_t) FILES_PER_PEER_MAX);
+    }
+    return true;
+}
+
+void ft_publisher_settle(FtPublisher *publisher) {
+    if (publisher->kept < publisher->count)
+        publisher->allowed = publisher->limit = publisher->kept;
+    confirm(publisher, MIN(publisher->kept, (uint64_t) publisher->count));
+}
+
+size_t ft_publisher_limit(const FtPublisher *publisher) {
+    if (!publisher->rooted)
+        return FILES_PER_PEER_DEFAULT;
+    return publisher->count >= FILES_PER_PEER_MAX ? FILES_PER_PEER_MAX : publisher->limit;
+}
+
+bool ft_publisher_has(const FtPublisher *publisher, const Record *record) {
+    const ToldFile *file = find(publisher, record);
+
+    return file && file->kept;
+}

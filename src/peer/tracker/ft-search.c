@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/tracker/ft-search.h"
+
+#include <string.h>
+
+#include "proto/name.h"
+#include "util/time-util.h"
+
+enum {
+    SEARCHES_MAX = 2048, // at once: each download has one
+};
+
+static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
+// FT has that long, however late a search was sent: for the session before it, or for the searches before it.
+static const uint64_t ANSWER_USEC = 5 * USEC_PER_SEC;
+// But nobody waits longer than that, however often the session ends.
+static const uint64_t SEARCH_USEC_MAX = 20 * USEC_PER_SEC;
+
+struct FtSearch {
+    TAILQ_ENTRY(FtSearch) link;
+    FtSearchQueue *queue;
+    // Both NULL: nobody waits, but FT's answer has to be taken all the same.
+    FtSearchHandler handler;
+    FtFindHandler find_handler;
+    FindRequest *find; // NULL: not by words
+    FtFinds sent_as;   // by words: FIND, SEARCH, or (unknown) both
+    void *userdata;
+    uint64_t begun, deadline; // CLOCK_MONOTONIC µs
+    bool sent;
+    char name[];
+};
+
+static void search_drop(FtSearch *search) {
+    TAILQ_REMOVE(&search->queue->list, search, link);
+    search->queue->count--;
+    free(search->find);
+    free(search);
+}
+
+static bool is_awaited(const FtSearch *search) {
+    return search->handler || search->find_handler;
+}
+
+// The handler may do anything to the queue, so the search is out of it by then.
+static void search_detach(FtSearch *search) {
+    TAILQ_REMOVE(&search->queue->list, search, link);
+    search->queue->count--;
+}
+
+static void search_fail(FtSearch *search, int r) {
+    search_detach(search);
+    if (search->handler)
+        search->handler(search, r, NULL, 0, search->userdata);
+    else if (search->find_handler)
+        search->find_handler(search, r, NULL, search->userdata);
+    free(search->find);
+    free(search);
+}
+
+static void arm_timer(FtSearchQueue *queue) {
+    const FtSearch *first = TAILQ_FIRST(&queue->list);
+
+    if (!first) {
+        (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
+        return;
+    }
+    (void) sd_event_source_set_time(queue->timer, first->deadline);
+    (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+    FtSearchQueue *queue = userdata;
+    uint64_t now = time_monotonic();
+    bool unanswered = false;
+    FtSearch *search;
+
+    while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
+        // Then the session is over: what came late would be taken for the answer to another one.
+        unanswered |= search->sent;
+        search_fail(search, -ETIMEDOUT);
+    }
+    arm_timer(queue);
+    if (unanswered)
+        ft_client_search_timed_out(queue->client);
+    return 0;
+}
+
+int ft_search_queue_init(FtSearchQueue *queue, sd_event *event, FtClient *client) {
+    int r;
+
+    *queue = (FtSearchQueue){.client = client};
+    TAILQ_INIT(&queue->list);
+    r = sd_event_add_time(event, &queue->timer, CLOCK_MONOTONIC, 0, 0, on_timer, queue);
+    return r < 0 ? r : sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
+}
+
+void ft_search_queue_done(FtSearchQueue *queue) {
+    if (!queue->timer)
+        return;
+    ft_search_queue_fail(queue, -ENOTCONN);
+    queue->timer = sd_event_source_disable_unref(queue->timer);
+}
+
+static int add(FtSearchQueue *queue, const char *text, FtSearch **ret) {
+    FtSearch *search;
+
+    if (queue->count >= SEARCHES_MAX)
+        return -EBUSY;
+    search = calloc(1, sizeof(*search) + strlen(text) + 1);
+    if (!search)
+        return -ENOMEM;
+    strcpy(search->name, text);
+    search->queue = queue;
+    search->begun = time_monotonic();
+    search->deadline = search->begun + SEARCH_USEC;
+    TAILQ_INSERT_TAIL(&queue->list, search, link);
+    queue->count++;
+    arm_timer(queue);
+    *ret = search;
+    return 0;
+}
+
+int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
+                        void *userdata, FtSearch **ret) {
+    int r = add(queue, file_name, ret);
+
+    if (r < 0)
+        return r;
+    (*ret)->handler = handler;
+    (*ret)->userdata = userdata;
+    return 0;
+}
+
+int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
+                             FtFindHandler handler, void *userdata, FtSearch **ret) {
+    _cleanup_free_ FindRequest *copy = malloc(sizeof(*copy));
+    int r;
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *request;
+    r = add(queue, request->text, ret);
+    if (r < 0)
+        return r;
+    (*ret)->find = TAKE_PTR(copy);
+    (*ret)->find_handler = handler;
+    (*ret)->userdata = userdata;
+    return 0;
+}
+
+FtSearch *ft_search_free(FtSearch *search) {
+    if (!search)
+        return NULL;
+    search->handler = NULL;
+    search->find_handler = NULL;
+    if (!search->sent)
+        search_drop(search);
+    return NULL;
+}
+
+static int send_one(FtSearch *search, Buffer *out, Framing framing, bool ours) {
+    int r = 0;
+
+    if (search->find) {
+        search->sent_as = ours && framing == FRAMING_LINE ? search->queue->finds : FINDS_NO;
+        if (search->sent_as != FINDS_NO)
+            r = find_put(out, search->find);
+    }
+    if (r >= 0 && (!search->find || search->sent_as != FINDS_YES))
+        // What no file can be called is a refusal in the books of an FT.
+        r = message_put_search(
+            out, framing, name_is_valid(search->name, strlen(search->name)) ? search->name : "-");
+    if (r < 0)
+        return r;
+    search->sent = true;
+    search->deadline =
+        MAX(search->deadline, MIN(time_monotonic() + ANSWER_USEC, search->begun + SEARCH_USEC_MAX));
+    return 0;
+}
+
+int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool ours) {
+    FtSearch *search;
+    int r;
+
+    TAILQ_FOREACH (search, &queue->list, link) {
+        r = search->sent ? 0 : send_one(search, out, framing, ours);
+        if (r < 0)
+            return r;
+        // Our own answers each one, in order. Of others that is not known, and FOUND does not say what it answers.
+        if (framing == FRAMING_RAW || !ours)
+            break;
+    }
+    arm_timer(queue);
+    return 0;
+}
+
+// FT's answer to a SEARCH.
+static size_t parse_found(const FtSearch *search, const Message *answer,
+                          RecordText texts[static RESULTS_MAX],
+                          Record records[static RESULTS_MAX]) {
+    RecordList list;
+    size_t n = 0, len;
+    const char *text;
+
+    if (answer->kind != MESSAGE_FOUND)
+        return 0;
+    list = record_list(answer->argument, answer->argument_len);
+    while (n < RESULTS_MAX && record_list_next(&list, &text, &len))
+        // A record of something else would be downloaded under a name that nobody asked for.
+        if (record_parse_found(text, len, search->name, &texts[n], &records[n]) >= 0 &&
+            name_matches(records[n].name, records[n].type, search->name))
+            n++;
+    return n;
+}
+
+// An FT that knows no words has been asked for a name.
+static void finish_whole_name(FtSearch *search, const Record records[], size_t n) {
+    FoundFile files[RESULTS_MAX];
+    FtMatches matches = {.files = files, .whole_name = true};
+
+    if (!search->find_handler)
+        return;
+    matches.n = find_among_records(search->find, records, n, files, &matches.summary);
+    search->find_handler(search, 0, &matches, search->userdata);
+}
+
+static bool take_matches(FtSearch *search, const Message *answer) {
+    FtFindHandler handler = search->find_handler;
+    FtSearchQueue *queue = search->queue;
+    const bool done = search->sent_as == FINDS_YES;
+    FoundFiles found = {};
+    FtMatches matches;
+    _cleanup_free_ FoundFile *files = NULL;
+    int r;
+
+    if (!search->find || search->sent_as == FINDS_NO)
+        return false; // nobody has asked so
+    queue->finds = FINDS_YES;
+    r = matches_parse(answer, &found);
+    files = calloc(MAX(found.n, (size_t) 1), sizeof(*files));
+    if (r >= 0 && !files)
+        r = -ENOMEM;
+    for (size_t i = 0; r >= 0 && i < found.n; i++)
+        files[i] = found.entries[i].file;
+    matches = (FtMatches){.summary = found.summary, .files = files, .n = found.n};
+    if (done)
+        search_detach(search);
+    else // the answer to the SEARCH is still to come
+        search->find_handler = NULL;
+    if (handler)
+        handler(search, r, r >= 0 ? &matches : NULL, search->userdata);
+    if (done) {
+        free(search->find);
+        free(search);
+    }
+    found_files_clear(&found);
+    arm_timer(queue);
+    return true;
+}
+
+// FT has been restarted without words, and said nothing to FIND: all of them are asked for in the old way, behind the
+// others. The first one whose answer this may be.
+static FtSearch *pass_over_finds(FtSearchQueue *queue) {
+    FtSearch *search, *next;
+
+    search = TAILQ_FIRST(&queue->list);
+    if (!search || !search->sent || search->sent_as != FINDS_YES)
+        return search;
+    queue->finds = FINDS_NO;
+    TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
+        if (!search->sent || search->sent_as != FINDS_YES)
+            continue;
+        search->sent = false;
+        if (!is_awaited(search)) {
+            search_drop(search);
+            continue;
+        }
+        TAILQ_REMOVE(&queue->list, search, link);
+        TAILQ_INSERT_TAIL(&queue->list, search, link);
+    }
+    TAILQ_FOREACH (search, &queue->list, link)
+        if (search->sent)
+            break;
+    return search;
+}
+
+bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
+    FtSearch *search = TAILQ_FIRST(&queue->list);
+    RecordText texts[RESULTS_MAX];
+    Record records[RESULTS_MAX];
+    size_t n;
+
+    if (!search || !search->sent)
+        return false;
+    if (answer->kind == MESSAGE_MATCHES)
+        return take_matches(search, answer);
+    search = pass_over_finds(queue);
+    if (!search)
+        return true; // it was about something that is not asked any more
+    if (search->find && search->find_handler && search->sent_as == FINDS_UNKNOWN)
+        queue->finds = FINDS_NO; // it should have come first
+    n = parse_found(search, answer, texts, records);
+    search_detach(search);
+    if (search->handler)
+        search->handler(search, 0, records, n, search->userdata);
+    else if (search->find)
+        finish_whole_name(search, records, n);
+    free(search->find);
+    free(search);
+    arm_timer(queue);
+    return true;
+}
+
+void ft_search_queue_rewind(FtSearchQueue *queue) {
+    FtSearch *search, *next;
+
+    queue->finds = FINDS_UNKNOWN;
+    TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
+        search->sent = false;
+        if (!is_awaited(search))
+            search_drop(search);
+    }
+    arm_timer(queue);
+}
+
+void ft_search_queue_fail(FtSearchQueue *queue, int error) {
+    FtSearch *search;
+
+    queue->finds = FINDS_UNKNOWN;
+    while ((search = TAILQ_FIRST(&queue->list)))
+        search_fail(search, error);
+    arm_timer(queue);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/uploads/http-answer.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/http-value.h"
+#include "util/macro.h"
+#include "util/merkle.h"
+
+enum {
+    // "/pieces/ROOT" and the longest name, percent-decoded, with some room.
+    PATH_BYTES_MAX = 1024,
+    HEAD_BYTES_MAX = 1024,
+};
+
+static const char *status_words(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *words;
+    } table[] = {
+        {200, "OK"},
+        {206, "Partial Content"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {416, "Range Not Satisfiable"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++)
+        if (table[i].status == status)
+            return table[i].words;
+    return "";
+}
+
+HttpAnswer http_answer_text(unsigned status, const char *text) {
+    return (HttpAnswer){.status = status, .text = text};
+}
+
+// RFC 9112, 3.2: one Host; in 1.0 it may be missing.
+static bool has_host(const HttpHead *head) {
+    HttpText host;
+    int r = http_head_find(head, "Host", &host);
+
+    return r == 0 || (r == -ENOENT && head->minor == 0);
+}
+
+static bool has_body(const HttpHead *head) {
+    uint64_t len = 0;
+    int r = http_head_body(head, &len);
+
+    return r != -ENOENT && (r < 0 || len > 0);
+}
+
+// The ROOT of "/file/ROOT", "/file/ROOT/NAME", "/pieces/ROOT".
+static HttpAnswer read_target(HttpText target, HttpAsk *ask) {
+    static const char file[] = "/file/", pieces[] = "/pieces/";
+    char path[PATH_BYTES_MAX];
+    const char *root;
+    size_t len;
+    int r;
+
+    r = http_target_path(target, path, sizeof(path));
+    if (r < 0)
+        return http_answer_text(r == -ENOBUFS ? 404 : 400, "That is no path.");
+    ask->pieces = strncmp(path, pieces, strlen(pieces)) == 0;
+    if (!ask->pieces && strncmp(path, file, strlen(file)) != 0)
+        return http_answer_text(404, "There are only /file/ROOT/NAME and /pieces/ROOT here.");
+    root = path + (ask->pieces ? strlen(pieces) : strlen(file));
+    len = strcspn(root, "/");
+    if (merkle_hash_parse(root, len, &ask->root) < 0 || (ask->pieces && root[len] != '\0'))
+        return http_answer_text(404, "ROOT must be the 64 hex digits of a pieces root.");
+    return (HttpAnswer){};
+}
+
+HttpAnswer http_read_ask(const HttpHead *head, HttpAsk *ret) {
+    HttpAnswer answer;
+    HttpAsk ask = {.keep = http_head_keeps_alive(head), .old = head->minor == 0};
+    bool get = http_text_equal(head->method, "GET");
+
+    ask.head = http_text_equal(head->method, "HEAD");
+    if (!has_host(head))
+        answer = http_answer_text(400, "A request has one Host.");
+    else if (has_body(head)) {
+        ask.keep = false; // where the next request begins is not looked for
+        answer = get || ask.head ? http_answer_text(400, "A request has no body here.")
+                                 : http_answer_text(405, "Only GET and HEAD are understood.");
+    } else if (!get && !ask.head)
+        answer = http_answer_text(405, "Only GET and HEAD are understood.");
+    else
+        answer = read_target(head->target, &ask);
+    ask.keep = ask.keep && answer.status != 400;
+    *ret = ask;
+    return answer;
+}
+
+static void format_etag(const MerkleHash *root, char etag[static MERKLE_TEXT_BYTES + 3]) {
+    etag[0] = '"';
+    merkle_hash_format(root, etag + 1);
+    strcpy(etag + 1 + MERKLE_TEXT_BYTES, "\"");
+}
+
+static HttpRange read_range(const HttpHead *head, const char *etag, HttpAnswer *answer) {
+    HttpText range, condition;
+    uint64_t last;
+    HttpRange result;
+    int r;
+
+    if (http_head_find(head, "Range", &range) < 0)
+        return HTTP_RANGE_WHOLE;
+    // If-Range: a part of this version, or all of another one. A date names no version well enough.
+    r = http_head_find(head, "If-Range", &condition);
+    if (r != -ENOENT && (r < 0 || !http_text_equal(condition, etag)))
+        return HTTP_RANGE_WHOLE;
+    result = http_parse_range(range, answer->size, &answer->offset, &last);
+    if (result == HTTP_RANGE_PART)
+        answer->end = last + 1;
+    return result;
+}
+
+HttpAnswer http_answer_file(const HttpHead *head, const HttpAsk *ask, uint64_t size,
+                            time_t modified) {
+    HttpAnswer answer = {.status = 200, .modified = modified};
+    char etag[MERKLE_TEXT_BYTES + 3];
+    HttpText tags;
+
+    answer.size = answer.end = ask->pieces ? piece_count(size) * MERKLE_HASH_BYTES : size;
+    format_etag(&ask->root, etag);
+    if (http_head_find(head, "If-None-Match", &tags) == 0 && http_etag_in_list(tags, etag)) {
+        answer.status = 304;
+        answer.end = 0;
+        return answer;
+    }
+    switch (read_range(head, etag, &answer)) {
+    case HTTP_RANGE_PART:
+        answer.status = 206;
+        break;
+    case HTTP_RANGE_UNSATISFIABLE:
+        answer.status = 416;
+        answer.end = 0;
+        answer.text = "The range lies behind the end.";
+        break;
+    case HTTP_RANGE_WHOLE:
+        break;
+    }
+    return answer;
+}
+
+// A head, line by line. What is written has a bound that HEAD_BYTES_MAX covers.
+typedef struct Writer {
+    char text[HEAD_BYTES_MAX];
+    size_t len;
+} Writer;
+
+static void _printf_(2, 3) put(Writer *writer, const char *format, ...) {
+    va_list ap;
+
+    va_start(ap, format);
+    writer->len +=
+        vsnprintf(writer->text + writer->len, sizeof(writer->text) - writer->len, format, ap);
+    va_end(ap);
+}
+
+static void put_date(Writer *writer, const char *name, time_t time) {
+    char date[HTTP_DATE_BYTES + 1];
+
+    http_date_format(time, date);
+    put(writer, "%s: %s\r\n", name, date);
+}
+
+// What names the version that the answer is about.
+static void put_version(Writer *writer, const HttpAnswer *answer, const HttpAsk *ask) {
+    char etag[MERKLE_TEXT_BYTES + 3];
+
+    format_etag(&ask->root, etag);
+    put(writer, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
+    put_date(writer, "Last-Modified", answer->modified);
+}
+
+static void put_body_fields(Writer *writer, const HttpAnswer *answer) {
+    if (answer->status == 206)
+        put(writer, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", answer->offset,
+            answer->end - 1, answer->size);
+    if (answer->status == 416)
+        put(writer, "Content-Range: bytes */%" PRIu64 "\r\n", answer->size);
+    if (answer->text)
+        put(writer, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
+            strlen(answer->text) + 1);
+    else if (answer->status != 304)
+        put(writer, "Content-Type: application/octet-stream\r\nContent-Length: %" PRIu64 "\r\n",
+            answer->end - answer->offset);
+}
+
+int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpAsk *ask, time_t now) {
+    Writer writer = {};
+
+    put(&writer, "HTTP/1.1 %u %s\r\n", answer->status, status_words(answer->status));
+    put_date(&writer, "Date", now);
+    if (answer->status < 400)
+        put_version(&writer, answer, ask);
+    put_body_fields(&writer, answer);
+    if (answer->status == 405)
+        put(&writer, "Allow: GET, HEAD\r\n");
+    if (answer->turn.retry_seconds > 0)
+        put(&writer, "Retry-After: %u\r\n", answer->turn.retry_seconds);
+    if (answer->turn.place > 0)
+        put(&writer, "Queue-Place: %u\r\n", answer->turn.place);
+    if (!ask->keep)
+        put(&writer, "Connection: close\r\n");
+    else if (ask->old)
+        put(&writer, "Connection: keep-alive\r\n");
+    put(&writer, "\r\n");
+    if (answer->text && !ask->head)
+        put(&writer, "%s\n", answer->text);
+    return buffer_append(out, writer.text, writer.len);
+}

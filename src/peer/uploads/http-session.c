@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/uploads/http-session.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "peer/uploads/http-answer.h"
+#include "peer/uploads/served-file.h"
+#include "peer/uploads/upload-server.h"
+#include "proto/http.h"
+#include "util/log.h"
+#include "util/text.h"
+#include "util/time-util.h"
+
+enum {
+    // What is read at once. With a head that is not complete it is all that a connection may make us hold.
+    READ_BYTES = 16 * 1024,
+    // Requests that are answered in a row before it is the others' turn.
+    REQUESTS_IN_A_ROW = 8,
+    // Dropped at the end, so that the last answer is not lost in a reset.
+    CLOSING_BYTES_MAX = 1024 * 1024,
+    // When what is no matter of ours (memory, descriptors) may be better.
+    TROUBLE_RETRY_SECONDS = 5,
+};
+
+static const uint64_t HEAD_USEC = 10 * USEC_PER_SEC;
+static const uint64_t IDLE_USEC = 60 * USEC_PER_SEC;
+static const uint64_t CLOSING_USEC = 2 * USEC_PER_SEC;
+// Ranges that follow each other within this time are one transfer.
+static const uint64_t FILE_IDLE_USEC = 5 * USEC_PER_SEC;
+
+typedef enum HttpState {
+    HTTP_READING,
+    HTTP_LOOKING_UP,
+    HTTP_SENDING,
+    HTTP_CLOSING,
+} HttpState;
+
+struct HttpSession {
+    UploadHub *hub;
+    LoopCall call; // its way into the thread
+    TAILQ_ENTRY(HttpSession) link;
+    PollWatch watch;
+    int fd;
+    Endpoint remote;
+    HttpState state;
+    uint64_t since;    // the state, CLOCK_MONOTONIC µs
+    uint64_t deadline; // READING, CLOSING
+    Buffer in;         // what has arrived and is not answered
+    bool eof;          // nothing more will
+    size_t dropped;    // CLOSING
+    FileLookup lookup;
+    bool looked_up;   // for the request at the front of `in`
+    bool gone;        // while it was looked up
+    ServedFile *file; // what was sent last
+    HttpAsk ask;      // the one that is being answered
+    UploadSlot slot;
+    bool has_slot;
+    Send send;
+};
+
+enum {
+    WAIT = 0,  // for an event
+    GO_ON = 1, // with the next request
+};
+
+static void session_free(HttpSession *session) {
+    poller_remove(session->hub->poller, &session->watch);
+    close_fd(session->fd);
+    buffer_clear(&session->in);
+    buffer_clear(&session->send.lead);
+    free(session);
+}
+
+static void release_slot(HttpSession *session) {
+    if (!session->has_slot)
+        return;
+    session->has_slot = false;
+    upload_queue_release(&session->hub->queue, &session->slot);
+    upload_queue_advance(&session->hub->queue, time_monotonic());
+}
+
+static void drop_file(HttpSession *session, int result) {
+    if (session->file)
+        served_file_end(TAKE_PTR(session->file), result);
+}
+
+void http_session_close(HttpSession *session, int error) {
+    UploadHub *hub = session->hub;
+    bool sending = session->state == HTTP_SENDING;
+
+    send_stop(&session->send);
+    drop_file(session, sending || error == -ECANCELED ? error : 0);
+    TAILQ_REMOVE(&hub->sessions, session, link);
+    hub->session_count--;
+    release_slot(session);
+    session_free(session);
+}
+
+static void set_state(HttpSession *session, HttpState state, uint64_t timeout) {
+    session->state = state;
+    session->since = time_monotonic();
+    session->deadline = session->since + timeout;
+}
+
+static int watch_for(HttpSession *session, uint32_t events) {
+    return poller_change(session->hub->poller, &session->watch, events);
+}
+
+// The last answer has been sent.
+static int start_closing(HttpSession *session) {
+    set_state(session, HTTP_CLOSING, CLOSING_USEC);
+    if (session->eof)
+        return -ECONNRESET;
+    (void) shutdown(session->fd, SHUT_WR);
+    buffer_clear(&session->in);
+    return watch_for(session, EPOLLIN);
+}
+
+// An answer is over. GO_ON, WAIT, or the error that ends the connection.
+static int finish_answer(HttpSession *session, int result) {
+    release_slot(session);
+    if (result < 0)
+        return result;
+    if (!session->ask.keep)
+        return start_closing(session);
+    set_state(session, HTTP_READING, session->in.size > 0 ? HEAD_USEC : IDLE_USEC);
+    return GO_ON;
+}
+
+static void run(HttpSession *session);
+
+static void on_sent(Send *send, int result) {
+    HttpSession *session = container_of(send, HttpSession, send);
+    int r = finish_answer(session, result);
+
+    if (r < 0)
+        http_session_close(session, result);
+    else
+        run(session);
+}
+
+static int send_answer(HttpSession *session, const HttpAnswer *answer) {
+    const ServedFile *file = session->file;
+    Send *send = &session->send;
+    int r;
+
+    *send = (Send){
+        .watch = &session->watch,
+        .remote = session->remote.address,
+        .file_fd = -EBADF,
+        .on_done = on_sent,
+    };
+    if (!session->ask.head && answer->end > answer->offset) {
+        send->offset = answer->offset;
+        send->end = answer->end;
+        if (session->ask.pieces)
+            send->memory = served_file_pieces(file);
+        else {
+            send->file_fd = file->fd;
+            send->stamp = &file->stamp;
+            send->moved = &session->file->moved;
+        }
+    }
+    r = http_answer_put(&send->lead, answer, &session->ask, time(NULL));
+    set_state(session, HTTP_SENDING, 0);
+    if (r >= 0)
+        r = send_start(&session->hub->sender, send);
+    return r == 0 ? WAIT : finish_answer(session, MIN(r, 0));
+}
+
+static void log_refusal(HttpSession *session, const HttpHead *head, const HttpAnswer *answer) {
+    size_t len = head ? (size_t) (head->target.data + head->target.len - head->method.data) : 0;
+    UploadRefusal refusal = answer->status == 404   ? UPLOAD_NOT_SHARED
+                            : answer->status == 503 ? UPLOAD_BUSY
+                            : answer->status >= 500 ? UPLOAD_UNREADABLE
+                                                    : UPLOAD_NO_REQUEST;
+
+    upload_refused(&session->hub->refusals, refusal, &session->remote,
+                   head ? head->method.data : "", len, answer->text);
+}
+
+// A request that cannot even be read.
+static int refuse(HttpSession *session, unsigned status, const char *text) {
+    const HttpAnswer answer = http_answer_text(status, text);
+
+    session->ask = (HttpAsk){};
+    buffer_clear(&session->in);
+    log_refusal(session, NULL, &answer);
+    return send_answer(session, &answer);
+}
+
+static bool file_will_do(const HttpSession *session, const HttpAsk *ask) {
+    const ServedFile *file = session->file;
+
+    if (!file || !merkle_hash_equal(&file->root, &ask->root))
+        return false;
+    if (ask->pieces && !ask->head && !file->layer)
+        return false;
+    return session->looked_up || file->generation == session->hub->generation;
+}
+
+static void on_looked_up(FileLookup *lookup) {
+    HttpSession *session = container_of(lookup, HttpSession, lookup);
+
+    session->file = TAKE_PTR(lookup->file);
+    if (session->file)
+        session->file->session = session;
+    if (session->gone) {
+        http_session_close(session, 0);
+        return;
+    }
+    session->looked_up = true;
+    set_state(session, HTTP_READING, IDLE_USEC);
+    run(session);
+}
+
+static int look_up(HttpSession *session, const HttpAsk *ask) {
+    drop_file(session, 0);
+    session->lookup.root = ask->root;
+    session->lookup.pieces = ask->pieces && !ask->head;
+    session->lookup.remote = session->remote;
+    session->lookup.generation = session->hub->generation;
+    session->lookup.on_result = on_looked_up;
+    set_state(session, HTTP_LOOKING_UP, 0);
+    served_file_look_up(&session->lookup);
+    return watch_for(session, 0);
+}
+
+static HttpAnswer no_file(int error) {
+    HttpAnswer answer;
+
+    switch (error) {
+    case -ENOENT:
+        return http_answer_text(404, "No file with that root is shared here.");
+    case -ENODATA:
+        return http_answer_text(404, "The piece hashes of that file are not known here.");
+    case -ESTALE:
+    case -ELOOP: // there is a link now where it was, or another file where its directory was
+    case -ENOTDIR:
+        return http_answer_text(404, "The file has changed since it was hashed.");
+    case -EBUSY:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+        answer = http_answer_text(503, "Too busy at the moment.");
+        answer.turn.retry_seconds = TROUBLE_RETRY_SECONDS;
+        return answer;
+    default:
+        return http_answer_text(500, "The file cannot be read.");
+    }
+}
+
+static void on_revoked(UploadSlot *slot) {
+    http_session_close(container_of(slot, HttpSession, slot), -EDQUOT);
+}
+
+// Bytes of a file need a slot.
+static HttpAnswer take_slot(HttpSession *session, HttpAnswer answer) {
+    HttpAnswer busy = http_answer_text(503, "All slots are taken: come back after Retry-After.");
+    int r;
+
+    r = file_stamp_check(session->file->fd, &session->file->stamp);
+    if (r < 0)
+        return no_file(r);
+    session->slot = (UploadSlot){.address = session->remote.address, .on_revoked = on_revoked};
+    r = upload_queue_ask(&session->hub->queue, &session->slot, &session->ask.root, time_monotonic(),
+                         &busy.turn);
+    if (r == -ENOMEM)
+        return no_file(r);
+    session->has_slot = r > 0;
+    if (!session->has_slot)
+        return busy;
+    served_file_begin(session->file);
+    return answer;
+}
+
+static int answer_request(HttpSession *session, const HttpHead *head) {
+    const ServedFile *file = session->file;
+    HttpAnswer answer = http_read_ask(head, &session->ask);
+    const HttpAsk *ask = &session->ask;
+
+    if (answer.status == 0 && file_will_do(session, ask)) {
+        answer = http_answer_file(head, ask, file->size, file->modified);
+        if (!ask->head && !ask->pieces && answer.end > answer.offset)
+            answer = take_slot(session, answer);
+    } else if (answer.status == 0 && session->looked_up)
+        answer = no_file(session->lookup.result);
+    else if (answer.status == 0)
+        return look_up(session, ask);
+    if (answer.status >= 400 && answer.status != 416 && answer.status != 503)
+        log_refusal(session, head, &answer);
+    session->looked_up = false;
+    buffer_consume(&session->in, head->len);
+    return send_answer(session, &answer);
+}
+
+static int next_request(HttpSession *session) {
+    HttpHead head;
+
+    // A client may be slow, but not for ever: the time for a head begins with its first byte.
+    switch (http_request_parse(buffer_data(&session->in) ?: "", session->in.size, &head)) {
+    case HTTP_OK:
+        return answer_request(session, &head);
+    case HTTP_BAD:
+        return refuse(session, 400, "That is no HTTP/1.1 request.");
+    case HTTP_TOO_LONG:
+        return refuse(session, 431, "The head of the request is too long.");
+    case HTTP_MORE:
+        break;
+    }
+    return session->eof ? -ECONNRESET : watch_for(session, EPOLLIN);
+}
+
+static void run(HttpSession *session) {
+    int r = GO_ON;
+
+    for (unsigned i = 0; r == GO_ON && session->state == HTTP_READING; i++)
+        // The socket can be written to, so that this is gone on with after the others.
+        r = i < REQUESTS_IN_A_ROW ? next_request(session) : watch_for(session, EPOLLOUT);
+    if (r < 0)
+        http_session_close(session, r);
+}
+
+static int receive(HttpSession *session) {
+    char *scratch = poller_scratch(session->hub->poller);
+    ssize_t n = recv(session->fd, scratch, READ_BYTES, MSG_DONTWAIT);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    session->eof = n == 0;
+    if (session->in.size == 0)
+        session->deadline = time_monotonic() + HEAD_USEC;
+    return buffer_append(&session->in, scratch, n);
+}
+
+static int drop_input(HttpSession *session) {
+    char *scratch = poller_scratch(session->hub->poller);
+    ssize_t n = recv(session->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    session->dropped += n;
+    return n == 0 || session->dropped > CLOSING_BYTES_MAX ? -ECONNRESET : 0;
+}
+
+static void on_event(PollWatch *watch, uint32_t events) {
+    HttpSession *session = container_of(watch, HttpSession, watch);
+    int r = 0;
+
+    switch (session->state) {
+    case HTTP_READING:
+        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+            r = receive(session);
+        if (r >= 0) {
+            run(session);
+            return;
+        }
+        break;
+    case HTTP_LOOKING_UP:
+        // The answer is on its way, and finds nobody.
+        session->gone = true;
+        poller_remove(session->hub->poller, &session->watch);
+        return;
+    case HTTP_SENDING:
+        send_ready(&session->send, events);
+        return;
+    case HTTP_CLOSING:
+        r = drop_input(session);
+        break;
+    }
+    if (r < 0)
+        http_session_close(session, r);
+}
+
+// Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it has its share.
+static void make_room(UploadHub *hub, const IpAddress *site) {
+    HttpSession *session, *oldest = NULL;
+
+    TAILQ_FOREACH (session, &hub->sessions, link)
+        if ((session->state == HTTP_READING || session->state == HTTP_CLOSING) &&
+            (!site || address_same_site(&session->remote.address, site)) &&
+            (!oldest || session->since < oldest->since))
+            oldest = session;
+    if (oldest)
+        http_session_close(oldest, -EBUSY);
+}
+
+static size_t count_site(const UploadHub *hub, const IpAddress *site) {
+    const HttpSession *session;
+    size_t n = 0;
+
+    TAILQ_FOREACH (session, &hub->sessions, link)
+        n += address_same_site(&session->remote.address, site);
+    return n;
+}
+
+// Whether there is room for one more, if need be after another one has been closed.
+static bool has_room(UploadHub *hub, const IpAddress *site) {
+    if (hub->session_count >= HTTP_SESSIONS_PER_SITE_MAX &&
+        count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX) {
+        make_room(hub, site);
+        if (count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX)
+            return false;
+    }
+    if (hub->session_count >= HTTP_SESSIONS_MAX)
+        make_room(hub, NULL);
+    return hub->session_count < HTTP_SESSIONS_MAX;
+}
+
+static void run_start(LoopCall *call) {
+    HttpSession *session = container_of(call, HttpSession, call);
+    UploadHub *hub = session->hub;
+
+    if (!has_room(hub, &session->remote.address) ||
+        poller_add(hub->poller, &session->watch, session->fd, EPOLLIN, on_event) < 0) {
+        session_free(session);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&hub->sessions, session, link);
+    hub->session_count++;
+    set_state(session, HTTP_READING, HEAD_USEC);
+}
+
+void http_session_start(UploadServer *server, int fd, const Endpoint *remote) {
+    HttpSession *session = calloc(1, sizeof(*session));
+
+    if (!session) {
+        close_fd(fd);
+        return;
+    }
+    session->hub = &server->hub;
+    session->watch.fd = -EBADF;
+    session->fd = fd;
+    session->remote = *remote;
+    session->lookup.server = server;
+    session->call.run = run_start;
+    loop_thread_call(server->hub.thread, &session->call);
+}
+
+static void tick(HttpSession *session, uint64_t now) {
+    if (session->state == HTTP_READING && session->file && now - session->since >= FILE_IDLE_USEC)
+        drop_file(session, 0);
+    if ((session->state != HTTP_READING && session->state != HTTP_CLOSING) ||
+        now < session->deadline)
+        return;
+    if (session->state == HTTP_CLOSING || session->in.size == 0)
+        http_session_close(session, -ETIMEDOUT);
+    else if (refuse(session, 408, "The request took too long.") < 0)
+        http_session_close(session, -ETIMEDOUT);
+}
+
+void http_sessions_tick(UploadHub *hub, uint64_t now) {
+    HttpSession *session, *next;
+
+    TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next)
+        tick(session, now);
+}
+
+void http_sessions_free(UploadHub *hub) {
+    HttpSession *session, *next;
+
+    TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next) {
+        TAILQ_REMOVE(&hub->sessions, session, link);
+        session_free(session);
+    }
+}

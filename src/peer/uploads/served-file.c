@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/uploads/served-file.h"
+
+#include <string.h>
+
+#include "peer/shares/root-cache.h"
+#include "peer/shares/share.h"
+#include "peer/uploads/http-session.h"
+#include "peer/uploads/upload-server.h"
+#include "util/merkle.h"
+
+// The piece hashes of a file, for all connections that want them at the moment.
+struct PieceLayer {
+    LIST_ENTRY(PieceLayer) link;
+    MerkleHash root;
+    MerkleHash *hashes;
+    size_t bytes;
+    unsigned refs;
+};
+
+static PieceLayer *layer_unref(UploadServer *server, PieceLayer *layer) {
+    if (layer && --layer->refs == 0) {
+        LIST_REMOVE(layer, link);
+        server->layer_bytes -= layer->bytes;
+        free(layer->hashes);
+        free(layer);
+    }
+    return NULL;
+}
+
+static int read_hashes(UploadServer *server, const MerkleHash *root, uint64_t size,
+                       MerkleHash **ret) {
+    int r;
+
+    if (piece_count(size) > 1) {
+        r = root_cache_pieces(*server->roots, root, size, ret);
+        return r == -ENOENT ? -ENODATA : r;
+    }
+    *ret = malloc(sizeof(**ret));
+    if (!*ret)
+        return -ENOMEM;
+    **ret = *root; // the one piece of a small file
+    return 0;
+}
+
+static int layer_get(UploadServer *server, const MerkleHash *root, uint64_t size,
+                     PieceLayer **ret) {
+    _cleanup_free_ PieceLayer *layer = NULL;
+    PieceLayer *known;
+    int r;
+
+    LIST_FOREACH (known, &server->layers, link)
+        if (merkle_hash_equal(&known->root, root)) {
+            known->refs++;
+            *ret = known;
+            return 0;
+        }
+    layer = calloc(1, sizeof(*layer));
+    if (!layer)
+        return -ENOMEM;
+    layer->root = *root;
+    layer->refs = 1;
+    layer->bytes = piece_count(size) * MERKLE_HASH_BYTES;
+    if (server->layer_bytes + layer->bytes > PIECE_LAYERS_BYTES_MAX)
+        return -EBUSY;
+    r = read_hashes(server, root, size, &layer->hashes);
+    if (r < 0)
+        return r;
+    server->layer_bytes += layer->bytes;
+    LIST_INSERT_HEAD(&server->layers, layer, link);
+    *ret = TAKE_PTR(layer);
+    return 0;
+}
+
+static ServedFile *served_file_free(ServedFile *file) {
+    if (!file)
+        return NULL;
+    if (file->listed)
+        TAILQ_REMOVE(&file->server->files, file, link);
+    close_fd(file->fd);
+    layer_unref(file->server, file->layer);
+    free(file->transfer.path);
+    free(file->transfer.error_message);
+    free(file);
+    return NULL;
+}
+DEFINE_CLEANUP_FUNC(ServedFile, served_file_free)
+
+static void run_cancelled(LoopCall *call) {
+    ServedFile *file = container_of(call, ServedFile, cancel_call);
+
+    file->cancelling = false;
+    if (file->ended && !file->transfer.table)
+        served_file_free(file);
+}
+
+static void run_cancel(LoopCall *call) {
+    ServedFile *file = container_of(call, ServedFile, cancel_call);
+    LoopThread *thread = file->server->hub.thread;
+
+    if (file->session)
+        http_session_close(file->session, -ECANCELED);
+    file->cancel_call.run = run_cancelled;
+    loop_thread_reply(thread, &file->cancel_call);
+}
+
+static void cancel(Transfer *transfer) {
+    ServedFile *file = container_of(transfer, ServedFile, transfer);
+
+    if (file->cancelling)
+        return;
+    file->cancelling = true;
+    file->cancel_call.run = run_cancel;
+    loop_thread_call(file->server->hub.thread, &file->cancel_call);
+}
+
+// It has ended long ago, but its cancellation may still be on its way.
+static void free_transfer(Transfer *transfer) {
+    ServedFile *file = container_of(transfer, ServedFile, transfer);
+
+    if (!file->cancelling)
+        served_file_free(file);
+}
+
+static uint64_t moved(const Transfer *transfer) {
+    return container_of(transfer, ServedFile, transfer)->moved;
+}
+
+static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer, .moved = moved};
+
+static int open_file(const FileLookup *lookup, const Share *share, ServedFile **ret) {
+    _cleanup_(served_file_freep) ServedFile *file = calloc(1, sizeof(*file));
+    UploadServer *server = lookup->server;
+    int r;
+
+    if (!file)
+        return -ENOMEM;
+    file->server = server;
+    file->fd = share_open(share);
+    if (file->fd < 0)
+        return file->fd;
+    r = file_stamp_get(file->fd, &file->stamp);
+    if (r < 0)
+        return r;
+    file->root = lookup->root;
+    file->generation = lookup->generation;
+    file->size = file->stamp.size;
+    file->modified = file->stamp.modified.tv_sec;
+    if (file->size != share_record(share).size)
+        return -ESTALE;
+    if (lookup->pieces)
+        r = layer_get(server, &file->root, file->size, &file->layer);
+    if (r >= 0)
+        r = upload_describe(&file->transfer, share, &lookup->remote);
+    if (r < 0)
+        return r;
+    file->transfer.ops = &transfer_ops;
+    file->transfer.state = TRANSFER_ACTIVE;
+    TAILQ_INSERT_TAIL(&server->files, file, link);
+    file->listed = true;
+    *ret = TAKE_PTR(file);
+    return 0;
+}
+
+static void run_result(LoopCall *call) {
+    FileLookup *lookup = container_of(call, FileLookup, call);
+
+    lookup->on_result(lookup);
+}
+
+static void run_look_up(LoopCall *call) {
+    FileLookup *lookup = container_of(call, FileLookup, call);
+    UploadServer *server = lookup->server;
+    const Share *share = share_table_find_root(*server->shares, &lookup->root);
+
+    lookup->file = NULL;
+    lookup->result = share ? open_file(lookup, share, &lookup->file) : -ENOENT;
+    lookup->call.run = run_result;
+    loop_thread_call(server->hub.thread, &lookup->call);
+}
+
+void served_file_look_up(FileLookup *lookup) {
+    lookup->call.run = run_look_up;
+    loop_thread_reply(lookup->server->hub.thread, &lookup->call);
+}
+
+const char *served_file_pieces(const ServedFile *file) {
+    return (const char *) file->layer->hashes;
+}
+
+static void run_begin(LoopCall *call) {
+    ServedFile *file = container_of(call, ServedFile, begin_call);
+
+    // Too many transfers: then it is one that nobody sees.
+    (void) transfer_add(file->server->transfers, &file->transfer);
+}
+
+void served_file_begin(ServedFile *file) {
+    if (file->begun)
+        return;
+    file->begun = true;
+    file->begin_call.run = run_begin;
+    loop_thread_reply(file->server->hub.thread, &file->begin_call);
+}
+
+static void run_end(LoopCall *call) {
+    ServedFile *file = container_of(call, ServedFile, end_call);
+
+    file->ended = true;
+    file->fd = close_fd(file->fd);
+    file->layer = layer_unref(file->server, file->layer);
+    if (file->transfer.table)
+        upload_finish_transfer(&file->transfer, file->result);
+    else if (!file->cancelling)
+        served_file_free(file);
+}
+
+void served_file_end(ServedFile *file, int result) {
+    file->session = NULL;
+    file->result = result;
+    file->end_call.run = run_end;
+    loop_thread_reply(file->server->hub.thread, &file->end_call);
+}
+
+void served_files_free(UploadServer *server) {
+    ServedFile *file, *next;
+
+    TAILQ_FOREACH_SAFE (file, &server->files, link, next) {
+        file->cancelling = false;
+        // Those that are shown belong to the table of transfers.
+        if (!file->transfer.table)
+            served_file_free(file);
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/uploads/upload-server.h"
+
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "bus/names.h"
+#include "peer/uploads/http-session.h"
+#include "peer/uploads/upload.h"
+#include "proto/http.h"
+#include "util/text.h"
+#include "util/time-util.h"
+
+enum {
+    // Enough to tell DOWNLOAD from every method of HTTP.
+    GUESS_BYTES = 16,
+};
+
+// A connection whose first bytes have not come.
+typedef struct Stranger {
+    Request request;
+    UploadServer *server;
+    PollWatch watch;
+    int fd;
+    Endpoint remote;
+} Stranger;
+
+static const char *failure(int error) {
+    switch (error) {
+    case -ESTALE:
+        return "the file has changed while it was sent";
+    case -ETIMEDOUT:
+        return "the other side takes too little";
+    case -EDQUOT:
+        return "others were waiting, and its address had more than half of max-uploads";
+    case -EPIPE:
+    case -ECONNRESET:
+        return "the other side has closed the connection";
+    default:
+        return strerror(-error);
+    }
+}
+
+int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remote) {
+    _cleanup_free_ char *path = share_make_path(share);
+    const Record record = share_record(share);
+
+    transfer->path = path ? text_valid(path) : NULL;
+    if (!transfer->path)
+        return -ENOMEM;
+    transfer->direction = TRANSFER_UPLOAD;
+    transfer->owner = TRANSFER_NOBODY;
+    transfer->size = record.size;
+    transfer->remote = *remote;
+    snprintf(transfer->text.name, sizeof(transfer->text.name), "%s", record.name);
+    snprintf(transfer->text.type, sizeof(transfer->text.type), "%s", record.type);
+    return 0;
+}
+
+void upload_finish_transfer(Transfer *transfer, int result) {
+    if (result == 0)
+        transfer_finish(transfer, TRANSFER_DONE, NULL, NULL);
+    else if (result == -ECANCELED)
+        transfer_finish(transfer, TRANSFER_CANCELLED, NULL, NULL);
+    else
+        transfer_finish(transfer, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, "%s", failure(result));
+}
+
+static void arm_timer(UploadServer *server) {
+    const Request *oldest = TAILQ_FIRST(&server->requests);
+
+    if (!oldest)
+        return;
+    (void) sd_event_source_set_time(server->timer, oldest->deadline);
+    (void) sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
+}
+
+void request_remove(UploadServer *server, Request *request) {
+    if (!request->listed)
+        return;
+    TAILQ_REMOVE(&server->requests, request, link);
+    server->request_count--;
+    request->listed = false;
+}
+
+static void drop(UploadServer *server, Request *request) {
+    request_remove(server, request);
+    request->drop(request);
+}
+
+// At the end, but for who has been there as a stranger.
+void request_add(UploadServer *server, Request *request) {
+    Request *before;
+
+    if (server->request_count >= REQUESTS_MAX)
+        drop(server, TAILQ_FIRST(&server->requests));
+    TAILQ_FOREACH_REVERSE (before, &server->requests, RequestList, link)
+        if (before->deadline <= request->deadline)
+            break;
+    if (before)
+        TAILQ_INSERT_AFTER(&server->requests, before, request, link);
+    else
+        TAILQ_INSERT_HEAD(&server->requests, request, link);
+    request->listed = true;
+    if (server->request_count++ == 0)
+        arm_timer(server);
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+    UploadServer *server = userdata;
+    uint64_t now = time_monotonic();
+    Request *oldest;
+
+    while ((oldest = TAILQ_FIRST(&server->requests)) && oldest->deadline <= now)
+        drop(server, oldest);
+    arm_timer(server);
+    return 0;
+}
+
+static void stranger_free(Stranger *stranger) {
+    poller_remove(stranger->server->poller, &stranger->watch);
+    close_fd(stranger->fd);
+    free(stranger);
+}
+
+static void stranger_drop(Request *request) {
+    stranger_free(container_of(request, Stranger, request));
+}
+
+// How many bytes must be there before the socket wakes us.
+static void set_wake(int fd, int bytes) {
+    (void) setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+}
+
+// The bytes are only looked at: whoever they are for reads them again.
+static void on_bytes(PollWatch *watch, uint32_t events _unused_) {
+    Stranger *stranger = container_of(watch, Stranger, watch);
+    UploadServer *server = stranger->server;
+    char data[GUESS_BYTES];
+    HttpGuess guess = HTTP_GUESS_NO;
+    ssize_t n;
+
+    n = recv(stranger->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        guess = http_guess(data, n);
+    if (guess == HTTP_GUESS_MORE && !(events & EPOLLRDHUP)) {
+        set_wake(stranger->fd, (int) n + 1);
+        return;
+    }
+    set_wake(stranger->fd, 1);
+    poller_remove(server->poller, &stranger->watch);
+    request_remove(server, &stranger->request);
+    if (guess == HTTP_GUESS_YES)
+        http_session_start(server, TAKE_FD(stranger->fd), &stranger->remote);
+    else if (n >= 0)
+        upload_start(server, TAKE_FD(stranger->fd), &stranger->remote, stranger->request.deadline);
+    stranger_free(stranger);
+}
+
+void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
+    const int on = 1;
+    Stranger *stranger = calloc(1, sizeof(*stranger));
+
+    if (!stranger) {
+        close_fd(fd);
+        return;
+    }
+    // What is written is complete, or says so (MSG_MORE).
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    stranger->server = server;
+    stranger->fd = fd;
+    stranger->remote = *remote;
+    stranger->request.drop = stranger_drop;
+    stranger->request.deadline = time_monotonic() + REQUEST_USEC;
+    stranger->watch.fd = -EBADF;
+    if (poller_add(server->poller, &stranger->watch, fd, EPOLLIN | EPOLLRDHUP, on_bytes) < 0) {
+        stranger_free(stranger);
+        return;
+    }
+    request_add(server, &stranger->request);
+}
+
+int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
+                       TransferTable *transfers, ShareTable *const *shares,
+                       RootCache *const *roots) {
+    int r;
+
+    *server = (UploadServer){
+        .poller = poller,
+        .transfers = transfers,
+        .shares = shares,
+        .roots = roots,
+    };
+    TAILQ_INIT(&server->requests);
+    TAILQ_INIT(&server->uploads);
+    TAILQ_INIT(&server->files);
+    LIST_INIT(&server->layers);
+    r = sd_event_add_time_relative(poller_event(poller), &server->timer, CLOCK_MONOTONIC, 0,
+                                   10 * USEC_PER_MSEC, on_timer, server);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
+    return r < 0 ? r : upload_hub_init(&server->hub, thread);
+}
+
+void upload_server_done(UploadServer *server) {
+    Request *request;
+
+    if (!server->poller)
+        return;
+    while ((request = TAILQ_FIRST(&server->requests)))
+        drop(server, request);
+    uploads_free(server);
+    served_files_free(server);
+    upload_hub_done(&server->hub);
+    server->timer = sd_event_source_disable_unref(server->timer);
+}
+
+int upload_server_configure(UploadServer *server, uint64_t max_uploads, uint64_t rate,
+                            const PrefixList *exempt) {
+    return upload_hub_configure(&server->hub, max_uploads, rate, exempt);
+}
+
+void upload_server_shares_changed(UploadServer *server) {
+    server->hub.generation++;
+}

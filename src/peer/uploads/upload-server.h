@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What this peer serves: accepts connections on the peer's port, and tells by the first bytes what they
+// speak, DOWNLOAD (upload.h) or HTTP (http-session.h).
+
+#include <stdint.h>
+
+#include "peer/base/transfer.h"
+#include "peer/shares/root-cache.h"
+#include "peer/shares/share.h"
+#include "peer/uploads/served-file.h"
+#include "peer/uploads/upload-hub.h"
+#include "peer/uploads/upload-refusals.h"
+
+enum {
+    // Connections that have not said what they want; the oldest make room.
+    REQUESTS_MAX = 4096,
+};
+#define REQUEST_USEC (10 * USEC_PER_SEC) // to say so, from the first moment
+
+typedef struct Request Request;
+typedef struct Upload Upload;
+
+// A connection that has not said what it wants. Embed it in what reads that.
+struct Request {
+    TAILQ_ENTRY(Request) link;
+    void (*drop)(Request *request); // frees it; it is in the list no more
+    uint64_t deadline;              // CLOCK_MONOTONIC µs
+    bool listed;
+};
+
+struct UploadServer {
+    Poller *poller;
+    UploadHub hub;
+    TransferTable *transfers;
+    ShareTable *const *shares; // the current table; NULL: none yet
+    RootCache *const *roots;
+    sd_event_source *timer;                    // the oldest request's
+    TAILQ_HEAD(RequestList, Request) requests; // the oldest first
+    size_t request_count;
+    TAILQ_HEAD(, Upload) uploads; // that are the thread's
+    TAILQ_HEAD(, ServedFile) files;
+    LIST_HEAD(, PieceLayer) layers;
+    size_t layer_bytes;
+    UploadRefusals refusals; // of the control loop; the hub has those of HTTP
+};
+
+// Before the thread is started. 0 or -errno.
+int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
+                       TransferTable *transfers, ShareTable *const *shares,
+                       RootCache *const *roots);
+// After the thread has been stopped, and before the transfers are freed.
+void upload_server_done(UploadServer *server);
+// 0 or -ENOMEM.
+int upload_server_configure(UploadServer *server, uint64_t max_uploads, uint64_t rate,
+                            const PrefixList *exempt);
+// Some shares are other ones now, or gone.
+void upload_server_shares_changed(UploadServer *server);
+
+// Takes over an accepted connection.
+void upload_accept(UploadServer *server, int fd, const Endpoint *remote);
+
+void request_add(UploadServer *server, Request *request);
+// It has said what it wants. Harmless for one that is not in the list.
+void request_remove(UploadServer *server, Request *request);
+
+// What the transfer of an upload shows from the beginning. 0 or -ENOMEM.
+int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remote);
+// Ends it: 0, or a negative errno as Send.on_done has it; -ECANCELED.
+void upload_finish_transfer(Transfer *transfer, int result);

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+
+#include "peer/uploads/upload.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "net/stream.h"
+#include "proto/message.h"
+#include "proto/name.h"
+#include "util/text.h"
+#include "util/time-util.h"
+
+enum {
+    OUT_BYTES_MAX = 4096, // nothing is ever written before the thread has the socket
+};
+
+// Who closes its side together with the request may well wait for the answer; who does so later than this
+// has given up.
+static const uint64_t HALF_CLOSE_USEC = USEC_PER_SEC;
+
+struct Upload {
+    Transfer transfer;
+    UploadServer *server;
+    TAILQ_ENTRY(Upload) link; // while it is the thread's
+    Request request;          // until the request is understood
+    Stream stream;            // likewise
+    Framer framer;
+    bool quiet;
+
+    // The thread's, from then on until end_call.
+    LoopCall enter_call;             // control → thread
+    LoopCall begin_call, start_call; // thread → control: it waits; it has a slot
+    LoopCall end_call;               // thread → control, the last one
+    int socket_fd;
+    int file_fd;
+    FileStamp stamp;
+    _Atomic uint64_t moved;
+    _Atomic bool cancelled;
+    UploadPlace place;
+    PollWatch watch;
+    Send send;
+    uint64_t since; // it has been waiting, CLOCK_MONOTONIC µs
+    bool begun, has_slot;
+    int result;
+};
+
+static Upload *upload_free(Upload *upload) {
+    stream_close(&upload->stream);
+    close_fd(upload->socket_fd);
+    close_fd(upload->file_fd);
+    buffer_clear(&upload->send.lead);
+    free(upload->transfer.path);
+    free(upload->transfer.error_message);
+    free(upload);
+    return NULL;
+}
+
+static void upload_drop(Request *request) {
+    upload_free(container_of(request, Upload, request));
+}
+
+// ------------------------------------------------------------- the control loop's side of the transfer
+
+// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until the
+// thread has given it back, so that it cannot be another one's by now.
+static void cancel(Transfer *transfer) {
+    Upload *upload = container_of(transfer, Upload, transfer);
+
+    upload->cancelled = true;
+    (void) shutdown(upload->socket_fd, SHUT_RDWR);
+}
+
+static void free_transfer(Transfer *transfer) {
+    upload_free(container_of(transfer, Upload, transfer));
+}
+
+static uint64_t moved(const Transfer *transfer) {
+    return container_of(transfer, Upload, transfer)->moved;
+}
+
+static uint32_t queue_place(const Transfer *transfer) {
+    return container_of(transfer, Upload, transfer)->place.number;
+}
+
+static const TransferOps transfer_ops = {
+    .cancel = cancel,
+    .free = free_transfer,
+    .moved = moved,
+    .queue_place = queue_place,
+};
+
+static void run_begin(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, begin_call);
+
+    // Too many transfers: then it is one that nobody sees.
+    upload->transfer.queue_place = upload->place.number;
+    (void) transfer_add(upload->server->transfers, &upload->transfer);
+}
+
+static void run_start(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, start_call);
+
+    upload->transfer.queue_place = 0;
+    if (upload->transfer.table)
+        transfer_set_state(&upload->transfer, TRANSFER_ACTIVE);
+    else
+        upload->transfer.state = TRANSFER_ACTIVE;
+}
+
+static void run_end(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, end_call);
+
+    TAILQ_REMOVE(&upload->server->uploads, upload, link);
+    upload->socket_fd = close_fd(upload->socket_fd);
+    upload->file_fd = close_fd(upload->file_fd);
+    if (upload->transfer.table) {
+        upload_finish_transfer(&upload->transfer, upload->result);
+        return;
+    }
+    if (upload->result == -EBUSY)
+        upload_refused(&upload->server->refusals, UPLOAD_BUSY, &upload->transfer.remote,
+                       upload->transfer.text.name, strlen(upload->transfer.text.name),
+                       "too many are waiting");
+    upload_free(upload);
+}
+
+// ----------------------------------------------------------------------------------- in the thread
+
+static void reply(Upload *upload, LoopCall *call, void (*function)(LoopCall *call)) {
+    call->run = function;
+    loop_thread_reply(upload->server->hub.thread, call);
+}
+
+// Closing a socket that still holds input resets the connection, and the reset may overtake the end of
+// the file on its way.
+static void drain(Upload *upload) {
+    char ignored[512];
+
+    // Not for ever: who sends without end would have this thread to himself.
+    for (int i = 0; i < 128; i++)
+        if (recv(upload->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
+            break;
+    (void) shutdown(upload->socket_fd, SHUT_WR);
+}
+
+static void end(Upload *upload, int result) {
+    UploadHub *hub = &upload->server->hub;
+    const bool has_slot = upload->has_slot;
+
+    if (has_slot)
+        upload_queue_release(&hub->queue, &upload->place.slot);
+    if (result >= 0)
+        drain(upload);
+    poller_remove(hub->poller, &upload->watch);
+    upload_queue_leave(&hub->queue, &upload->place);
+    upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
+    reply(upload, &upload->end_call, run_end); // it is the other loop's now
+    if (has_slot)
+        upload_queue_advance(&hub->queue, time_monotonic());
+}
+
+static void begin(Upload *upload) {
+    if (!upload->begun)
+        reply(upload, &upload->begin_call, run_begin);
+    upload->begun = true;
+}
+
+static void on_sent(Send *send, int result) {
+    end(container_of(send, Upload, send), result);
+}
+
+static void on_revoked(UploadSlot *slot) {
+    Upload *upload = container_of(slot, Upload, place.slot);
+
+    send_stop(&upload->send);
+    end(upload, -EDQUOT);
+}
+
+static void on_slot(UploadPlace *place) {
+    Upload *upload = container_of(place, Upload, place);
+    int r;
+
+    upload->has_slot = true;
+    begin(upload);
+    reply(upload, &upload->start_call, run_start);
+    upload->send = (Send){
+        .watch = &upload->watch,
+        .remote = place->slot.address,
+        .file_fd = upload->file_fd,
+        .stamp = &upload->stamp,
+        .end = upload->stamp.size,
+        .moved = &upload->moved,
+        .on_done = on_sent,
+    };
+    r = buffer_append(&upload->send.lead, WORD_FILE " ", strlen(WORD_FILE " "));
+    if (r >= 0)
+        r = send_start(&upload->server->hub.sender, &upload->send);
+    if (r != 0)
+        end(upload, MIN(r, 0));
+}
+
+static void on_event(PollWatch *watch, uint32_t events) {
+    Upload *upload = container_of(watch, Upload, watch);
+
+    if (upload->has_slot)
+        send_ready(&upload->send, events);
+    else if ((events & (EPOLLHUP | EPOLLERR)) || time_monotonic() - upload->since > HALF_CLOSE_USEC)
+        end(upload, -ECONNRESET);
+    else // may be a half-close; keep-alive probes find out whether anybody is there
+        (void) poller_change(upload->server->hub.poller, watch, 0);
+}
+
+static void run_enter(LoopCall *call) {
+    Upload *upload = container_of(call, Upload, enter_call);
+    UploadHub *hub = &upload->server->hub;
+    int r;
+
+    upload->since = time_monotonic();
+    r = poller_add(hub->poller, &upload->watch, upload->socket_fd, EPOLLRDHUP, on_event);
+    if (r >= 0)
+        r = upload_queue_wait(&hub->queue, &upload->place, upload->since);
+    if (r < 0)
+        end(upload, r);
+    else if (r > 0) // it waits; else it may be over by now
+        begin(upload);
+}
+
+// --------------------------------------------------------------------------------------- the request
+
+// The request was for something that is shared: on to the thread.
+static int enter(Upload *upload, const Share *share, int file_fd) {
+    Transfer *transfer = &upload->transfer;
+    UploadServer *server = upload->server;
+    int r;
+
+    upload->file_fd = file_fd;
+    r = file_stamp_get(file_fd, &upload->stamp);
+    if (r < 0)
+        return r;
+    if (upload->stamp.size != share_record(share).size)
+        return -ESTALE;
+    r = upload_describe(transfer, share, &upload->stream.remote);
+    if (r < 0)
+        return r;
+    transfer->ops = &transfer_ops;
+    transfer->state = TRANSFER_WAITING;
+    request_remove(server, &upload->request);
+    stream_keep_alive(&upload->stream);
+    upload->socket_fd = stream_take_fd(&upload->stream);
+    upload->place.slot.address = transfer->remote.address;
+    upload->place.slot.on_revoked = on_revoked;
+    upload->place.on_slot = on_slot;
+    upload->enter_call.run = run_enter;
+    TAILQ_INSERT_TAIL(&server->uploads, upload, link);
+    loop_thread_call(server->hub.thread, &upload->enter_call);
+    return 0;
+}
+
+static void refused(Upload *upload, UploadRefusal refusal, const char *what, size_t len,
+                    const char *why) {
+    upload_refused(&upload->server->refusals, refusal, &upload->stream.remote, what, len, why);
+}
+
+static int handle_request(Upload *upload, const char *data, size_t len) {
+    const Message message = message_parse(data, len);
+    const Share *share;
+    RecordText text;
+    Record wanted;
+    int fd, r;
+
+    if (message.kind != MESSAGE_DOWNLOAD ||
+        record_parse_file(message.argument, message.argument_len, &text, &wanted) < 0) {
+        refused(upload, UPLOAD_NO_REQUEST, data, len, "not a DOWNLOAD");
+        return -EPROTO;
+    }
+    share = share_table_find(*upload->server->shares, wanted.name, wanted.type, wanted.size);
+    if (!share) {
+        refused(upload, UPLOAD_NOT_SHARED, data, len, "not shared with that name, type and size");
+        return -ENOENT;
+    }
+    fd = share_open(share);
+    r = fd < 0 ? fd : enter(upload, share, fd);
+    if (r < 0)
+        refused(upload, UPLOAD_UNREADABLE, data, len,
+                r == -ESTALE ? "the file has changed since it was read in" : strerror(-r));
+    return r;
+}
+
+static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+    Upload *upload = container_of(stream, Upload, stream);
+    size_t request_len;
+    const char *request;
+
+    switch (frame_next(&upload->framer, data, len, upload->quiet || eof, &request, &request_len,
+                       ret_consumed)) {
+    case FRAME_MESSAGE:
+        return handle_request(upload, request, request_len);
+    case FRAME_MORE_OR_QUIET:
+        // A byte now and then does not hold the connection for ever: Request.deadline.
+        return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
+    case FRAME_MORE:
+        return eof || upload->quiet ? -EPROTO : 0;
+    case FRAME_TOO_LONG:
+        break;
+    }
+    return -EMSGSIZE;
+}
+
+// The silence that ends a request without a newline.
+static int on_timeout(Stream *stream) {
+    container_of(stream, Upload, stream)->quiet = true;
+    return stream_reconsider(stream);
+}
+
+static void on_closed(Stream *stream, int error _unused_) {
+    Upload *upload = container_of(stream, Upload, stream);
+
+    request_remove(upload->server, &upload->request);
+    upload_free(upload);
+}
+
+static const StreamOps stream_ops = {
+    .on_data = on_data,
+    .on_timeout = on_timeout,
+    .on_closed = on_closed,
+};
+
+void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline) {
+    Upload *upload = calloc(1, sizeof(*upload));
+
+    if (!upload) {
+        close_fd(fd);
+        return;
+    }
+    upload->server = server;
+    upload->socket_fd = upload->file_fd = upload->watch.fd = -EBADF;
+    upload->framer.source = FRAME_FROM_PEER;
+    upload->request.drop = upload_drop;
+    upload->request.deadline = deadline;
+    if (stream_accept(&upload->stream, server->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) <
+        0) {
+        upload_free(upload);
+        return;
+    }
+    request_add(server, &upload->request);
+}
+
+void uploads_free(UploadServer *server) {
+    Upload *upload, *next;
+
+    TAILQ_FOREACH_SAFE (upload, &server->uploads, link, next)
+        // Those that are shown belong to the table of transfers.
+        if (!upload->transfer.table)
+            upload_free(upload);
+}
