@@ -8,7 +8,7 @@
 
 #include "peer/bus/peer-bus.h"
 #include "peer/downloads/download.h"
-#include "peer/shares/peer-shares.h"
+#include "peer/shares/shares.h"
 #include "proto/protocol.h"
 #include "util/fs-util.h"
 #include "util/log-id.h"

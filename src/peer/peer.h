@@ -22,7 +22,7 @@
 #include "peer/shares/share-watch.h"
 #include "peer/shares/share.h"
 #include "peer/swarm/swarm.h"
-#include "peer/tracker/ft-client.h"
+#include "peer/tracker/tracker-client.h"
 #include "peer/uploads/upload-server.h"
 #include "util/work.h"
 

@@ -15,7 +15,7 @@
 #include "peer/downloads/download-target.h"
 #include "peer/downloads/download.h"
 #include "peer/peer-metrics.h"
-#include "peer/shares/peer-shares.h"
+#include "peer/shares/shares.h"
 #include "proto/name.h"
 #include "util/log.h"
 #include "util/text.h"

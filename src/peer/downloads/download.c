@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "bus/names.h"
+#include "peer/downloads/download-seed.h"
 #include "peer/downloads/download-target.h"
 #include "peer/downloads/file-sync.h"
-#include "peer/downloads/seed-fetch.h"
 #include "peer/downloads/transfer-store.h"
 #include "peer/swarm/swarm.h"
 #include "proto/name.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 // A download from the call to the end: finds who has the file, fetches it from them, verified where they
-// say what it is (swarm.h), as the seed has it where they do not (seed-fetch.h), and puts it under its name
+// say what it is (swarm.h), as the seed has it where they do not (download-seed.h), and puts it under its name
 // only when it is whole. One into download-dir is a promise: it is kept across restarts of the daemon, and
 // waits for sources as long as it takes.
 

@@ -210,7 +210,7 @@ void swarm_source_idle(Swarm *swarm);
 // Those that are not known yet, as far as there is room. 0 or -errno. Not while somebody goes through the list.
 int swarm_take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n);
 
-// swarm-source.c
+// swarm-http.c
 int source_new(Swarm *swarm, const SwarmSourceInfo *info);
 SwarmSource *source_free(SwarmSource *source);
 void source_connect(SwarmSource *source);

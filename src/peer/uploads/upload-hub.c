@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "peer/uploads/http-session.h"
+#include "peer/uploads/upload-http.h"
 #include "util/time-util.h"
 
 enum {

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 
 #include "bus/names.h"
-#include "peer/uploads/http-session.h"
-#include "peer/uploads/upload.h"
+#include "peer/uploads/upload-http.h"
+#include "peer/uploads/upload-seed.h"
 #include "proto/http.h"
 #include "util/text.h"
 #include "util/time-util.h"

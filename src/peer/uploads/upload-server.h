@@ -2,14 +2,14 @@
 #pragma once
 
 // What this peer serves: accepts connections on the peer's port, and tells by the first bytes what they
-// speak, DOWNLOAD (upload.h) or HTTP (http-session.h).
+// speak, DOWNLOAD (upload-seed.h) or HTTP (upload-http.h).
 
 #include <stdint.h>
 
 #include "peer/base/transfer.h"
 #include "peer/shares/root-cache.h"
 #include "peer/shares/share.h"
-#include "peer/uploads/served-file.h"
+#include "peer/uploads/upload-http-file.h"
 #include "peer/uploads/upload-hub.h"
 #include "peer/uploads/upload-refusals.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The searches of an FtClient, in the order in which FT answers them. Internal to ft-client.
+// The searches of an FtClient, in the order in which FT answers them. Internal to tracker-client.
 
-#include "peer/tracker/ft-client.h"
+#include "peer/tracker/tracker-client.h"
 
 TAILQ_HEAD(FtSearchList, FtSearch);
 
@@ -41,5 +41,5 @@ void ft_search_queue_rewind(FtSearchQueue *queue);
 // There will be no next one soon.
 void ft_search_queue_fail(FtSearchQueue *queue, int error);
 
-// ft-client.c: a search was not answered in time.
+// tracker-client.c: a search was not answered in time.
 void ft_client_search_timed_out(FtClient *client);

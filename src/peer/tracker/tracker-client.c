@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/tracker/ft-client-internal.h"
+#include "peer/tracker/tracker-internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

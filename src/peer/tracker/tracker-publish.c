@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/tracker/ft-publish.h"
+#include "peer/tracker/tracker-publish.h"
 
 #include <ctype.h>
 #include <string.h>

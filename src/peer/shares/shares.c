@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/shares/peer-shares.h"
+#include "peer/shares/shares.h"
 
 #include <malloc.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/uploads/upload.h"
+#include "peer/uploads/upload-seed.h"
 
 #include <string.h>
 #include <sys/epoll.h>

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "peer/tracker/ft-publish.h"
+#include "peer/tracker/tracker-publish.h"
 #include "proto/message.h"
 #include "util/hash.h"
 

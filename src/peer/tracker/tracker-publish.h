@@ -2,7 +2,7 @@
 #pragma once
 
 // What FT is told of this peer's files: the difference between what is offered now and what it has been
-// told in this session, in batches. Nothing here knows a socket or a clock. Internal to ft-client.
+// told in this session, in batches. Nothing here knows a socket or a clock. Internal to tracker-client.
 //
 // Five files are what FT promises everybody. Whether it keeps more shows in a rooted session, where it
 // answers each batch with the number of records that it holds (KEPT):
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "peer/tracker/ft-client.h"
+#include "peer/tracker/tracker-client.h"
 #include "proto/framing.h"
 #include "util/buffer.h"
 #include "util/macro.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/uploads/http-session.h"
+#include "peer/uploads/upload-http.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "peer/uploads/http-answer.h"
-#include "peer/uploads/served-file.h"
+#include "peer/uploads/upload-http-answer.h"
+#include "peer/uploads/upload-http-file.h"
 #include "peer/uploads/upload-server.h"
 #include "proto/http.h"
 #include "util/log.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/uploads/http-answer.h"
+#include "peer/uploads/upload-http-answer.h"
 #include "test.h"
 #include "util/merkle.h"
 

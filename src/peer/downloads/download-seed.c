@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/downloads/seed-fetch.h"
+#include "peer/downloads/download-seed.h"
 
 #include <fcntl.h>
 #include <stdio.h>

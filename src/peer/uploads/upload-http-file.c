@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/uploads/served-file.h"
+#include "peer/uploads/upload-http-file.h"
 
 #include <string.h>
 
 #include "peer/shares/root-cache.h"
 #include "peer/shares/share.h"
-#include "peer/uploads/http-session.h"
+#include "peer/uploads/upload-http.h"
 #include "peer/uploads/upload-server.h"
 #include "util/merkle.h"
 

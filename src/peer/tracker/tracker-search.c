@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "peer/tracker/ft-search.h"
+#include "peer/tracker/tracker-search.h"
 
 #include <string.h>
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What ft-client.c (joining, coming back) and ft-session.c (what is said to an FT that is connected) share.
+// What tracker-client.c (joining, coming back) and tracker-session.c (what is said to an FT that is connected) share.
 
 #include "net/stream.h"
-#include "peer/tracker/ft-client.h"
-#include "peer/tracker/ft-publish.h"
-#include "peer/tracker/ft-search.h"
 #include "peer/tracker/resolver.h"
+#include "peer/tracker/tracker-client.h"
+#include "peer/tracker/tracker-publish.h"
+#include "peer/tracker/tracker-search.h"
 #include "util/log.h"
 #include "util/macro.h"
 
@@ -65,14 +65,14 @@ enum {
     FT_CLIENT_TEXT_MAX = 256 + sizeof("[]:65535"),
 };
 
-// ft-client.c
+// tracker-client.c
 // HOST:PORT, as it is named in the log.
 const char *ft_client_name(const FtClient *client, char text[static FT_CLIENT_TEXT_MAX]);
 void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
 void ft_client_joined(FtClient *client);        // FT_JOINED has just begun
 void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
 
-// ft-session.c
+// tracker-session.c
 extern const StreamOps ft_session_ops;
 // Tells FT what it does not know yet, as much as it takes at once. To be flushed. 0 or -errno.
 int ft_session_tell(FtClient *client);
