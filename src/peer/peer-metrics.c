@@ -6,20 +6,20 @@
 
 static void put_ft(const Peer *peer, Metrics *metrics) {
     metrics_gauge(metrics, "p2p_peer_joined", "Whether the peer is joined to a FileTracker");
-    metrics_put(metrics, ft_client_state(peer->ft) == FT_JOINED, NULL, NULL);
+    metrics_put(metrics, tracker_state(peer->tracker) == TRACKER_JOINED, NULL, NULL);
     metrics_gauge(metrics, "p2p_peer_published", "Files that the FileTracker has of this peer");
-    metrics_put(metrics, ft_client_published(peer->ft), NULL, NULL);
+    metrics_put(metrics, tracker_published(peer->tracker), NULL, NULL);
     metrics_counter(metrics, "p2p_peer_joins", "How often a FileTracker was joined");
-    metrics_put(metrics, ft_client_joins(peer->ft), NULL, NULL);
+    metrics_put(metrics, tracker_joins(peer->tracker), NULL, NULL);
     metrics_counter(metrics, "p2p_peer_searches", "Searches, those for downloads included");
-    metrics_put(metrics, ft_client_searches(peer->ft), NULL, NULL);
+    metrics_put(metrics, tracker_searches(peer->tracker), NULL, NULL);
 }
 
 // What is offered is published, over the limit, or will be told.
 static void put_shares(const Peer *peer, Metrics *metrics) {
     size_t offered = share_table_count_state(peer->shares, SHARE_OFFERED), limit;
-    size_t published = MIN(ft_client_published(peer->ft), offered);
-    bool full = ft_client_is_full(peer->ft, &limit);
+    size_t published = MIN(tracker_published(peer->tracker), offered);
+    bool full = tracker_is_full(peer->tracker, &limit);
 
     metrics_gauge(metrics, "p2p_peer_shares",
                   "Files that the configuration names, by the state that p2pctl shares shows");

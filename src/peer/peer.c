@@ -20,16 +20,16 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
                            void *userdata) {
     const Peer *peer = userdata;
     const TransferTable *transfers = &peer->transfers;
-    size_t files = ft_client_published(peer->ft);
+    size_t files = tracker_published(peer->tracker);
     size_t uploads = transfers->count - transfers->lingering - transfers->downloads;
 
-    if (ft_client_state(peer->ft) == FT_JOINED)
+    if (tracker_state(peer->tracker) == TRACKER_JOINED)
         (void) sd_notifyf(false, "STATUS=Joined to %s; %zu file%s published; %zu down, %zu up",
                           peer->config.ft, files, files == 1 ? "" : "s", transfers->downloads,
                           uploads);
     else
         (void) sd_notifyf(false, "STATUS=Not joined: %s; %zu down, %zu up",
-                          ft_client_reason(peer->ft), transfers->downloads, uploads);
+                          tracker_reason(peer->tracker), transfers->downloads, uploads);
     return 0;
 }
 
@@ -47,7 +47,7 @@ static void on_ft_state(void *userdata) {
     Peer *peer = userdata;
 
     peer_update_status(peer);
-    if (ft_client_state(peer->ft) == FT_JOINED)
+    if (tracker_state(peer->tracker) == TRACKER_JOINED)
         download_retry_all(peer);
     peer_bus_state_changed(peer);
 }
@@ -142,14 +142,14 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     if (r < 0)
         return r;
     rate_limit_set(&peer->download_rate, peer->config.download_rate);
-    r = ft_client_new(event, peer->poller,
-                      &(FtClientHooks){
-                          .on_state = on_ft_state,
-                          .next_offered = peer_shares_next_offered,
-                          .offer_pending = peer_shares_pending,
-                          .userdata = peer,
-                      },
-                      &peer->ft);
+    r = tracker_new(event, peer->poller,
+                    &(TrackerHooks){
+                        .on_state = on_ft_state,
+                        .next_offered = peer_shares_next_offered,
+                        .offer_pending = peer_shares_pending,
+                        .userdata = peer,
+                    },
+                    &peer->tracker);
     if (r >= 0)
         r = peer_shares_init(peer);
     if (r < 0)
@@ -161,7 +161,7 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
 Peer *peer_free(Peer *peer) {
     if (!peer)
         return NULL;
-    ft_client_free(peer->ft);
+    tracker_free(peer->tracker);
     peer_shares_done(peer);
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
@@ -211,7 +211,7 @@ int peer_listen(Peer *peer) {
         endpoint_format(listener_endpoint(peer->listeners[i]), text);
         log_info("Listening on %s", text);
     }
-    ft_client_set_listen(peer->ft, listener_endpoint(peer->listeners[0]));
+    tracker_set_listen(peer->tracker, listener_endpoint(peer->listeners[0]));
     return 0;
 }
 
@@ -251,8 +251,8 @@ uint64_t peer_silence(Peer *peer, uint64_t now) {
 }
 
 static int configure_ft(Peer *peer) {
-    return ft_client_configure(peer->ft, peer->config.ft_host, peer->config.ft_port,
-                               peer->config.dialect);
+    return tracker_configure(peer->tracker, peer->config.ft_host, peer->config.ft_port,
+                             peer->config.dialect);
 }
 
 int peer_start(Peer *peer) {

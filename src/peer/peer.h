@@ -44,7 +44,7 @@ typedef struct Peer {
     struct Scan *scan_job; // its own
     bool scan_again;       // the configuration has changed meanwhile
     sd_event_source *publish_timer;
-    FtClient *ft;
+    Tracker *tracker;
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
     LoopThread *upload_thread, *download_thread;

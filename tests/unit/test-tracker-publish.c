@@ -34,8 +34,8 @@ typedef struct World {
     size_t refused, messages, rounds;
     size_t longest; // bytes of a batch
 
-    FtClientHooks hooks;
-    FtPublisher publisher;
+    TrackerHooks hooks;
+    TrackerPublisher publisher;
 } World;
 
 static bool next_offered(void *userdata, size_t *position, Record *ret) {
@@ -53,10 +53,10 @@ static World *world_new(size_t limit, bool rooted) {
 
     assert_non_null(world);
     world->limit = limit;
-    world->hooks = (FtClientHooks){.next_offered = next_offered, .userdata = world};
-    ft_publisher_init(&world->publisher, &world->hooks);
-    ft_publisher_begin(&world->publisher, FRAMING_LINE,
-                       rooted ? &record_syntax_rooted : &record_syntax_own, &address);
+    world->hooks = (TrackerHooks){.next_offered = next_offered, .userdata = world};
+    tracker_publisher_init(&world->publisher, &world->hooks);
+    tracker_publisher_begin(&world->publisher, FRAMING_LINE,
+                            rooted ? &record_syntax_rooted : &record_syntax_own, &address);
     return world;
 }
 
@@ -70,7 +70,7 @@ static World *world_free(World *world) {
 
     HASH_ITER(hh, world->held, held, next)
     forget(world, held);
-    ft_publisher_end(&world->publisher);
+    tracker_publisher_end(&world->publisher);
     free(world);
     return NULL;
 }
@@ -161,7 +161,7 @@ static bool ft_reads(World *world, const Buffer *out, size_t together) {
         ft_takes(world, p, newline - p);
         p = newline + 1;
         if ((++n % together == 0 || p == end) && world->publisher.rooted)
-            through = ft_publisher_kept(&world->publisher, HASH_COUNT(world->held)) || through;
+            through = tracker_publisher_kept(&world->publisher, HASH_COUNT(world->held)) || through;
     }
     return through;
 }
@@ -172,7 +172,7 @@ static void talk(World *world, size_t together) {
         Buffer out = {};
         bool through;
 
-        assert_int_equal(ft_publisher_write(&world->publisher, &out), 0);
+        assert_int_equal(tracker_publisher_write(&world->publisher, &out), 0);
         if (out.size == 0)
             return;
         assert_int_equal(world->publisher.awaiting, world->publisher.rooted);
@@ -180,7 +180,7 @@ static void talk(World *world, size_t together) {
         through = ft_reads(world, &out, together);
         buffer_clear(&out);
         if (world->publisher.rooted && !through)
-            ft_publisher_settle(&world->publisher);
+            tracker_publisher_settle(&world->publisher);
         assert_false(world->publisher.awaiting);
     }
     fail_msg("it never ends");
@@ -189,12 +189,12 @@ static void talk(World *world, size_t together) {
 // FT holds the first n that are offered and nothing else, and the publisher knows.
 static void assert_published(World *world, size_t n) {
     assert_int_equal(HASH_COUNT(world->held), n);
-    assert_true(ft_publisher_current(&world->publisher));
+    assert_true(tracker_publisher_current(&world->publisher));
     for (size_t i = 0; i < world->offered; i++) {
         const Record *record = &world->offer[i];
         const Held *held = find(world, record->name);
 
-        assert_int_equal(ft_publisher_has(&world->publisher, record), i < n);
+        assert_int_equal(tracker_publisher_has(&world->publisher, record), i < n);
         assert_int_equal(held != NULL, i < n);
         if (!held)
             continue;
@@ -209,16 +209,16 @@ static void assert_published(World *world, size_t n) {
 static void test_all_within_five(void **state _unused_) {
     _cleanup_(world_freep) World *world = world_new(5, true);
 
-    assert_false(ft_publisher_any(&world->publisher));
+    assert_false(tracker_publisher_any(&world->publisher));
     talk(world, 1);
     assert_int_equal(world->messages, 0);
     offer(world, 3);
-    assert_true(ft_publisher_any(&world->publisher));
+    assert_true(tracker_publisher_any(&world->publisher));
     talk(world, 100);
     assert_published(world, 3);
     assert_int_equal(world->rounds, 1);
     assert_int_equal(world->messages, 3);
-    assert_int_equal(ft_publisher_limit(&world->publisher), SIZE_MAX);
+    assert_int_equal(tracker_publisher_limit(&world->publisher), SIZE_MAX);
 }
 
 static const struct LimitRow {
@@ -250,7 +250,7 @@ static void test_limits(void **state _unused_) {
         talk(world, row->together);
         assert_published(world, most);
         assert_in_range(world->refused, 0, row->refused_max);
-        assert_int_equal(ft_publisher_limit(&world->publisher),
+        assert_int_equal(tracker_publisher_limit(&world->publisher),
                          most < row->offered ? most : SIZE_MAX);
         assert_in_range(world->longest, 1, 33 * 1024);
     }
@@ -264,10 +264,10 @@ static void test_without_roots(void **state _unused_) {
     talk(world, 1);
     assert_published(world, 5);
     assert_int_equal(world->messages, 5);
-    assert_int_equal(ft_publisher_limit(&world->publisher), 5);
+    assert_int_equal(tracker_publisher_limit(&world->publisher), 5);
 
     withdraw(world, 1);
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 1);
     assert_published(world, 5);
     assert_int_equal(world->messages, 7); // one gone, one more
@@ -290,7 +290,7 @@ static void test_roots_come_later(void **state _unused_) {
         world->offer[i].has_root = true;
         memset(&world->offer[i].root, 3, sizeof(MerkleHash));
     }
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 2);
     assert_true(world->publisher.rooted);
     assert_published(world, 8);
@@ -305,7 +305,7 @@ static void test_only_what_has_changed(void **state _unused_) {
     assert_published(world, 50);
     before = world->messages;
 
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 100);
     assert_int_equal(world->messages, before);
 
@@ -313,7 +313,7 @@ static void test_only_what_has_changed(void **state _unused_) {
     memset(&world->offer[9].root, 9, sizeof(MerkleHash));
     withdraw(world, 20);
     offer_at(world, 0, 60, 1);
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 100);
     assert_published(world, 50);
     assert_int_equal(world->messages, before + 4);
@@ -330,12 +330,12 @@ static void test_order_at_the_limit(void **state _unused_) {
     assert_published(world, 5);
     offer_at(world, 0, 100, 1);
     offer_at(world, 3, 101, 1);
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 100);
     assert_published(world, 5);
     for (int i = 0; i < 19; i++) {
         withdraw(world, 0);
-        ft_publisher_changed(&world->publisher);
+        tracker_publisher_changed(&world->publisher);
         talk(world, 3);
         assert_published(world, MIN(world->offered, (size_t) 5));
     }
@@ -346,24 +346,24 @@ static void test_administrator_allows_more(void **state _unused_) {
 
     offer(world, 20);
     talk(world, 100);
-    assert_int_equal(ft_publisher_limit(&world->publisher), 5);
+    assert_int_equal(tracker_publisher_limit(&world->publisher), 5);
     world->limit = 12;
     talk(world, 100); // nobody has told the peer
     assert_published(world, 5);
-    ft_publisher_changed(&world->publisher);
+    tracker_publisher_changed(&world->publisher);
     talk(world, 100);
     assert_published(world, 12);
-    assert_int_equal(ft_publisher_limit(&world->publisher), 12);
+    assert_int_equal(tracker_publisher_limit(&world->publisher), 12);
 }
 
 // What does not answer a batch changes nothing.
 static void test_kept_out_of_turn(void **state _unused_) {
     _cleanup_(world_freep) World *world = world_new(5, true);
 
-    assert_false(ft_publisher_kept(&world->publisher, 3));
+    assert_false(tracker_publisher_kept(&world->publisher, 3));
     offer(world, 4);
     talk(world, 100);
-    assert_false(ft_publisher_kept(&world->publisher, 0));
+    assert_false(tracker_publisher_kept(&world->publisher, 0));
     assert_published(world, 4);
 }
 
@@ -376,8 +376,8 @@ static void test_session_begins_anew(void **state _unused_) {
     talk(world, 100);
     HASH_ITER(hh, world->held, held, next)
     forget(world, held);
-    ft_publisher_begin(&world->publisher, FRAMING_LINE, &record_syntax_rooted, &address);
-    assert_false(ft_publisher_has(&world->publisher, &world->offer[0]));
+    tracker_publisher_begin(&world->publisher, FRAMING_LINE, &record_syntax_rooted, &address);
+    assert_false(tracker_publisher_has(&world->publisher, &world->offer[0]));
     talk(world, 100);
     assert_published(world, 30);
 }
@@ -390,15 +390,15 @@ static void test_raw_is_one_message(void **state _unused_) {
     Buffer out = {};
 
     assert_int_equal(address_parse("192.0.2.7", 9, &address.address), 0);
-    ft_publisher_begin(&world->publisher, FRAMING_RAW, &record_syntax_authors, &address);
+    tracker_publisher_begin(&world->publisher, FRAMING_RAW, &record_syntax_authors, &address);
     offer(world, 2);
-    assert_int_equal(ft_publisher_write(&world->publisher, &out), 0);
+    assert_int_equal(tracker_publisher_write(&world->publisher, &out), 0);
     assert_int_equal(out.size, strlen(expected));
     assert_memory_equal(buffer_data(&out), expected, out.size);
     assert_false(world->publisher.awaiting);
-    assert_true(ft_publisher_current(&world->publisher));
+    assert_true(tracker_publisher_current(&world->publisher));
     offer(world, 1);
-    assert_false(ft_publisher_current(&world->publisher));
+    assert_false(tracker_publisher_current(&world->publisher));
     buffer_clear(&out);
 }
 
@@ -429,7 +429,7 @@ static void test_random_history(void **state _unused_) {
             }
             if (rand_r(&seed) % 8 == 0)
                 world->limit += 3;
-            ft_publisher_changed(&world->publisher);
+            tracker_publisher_changed(&world->publisher);
             talk(world, 1 + rand_r(&seed) % 9);
             assert_published(world, MIN(world->limit, world->offered));
         }

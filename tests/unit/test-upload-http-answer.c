@@ -46,14 +46,14 @@ static void test_ask(void **state _unused_) {
         const struct AskRow *row = &ask_rows[i];
         const HttpHead head = parse(row->request);
         HttpAnswer answer;
-        HttpAsk ask;
+        HttpRequest request;
 
         ROW(row);
-        answer = http_read_ask(&head, &ask);
+        answer = http_answer_read_request(&head, &request);
         assert_int_equal(answer.status, row->status);
-        assert_int_equal(ask.keep, row->keep);
-        assert_int_equal(ask.head, row->head);
-        assert_int_equal(ask.pieces, row->pieces);
+        assert_int_equal(request.keep, row->keep);
+        assert_int_equal(request.head, row->head);
+        assert_int_equal(request.pieces, row->pieces);
     }
 }
 
@@ -62,27 +62,27 @@ static void test_file(void **state _unused_) {
     const HttpHead hashes = parse("GET /pieces/" ROOT HOST "\r\n");
     const uint64_t size = 5 * (uint64_t) PIECE_BYTES_MIN;
     HttpAnswer answer;
-    HttpAsk ask;
+    HttpRequest request;
 
-    (void) http_read_ask(&part, &ask);
-    answer = http_answer_file(&part, &ask, size, 0);
+    (void) http_answer_read_request(&part, &request);
+    answer = http_answer_file(&part, &request, size, 0);
     assert_int_equal(answer.status, 206);
     assert_int_equal(answer.offset, 2);
     assert_int_equal(answer.end, 6);
     assert_int_equal(answer.size, size);
-    answer = http_answer_file(&part, &ask, 2, 0);
+    answer = http_answer_file(&part, &request, 2, 0);
     assert_int_equal(answer.status, 416);
     assert_int_equal(answer.end, 0);
 
-    (void) http_read_ask(&hashes, &ask);
-    answer = http_answer_file(&hashes, &ask, size, 0);
+    (void) http_answer_read_request(&hashes, &request);
+    answer = http_answer_file(&hashes, &request, size, 0);
     assert_int_equal(answer.status, 200);
     assert_int_equal(answer.end, 5 * MERKLE_HASH_BYTES);
 }
 
 // The longest answers that there are fit.
 static void test_put(void **state _unused_) {
-    const HttpAsk ask = {.keep = true, .old = true};
+    const HttpRequest request = {.keep = true, .old = true};
     const HttpAnswer part = {
         .status = 206,
         .offset = UINT64_MAX - 2,
@@ -92,7 +92,7 @@ static void test_put(void **state _unused_) {
     HttpAnswer busy = http_answer_text(503, "Busy.");
     _cleanup_(buffer_clear) Buffer out = {};
 
-    assert_int_equal(http_answer_put(&out, &part, &ask, 0), 0);
+    assert_int_equal(http_answer_put(&out, &part, &request, 0), 0);
     assert_int_equal(buffer_append(&out, "", 1), 0);
     assert_string_equal(
         buffer_data(&out),
@@ -104,7 +104,7 @@ static void test_put(void **state _unused_) {
         "Connection: keep-alive\r\n\r\n");
     buffer_clear(&out);
     busy.turn = (UploadTurn){.place = 3, .retry_seconds = 2};
-    assert_int_equal(http_answer_put(&out, &busy, &(HttpAsk){}, 0), 0);
+    assert_int_equal(http_answer_put(&out, &busy, &(HttpRequest){}, 0), 0);
     assert_int_equal(buffer_append(&out, "", 1), 0);
     assert_string_equal(buffer_data(&out),
                         "HTTP/1.1 503 Service Unavailable\r\n"

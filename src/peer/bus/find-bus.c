@@ -29,7 +29,7 @@ static int append_file(sd_bus_message *reply, const FoundFile *file) {
     return sd_bus_message_append(reply, "a{sv}", 1, "root", "s", root);
 }
 
-static int append_matches(sd_bus_message *reply, const FtMatches *matches) {
+static int append_matches(sd_bus_message *reply, const TrackerMatches *matches) {
     int r = sd_bus_message_open_container(reply, 'a', "(sstsua{sv})");
 
     for (size_t i = 0; i < matches->n && r >= 0; i++) {
@@ -48,7 +48,8 @@ static int append_matches(sd_bus_message *reply, const FtMatches *matches) {
                                          (int) matches->whole_name);
 }
 
-static void on_found(FtSearch *search _unused_, int r, const FtMatches *matches, void *userdata) {
+static void on_found(TrackerSearch *search _unused_, int r, const TrackerMatches *matches,
+                     void *userdata) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
     if (r == -ENOTCONN) {
@@ -150,7 +151,7 @@ static int read_options(sd_bus_message *call, FindRequest *request, sd_bus_error
 int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     FindRequest request = {.limit = LIMIT_DEFAULT, .max_size = SIZE_BYTES_MAX};
     Peer *peer = userdata;
-    FtSearch *search;
+    TrackerSearch *search;
     int r;
 
     r = read_words(call, &request, error);
@@ -159,12 +160,12 @@ int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     if (r < 0)
         return r;
     sd_bus_message_ref(call);
-    r = ft_client_find(peer->ft, &request, on_found, call, &search);
+    r = tracker_find(peer->tracker, &request, on_found, call, &search);
     if (r < 0)
         sd_bus_message_unref(call);
     if (r == -ENOTCONN)
         return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
-                                 ft_client_reason(peer->ft));
+                                 tracker_reason(peer->tracker));
     if (r == -EBUSY)
         return sd_bus_error_set(error, BUS_ERROR_TOO_MANY, "Too many searches at once");
     return r < 0 ? r : 1; // answered later

@@ -22,7 +22,7 @@
 
 static int not_joined(const Peer *peer, sd_bus_error *error) {
     return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
-                             ft_client_reason(peer->ft));
+                             tracker_reason(peer->tracker));
 }
 
 static int too_many(sd_bus_error *error, const char *what) {
@@ -36,7 +36,7 @@ static int invalid_name(sd_bus_error *error) {
 }
 
 // FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
-static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
+static void on_found(TrackerSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
@@ -61,7 +61,7 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
 
 static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     Peer *peer = userdata;
-    FtSearch *search;
+    TrackerSearch *search;
     const char *name;
     int r;
 
@@ -71,7 +71,7 @@ static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *err
     if (!name_is_valid(name, strlen(name)))
         return invalid_name(error);
     sd_bus_message_ref(call);
-    r = ft_client_search(peer->ft, name, on_found, call, &search);
+    r = tracker_search(peer->tracker, name, on_found, call, &search);
     if (r < 0)
         sd_bus_message_unref(call);
     if (r == -ENOTCONN)
@@ -82,10 +82,10 @@ static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *err
 }
 
 // What a caller of Download has asked for.
-typedef struct DownloadOptions {
+typedef struct DownloadArguments {
     DownloadFilter filter;
     int destination; // the message's own descriptor, or -EBADF
-} DownloadOptions;
+} DownloadArguments;
 
 static int bad_option(sd_bus_error *error, const char *key, const char *why) {
     return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: %s", key, why);
@@ -113,7 +113,7 @@ static int read_root(const char *text, DownloadFilter *filter, sd_bus_error *err
     return 0;
 }
 
-static int read_option(sd_bus_message *call, const char *key, DownloadOptions *options,
+static int read_option(sd_bus_message *call, const char *key, DownloadArguments *options,
                        sd_bus_error *error) {
     static const struct {
         const char *key;
@@ -142,11 +142,11 @@ static int read_option(sd_bus_message *call, const char *key, DownloadOptions *o
     return r == -ENXIO ? bad_option(error, key, "a value of another type") : r;
 }
 
-static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_error *error) {
+static int read_options(sd_bus_message *call, DownloadArguments *options, sd_bus_error *error) {
     const char *key;
     int r;
 
-    *options = (DownloadOptions){.destination = -EBADF};
+    *options = (DownloadArguments){.destination = -EBADF};
     r = sd_bus_message_enter_container(call, 'a', "{sv}");
     if (r < 0)
         return r;
@@ -164,8 +164,8 @@ static int read_options(sd_bus_message *call, DownloadOptions *options, sd_bus_e
     return r < 0 ? r : sd_bus_message_exit_container(call);
 }
 
-static int start_download(Peer *peer, const char *name, const DownloadOptions *options, uid_t owner,
-                          Transfer **ret, sd_bus_error *error) {
+static int start_download(Peer *peer, const char *name, const DownloadArguments *options,
+                          uid_t owner, Transfer **ret, sd_bus_error *error) {
     _cleanup_close_ int destination = -EBADF;
     int r;
 
@@ -190,7 +190,7 @@ static int start_download(Peer *peer, const char *name, const DownloadOptions *o
 
 static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *path = NULL;
-    DownloadOptions options;
+    DownloadArguments options;
     Peer *peer = userdata;
     Transfer *transfer;
     const char *name;
@@ -221,20 +221,20 @@ static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_e
 static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
-    if (ft_client_state(peer->ft) != FT_LEFT)
+    if (tracker_state(peer->tracker) != TRACKER_LEFT)
         log_notice("Left %s, as uid %" PRIu32 " asked, until join or a restart",
                    peer->config.ft ?: "the FileTracker", (uint32_t) caller);
-    ft_client_leave(peer->ft);
+    tracker_leave(peer->tracker);
     return sd_bus_reply_method_return(call, "");
 }
 
 static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
     Peer *peer = userdata;
 
-    if (ft_client_state(peer->ft) == FT_LEFT)
+    if (tracker_state(peer->tracker) == TRACKER_LEFT)
         log_notice("Joining %s again, as uid %" PRIu32 " asked",
                    peer->config.ft ?: "the FileTracker", (uint32_t) caller);
-    ft_client_join(peer->ft);
+    tracker_join(peer->tracker);
     return sd_bus_reply_method_return(call, "");
 }
 
@@ -304,7 +304,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
                         const char *property, sd_bus_message *reply, void *userdata,
                         sd_bus_error *error _unused_) {
     const Peer *peer = userdata;
-    const Endpoint *address = ft_client_address(peer->ft);
+    const Endpoint *address = tracker_address(peer->tracker);
     char address_text[ENDPOINT_TEXT_MAX] = "";
 
     if (address)
@@ -314,11 +314,11 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         const char *value;
     } strings[] = {
         {"Version", VERSION},
-        {"State", ft_state_name(ft_client_state(peer->ft))},
-        {"Reason", ft_client_reason(peer->ft)},
+        {"State", tracker_state_name(tracker_state(peer->tracker))},
+        {"Reason", tracker_reason(peer->tracker)},
         {"FileTracker", peer->config.ft ?: ""},
         {"Address", address_text},
-        {"Reachable", reachability_name(ft_client_reachability(peer->ft))},
+        {"Reachable", reachability_name(tracker_reachability(peer->tracker))},
         {"DownloadDirectory", peer->config.download_dir},
         {"DownloadProblem", peer->download_problem ?: ""},
         {"WatchProblem", share_watch_problem(peer->share_watch)},
@@ -327,7 +327,7 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     for (size_t i = 0; i < ELEMENTSOF(strings); i++)
         if (strcmp(property, strings[i].name) == 0)
             return sd_bus_message_append(reply, "s", strings[i].value);
-    return sd_bus_message_append(reply, "t", ft_client_since(peer->ft)); // Since
+    return sd_bus_message_append(reply, "t", tracker_since(peer->tracker)); // Since
 }
 
 static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
@@ -349,12 +349,12 @@ static void explain_offered(const Peer *peer, const Share *share, ShareView *vie
     const Record record = share_record(share);
     size_t limit;
 
-    if (ft_client_has_published(peer->ft, &record))
+    if (tracker_has_published(peer->tracker, &record))
         return;
     view->state = "pending";
-    if (ft_client_state(peer->ft) != FT_JOINED)
+    if (tracker_state(peer->tracker) != TRACKER_JOINED)
         snprintf(view->explanation, sizeof(view->explanation), "this peer is not joined");
-    else if (ft_client_is_full(peer->ft, &limit)) {
+    else if (tracker_is_full(peer->tracker, &limit)) {
         view->state = "limit";
         snprintf(view->explanation, sizeof(view->explanation),
                  "the FileTracker keeps %zu file%s of each peer (max-files-per-peer there)", limit,

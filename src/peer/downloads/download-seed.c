@@ -24,15 +24,15 @@ static const uint64_t RAW_ANSWER_USEC = 5 * USEC_PER_SEC;
 // FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
 static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
 
-struct SeedFetch {
-    SeedFetchJob job; // its pointers lead to what follows
+struct DownloadSeed {
+    DownloadSeedJob job; // its pointers lead to what follows
     char *log_name;
     RecordText text;
     Record record;
     Endpoint *sources;
     size_t source_next;
     Endpoint source;
-    SeedFetchState state;
+    DownloadSeedState state;
     Stream stream;
     Move *move;   // while bytes move
     bool raw;     // this source is being asked in the seed authors' way
@@ -41,9 +41,9 @@ struct SeedFetch {
     char *last_error; // of the last source that failed; owned
 };
 
-static void try_next(SeedFetch *fetch);
+static void try_next(DownloadSeed *fetch);
 
-SeedFetch *seed_fetch_free(SeedFetch *fetch) {
+DownloadSeed *download_seed_free(DownloadSeed *fetch) {
     if (!fetch)
         return NULL;
     stream_close(&fetch->stream);
@@ -54,19 +54,19 @@ SeedFetch *seed_fetch_free(SeedFetch *fetch) {
     return NULL;
 }
 
-static void finish(SeedFetch *fetch, int result, const char *why) {
+static void finish(DownloadSeed *fetch, int result, const char *why) {
     stream_close(&fetch->stream);
     fetch->job.on_done(fetch, result, why, fetch->job.userdata);
-    seed_fetch_free(fetch);
+    download_seed_free(fetch);
 }
 
-static void set_state(SeedFetch *fetch, SeedFetchState state) {
+static void set_state(DownloadSeed *fetch, DownloadSeedState state) {
     fetch->state = state;
     fetch->job.on_changed(fetch, fetch->job.userdata);
 }
 
 // Notes why this source did not deliver, for the log and for the user if none does.
-static void note_failure(SeedFetch *fetch, const char *why) {
+static void note_failure(DownloadSeed *fetch, const char *why) {
     char remote[ENDPOINT_TEXT_MAX], *message;
 
     endpoint_format(&fetch->source, remote);
@@ -97,7 +97,7 @@ static const char *source_error(int error) {
 }
 
 static void on_moved(Move *move) {
-    SeedFetch *fetch = move->userdata;
+    DownloadSeed *fetch = move->userdata;
     int r = move->result;
     bool file_failed = move->file_failed;
 
@@ -114,7 +114,7 @@ static void on_moved(Move *move) {
     try_next(fetch);
 }
 
-static int start_move(SeedFetch *fetch, const char *data, size_t len, const FileHeader *header) {
+static int start_move(DownloadSeed *fetch, const char *data, size_t len, const FileHeader *header) {
     _cleanup_(move_freep) Move *move = NULL;
     int r;
 
@@ -137,12 +137,12 @@ static int start_move(SeedFetch *fetch, const char *data, size_t len, const File
     move->userdata = fetch;
     fetch->move = move;
     mover_submit(fetch->job.mover, TAKE_PTR(move));
-    set_state(fetch, SEED_ACTIVE);
+    set_state(fetch, DOWNLOAD_SEED_ACTIVE);
     return 0;
 }
 
 static int on_connected(Stream *stream) {
-    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     bool last = fetch->source_next == fetch->job.source_count;
     int r;
 
@@ -150,14 +150,14 @@ static int on_connected(Stream *stream) {
                          &fetch->record, fetch->raw ? &record_syntax_authors : &record_syntax_own);
     if (r < 0)
         return r;
-    set_state(fetch, SEED_WAITING);
+    set_state(fetch, DOWNLOAD_SEED_WAITING);
     return stream_set_timeout(stream, fetch->refused ? RAW_ANSWER_USEC
                                       : last         ? LAST_ANSWER_USEC
                                                      : ANSWER_USEC);
 }
 
 static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
-    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     FileHeader header;
 
     *ret_consumed = 0;
@@ -174,7 +174,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
 }
 
 static int on_timeout(Stream *stream) {
-    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
 
     if (stream_unconsumed(stream)->size < strlen(WORD_FILE))
         return -ETIMEDOUT;
@@ -183,7 +183,7 @@ static int on_timeout(Stream *stream) {
 }
 
 static void on_closed(Stream *stream, int error) {
-    SeedFetch *fetch = container_of(stream, SeedFetch, stream);
+    DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     bool refused = error == -EPROTO || error == 0 || error == -ECONNRESET;
 
     note_failure(fetch, source_error(error == 0 ? -EPROTO : error));
@@ -201,7 +201,7 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
-static void fail_without_source(SeedFetch *fetch) {
+static void fail_without_source(DownloadSeed *fetch) {
     char message[512];
 
     snprintf(message, sizeof(message), "none of %zu sources delivered it; the last one: %s",
@@ -210,7 +210,7 @@ static void fail_without_source(SeedFetch *fetch) {
            fetch->job.source_count == 1 && fetch->last_error ? fetch->last_error : message);
 }
 
-static void try_next(SeedFetch *fetch) {
+static void try_next(DownloadSeed *fetch) {
     int r;
 
     fetch->raw |= fetch->job.raw;
@@ -222,7 +222,7 @@ static void try_next(SeedFetch *fetch) {
         if (r >= 0)
             r = stream_set_timeout(&fetch->stream, CONNECT_USEC);
         if (r >= 0) {
-            set_state(fetch, SEED_CONNECTING);
+            set_state(fetch, DOWNLOAD_SEED_CONNECTING);
             return;
         }
         stream_close(&fetch->stream);
@@ -231,8 +231,8 @@ static void try_next(SeedFetch *fetch) {
     fail_without_source(fetch);
 }
 
-int seed_fetch_start(const SeedFetchJob *job, SeedFetch **ret) {
-    SeedFetch *fetch;
+int download_seed_start(const DownloadSeedJob *job, DownloadSeed **ret) {
+    DownloadSeed *fetch;
 
     fetch = calloc(1, sizeof(*fetch));
     if (!fetch)
@@ -242,7 +242,7 @@ int seed_fetch_start(const SeedFetchJob *job, SeedFetch **ret) {
     fetch->log_name = strdup(job->log_name);
     fetch->sources = calloc(MAX(job->source_count, (size_t) 1), sizeof(*fetch->sources));
     if (!fetch->log_name || !fetch->sources) {
-        seed_fetch_free(fetch);
+        download_seed_free(fetch);
         return -ENOMEM;
     }
     memcpy(fetch->sources, job->sources, job->source_count * sizeof(*fetch->sources));
@@ -256,21 +256,21 @@ int seed_fetch_start(const SeedFetchJob *job, SeedFetch **ret) {
     return 0;
 }
 
-void seed_fetch_cancel(SeedFetch *fetch) {
+void download_seed_cancel(DownloadSeed *fetch) {
     if (fetch->move)
         move_cancel(fetch->move);
     else
         finish(fetch, -ECANCELED, NULL);
 }
 
-SeedFetchState seed_fetch_state(const SeedFetch *fetch) {
+DownloadSeedState download_seed_state(const DownloadSeed *fetch) {
     return fetch->state;
 }
 
-const Endpoint *seed_fetch_source(const SeedFetch *fetch) {
+const Endpoint *download_seed_source(const DownloadSeed *fetch) {
     return &fetch->source;
 }
 
-uint64_t seed_fetch_moved(const SeedFetch *fetch) {
+uint64_t download_seed_moved(const DownloadSeed *fetch) {
     return fetch->move ? fetch->move->moved : 0;
 }

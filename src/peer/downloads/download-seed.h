@@ -14,15 +14,15 @@
 #include "proto/record.h"
 #include "util/log.h"
 
-typedef struct SeedFetch SeedFetch;
+typedef struct DownloadSeed DownloadSeed;
 
-typedef enum SeedFetchState {
-    SEED_CONNECTING,
-    SEED_WAITING, // for an answer, perhaps for a slot there
-    SEED_ACTIVE,
-} SeedFetchState;
+typedef enum DownloadSeedState {
+    DOWNLOAD_SEED_CONNECTING,
+    DOWNLOAD_SEED_WAITING, // for an answer, perhaps for a slot there
+    DOWNLOAD_SEED_ACTIVE,
+} DownloadSeedState;
 
-typedef struct SeedFetchJob {
+typedef struct DownloadSeedJob {
     Poller *poller;
     Mover *mover;
     const PrefixList *exempt; // from the download-rate; borrowed until on_done
@@ -35,19 +35,19 @@ typedef struct SeedFetchJob {
     size_t source_count; // copied
     int fd;              // borrowed until on_done; is emptied
 
-    void (*on_changed)(SeedFetch *fetch, void *userdata); // state, source
+    void (*on_changed)(DownloadSeed *fetch, void *userdata); // state, source
     // It is over, and gone after the call. 0: the file is whole and on disk; -ECANCELED; -ENODATA: no source
     // has delivered; another -errno is about the file. `why`: a sentence, or NULL.
-    void (*on_done)(SeedFetch *fetch, int result, const char *why, void *userdata);
+    void (*on_done)(DownloadSeed *fetch, int result, const char *why, void *userdata);
     void *userdata;
-} SeedFetchJob;
+} DownloadSeedJob;
 
 // on_done may come before it returns. 0 or -ENOMEM.
-int seed_fetch_start(const SeedFetchJob *job, SeedFetch **ret);
-void seed_fetch_cancel(SeedFetch *fetch); // on_done(-ECANCELED), now or soon
+int download_seed_start(const DownloadSeedJob *job, DownloadSeed **ret);
+void download_seed_cancel(DownloadSeed *fetch); // on_done(-ECANCELED), now or soon
 // Without on_done; the mover has stopped or never had it.
-SeedFetch *seed_fetch_free(SeedFetch *fetch);
+DownloadSeed *download_seed_free(DownloadSeed *fetch);
 
-SeedFetchState seed_fetch_state(const SeedFetch *fetch);
-const Endpoint *seed_fetch_source(const SeedFetch *fetch); // that is being asked
-uint64_t seed_fetch_moved(const SeedFetch *fetch);         // bytes of the file
+DownloadSeedState download_seed_state(const DownloadSeed *fetch);
+const Endpoint *download_seed_source(const DownloadSeed *fetch); // that is being asked
+uint64_t download_seed_moved(const DownloadSeed *fetch);         // bytes of the file

@@ -35,22 +35,22 @@ typedef struct Download {
     bool promised;         // into download-dir, and of a known root, or taken up after a restart
     bool cancelling, pausing;
     unsigned retries;
-    FtSearch *search;
+    TrackerSearch *search;
     sd_event_source *timer; // to search again
     DownloadTarget target;
     // One of these at a time.
     Swarm *swarm;
-    SeedFetch *seed;
+    DownloadSeed *seed;
     FileSync *sync;
 } Download;
 
 static void search_again(Download *download);
 
 static void download_free(Download *download) {
-    ft_search_free(download->search);
+    tracker_search_free(download->search);
     sd_event_source_disable_unref(download->timer);
     file_sync_free(download->sync);
-    seed_fetch_free(download->seed);
+    download_seed_free(download->seed);
     download_target_done(&download->target);
     free(download->file_name);
     free(download->transfer.path);
@@ -60,7 +60,7 @@ static void download_free(Download *download) {
 
 // No search, and no time for one, outlives the state that wanted it.
 static void stop_searching(Download *download) {
-    download->search = ft_search_free(download->search);
+    download->search = tracker_search_free(download->search);
     (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
 }
 
@@ -256,10 +256,10 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
     return 0;
 }
 
-static void on_seed_done(SeedFetch *fetch, int result, const char *why, void *userdata) {
+static void on_seed_done(DownloadSeed *fetch, int result, const char *why, void *userdata) {
     Download *download = userdata;
 
-    download->transfer.moved = result >= 0 ? download->transfer.size : seed_fetch_moved(fetch);
+    download->transfer.moved = result >= 0 ? download->transfer.size : download_seed_moved(fetch);
     download->seed = NULL;
     if (result >= 0)
         result = download_target_commit(&download->target);
@@ -273,16 +273,16 @@ static void on_seed_done(SeedFetch *fetch, int result, const char *why, void *us
         local_error(download, result);
 }
 
-static void on_seed_changed(SeedFetch *fetch, void *userdata) {
+static void on_seed_changed(DownloadSeed *fetch, void *userdata) {
     static const TransferState states[] = {
-        [SEED_CONNECTING] = TRANSFER_CONNECTING,
-        [SEED_WAITING] = TRANSFER_WAITING,
-        [SEED_ACTIVE] = TRANSFER_ACTIVE,
+        [DOWNLOAD_SEED_CONNECTING] = TRANSFER_CONNECTING,
+        [DOWNLOAD_SEED_WAITING] = TRANSFER_WAITING,
+        [DOWNLOAD_SEED_ACTIVE] = TRANSFER_ACTIVE,
     };
     Download *download = userdata;
 
-    download->transfer.remote = *seed_fetch_source(fetch);
-    transfer_set_state(&download->transfer, states[seed_fetch_state(fetch)]);
+    download->transfer.remote = *download_seed_source(fetch);
+    transfer_set_state(&download->transfer, states[download_seed_state(fetch)]);
 }
 
 static int start_seed(Download *download, const DownloadChoice *choice) {
@@ -291,11 +291,11 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
         .type = choice->text.type,
         .size = choice->size,
     };
-    const SeedFetchJob job = {
+    const DownloadSeedJob job = {
         .poller = download->peer->poller,
         .mover = download->peer->receivers,
         .exempt = &download->peer->config.rate_exempt,
-        .raw = ft_client_framing(download->peer->ft) == FRAMING_RAW,
+        .raw = tracker_framing(download->peer->tracker) == FRAMING_RAW,
         .log_name = download->file_name,
         .log_transfer = download->transfer.id,
         .log_limit = &download->peer->source_log,
@@ -308,7 +308,7 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
         .userdata = download,
     };
 
-    return seed_fetch_start(&job, &download->seed);
+    return download_seed_start(&job, &download->seed);
 }
 
 // download-dir/NAME, unless the caller has brought a file.
@@ -374,14 +374,14 @@ static void search_failed(Download *download, int error) {
                                          : strerror(-error));
 }
 
-static void on_found(FtSearch *search _unused_, int r, const Record records[], size_t n,
+static void on_found(TrackerSearch *search _unused_, int r, const Record records[], size_t n,
                      void *userdata) {
     Download *download = userdata;
     char message[NAME_BYTES_MAX + 128];
     DownloadChoice choice;
 
     download->search = NULL;
-    download_choose(records, n, &download->stored.filter, ft_client_address(download->peer->ft),
+    download_choose(records, n, &download->stored.filter, tracker_address(download->peer->tracker),
                     &choice);
     if (download->swarm) { // has its sources, and looks for more
         SwarmSourceInfo infos[RESULTS_MAX];
@@ -402,8 +402,8 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[], s
 }
 
 static int start_search(Download *download) {
-    return ft_client_search(download->peer->ft, download->file_name, on_found, download,
-                            &download->search);
+    return tracker_search(download->peer->tracker, download->file_name, on_found, download,
+                          &download->search);
 }
 
 static void search_again(Download *download) {
@@ -437,7 +437,7 @@ static void cancel(Transfer *transfer) {
         return;
     }
     if (download->seed) {
-        seed_fetch_cancel(download->seed);
+        download_seed_cancel(download->seed);
         return;
     }
     download->sync = file_sync_free(download->sync);
@@ -483,7 +483,7 @@ static uint64_t moved(const Transfer *transfer) {
     const Download *download = container_of(transfer, Download, transfer);
 
     return download->swarm  ? swarm_verified(download->swarm)
-           : download->seed ? seed_fetch_moved(download->seed)
+           : download->seed ? download_seed_moved(download->seed)
                             : transfer->moved;
 }
 

@@ -13,17 +13,17 @@
 #include "util/log.h"
 #include "util/share-name.h"
 
-typedef struct Walk {
+typedef struct ShareWalk {
     const ShareScan *scan;
     ShareTable *table;
     const char *root; // the configured directory
-} Walk;
+} ShareWalk;
 
 static bool is_cancelled(const ShareScan *scan) {
     return scan->cancelled && atomic_load(scan->cancelled);
 }
 
-static bool excluded(const Walk *walk, const char *directory, const char *name) {
+static bool excluded(const ShareWalk *walk, const char *directory, const char *name) {
     const StringList *excludes = walk->scan->excludes;
     const char *below = directory + strlen(walk->root);
     char relative[PATH_MAX + NAME_MAX + 2];
@@ -92,7 +92,7 @@ static int by_name(const void *a, const void *b, void *text) {
 }
 
 // Only what a walk wants. 0, -ENOMEM, -E2BIG, or -errno of reading.
-static int listing_read(const Walk *walk, DIR *dir, const char *path, Listing *ret) {
+static int listing_read(const ShareWalk *walk, DIR *dir, const char *path, Listing *ret) {
     const struct dirent *dirent;
     int r;
 
@@ -119,9 +119,9 @@ static bool is_fatal(int r) {
     return r == -ENOMEM || r == -E2BIG || r == -ECANCELED;
 }
 
-static int walk_directory(Walk *walk, int fd, const char *path);
+static int walk_directory(ShareWalk *walk, int fd, const char *path);
 
-static int walk_below(Walk *walk, int parent_fd, const char *parent, uint32_t directory,
+static int walk_below(ShareWalk *walk, int parent_fd, const char *parent, uint32_t directory,
                       const char *name) {
     _cleanup_free_ char *path = NULL;
     int fd;
@@ -143,7 +143,8 @@ static int walk_below(Walk *walk, int parent_fd, const char *parent, uint32_t di
     return share_table_add(walk->table, directory, name, NULL, errno);
 }
 
-static int walk_entry(Walk *walk, int fd, const char *path, uint32_t directory, const char *item) {
+static int walk_entry(ShareWalk *walk, int fd, const char *path, uint32_t directory,
+                      const char *item) {
     const char *name = item + 1;
     struct stat st;
 
@@ -159,7 +160,7 @@ static int walk_entry(Walk *walk, int fd, const char *path, uint32_t directory, 
 static int add_failed_directory(ShareTable *table, const char *path, int error);
 
 // Takes `fd` over.
-static int walk_directory(Walk *walk, int fd, const char *path) {
+static int walk_directory(ShareWalk *walk, int fd, const char *path) {
     _cleanup_(listing_done) Listing listing = {};
     uint32_t directory;
     DIR *dir;
@@ -215,7 +216,7 @@ static int scan_file(const ShareScan *scan, ShareTable *table, const char *path,
 }
 
 static int scan_path(const ShareScan *scan, ShareTable *table, const char *path) {
-    Walk walk = {.scan = scan, .table = table, .root = path};
+    ShareWalk walk = {.scan = scan, .table = table, .root = path};
     _cleanup_close_ int path_fd =
         -EBADF; // O_PATH mounts nothing, nor does it wait for what is no file
     _cleanup_free_ char *real = NULL;

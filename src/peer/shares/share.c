@@ -47,10 +47,10 @@ typedef struct Directory {
 } Directory;
 
 // Numbers of entries, by a hash: open addressing.
-typedef struct Index {
+typedef struct ShareIndex {
     uint32_t *slots;
     size_t mask;
-} Index;
+} ShareIndex;
 
 struct ShareTable {
     Chunk **chunks;
@@ -59,8 +59,8 @@ struct ShareTable {
     size_t directory_count;
     char *text; // names and paths, each with its NUL
     size_t text_len, text_capacity;
-    Index by_key;
-    Index by_root;
+    ShareIndex by_key;
+    ShareIndex by_root;
     bool sealed;
     size_t states[_SHARE_STATE_COUNT];
     // Others choose names, and perhaps files.
@@ -264,7 +264,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
 
 // ------------------------------------------------------------------------------------------- look-ups
 
-static int index_new(size_t count, Index *ret) {
+static int index_new(size_t count, ShareIndex *ret) {
     size_t capacity = 16;
 
     // At most two thirds full.
@@ -315,7 +315,7 @@ static bool has_key(const Share *share, const char *name, const char *type, uint
 // The slot where an entry of that key is, or would be.
 static uint32_t *key_slot(const ShareTable *table, const char *name, const char *type,
                           uint64_t size) {
-    const Index *index = &table->by_key;
+    const ShareIndex *index = &table->by_key;
     size_t i = key_hash(table, name, type, size) & index->mask;
 
     while (index->slots[i] != NONE && !has_key(entry(table, index->slots[i] - 1), name, type, size))
@@ -324,7 +324,7 @@ static uint32_t *key_slot(const ShareTable *table, const char *name, const char 
 }
 
 static uint32_t *root_slot(const ShareTable *table, const MerkleHash *root) {
-    const Index *index = &table->by_root;
+    const ShareIndex *index = &table->by_root;
     size_t i = short_hash(root, sizeof(*root), table->hash_key) & index->mask;
 
     while (index->slots[i] != NONE &&

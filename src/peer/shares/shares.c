@@ -77,10 +77,10 @@ const char *peer_shares_pending(void *userdata) {
 
 static void publish(Peer *peer) {
     (void) sd_event_source_set_enabled(peer->publish_timer, SD_EVENT_OFF);
-    ft_client_publish(peer->ft);
-    if (ft_client_state(peer->ft) == FT_IDLE && hasher_is_idle(peer->hasher) &&
+    tracker_publish(peer->tracker);
+    if (tracker_state(peer->tracker) == TRACKER_IDLE && hasher_is_idle(peer->hasher) &&
         (!peer->config.ft || share_table_count_state(peer->shares, SHARE_OFFERED) == 0))
-        log_notice("Not joined: %s", ft_client_reason(peer->ft));
+        log_notice("Not joined: %s", tracker_reason(peer->tracker));
     peer_update_status(peer);
     peer_bus_shares_changed(peer);
 }

@@ -9,9 +9,9 @@ int peer_shares_init(Peer *peer); // 0 or -errno
 // Ends what is under way.
 void peer_shares_done(Peer *peer);
 
-// FtClientHooks.next_offered, of a Peer.
+// TrackerHooks.next_offered, of a Peer.
 bool peer_shares_next_offered(void *userdata, size_t *position, Record *ret);
-// FtClientHooks.offer_pending, of a Peer.
+// TrackerHooks.offer_pending, of a Peer.
 const char *peer_shares_pending(void *userdata);
 
 // Walks the shares; one walk at a time. 0 or -errno.

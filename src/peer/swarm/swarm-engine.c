@@ -233,11 +233,11 @@ static int hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t pi
 }
 
 static void check_done(LoopCall *call) {
-    swarm_check_done(container_of(call, Check, call));
+    swarm_check_done(container_of(call, SwarmCheck, call));
 }
 
 static void check_piece(LoopCall *call) {
-    Check *check = container_of(call, Check, call);
+    SwarmCheck *check = container_of(call, SwarmCheck, call);
     const Swarm *swarm = check->swarm;
     MerkleHash hash;
     int r = hash_piece(swarm->engine, swarm, check->piece, &hash);
@@ -249,7 +249,7 @@ static void check_piece(LoopCall *call) {
     loop_thread_reply(swarm->engine->verifier, &check->call);
 }
 
-void engine_check(SwarmEngine *engine, Check *check) {
+void engine_check(SwarmEngine *engine, SwarmCheck *check) {
     check->call.run = check_piece;
     loop_thread_call(engine->verifier, &check->call);
 }

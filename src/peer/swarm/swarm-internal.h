@@ -63,12 +63,12 @@ typedef struct Block {
 } Block;
 
 // A piece on disk, on its way to the verify thread.
-typedef struct Check {
+typedef struct SwarmCheck {
     LoopCall call;
     Swarm *swarm;
     uint64_t piece;
     int result; // 0; -EBADMSG: not the piece; -errno
-} Check;
+} SwarmCheck;
 
 enum {
     CHECKS_MAX = 4, // at once
@@ -99,7 +99,7 @@ struct Swarm {
     uint64_t held_at; // our own rate, or our own disk, held a source up
     size_t
         busy_count; // blocks and checks in the verify thread: nothing is freed before they are back
-    Check checks[CHECKS_MAX];
+    SwarmCheck checks[CHECKS_MAX];
     bool checking;
     uint64_t check_next; // the piece
     bool finished;       // `result` stands; waits for busy_count
@@ -185,15 +185,15 @@ void engine_start_tick(SwarmEngine *engine);
 Block *engine_take_block(SwarmEngine *engine); // NULL: wait, engine_starve()
 void engine_return_block(SwarmEngine *engine, Block *block);
 void engine_feed(SwarmEngine *engine); // wakes those that wait, now that there are blocks
-void engine_verify(SwarmEngine *engine, Block *block); // comes back with swarm_block_verified()
-void engine_check(SwarmEngine *engine, Check *check);  // comes back with swarm_check_done()
+void engine_verify(SwarmEngine *engine, Block *block);     // comes back with swarm_block_verified()
+void engine_check(SwarmEngine *engine, SwarmCheck *check); // comes back with swarm_check_done()
 void engine_starve(SwarmEngine *engine, SwarmSource *source);
 void engine_throttle(SwarmEngine *engine, SwarmSource *source);
 void engine_unqueue(SwarmSource *source);
 
 // swarm.c
 void swarm_block_verified(Block *block);
-void swarm_check_done(Check *check);
+void swarm_check_done(SwarmCheck *check);
 void swarm_tick(Swarm *swarm, uint64_t now);
 Swarm *swarm_free(Swarm *swarm);
 void swarm_finish(Swarm *swarm, int result); // 0: all is there; -errno

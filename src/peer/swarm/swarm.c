@@ -42,7 +42,7 @@ static void run_done(LoopCall *call) {
     swarm_free(swarm);
 }
 
-static void run_give_over(LoopCall *call) {
+static void run_hand_over(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, call);
     SwarmEngine *engine = swarm->engine;
 
@@ -53,10 +53,10 @@ static void run_give_over(LoopCall *call) {
 
 // Blocks and checks that the verify thread has are waited for. From then on the control loop may free it at
 // any moment: not before whoever called us is done with it.
-static void give_over(Swarm *swarm) {
+static void hand_over(Swarm *swarm) {
     if (!swarm->finished || swarm->busy_count > 0)
         return;
-    swarm->call.run = run_give_over;
+    swarm->call.run = run_hand_over;
     loop_thread_call(swarm->engine->thread, &swarm->call);
 }
 
@@ -69,7 +69,7 @@ void swarm_finish(Swarm *swarm, int result) {
     swarm->result = result;
     TAILQ_FOREACH (source, &swarm->sources, link)
         source_close(source);
-    give_over(swarm);
+    hand_over(swarm);
 }
 
 static void piece_is_there(Swarm *swarm, uint64_t piece) {
@@ -95,7 +95,7 @@ void swarm_block_verified(Block *block) {
         piece_is_there(swarm, piece);
     }
     if (swarm->finished)
-        give_over(swarm);
+        hand_over(swarm);
     else if (r < 0 && r != -EBADMSG)
         swarm_finish(swarm, r);
     else if (last && r < 0) {
@@ -132,7 +132,7 @@ static bool next_to_check(Swarm *swarm, uint64_t *ret) {
     return false;
 }
 
-static void check_more(Swarm *swarm, Check *check) {
+static void check_more(Swarm *swarm, SwarmCheck *check) {
     if (!next_to_check(swarm, &check->piece))
         return;
     swarm->busy_count++;
@@ -154,14 +154,14 @@ static void begin_fetching(Swarm *swarm) {
     }
 }
 
-void swarm_check_done(Check *check) {
+void swarm_check_done(SwarmCheck *check) {
     Swarm *swarm = check->swarm;
 
     swarm->busy_count--;
     if (check->result >= 0)
         piece_is_there(swarm, check->piece);
     if (swarm->finished) {
-        give_over(swarm);
+        hand_over(swarm);
         return;
     }
     if (check->result < 0 && check->result != -EBADMSG) {

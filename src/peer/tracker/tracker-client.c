@@ -31,287 +31,289 @@ static const uint64_t GOOD_SESSION_USEC = USEC_PER_SEC;
 // After one that lasted this long, FT may have become another one.
 static const uint64_t LONG_SESSION_USEC = 10 * USEC_PER_SEC;
 
-static void start(FtClient *client);
-static void connect_next(FtClient *client);
+static void start(Tracker *tracker);
+static void connect_next(Tracker *tracker);
 
 static const char *const state_names[] = {
-    [FT_IDLE] = "idle",
-    [FT_READING] = "connecting",
-    [FT_WAITING] = "waiting",
-    [FT_RESOLVING] = "connecting",
-    [FT_CONNECTING] = "connecting",
-    [FT_GREETING] = "connecting",
-    [FT_TELLING] = "connecting",
-    [FT_JOINED] = "joined",
-    [FT_LEFT] = "left",
+    [TRACKER_IDLE] = "idle",
+    [TRACKER_READING] = "connecting",
+    [TRACKER_WAITING] = "waiting",
+    [TRACKER_RESOLVING] = "connecting",
+    [TRACKER_CONNECTING] = "connecting",
+    [TRACKER_GREETING] = "connecting",
+    [TRACKER_TELLING] = "connecting",
+    [TRACKER_JOINED] = "joined",
+    [TRACKER_LEFT] = "left",
 };
 
-const char *ft_state_name(FtState state) {
+const char *tracker_state_name(TrackerState state) {
     return state_names[state];
 }
 
-static bool is_trying(FtState state) {
-    return state == FT_READING || state == FT_WAITING || state == FT_RESOLVING ||
-           state == FT_CONNECTING || state == FT_GREETING || state == FT_TELLING;
+static bool is_trying(TrackerState state) {
+    return state == TRACKER_READING || state == TRACKER_WAITING || state == TRACKER_RESOLVING ||
+           state == TRACKER_CONNECTING || state == TRACKER_GREETING || state == TRACKER_TELLING;
 }
 
-void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) {
-    bool still_trying = is_trying(client->state) && is_trying(state);
+void tracker_set_state(Tracker *tracker, TrackerState state, const char *format, ...) {
+    bool still_trying = is_trying(tracker->state) && is_trying(state);
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(client->reason, sizeof(client->reason), format, ap);
+    vsnprintf(tracker->reason, sizeof(tracker->reason), format, ap);
     va_end(ap);
-    client->state = state;
+    tracker->state = state;
     if (!still_trying)
-        client->since = (uint64_t) time(NULL) * USEC_PER_SEC;
-    if (client->hooks.on_state)
-        client->hooks.on_state(client->hooks.userdata);
+        tracker->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+    if (tracker->hooks.on_state)
+        tracker->hooks.on_state(tracker->hooks.userdata);
 }
 
-static bool is_joining(const FtClient *client) {
-    return client->state == FT_RESOLVING || client->state == FT_CONNECTING ||
-           client->state == FT_GREETING || client->state == FT_TELLING;
+static bool is_joining(const Tracker *tracker) {
+    return tracker->state == TRACKER_RESOLVING || tracker->state == TRACKER_CONNECTING ||
+           tracker->state == TRACKER_GREETING || tracker->state == TRACKER_TELLING;
 }
 
 // Whether FT may know records of ours.
-static bool in_session(const FtClient *client) {
-    return client->state == FT_TELLING || client->state == FT_JOINED;
+static bool in_session(const Tracker *tracker) {
+    return tracker->state == TRACKER_TELLING || tracker->state == TRACKER_JOINED;
 }
 
-static void disconnect(FtClient *client) {
-    client->resolve = work_free(client->resolve);
-    stream_close(&client->stream);
-    (void) sd_event_source_set_enabled(client->retry, SD_EVENT_OFF);
-    ft_publisher_end(&client->publisher);
-    ft_search_queue_rewind(&client->searches);
+static void disconnect(Tracker *tracker) {
+    tracker->resolve = work_free(tracker->resolve);
+    stream_close(&tracker->stream);
+    (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
+    tracker_publisher_end(&tracker->publisher);
+    tracker_search_queue_rewind(&tracker->searches);
 }
 
 // Says BYE if there is someone to say it to. Not waited for: FT forgets us at the close all the same.
-static void say_bye(FtClient *client) {
-    if (!in_session(client))
+static void say_bye(Tracker *tracker) {
+    if (!in_session(tracker))
         return;
-    (void) message_put_word(stream_out(&client->stream), client->framer.framing, WORD_BYE);
-    (void) stream_flush(&client->stream);
+    (void) message_put_word(stream_out(&tracker->stream), tracker->framer.framing, WORD_BYE);
+    (void) stream_flush(&tracker->stream);
 }
 
-const char *ft_client_name(const FtClient *client, char text[static FT_CLIENT_TEXT_MAX]) {
-    bool brackets = strchr(client->host, ':');
+const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_MAX]) {
+    bool brackets = strchr(tracker->host, ':');
 
-    snprintf(text, FT_CLIENT_TEXT_MAX, "%s%s%s:%u", brackets ? "[" : "", client->host,
-             brackets ? "]" : "", client->port);
+    snprintf(text, TRACKER_TEXT_MAX, "%s%s%s:%u", brackets ? "[" : "", tracker->host,
+             brackets ? "]" : "", tracker->port);
     return text;
 }
 
 // Ever later, the more often it was in vain.
-static void start_retry(FtClient *client, uint64_t first, unsigned times) {
+static void start_retry(Tracker *tracker, uint64_t first, unsigned times) {
     uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
     // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one instant.
     (void) getrandom(&random, sizeof(random), 0);
-    (void) sd_event_source_set_time_relative(client->retry,
+    (void) sd_event_source_set_time_relative(tracker->retry,
                                              delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
-    (void) sd_event_source_set_enabled(client->retry, SD_EVENT_ONESHOT);
+    (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_ONESHOT);
 }
 
-static void wait_and_retry(FtClient *client, const char *why) {
-    char ft[FT_CLIENT_TEXT_MAX];
+static void wait_and_retry(Tracker *tracker, const char *why) {
+    char ft[TRACKER_TEXT_MAX];
 
-    if (client->failures == 0)
+    if (tracker->failures == 0)
         log_event(LOG_WARNING,
-                  &(LogFields){.id = EVENT_NOT_JOINED, .peer = ft_client_name(client, ft)},
+                  &(LogFields){.id = EVENT_NOT_JOINED, .peer = tracker_name(tracker, ft)},
                   "Not joined to %s: %s; trying again", ft, why);
-    start_retry(client, RETRY_MIN_USEC, client->failures);
-    client->failures++;
-    ft_client_set_state(client, FT_WAITING, "%s", why);
-    ft_search_queue_fail(&client->searches, -ENOTCONN);
+    start_retry(tracker, RETRY_MIN_USEC, tracker->failures);
+    tracker->failures++;
+    tracker_set_state(tracker, TRACKER_WAITING, "%s", why);
+    tracker_search_queue_fail(&tracker->searches, -ENOTCONN);
 }
 
-static void start_anew(FtClient *client) {
-    client->way = client->dialect == DIALECT_RAW ? WAY_RAW : WAY_ROOTED;
-    start(client);
+static void start_anew(Tracker *tracker) {
+    tracker->way = tracker->dialect == DIALECT_RAW ? WAY_RAW : WAY_ROOTED;
+    start(tracker);
 }
 
 // Nothing is joined, or not in the best way.
 static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-    FtClient *client = userdata;
+    Tracker *tracker = userdata;
 
-    say_bye(client);
-    start_anew(client);
+    say_bye(tracker);
+    start_anew(tracker);
     return 0;
 }
 
-void ft_client_joined(FtClient *client) {
-    client->joins++;
-    if (client->way == WAY_ROOTED || client->dialect == DIALECT_RAW) {
-        client->lesser_joins = 0;
+void tracker_joined(Tracker *tracker) {
+    tracker->joins++;
+    if (tracker->way == WAY_ROOTED || tracker->dialect == DIALECT_RAW) {
+        tracker->lesser_joins = 0;
         return;
     }
     // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is verified.
-    start_retry(client, BETTER_WAY_USEC, client->lesser_joins);
-    client->lesser_joins++;
+    start_retry(tracker, BETTER_WAY_USEC, tracker->lesser_joins);
+    tracker->lesser_joins++;
 }
 
 // The same endpoint again, in another way.
-static void connect_again(FtClient *client, FtWay way) {
-    client->way = way;
-    client->endpoint_next--;
-    connect_next(client);
+static void connect_again(Tracker *tracker, TrackerWay way) {
+    tracker->way = way;
+    tracker->endpoint_next--;
+    connect_next(tracker);
 }
 
 // A session has ended that did what it should.
-static void come_back(FtClient *client, bool long_enough) {
-    client->failures = 0;
+static void come_back(Tracker *tracker, bool long_enough) {
+    tracker->failures = 0;
     // An FT that closes after each answer is spoken to as it was: looking for a better way takes seconds.
     if (long_enough)
-        start_anew(client);
+        start_anew(tracker);
     else
-        start(client);
+        start(tracker);
 }
 
 // An attempt has failed, or a session has ended.
-static void handle_loss(FtClient *client, int error) {
+static void handle_loss(Tracker *tracker, int error) {
     const char *why = error == 0 || error == -ESHUTDOWN
                           ? "the FileTracker has closed the connection"
                       : error == -ETIMEDOUT ? "the FileTracker does not answer"
                       : error == -EPROTO    ? "the FileTracker does not speak the protocol"
                                             : strerror(-error);
-    char ft[FT_CLIENT_TEXT_MAX];
-    bool was_joined = client->state == FT_JOINED, was_greeting = client->state == FT_GREETING;
-    bool was_telling = client->state == FT_TELLING;
-    bool line = client->framer.framing == FRAMING_LINE;
-    bool roots_at_fault = client->publisher.rooted && !client->knows_roots && !client->was_ours;
-    uint64_t lasted = time_monotonic() - client->joined_at;
+    char ft[TRACKER_TEXT_MAX];
+    bool was_joined = tracker->state == TRACKER_JOINED,
+         was_greeting = tracker->state == TRACKER_GREETING;
+    bool was_telling = tracker->state == TRACKER_TELLING;
+    bool line = tracker->framer.framing == FRAMING_LINE;
+    bool roots_at_fault = tracker->publisher.rooted && !tracker->knows_roots && !tracker->was_ours;
+    uint64_t lasted = time_monotonic() - tracker->joined_at;
 
     if (was_joined)
-        client->was_ours = client->knows_roots;
+        tracker->was_ours = tracker->knows_roots;
     else if (was_greeting || was_telling)
-        client->was_ours = false; // one attempt is given the benefit of the doubt
-    disconnect(client);
+        tracker->was_ours = false; // one attempt is given the benefit of the doubt
+    disconnect(tracker);
     if (roots_at_fault) {
         log_info("The FileTracker does not know records with roots: joining without");
-        connect_again(client, WAY_PLAIN);
+        connect_again(tracker, WAY_PLAIN);
         return;
     }
     if (was_joined) {
-        log_limited(&client->lost_log, LOG_NOTICE,
-                    &(LogFields){.id = EVENT_LOST, .peer = ft_client_name(client, ft)},
+        log_limited(&tracker->lost_log, LOG_NOTICE,
+                    &(LogFields){.id = EVENT_LOST, .peer = tracker_name(tracker, ft)},
                     "The session with the FileTracker has ended: %s", why);
-        if (client->served || lasted >= GOOD_SESSION_USEC) {
-            come_back(client, lasted >= LONG_SESSION_USEC);
+        if (tracker->served || lasted >= GOOD_SESSION_USEC) {
+            come_back(tracker, lasted >= LONG_SESSION_USEC);
             return;
         }
-    } else if (was_greeting && line && client->dialect == DIALECT_AUTO) {
+    } else if (was_greeting && line && tracker->dialect == DIALECT_AUTO) {
         // It is there, and did not understand: it may only know RAW.
-        connect_again(client, WAY_RAW);
+        connect_again(tracker, WAY_RAW);
         return;
-    } else if (client->endpoint_next < client->endpoint_count) {
-        connect_next(client);
+    } else if (tracker->endpoint_next < tracker->endpoint_count) {
+        connect_next(tracker);
         return;
     }
-    wait_and_retry(client, why);
+    wait_and_retry(tracker, why);
 }
 
-void ft_client_lost(Stream *stream, int error) {
-    handle_loss(container_of(stream, FtClient, stream), error);
+void tracker_lost(Stream *stream, int error) {
+    handle_loss(container_of(stream, Tracker, stream), error);
 }
 
-static void connect_next(FtClient *client) {
+static void connect_next(Tracker *tracker) {
     int r = -EHOSTUNREACH;
 
-    while (client->endpoint_next < client->endpoint_count) {
-        const Endpoint *endpoint = &client->endpoints[client->endpoint_next++];
+    while (tracker->endpoint_next < tracker->endpoint_count) {
+        const Endpoint *endpoint = &tracker->endpoints[tracker->endpoint_next++];
 
-        client->framer = (Framer){
+        tracker->framer = (Framer){
             .source = FRAME_FROM_FT,
-            .framing = client->way == WAY_RAW ? FRAMING_RAW : FRAMING_LINE,
+            .framing = tracker->way == WAY_RAW ? FRAMING_RAW : FRAMING_LINE,
         };
-        r = stream_connect(&client->stream, client->poller, &ft_session_ops, endpoint,
+        r = stream_connect(&tracker->stream, tracker->poller, &tracker_session_ops, endpoint,
                            OUT_BYTES_MAX);
         if (r < 0)
             continue;
-        ft_client_set_state(client, FT_CONNECTING, "connecting");
-        r = stream_set_timeout(&client->stream, CONNECT_USEC);
+        tracker_set_state(tracker, TRACKER_CONNECTING, "connecting");
+        r = stream_set_timeout(&tracker->stream, CONNECT_USEC);
         if (r >= 0)
             return;
-        stream_close(&client->stream);
+        stream_close(&tracker->stream);
     }
-    wait_and_retry(client, strerror(-r));
+    wait_and_retry(tracker, strerror(-r));
 }
 
 static void on_resolved(int r, const char *message, const Endpoint endpoints[], size_t n,
                         void *userdata) {
-    FtClient *client = userdata;
+    Tracker *tracker = userdata;
 
-    client->resolve = work_free(client->resolve);
+    tracker->resolve = work_free(tracker->resolve);
     if (r < 0) {
-        wait_and_retry(client, message);
+        wait_and_retry(tracker, message);
         return;
     }
-    memcpy(client->endpoints, endpoints, n * sizeof(*endpoints));
-    client->endpoint_count = n;
-    client->endpoint_next = 0;
-    connect_next(client);
+    memcpy(tracker->endpoints, endpoints, n * sizeof(*endpoints));
+    tracker->endpoint_count = n;
+    tracker->endpoint_next = 0;
+    connect_next(tracker);
 }
 
-static void wait_for_offer(FtClient *client) {
-    const char *pending = client->hooks.offer_pending(client->hooks.userdata);
+static void wait_for_offer(Tracker *tracker) {
+    const char *pending = tracker->hooks.offer_pending(tracker->hooks.userdata);
 
     if (pending)
-        ft_client_set_state(client, FT_READING, "%s", pending);
+        tracker_set_state(tracker, TRACKER_READING, "%s", pending);
     else
-        ft_client_set_state(client, FT_IDLE,
-                            "there is nothing to publish (path in section [share]; see p2pctl "
-                            "shares)");
+        tracker_set_state(tracker, TRACKER_IDLE,
+                          "there is nothing to publish (path in section [share]; see p2pctl "
+                          "shares)");
 }
 
 // Begins to join, if there is reason to.
-static void start(FtClient *client) {
+static void start(Tracker *tracker) {
     int r;
 
-    disconnect(client);
-    if (client->left) {
-        ft_client_set_state(client, FT_LEFT, "this peer has left");
-    } else if (!client->host) {
-        ft_client_set_state(client, FT_IDLE, "no FileTracker is configured (ft in section [peer])");
-    } else if (!ft_publisher_any(&client->publisher)) {
-        wait_for_offer(client);
+    disconnect(tracker);
+    if (tracker->left) {
+        tracker_set_state(tracker, TRACKER_LEFT, "this peer has left");
+    } else if (!tracker->host) {
+        tracker_set_state(tracker, TRACKER_IDLE,
+                          "no FileTracker is configured (ft in section [peer])");
+    } else if (!tracker_publisher_any(&tracker->publisher)) {
+        wait_for_offer(tracker);
     } else {
-        ft_client_set_state(client, FT_RESOLVING, "looking up %s", client->host);
-        r = resolve_start(client->event, client->host, client->port, on_resolved, client,
-                          &client->resolve);
+        tracker_set_state(tracker, TRACKER_RESOLVING, "looking up %s", tracker->host);
+        r = resolve_start(tracker->event, tracker->host, tracker->port, on_resolved, tracker,
+                          &tracker->resolve);
         if (r < 0)
-            wait_and_retry(client, strerror(-r));
+            wait_and_retry(tracker, strerror(-r));
         return;
     }
-    ft_search_queue_fail(&client->searches, -ENOTCONN);
+    tracker_search_queue_fail(&tracker->searches, -ENOTCONN);
 }
 
-static int tell_changed_offer(FtClient *client) {
+static int tell_changed_offer(Tracker *tracker) {
     int r;
 
-    ft_publisher_changed(&client->publisher);
-    r = ft_session_tell(client);
-    return r < 0 ? r : stream_flush(&client->stream);
+    tracker_publisher_changed(&tracker->publisher);
+    r = tracker_session_tell(tracker);
+    return r < 0 ? r : stream_flush(&tracker->stream);
 }
 
-static void publish(FtClient *client) {
-    bool any = ft_publisher_any(&client->publisher);
+static void publish(Tracker *tracker) {
+    bool any = tracker_publisher_any(&tracker->publisher);
     int r;
 
-    client->published_at = time_monotonic();
-    if (any && in_session(client) && client->framer.framing == FRAMING_LINE) {
-        r = tell_changed_offer(client);
+    tracker->published_at = time_monotonic();
+    if (any && in_session(tracker) && tracker->framer.framing == FRAMING_LINE) {
+        r = tell_changed_offer(tracker);
         if (r < 0)
-            handle_loss(client, r);
+            handle_loss(tracker, r);
         return;
     }
     // An FT that only knows RAW takes records once, and nobody is accepted without any.
-    if (!any || client->state == FT_IDLE || client->state == FT_READING ||
-        (client->state == FT_JOINED && !ft_publisher_current(&client->publisher))) {
-        say_bye(client);
-        start_anew(client);
+    if (!any || tracker->state == TRACKER_IDLE || tracker->state == TRACKER_READING ||
+        (tracker->state == TRACKER_JOINED && !tracker_publisher_current(&tracker->publisher))) {
+        say_bye(tracker);
+        start_anew(tracker);
     }
 }
 
@@ -320,206 +322,206 @@ static int on_publish(sd_event_source *source _unused_, uint64_t usec _unused_, 
     return 0;
 }
 
-void ft_client_publish(FtClient *client) {
-    uint64_t due = client->published_at + PUBLISH_USEC;
+void tracker_publish(Tracker *tracker) {
+    uint64_t due = tracker->published_at + PUBLISH_USEC;
 
     if (time_monotonic() >= due) {
-        publish(client);
+        publish(tracker);
         return;
     }
-    (void) sd_event_source_set_time(client->publish, due);
-    (void) sd_event_source_set_enabled(client->publish, SD_EVENT_ONESHOT);
+    (void) sd_event_source_set_time(tracker->publish, due);
+    (void) sd_event_source_set_enabled(tracker->publish, SD_EVENT_ONESHOT);
 }
 
-int ft_client_new(sd_event *event, Poller *poller, const FtClientHooks *hooks, FtClient **ret) {
-    _cleanup_(ft_client_freep) FtClient *client = NULL;
+int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Tracker **ret) {
+    _cleanup_(tracker_freep) Tracker *tracker = NULL;
     int r;
 
-    client = calloc(1, sizeof(*client));
-    if (!client)
+    tracker = calloc(1, sizeof(*tracker));
+    if (!tracker)
         return -ENOMEM;
-    client->event = sd_event_ref(event);
-    client->poller = poller;
-    client->stream = (Stream) STREAM_INIT;
-    r = ft_search_queue_init(&client->searches, event, client);
+    tracker->event = sd_event_ref(event);
+    tracker->poller = poller;
+    tracker->stream = (Stream) STREAM_INIT;
+    r = tracker_search_queue_init(&tracker->searches, event, tracker);
     if (r < 0)
         return r;
-    r = sd_event_add_time(event, &client->retry, CLOCK_MONOTONIC, 0, 0, on_retry, client);
+    r = sd_event_add_time(event, &tracker->retry, CLOCK_MONOTONIC, 0, 0, on_retry, tracker);
     if (r < 0)
         return r;
-    r = sd_event_source_set_enabled(client->retry, SD_EVENT_OFF);
+    r = sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    ft_publisher_init(&client->publisher, &client->hooks);
-    r = sd_event_add_time(event, &client->publish, CLOCK_MONOTONIC, 0, 0, on_publish, client);
+    tracker_publisher_init(&tracker->publisher, &tracker->hooks);
+    r = sd_event_add_time(event, &tracker->publish, CLOCK_MONOTONIC, 0, 0, on_publish, tracker);
     if (r < 0)
         return r;
-    r = sd_event_source_set_enabled(client->publish, SD_EVENT_OFF);
+    r = sd_event_source_set_enabled(tracker->publish, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    ft_client_set_state(client, FT_IDLE, "the shares have not been read yet");
-    client->hooks = *hooks;
-    *ret = TAKE_PTR(client);
+    tracker_set_state(tracker, TRACKER_IDLE, "the shares have not been read yet");
+    tracker->hooks = *hooks;
+    *ret = TAKE_PTR(tracker);
     return 0;
 }
 
-FtClient *ft_client_free(FtClient *client) {
-    if (!client)
+Tracker *tracker_free(Tracker *tracker) {
+    if (!tracker)
         return NULL;
-    client->hooks = (FtClientHooks){};
-    say_bye(client);
-    client->resolve = work_free(client->resolve);
-    stream_close(&client->stream);
-    ft_search_queue_done(&client->searches);
-    ft_publisher_end(&client->publisher);
-    sd_event_source_disable_unref(client->publish);
-    sd_event_source_disable_unref(client->retry);
-    sd_event_unref(client->event);
-    free(client->host);
-    free(client);
+    tracker->hooks = (TrackerHooks){};
+    say_bye(tracker);
+    tracker->resolve = work_free(tracker->resolve);
+    stream_close(&tracker->stream);
+    tracker_search_queue_done(&tracker->searches);
+    tracker_publisher_end(&tracker->publisher);
+    sd_event_source_disable_unref(tracker->publish);
+    sd_event_source_disable_unref(tracker->retry);
+    sd_event_unref(tracker->event);
+    free(tracker->host);
+    free(tracker);
     return NULL;
 }
 
-int ft_client_configure(FtClient *client, const char *host, uint16_t port, Dialect dialect) {
+int tracker_configure(Tracker *tracker, const char *host, uint16_t port, Dialect dialect) {
     char *copy = NULL;
 
-    if (client->port == port && client->dialect == dialect && !host == !client->host &&
-        (!host || strcmp(host, client->host) == 0))
+    if (tracker->port == port && tracker->dialect == dialect && !host == !tracker->host &&
+        (!host || strcmp(host, tracker->host) == 0))
         return 0;
     if (host) {
         copy = strdup(host);
         if (!copy)
             return -ENOMEM;
     }
-    say_bye(client);
-    free(client->host);
-    client->host = copy;
-    client->port = port;
-    client->dialect = dialect;
-    client->was_ours = false;
-    client->failures = 0;
-    start_anew(client);
+    say_bye(tracker);
+    free(tracker->host);
+    tracker->host = copy;
+    tracker->port = port;
+    tracker->dialect = dialect;
+    tracker->was_ours = false;
+    tracker->failures = 0;
+    start_anew(tracker);
     return 0;
 }
 
-void ft_client_set_listen(FtClient *client, const Endpoint *listen) {
-    client->listen = *listen;
+void tracker_set_listen(Tracker *tracker, const Endpoint *listen) {
+    tracker->listen = *listen;
 }
 
-void ft_client_leave(FtClient *client) {
-    if (client->left)
+void tracker_leave(Tracker *tracker) {
+    if (tracker->left)
         return;
-    say_bye(client);
-    client->left = true;
-    start_anew(client);
+    say_bye(tracker);
+    tracker->left = true;
+    start_anew(tracker);
 }
 
-void ft_client_join(FtClient *client) {
-    bool retry_now = client->state == FT_WAITING || client->left;
+void tracker_join(Tracker *tracker) {
+    bool retry_now = tracker->state == TRACKER_WAITING || tracker->left;
     int r;
 
-    client->left = false;
-    client->failures = 0;
-    if (retry_now || client->state == FT_IDLE) {
-        start_anew(client);
+    tracker->left = false;
+    tracker->failures = 0;
+    if (retry_now || tracker->state == TRACKER_IDLE) {
+        start_anew(tracker);
         return;
     }
-    if (client->state != FT_JOINED)
+    if (tracker->state != TRACKER_JOINED)
         return;
     // Whoever joins what is joined has perhaps just opened a firewall.
-    r = ft_session_ask_reachable(client);
+    r = tracker_session_ask_reachable(tracker);
     if (r >= 0)
-        r = stream_flush(&client->stream);
+        r = stream_flush(&tracker->stream);
     if (r < 0)
-        handle_loss(client, r);
+        handle_loss(tracker, r);
 }
 
-void ft_client_search_timed_out(FtClient *client) {
-    if (client->state == FT_JOINED)
-        handle_loss(client, -ETIMEDOUT);
+void tracker_search_timed_out(Tracker *tracker) {
+    if (tracker->state == TRACKER_JOINED)
+        handle_loss(tracker, -ETIMEDOUT);
 }
 
-FtState ft_client_state(const FtClient *client) {
-    return client->state;
+TrackerState tracker_state(const Tracker *tracker) {
+    return tracker->state;
 }
 
-const char *ft_client_reason(const FtClient *client) {
-    return client->reason;
+const char *tracker_reason(const Tracker *tracker) {
+    return tracker->reason;
 }
 
-uint64_t ft_client_since(const FtClient *client) {
-    return client->since;
+uint64_t tracker_since(const Tracker *tracker) {
+    return tracker->since;
 }
 
-const Endpoint *ft_client_address(const FtClient *client) {
-    return client->state == FT_JOINED ? &client->address : NULL;
+const Endpoint *tracker_address(const Tracker *tracker) {
+    return tracker->state == TRACKER_JOINED ? &tracker->address : NULL;
 }
 
-Reachability ft_client_reachability(const FtClient *client) {
-    return client->state == FT_JOINED ? client->reachability : REACHABLE_UNKNOWN;
+Reachability tracker_reachability(const Tracker *tracker) {
+    return tracker->state == TRACKER_JOINED ? tracker->reachability : REACHABLE_UNKNOWN;
 }
 
-bool ft_client_has_published(const FtClient *client, const Record *record) {
-    return client->state == FT_JOINED && ft_publisher_has(&client->publisher, record);
+bool tracker_has_published(const Tracker *tracker, const Record *record) {
+    return tracker->state == TRACKER_JOINED && tracker_publisher_has(&tracker->publisher, record);
 }
 
-bool ft_client_is_full(const FtClient *client, size_t *ret_limit) {
-    *ret_limit = ft_publisher_limit(&client->publisher);
-    return client->state == FT_JOINED && client->publisher.count >= *ret_limit;
+bool tracker_is_full(const Tracker *tracker, size_t *ret_limit) {
+    *ret_limit = tracker_publisher_limit(&tracker->publisher);
+    return tracker->state == TRACKER_JOINED && tracker->publisher.count >= *ret_limit;
 }
 
-Framing ft_client_framing(const FtClient *client) {
-    return client->framer.framing;
+Framing tracker_framing(const Tracker *tracker) {
+    return tracker->framer.framing;
 }
 
-size_t ft_client_published(const FtClient *client) {
-    return client->state == FT_JOINED ? client->publisher.count : 0;
+size_t tracker_published(const Tracker *tracker) {
+    return tracker->state == TRACKER_JOINED ? tracker->publisher.count : 0;
 }
 
-uint64_t ft_client_joins(const FtClient *client) {
-    return client->joins;
+uint64_t tracker_joins(const Tracker *tracker) {
+    return tracker->joins;
 }
 
-uint64_t ft_client_searches(const FtClient *client) {
-    return client->searches_begun;
+uint64_t tracker_searches(const Tracker *tracker) {
+    return tracker->searches_begun;
 }
 
 // Asks for what has just been added. Whoever searches may do so from a callback of the stream: it stays open until then.
-static void search_added(FtClient *client) {
+static void search_added(Tracker *tracker) {
     int r;
 
-    client->searches_begun++;
-    if (client->state != FT_JOINED)
+    tracker->searches_begun++;
+    if (tracker->state != TRACKER_JOINED)
         return;
-    r = ft_session_search(client);
+    r = tracker_session_search(tracker);
     if (r < 0)
-        stream_fail_later(&client->stream, r);
+        stream_fail_later(&tracker->stream, r);
     else
-        stream_flush_later(&client->stream);
+        stream_flush_later(&tracker->stream);
 }
 
-int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
-                     void *userdata, FtSearch **ret) {
+int tracker_search(Tracker *tracker, const char *file_name, TrackerSearchHandler handler,
+                   void *userdata, TrackerSearch **ret) {
     int r;
 
-    if (client->state != FT_JOINED && !is_joining(client))
+    if (tracker->state != TRACKER_JOINED && !is_joining(tracker))
         return -ENOTCONN;
-    r = ft_search_queue_add(&client->searches, file_name, handler, userdata, ret);
+    r = tracker_search_queue_add(&tracker->searches, file_name, handler, userdata, ret);
     if (r < 0)
         return r;
-    search_added(client);
+    search_added(tracker);
     return 0;
 }
 
-int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler handler,
-                   void *userdata, FtSearch **ret) {
+int tracker_find(Tracker *tracker, const FindRequest *request, TrackerFindHandler handler,
+                 void *userdata, TrackerSearch **ret) {
     int r;
 
-    if (client->state != FT_JOINED && !is_joining(client))
+    if (tracker->state != TRACKER_JOINED && !is_joining(tracker))
         return -ENOTCONN;
-    r = ft_search_queue_add_find(&client->searches, request, handler, userdata, ret);
+    r = tracker_search_queue_add_find(&tracker->searches, request, handler, userdata, ret);
     if (r < 0)
         return r;
-    search_added(client);
+    search_added(tracker);
     return 0;
 }

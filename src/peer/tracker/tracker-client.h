@@ -5,7 +5,7 @@
 // been away.
 //
 //                    nothing to publish
-//          idle ◄──────────────────────┐ ft_client_publish()
+//          idle ◄──────────────────────┐ tracker_publish()
 //           │                          │
 //           ▼ join (reading first)     │                              ┌── lost, refused ──┐
 //        resolving ──► connecting ──► greeting ──► telling ──► joined                     │
@@ -26,24 +26,24 @@
 #include "proto/message.h"
 #include "proto/record.h"
 
-typedef struct FtClient FtClient;
+typedef struct Tracker Tracker;
 
-typedef enum FtState {
-    FT_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us
-    FT_READING, // nothing can be published yet: the shares are being read or hashed
-    FT_WAITING, // the last attempt failed; the next one follows
-    FT_RESOLVING,
-    FT_CONNECTING,
-    FT_GREETING, // HELLO is sent
-    FT_TELLING,  // records with roots are sent, and FT has not shown yet that it knows them
-    FT_JOINED,
-    FT_LEFT, // the user wanted so
-} FtState;
+typedef enum TrackerState {
+    TRACKER_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us
+    TRACKER_READING, // nothing can be published yet: the shares are being read or hashed
+    TRACKER_WAITING, // the last attempt failed; the next one follows
+    TRACKER_RESOLVING,
+    TRACKER_CONNECTING,
+    TRACKER_GREETING, // HELLO is sent
+    TRACKER_TELLING,  // records with roots are sent, and FT has not shown yet that it knows them
+    TRACKER_JOINED,
+    TRACKER_LEFT, // the user wanted so
+} TrackerState;
 
 // As on D-Bus: the steps of joining are one.
-const char *ft_state_name(FtState state);
+const char *tracker_state_name(TrackerState state);
 
-typedef struct FtClientHooks {
+typedef struct TrackerHooks {
     void (*on_state)(void *userdata); // state, reason, address or what is published has changed
     // The next record that shall be published at or behind *position (at first 0), which is moved behind it,
     // in the order in which they count: FT may not keep them all. False: there are no more. Its strings
@@ -52,63 +52,64 @@ typedef struct FtClientHooks {
     // What has to be done before next_offered() may give something; NULL: it has said all that there is.
     const char *(*offer_pending)(void *userdata);
     void *userdata;
-} FtClientHooks;
+} TrackerHooks;
 
-int ft_client_new(sd_event *event, Poller *poller, const FtClientHooks *hooks, FtClient **ret);
-FtClient *ft_client_free(FtClient *client); // says BYE if joined
-DEFINE_CLEANUP_FUNC(FtClient, ft_client_free)
+int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Tracker **ret);
+Tracker *tracker_free(Tracker *tracker); // says BYE if joined
+DEFINE_CLEANUP_FUNC(Tracker, tracker_free)
 
 // Where FT is (copied); host NULL: nowhere. A session is made anew only if something has changed.
 // 0 or -ENOMEM.
-int ft_client_configure(FtClient *client, const char *host, uint16_t port, Dialect dialect);
+int tracker_configure(Tracker *tracker, const char *host, uint16_t port, Dialect dialect);
 
 // Where others reach this peer, for the records. An unspecified address: find one.
-void ft_client_set_listen(FtClient *client, const Endpoint *listen);
+void tracker_set_listen(Tracker *tracker, const Endpoint *listen);
 
 // What next_offered() says has changed. A session tells FT the difference; at once, or soon where it has
 // done so just now.
-void ft_client_publish(FtClient *client);
+void tracker_publish(Tracker *tracker);
 
-void ft_client_leave(FtClient *client);
-void ft_client_join(FtClient *client);
+void tracker_leave(Tracker *tracker);
+void tracker_join(Tracker *tracker);
 
-FtState ft_client_state(const FtClient *client);
-const char *ft_client_reason(const FtClient *client); // why not joined; "" if it is
-uint64_t ft_client_since(const FtClient *client);     // of the state, µs since the epoch
+TrackerState tracker_state(const Tracker *tracker);
+const char *tracker_reason(const Tracker *tracker); // why not joined; "" if it is
+uint64_t tracker_since(const Tracker *tracker);     // of the state, µs since the epoch
 // Where this peer is published to be; NULL while not joined.
-const Endpoint *ft_client_address(const FtClient *client);
+const Endpoint *tracker_address(const Tracker *tracker);
 // Whether FT could connect there.
-Reachability ft_client_reachability(const FtClient *client);
+Reachability tracker_reachability(const Tracker *tracker);
 // Whether FT holds this very file of ours now.
-bool ft_client_has_published(const FtClient *client, const Record *record);
+bool tracker_has_published(const Tracker *tracker, const Record *record);
 // Whether FT keeps no more files of this peer than it has, and how many that is.
-bool ft_client_is_full(const FtClient *client, size_t *ret_limit);
+bool tracker_is_full(const Tracker *tracker, size_t *ret_limit);
 // How many files FT has now, and what there has been since the start.
-size_t ft_client_published(const FtClient *client);
-uint64_t ft_client_joins(const FtClient *client);
-uint64_t ft_client_searches(const FtClient *client);
+size_t tracker_published(const Tracker *tracker);
+uint64_t tracker_joins(const Tracker *tracker);
+uint64_t tracker_searches(const Tracker *tracker);
 // How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the seed
 // authors'.
-Framing ft_client_framing(const FtClient *client);
+Framing tracker_framing(const Tracker *tracker);
 
 // A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is borrowed),
 // or -ETIMEDOUT, -ENOTCONN, -ENOMEM.
-typedef struct FtSearch FtSearch;
-typedef void (*FtSearchHandler)(FtSearch *search, int r, const Record records[], size_t n,
-                                void *userdata);
+typedef struct TrackerSearch TrackerSearch;
+typedef void (*TrackerSearchHandler)(TrackerSearch *search, int r, const Record records[], size_t n,
+                                     void *userdata);
 // 0; -ENOTCONN: not joined and not about to; -EBUSY: too many at once.
-int ft_client_search(FtClient *client, const char *file_name, FtSearchHandler handler,
-                     void *userdata, FtSearch **ret);
+int tracker_search(Tracker *tracker, const char *file_name, TrackerSearchHandler handler,
+                   void *userdata, TrackerSearch **ret);
 // A search by words, with the same results but for `matches`, NULL where r < 0, and valid during the call.
-typedef struct FtMatches {
+typedef struct TrackerMatches {
     FindSummary summary;
     const FoundFile *files;
     size_t n;
     bool whole_name; // this FT knows no words: it has looked for a file whose name is the text
-} FtMatches;
-typedef void (*FtFindHandler)(FtSearch *search, int r, const FtMatches *matches, void *userdata);
-int ft_client_find(FtClient *client, const FindRequest *request, FtFindHandler handler,
-                   void *userdata, FtSearch **ret);
+} TrackerMatches;
+typedef void (*TrackerFindHandler)(TrackerSearch *search, int r, const TrackerMatches *matches,
+                                   void *userdata);
+int tracker_find(Tracker *tracker, const FindRequest *request, TrackerFindHandler handler,
+                 void *userdata, TrackerSearch **ret);
 
 // Nobody waits for it any more; not from its own handler, after which it is gone.
-FtSearch *ft_search_free(FtSearch *search);
+TrackerSearch *tracker_search_free(TrackerSearch *search);

@@ -12,23 +12,23 @@
 #include "util/macro.h"
 
 // How FT is spoken to, the best first.
-typedef enum FtWay {
+typedef enum TrackerWay {
     WAY_ROOTED, // LINE; records carry roots
     WAY_PLAIN,  // LINE
     WAY_RAW,
-} FtWay;
+} TrackerWay;
 
-struct FtClient {
+struct Tracker {
     sd_event *event;
     Poller *poller;
-    FtClientHooks hooks;
+    TrackerHooks hooks;
 
     char *host; // NULL: none
     uint16_t port;
     Dialect dialect;
     Endpoint listen;
 
-    FtState state;
+    TrackerState state;
     bool left;
     char reason[256];
     LogLimit joined_log, lost_log; // FT may close as often as it likes
@@ -39,7 +39,7 @@ struct FtClient {
     size_t endpoint_count, endpoint_next;
     Stream stream;
     Framer framer;
-    FtWay way;
+    TrackerWay way;
     bool knows_roots;        // FT has said KEPT in this session
     bool was_ours;           // the last session was one with our own kind of FT
     bool quiet;              // RAW: the silence that ends a message has passed
@@ -55,28 +55,29 @@ struct FtClient {
     unsigned failures;
     uint64_t joins, searches_begun;
     unsigned lesser_joins; // in a row, that were not in the best way
-    FtSearchQueue searches;
-    FtPublisher publisher;
+    TrackerSearchQueue searches;
+    TrackerPublisher publisher;
     sd_event_source *publish; // the offer has changed
     uint64_t published_at;    // CLOCK_MONOTONIC µs
 };
 
 enum {
-    FT_CLIENT_TEXT_MAX = 256 + sizeof("[]:65535"),
+    TRACKER_TEXT_MAX = 256 + sizeof("[]:65535"),
 };
 
 // tracker-client.c
 // HOST:PORT, as it is named in the log.
-const char *ft_client_name(const FtClient *client, char text[static FT_CLIENT_TEXT_MAX]);
-void ft_client_set_state(FtClient *client, FtState state, const char *format, ...) _printf_(3, 4);
-void ft_client_joined(FtClient *client);        // FT_JOINED has just begun
-void ft_client_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
+const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_MAX]);
+void tracker_set_state(Tracker *tracker, TrackerState state, const char *format, ...)
+    _printf_(3, 4);
+void tracker_joined(Tracker *tracker);        // TRACKER_JOINED has just begun
+void tracker_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
 
 // tracker-session.c
-extern const StreamOps ft_session_ops;
+extern const StreamOps tracker_session_ops;
 // Tells FT what it does not know yet, as much as it takes at once. To be flushed. 0 or -errno.
-int ft_session_tell(FtClient *client);
+int tracker_session_tell(Tracker *tracker);
 // Asks whether FT can connect to this peer, if it knows the question. To be flushed. 0 or -ENOMEM.
-int ft_session_ask_reachable(FtClient *client);
+int tracker_session_ask_reachable(Tracker *tracker);
 // Asks what may be asked now. To be flushed. 0 or -ENOMEM.
-int ft_session_search(FtClient *client);
+int tracker_session_search(Tracker *tracker);

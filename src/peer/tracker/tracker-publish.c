@@ -45,7 +45,7 @@ static Record told_record(const ToldFile *file) {
     return record;
 }
 
-static ToldFile *find(const FtPublisher *publisher, const Record *record) {
+static ToldFile *find(const TrackerPublisher *publisher, const Record *record) {
     char key[KEY_BYTES_MAX];
     size_t len = make_key(record, key);
     ToldFile *file;
@@ -54,7 +54,7 @@ static ToldFile *find(const FtPublisher *publisher, const Record *record) {
     return file;
 }
 
-static ToldFile *add(FtPublisher *publisher, const Record *record) {
+static ToldFile *add(TrackerPublisher *publisher, const Record *record) {
     char key[KEY_BYTES_MAX];
     size_t len = make_key(record, key);
     ToldFile *file;
@@ -74,21 +74,21 @@ static ToldFile *add(FtPublisher *publisher, const Record *record) {
     return file;
 }
 
-static void drop(FtPublisher *publisher, ToldFile *file) {
+static void drop(TrackerPublisher *publisher, ToldFile *file) {
     HASH_DEL(publisher->files, file);
     TAILQ_REMOVE(&publisher->list, file, link);
     publisher->count--;
     free(file);
 }
 
-void ft_publisher_init(FtPublisher *publisher, const FtClientHooks *hooks) {
-    *publisher = (FtPublisher){.hooks = hooks};
+void tracker_publisher_init(TrackerPublisher *publisher, const TrackerHooks *hooks) {
+    *publisher = (TrackerPublisher){.hooks = hooks};
     TAILQ_INIT(&publisher->list);
 }
 
-void ft_publisher_begin(FtPublisher *publisher, Framing framing, const RecordSyntax *syntax,
-                        const Endpoint *address) {
-    ft_publisher_end(publisher);
+void tracker_publisher_begin(TrackerPublisher *publisher, Framing framing,
+                             const RecordSyntax *syntax, const Endpoint *address) {
+    tracker_publisher_end(publisher);
     publisher->framing = framing;
     publisher->syntax = syntax;
     publisher->address = *address;
@@ -96,34 +96,34 @@ void ft_publisher_begin(FtPublisher *publisher, Framing framing, const RecordSyn
     publisher->limit = SIZE_MAX;
 }
 
-void ft_publisher_end(FtPublisher *publisher) {
+void tracker_publisher_end(TrackerPublisher *publisher) {
     ToldFile *file, *next;
 
     HASH_CLEAR(hh, publisher->files);
     TAILQ_FOREACH_SAFE (file, &publisher->list, link, next)
         free(file);
-    ft_publisher_init(publisher, publisher->hooks);
+    tracker_publisher_init(publisher, publisher->hooks);
 }
 
-static bool next_offered(const FtPublisher *publisher, size_t *position, Record *ret) {
+static bool next_offered(const TrackerPublisher *publisher, size_t *position, Record *ret) {
     return publisher->hooks->next_offered(publisher->hooks->userdata, position, ret);
 }
 
-bool ft_publisher_any(const FtPublisher *publisher) {
+bool tracker_publisher_any(const TrackerPublisher *publisher) {
     size_t position = 0;
     Record record;
 
     return next_offered(publisher, &position, &record);
 }
 
-static bool is_told(const FtPublisher *publisher, const ToldFile *file, const Record *record) {
+static bool is_told(const TrackerPublisher *publisher, const ToldFile *file, const Record *record) {
     if (!file || memcmp(&file->modified, &record->modified, sizeof(Date)) != 0)
         return false;
     return !publisher->syntax->rooted ||
            (file->has_root == record->has_root && merkle_hash_equal(&file->root, &record->root));
 }
 
-bool ft_publisher_current(FtPublisher *publisher) {
+bool tracker_publisher_current(TrackerPublisher *publisher) {
     size_t position = 0, n = 0;
     Record record;
 
@@ -135,13 +135,13 @@ bool ft_publisher_current(FtPublisher *publisher) {
     return n == publisher->count;
 }
 
-void ft_publisher_changed(FtPublisher *publisher) {
+void tracker_publisher_changed(TrackerPublisher *publisher) {
     if (publisher->limit < FILES_PER_PEER_MAX)
         publisher->allowed = publisher->limit + 1;
 }
 
 // Notes which of the told files are still among those that FT shall have.
-static void look_through_offer(FtPublisher *publisher) {
+static void look_through_offer(TrackerPublisher *publisher) {
     size_t position = 0;
     Record record;
 
@@ -155,7 +155,7 @@ static void look_through_offer(FtPublisher *publisher) {
 }
 
 // What FT did not keep is taken back as well: then both know the same, whatever it has meant.
-static int write_gone(FtPublisher *publisher, Buffer *out, size_t end) {
+static int write_gone(TrackerPublisher *publisher, Buffer *out, size_t end) {
     ToldFile *file, *next;
     int r;
 
@@ -174,7 +174,7 @@ static int write_gone(FtPublisher *publisher, Buffer *out, size_t end) {
     return 0;
 }
 
-static int write_record(FtPublisher *publisher, Buffer *out, Record *record, bool first) {
+static int write_record(TrackerPublisher *publisher, Buffer *out, Record *record, bool first) {
     int r;
 
     record->endpoint = publisher->address;
@@ -186,7 +186,7 @@ static int write_record(FtPublisher *publisher, Buffer *out, Record *record, boo
     return message_put_records(out, publisher->framing, publisher->syntax, record, 1);
 }
 
-static int write_new(FtPublisher *publisher, Buffer *out, size_t end) {
+static int write_new(TrackerPublisher *publisher, Buffer *out, size_t end) {
     size_t position = 0, begin = out->size;
     Record record;
     int r;
@@ -215,7 +215,7 @@ static int write_new(FtPublisher *publisher, Buffer *out, size_t end) {
     return 0;
 }
 
-int ft_publisher_write(FtPublisher *publisher, Buffer *out) {
+int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out) {
     size_t begin = out->size, end = begin + BATCH_BYTES;
     int r;
 
@@ -233,7 +233,7 @@ int ft_publisher_write(FtPublisher *publisher, Buffer *out) {
 }
 
 // Those that FT has kept are the first ones that it was told.
-static void confirm(FtPublisher *publisher, size_t n) {
+static void confirm(TrackerPublisher *publisher, size_t n) {
     ToldFile *file;
 
     TAILQ_FOREACH (file, &publisher->list, link) {
@@ -244,7 +244,7 @@ static void confirm(FtPublisher *publisher, size_t n) {
     publisher->awaiting = false;
 }
 
-bool ft_publisher_kept(FtPublisher *publisher, uint64_t n) {
+bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n) {
     if (!publisher->awaiting)
         return false;
     publisher->kept = n;
@@ -262,19 +262,19 @@ bool ft_publisher_kept(FtPublisher *publisher, uint64_t n) {
     return true;
 }
 
-void ft_publisher_settle(FtPublisher *publisher) {
+void tracker_publisher_settle(TrackerPublisher *publisher) {
     if (publisher->kept < publisher->count)
         publisher->allowed = publisher->limit = publisher->kept;
     confirm(publisher, MIN(publisher->kept, (uint64_t) publisher->count));
 }
 
-size_t ft_publisher_limit(const FtPublisher *publisher) {
+size_t tracker_publisher_limit(const TrackerPublisher *publisher) {
     if (!publisher->rooted)
         return FILES_PER_PEER_DEFAULT;
     return publisher->count >= FILES_PER_PEER_MAX ? FILES_PER_PEER_MAX : publisher->limit;
 }
 
-bool ft_publisher_has(const FtPublisher *publisher, const Record *record) {
+bool tracker_publisher_has(const TrackerPublisher *publisher, const Record *record) {
     const ToldFile *file = find(publisher, record);
 
     return file && file->kept;

@@ -23,8 +23,8 @@
 typedef struct ToldFile ToldFile;
 TAILQ_HEAD(ToldList, ToldFile);
 
-typedef struct FtPublisher {
-    const FtClientHooks *hooks; // borrowed
+typedef struct TrackerPublisher {
+    const TrackerHooks *hooks; // borrowed
     // The session:
     Framing framing;
     const RecordSyntax *syntax;
@@ -39,31 +39,31 @@ typedef struct FtPublisher {
     bool rooted;          // a root was told: FT answers KEPT
     bool awaiting;        // a batch is under way that KEPT does not match yet
     bool answered;        // and there was a KEPT for a part of it
-} FtPublisher;
+} TrackerPublisher;
 
-void ft_publisher_init(FtPublisher *publisher, const FtClientHooks *hooks);
+void tracker_publisher_init(TrackerPublisher *publisher, const TrackerHooks *hooks);
 // A session begins, in which nothing has been told yet.
-void ft_publisher_begin(FtPublisher *publisher, Framing framing, const RecordSyntax *syntax,
-                        const Endpoint *address);
+void tracker_publisher_begin(TrackerPublisher *publisher, Framing framing,
+                             const RecordSyntax *syntax, const Endpoint *address);
 // It has ended: FT knows nothing any more.
-void ft_publisher_end(FtPublisher *publisher);
+void tracker_publisher_end(TrackerPublisher *publisher);
 
 // Whether there is anything to publish.
-bool ft_publisher_any(const FtPublisher *publisher);
+bool tracker_publisher_any(const TrackerPublisher *publisher);
 // Whether FT has been told exactly what is offered, as far as it may be told.
-bool ft_publisher_current(FtPublisher *publisher);
+bool tracker_publisher_current(TrackerPublisher *publisher);
 // The offer has changed: also a reason to see whether FT keeps more than it did.
-void ft_publisher_changed(FtPublisher *publisher);
+void tracker_publisher_changed(TrackerPublisher *publisher);
 
 // Appends the next batch to `out`; nothing while KEPT is awaited, or if FT knows all. In RAW it can be
 // called once in a session. 0 or -ENOMEM.
-int ft_publisher_write(FtPublisher *publisher, Buffer *out);
+int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out);
 // FT holds n records. True if it has gone through all of the batch: then write on.
-bool ft_publisher_kept(FtPublisher *publisher, uint64_t n);
+bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n);
 // FT has been silent after a KEPT that did not match: what it has said is its limit. Then write on.
-void ft_publisher_settle(FtPublisher *publisher);
+void tracker_publisher_settle(TrackerPublisher *publisher);
 
 // Whether FT holds this very file of ours, as far as that can be known.
-bool ft_publisher_has(const FtPublisher *publisher, const Record *record);
+bool tracker_publisher_has(const TrackerPublisher *publisher, const Record *record);
 // How many files FT keeps; SIZE_MAX: not known yet.
-size_t ft_publisher_limit(const FtPublisher *publisher);
+size_t tracker_publisher_limit(const TrackerPublisher *publisher);

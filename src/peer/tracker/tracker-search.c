@@ -17,38 +17,38 @@ static const uint64_t ANSWER_USEC = 5 * USEC_PER_SEC;
 // But nobody waits longer than that, however often the session ends.
 static const uint64_t SEARCH_USEC_MAX = 20 * USEC_PER_SEC;
 
-struct FtSearch {
-    TAILQ_ENTRY(FtSearch) link;
-    FtSearchQueue *queue;
+struct TrackerSearch {
+    TAILQ_ENTRY(TrackerSearch) link;
+    TrackerSearchQueue *queue;
     // Both NULL: nobody waits, but FT's answer has to be taken all the same.
-    FtSearchHandler handler;
-    FtFindHandler find_handler;
-    FindRequest *find; // NULL: not by words
-    FtFinds sent_as;   // by words: FIND, SEARCH, or (unknown) both
+    TrackerSearchHandler handler;
+    TrackerFindHandler find_handler;
+    FindRequest *find;    // NULL: not by words
+    TrackerFinds sent_as; // by words: FIND, SEARCH, or (unknown) both
     void *userdata;
     uint64_t begun, deadline; // CLOCK_MONOTONIC µs
     bool sent;
     char name[];
 };
 
-static void search_drop(FtSearch *search) {
+static void search_drop(TrackerSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
     free(search->find);
     free(search);
 }
 
-static bool is_awaited(const FtSearch *search) {
+static bool is_awaited(const TrackerSearch *search) {
     return search->handler || search->find_handler;
 }
 
 // The handler may do anything to the queue, so the search is out of it by then.
-static void search_detach(FtSearch *search) {
+static void search_detach(TrackerSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
 }
 
-static void search_fail(FtSearch *search, int r) {
+static void search_fail(TrackerSearch *search, int r) {
     search_detach(search);
     if (search->handler)
         search->handler(search, r, NULL, 0, search->userdata);
@@ -58,8 +58,8 @@ static void search_fail(FtSearch *search, int r) {
     free(search);
 }
 
-static void arm_timer(FtSearchQueue *queue) {
-    const FtSearch *first = TAILQ_FIRST(&queue->list);
+static void arm_timer(TrackerSearchQueue *queue) {
+    const TrackerSearch *first = TAILQ_FIRST(&queue->list);
 
     if (!first) {
         (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
@@ -70,10 +70,10 @@ static void arm_timer(FtSearchQueue *queue) {
 }
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-    FtSearchQueue *queue = userdata;
+    TrackerSearchQueue *queue = userdata;
     uint64_t now = time_monotonic();
     bool unanswered = false;
-    FtSearch *search;
+    TrackerSearch *search;
 
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
         // Then the session is over: what came late would be taken for the answer to another one.
@@ -82,28 +82,28 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     }
     arm_timer(queue);
     if (unanswered)
-        ft_client_search_timed_out(queue->client);
+        tracker_search_timed_out(queue->tracker);
     return 0;
 }
 
-int ft_search_queue_init(FtSearchQueue *queue, sd_event *event, FtClient *client) {
+int tracker_search_queue_init(TrackerSearchQueue *queue, sd_event *event, Tracker *tracker) {
     int r;
 
-    *queue = (FtSearchQueue){.client = client};
+    *queue = (TrackerSearchQueue){.tracker = tracker};
     TAILQ_INIT(&queue->list);
     r = sd_event_add_time(event, &queue->timer, CLOCK_MONOTONIC, 0, 0, on_timer, queue);
     return r < 0 ? r : sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
 }
 
-void ft_search_queue_done(FtSearchQueue *queue) {
+void tracker_search_queue_done(TrackerSearchQueue *queue) {
     if (!queue->timer)
         return;
-    ft_search_queue_fail(queue, -ENOTCONN);
+    tracker_search_queue_fail(queue, -ENOTCONN);
     queue->timer = sd_event_source_disable_unref(queue->timer);
 }
 
-static int add(FtSearchQueue *queue, const char *text, FtSearch **ret) {
-    FtSearch *search;
+static int add(TrackerSearchQueue *queue, const char *text, TrackerSearch **ret) {
+    TrackerSearch *search;
 
     if (queue->count >= SEARCHES_MAX)
         return -EBUSY;
@@ -121,8 +121,8 @@ static int add(FtSearchQueue *queue, const char *text, FtSearch **ret) {
     return 0;
 }
 
-int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHandler handler,
-                        void *userdata, FtSearch **ret) {
+int tracker_search_queue_add(TrackerSearchQueue *queue, const char *file_name,
+                             TrackerSearchHandler handler, void *userdata, TrackerSearch **ret) {
     int r = add(queue, file_name, ret);
 
     if (r < 0)
@@ -132,8 +132,8 @@ int ft_search_queue_add(FtSearchQueue *queue, const char *file_name, FtSearchHan
     return 0;
 }
 
-int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
-                             FtFindHandler handler, void *userdata, FtSearch **ret) {
+int tracker_search_queue_add_find(TrackerSearchQueue *queue, const FindRequest *request,
+                                  TrackerFindHandler handler, void *userdata, TrackerSearch **ret) {
     _cleanup_free_ FindRequest *copy = malloc(sizeof(*copy));
     int r;
 
@@ -149,7 +149,7 @@ int ft_search_queue_add_find(FtSearchQueue *queue, const FindRequest *request,
     return 0;
 }
 
-FtSearch *ft_search_free(FtSearch *search) {
+TrackerSearch *tracker_search_free(TrackerSearch *search) {
     if (!search)
         return NULL;
     search->handler = NULL;
@@ -159,7 +159,7 @@ FtSearch *ft_search_free(FtSearch *search) {
     return NULL;
 }
 
-static int send_one(FtSearch *search, Buffer *out, Framing framing, bool ours) {
+static int send_one(TrackerSearch *search, Buffer *out, Framing framing, bool ours) {
     int r = 0;
 
     if (search->find) {
@@ -179,8 +179,8 @@ static int send_one(FtSearch *search, Buffer *out, Framing framing, bool ours) {
     return 0;
 }
 
-int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, bool ours) {
-    FtSearch *search;
+int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing framing, bool ours) {
+    TrackerSearch *search;
     int r;
 
     TAILQ_FOREACH (search, &queue->list, link) {
@@ -196,7 +196,7 @@ int ft_search_queue_send(FtSearchQueue *queue, Buffer *out, Framing framing, boo
 }
 
 // FT's answer to a SEARCH.
-static size_t parse_found(const FtSearch *search, const Message *answer,
+static size_t parse_found(const TrackerSearch *search, const Message *answer,
                           RecordText texts[static RESULTS_MAX],
                           Record records[static RESULTS_MAX]) {
     RecordList list;
@@ -215,9 +215,9 @@ static size_t parse_found(const FtSearch *search, const Message *answer,
 }
 
 // An FT that knows no words has been asked for a name.
-static void finish_whole_name(FtSearch *search, const Record records[], size_t n) {
+static void finish_whole_name(TrackerSearch *search, const Record records[], size_t n) {
     FoundFile files[RESULTS_MAX];
-    FtMatches matches = {.files = files, .whole_name = true};
+    TrackerMatches matches = {.files = files, .whole_name = true};
 
     if (!search->find_handler)
         return;
@@ -225,12 +225,12 @@ static void finish_whole_name(FtSearch *search, const Record records[], size_t n
     search->find_handler(search, 0, &matches, search->userdata);
 }
 
-static bool take_matches(FtSearch *search, const Message *answer) {
-    FtFindHandler handler = search->find_handler;
-    FtSearchQueue *queue = search->queue;
+static bool take_matches(TrackerSearch *search, const Message *answer) {
+    TrackerFindHandler handler = search->find_handler;
+    TrackerSearchQueue *queue = search->queue;
     const bool done = search->sent_as == FINDS_YES;
     FoundFiles found = {};
-    FtMatches matches;
+    TrackerMatches matches;
     _cleanup_free_ FoundFile *files = NULL;
     int r;
 
@@ -243,7 +243,7 @@ static bool take_matches(FtSearch *search, const Message *answer) {
         r = -ENOMEM;
     for (size_t i = 0; r >= 0 && i < found.n; i++)
         files[i] = found.entries[i].file;
-    matches = (FtMatches){.summary = found.summary, .files = files, .n = found.n};
+    matches = (TrackerMatches){.summary = found.summary, .files = files, .n = found.n};
     if (done)
         search_detach(search);
     else // the answer to the SEARCH is still to come
@@ -261,8 +261,8 @@ static bool take_matches(FtSearch *search, const Message *answer) {
 
 // FT has been restarted without words, and said nothing to FIND: all of them are asked for in the old way, behind the
 // others. The first one whose answer this may be.
-static FtSearch *pass_over_finds(FtSearchQueue *queue) {
-    FtSearch *search, *next;
+static TrackerSearch *pass_over_finds(TrackerSearchQueue *queue) {
+    TrackerSearch *search, *next;
 
     search = TAILQ_FIRST(&queue->list);
     if (!search || !search->sent || search->sent_as != FINDS_YES)
@@ -285,8 +285,8 @@ static FtSearch *pass_over_finds(FtSearchQueue *queue) {
     return search;
 }
 
-bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
-    FtSearch *search = TAILQ_FIRST(&queue->list);
+bool tracker_search_queue_answer(TrackerSearchQueue *queue, const Message *answer) {
+    TrackerSearch *search = TAILQ_FIRST(&queue->list);
     RecordText texts[RESULTS_MAX];
     Record records[RESULTS_MAX];
     size_t n;
@@ -312,8 +312,8 @@ bool ft_search_queue_answer(FtSearchQueue *queue, const Message *answer) {
     return true;
 }
 
-void ft_search_queue_rewind(FtSearchQueue *queue) {
-    FtSearch *search, *next;
+void tracker_search_queue_rewind(TrackerSearchQueue *queue) {
+    TrackerSearch *search, *next;
 
     queue->finds = FINDS_UNKNOWN;
     TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
@@ -324,8 +324,8 @@ void ft_search_queue_rewind(FtSearchQueue *queue) {
     arm_timer(queue);
 }
 
-void ft_search_queue_fail(FtSearchQueue *queue, int error) {
-    FtSearch *search;
+void tracker_search_queue_fail(TrackerSearchQueue *queue, int error) {
+    TrackerSearch *search;
 
     queue->finds = FINDS_UNKNOWN;
     while ((search = TAILQ_FIRST(&queue->list)))

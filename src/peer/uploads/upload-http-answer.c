@@ -61,7 +61,7 @@ static bool has_body(const HttpHead *head) {
 }
 
 // The ROOT of "/file/ROOT", "/file/ROOT/NAME", "/pieces/ROOT".
-static HttpAnswer read_target(HttpText target, HttpAsk *ask) {
+static HttpAnswer read_target(HttpText target, HttpRequest *request) {
     static const char file[] = "/file/", pieces[] = "/pieces/";
     char path[PATH_BYTES_MAX];
     const char *root;
@@ -71,34 +71,34 @@ static HttpAnswer read_target(HttpText target, HttpAsk *ask) {
     r = http_target_path(target, path, sizeof(path));
     if (r < 0)
         return http_answer_text(r == -ENOBUFS ? 404 : 400, "That is no path.");
-    ask->pieces = strncmp(path, pieces, strlen(pieces)) == 0;
-    if (!ask->pieces && strncmp(path, file, strlen(file)) != 0)
+    request->pieces = strncmp(path, pieces, strlen(pieces)) == 0;
+    if (!request->pieces && strncmp(path, file, strlen(file)) != 0)
         return http_answer_text(404, "There are only /file/ROOT/NAME and /pieces/ROOT here.");
-    root = path + (ask->pieces ? strlen(pieces) : strlen(file));
+    root = path + (request->pieces ? strlen(pieces) : strlen(file));
     len = strcspn(root, "/");
-    if (merkle_hash_parse(root, len, &ask->root) < 0 || (ask->pieces && root[len] != '\0'))
+    if (merkle_hash_parse(root, len, &request->root) < 0 || (request->pieces && root[len] != '\0'))
         return http_answer_text(404, "ROOT must be the 64 hex digits of a pieces root.");
     return (HttpAnswer){};
 }
 
-HttpAnswer http_read_ask(const HttpHead *head, HttpAsk *ret) {
+HttpAnswer http_answer_read_request(const HttpHead *head, HttpRequest *ret) {
     HttpAnswer answer;
-    HttpAsk ask = {.keep = http_head_keeps_alive(head), .old = head->minor == 0};
+    HttpRequest request = {.keep = http_head_keeps_alive(head), .old = head->minor == 0};
     bool get = http_text_equal(head->method, "GET");
 
-    ask.head = http_text_equal(head->method, "HEAD");
+    request.head = http_text_equal(head->method, "HEAD");
     if (!has_host(head))
         answer = http_answer_text(400, "A request has one Host.");
     else if (has_body(head)) {
-        ask.keep = false; // where the next request begins is not looked for
-        answer = get || ask.head ? http_answer_text(400, "A request has no body here.")
-                                 : http_answer_text(405, "Only GET and HEAD are understood.");
-    } else if (!get && !ask.head)
+        request.keep = false; // where the next request begins is not looked for
+        answer = get || request.head ? http_answer_text(400, "A request has no body here.")
+                                     : http_answer_text(405, "Only GET and HEAD are understood.");
+    } else if (!get && !request.head)
         answer = http_answer_text(405, "Only GET and HEAD are understood.");
     else
-        answer = read_target(head->target, &ask);
-    ask.keep = ask.keep && answer.status != 400;
-    *ret = ask;
+        answer = read_target(head->target, &request);
+    request.keep = request.keep && answer.status != 400;
+    *ret = request;
     return answer;
 }
 
@@ -126,14 +126,14 @@ static HttpRange read_range(const HttpHead *head, const char *etag, HttpAnswer *
     return result;
 }
 
-HttpAnswer http_answer_file(const HttpHead *head, const HttpAsk *ask, uint64_t size,
+HttpAnswer http_answer_file(const HttpHead *head, const HttpRequest *request, uint64_t size,
                             time_t modified) {
     HttpAnswer answer = {.status = 200, .modified = modified};
     char etag[MERKLE_TEXT_BYTES + 3];
     HttpText tags;
 
-    answer.size = answer.end = ask->pieces ? piece_count(size) * MERKLE_HASH_BYTES : size;
-    format_etag(&ask->root, etag);
+    answer.size = answer.end = request->pieces ? piece_count(size) * MERKLE_HASH_BYTES : size;
+    format_etag(&request->root, etag);
     if (http_head_find(head, "If-None-Match", &tags) == 0 && http_etag_in_list(tags, etag)) {
         answer.status = 304;
         answer.end = 0;
@@ -177,10 +177,10 @@ static void put_date(Writer *writer, const char *name, time_t time) {
 }
 
 // What names the version that the answer is about.
-static void put_version(Writer *writer, const HttpAnswer *answer, const HttpAsk *ask) {
+static void put_version(Writer *writer, const HttpAnswer *answer, const HttpRequest *request) {
     char etag[MERKLE_TEXT_BYTES + 3];
 
-    format_etag(&ask->root, etag);
+    format_etag(&request->root, etag);
     put(writer, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
     put_date(writer, "Last-Modified", answer->modified);
 }
@@ -199,13 +199,13 @@ static void put_body_fields(Writer *writer, const HttpAnswer *answer) {
             answer->end - answer->offset);
 }
 
-int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpAsk *ask, time_t now) {
+int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpRequest *request, time_t now) {
     Writer writer = {};
 
     put(&writer, "HTTP/1.1 %u %s\r\n", answer->status, status_words(answer->status));
     put_date(&writer, "Date", now);
     if (answer->status < 400)
-        put_version(&writer, answer, ask);
+        put_version(&writer, answer, request);
     put_body_fields(&writer, answer);
     if (answer->status == 405)
         put(&writer, "Allow: GET, HEAD\r\n");
@@ -213,12 +213,12 @@ int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpAsk *ask, t
         put(&writer, "Retry-After: %u\r\n", answer->turn.retry_seconds);
     if (answer->turn.place > 0)
         put(&writer, "Queue-Place: %u\r\n", answer->turn.place);
-    if (!ask->keep)
+    if (!request->keep)
         put(&writer, "Connection: close\r\n");
-    else if (ask->old)
+    else if (request->old)
         put(&writer, "Connection: keep-alive\r\n");
     put(&writer, "\r\n");
-    if (answer->text && !ask->head)
+    if (answer->text && !request->head)
         put(&writer, "%s\n", answer->text);
     return buffer_append(out, writer.text, writer.len);
 }

@@ -18,13 +18,13 @@
 #include "util/buffer.h"
 #include "util/merkle-hash.h"
 
-typedef struct HttpAsk {
+typedef struct HttpRequest {
     bool head;   // no body is wanted
     bool pieces; // not the file
     MerkleHash root;
     bool keep; // the connection stays open
     bool old;  // HTTP/1.0 that asks for that
-} HttpAsk;
+} HttpRequest;
 
 typedef struct HttpAnswer {
     unsigned status;
@@ -36,14 +36,14 @@ typedef struct HttpAnswer {
 } HttpAnswer;
 
 // Whether the request can be answered at all. Status 0: it asks for *ret; else the answer.
-HttpAnswer http_read_ask(const HttpHead *head, HttpAsk *ret);
+HttpAnswer http_answer_read_request(const HttpHead *head, HttpRequest *ret);
 
 // The answer if that root is a file of `size` bytes: 200, 206, 304 or 416. HEAD is answered as GET.
-HttpAnswer http_answer_file(const HttpHead *head, const HttpAsk *ask, uint64_t size,
+HttpAnswer http_answer_file(const HttpHead *head, const HttpRequest *request, uint64_t size,
                             time_t modified);
 
 // An answer in words.
 HttpAnswer http_answer_text(unsigned status, const char *text);
 
 // Appends head and text, but for HEAD only the head. 0 or -ENOMEM.
-int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpAsk *ask, time_t now);
+int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpRequest *request, time_t now);

@@ -73,7 +73,7 @@ static int layer_get(UploadServer *server, const MerkleHash *root, uint64_t size
     return 0;
 }
 
-static ServedFile *served_file_free(ServedFile *file) {
+static UploadHttpFile *upload_http_file_free(UploadHttpFile *file) {
     if (!file)
         return NULL;
     if (file->listed)
@@ -85,28 +85,28 @@ static ServedFile *served_file_free(ServedFile *file) {
     free(file);
     return NULL;
 }
-DEFINE_CLEANUP_FUNC(ServedFile, served_file_free)
+DEFINE_CLEANUP_FUNC(UploadHttpFile, upload_http_file_free)
 
 static void run_cancelled(LoopCall *call) {
-    ServedFile *file = container_of(call, ServedFile, cancel_call);
+    UploadHttpFile *file = container_of(call, UploadHttpFile, cancel_call);
 
     file->cancelling = false;
     if (file->ended && !file->transfer.table)
-        served_file_free(file);
+        upload_http_file_free(file);
 }
 
 static void run_cancel(LoopCall *call) {
-    ServedFile *file = container_of(call, ServedFile, cancel_call);
+    UploadHttpFile *file = container_of(call, UploadHttpFile, cancel_call);
     LoopThread *thread = file->server->hub.thread;
 
     if (file->session)
-        http_session_close(file->session, -ECANCELED);
+        upload_http_close(file->session, -ECANCELED);
     file->cancel_call.run = run_cancelled;
     loop_thread_reply(thread, &file->cancel_call);
 }
 
 static void cancel(Transfer *transfer) {
-    ServedFile *file = container_of(transfer, ServedFile, transfer);
+    UploadHttpFile *file = container_of(transfer, UploadHttpFile, transfer);
 
     if (file->cancelling)
         return;
@@ -117,20 +117,20 @@ static void cancel(Transfer *transfer) {
 
 // It has ended long ago, but its cancellation may still be on its way.
 static void free_transfer(Transfer *transfer) {
-    ServedFile *file = container_of(transfer, ServedFile, transfer);
+    UploadHttpFile *file = container_of(transfer, UploadHttpFile, transfer);
 
     if (!file->cancelling)
-        served_file_free(file);
+        upload_http_file_free(file);
 }
 
 static uint64_t moved(const Transfer *transfer) {
-    return container_of(transfer, ServedFile, transfer)->moved;
+    return container_of(transfer, UploadHttpFile, transfer)->moved;
 }
 
 static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer, .moved = moved};
 
-static int open_file(const FileLookup *lookup, const Share *share, ServedFile **ret) {
-    _cleanup_(served_file_freep) ServedFile *file = calloc(1, sizeof(*file));
+static int open_file(const FileLookup *lookup, const Share *share, UploadHttpFile **ret) {
+    _cleanup_(upload_http_file_freep) UploadHttpFile *file = calloc(1, sizeof(*file));
     UploadServer *server = lookup->server;
     int r;
 
@@ -180,23 +180,23 @@ static void run_look_up(LoopCall *call) {
     loop_thread_call(server->hub.thread, &lookup->call);
 }
 
-void served_file_look_up(FileLookup *lookup) {
+void upload_http_file_look_up(FileLookup *lookup) {
     lookup->call.run = run_look_up;
     loop_thread_reply(lookup->server->hub.thread, &lookup->call);
 }
 
-const char *served_file_pieces(const ServedFile *file) {
+const char *upload_http_file_pieces(const UploadHttpFile *file) {
     return (const char *) file->layer->hashes;
 }
 
 static void run_begin(LoopCall *call) {
-    ServedFile *file = container_of(call, ServedFile, begin_call);
+    UploadHttpFile *file = container_of(call, UploadHttpFile, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
     (void) transfer_add(file->server->transfers, &file->transfer);
 }
 
-void served_file_begin(ServedFile *file) {
+void upload_http_file_begin(UploadHttpFile *file) {
     if (file->begun)
         return;
     file->begun = true;
@@ -205,7 +205,7 @@ void served_file_begin(ServedFile *file) {
 }
 
 static void run_end(LoopCall *call) {
-    ServedFile *file = container_of(call, ServedFile, end_call);
+    UploadHttpFile *file = container_of(call, UploadHttpFile, end_call);
 
     file->ended = true;
     file->fd = close_fd(file->fd);
@@ -213,23 +213,23 @@ static void run_end(LoopCall *call) {
     if (file->transfer.table)
         upload_finish_transfer(&file->transfer, file->result);
     else if (!file->cancelling)
-        served_file_free(file);
+        upload_http_file_free(file);
 }
 
-void served_file_end(ServedFile *file, int result) {
+void upload_http_file_end(UploadHttpFile *file, int result) {
     file->session = NULL;
     file->result = result;
     file->end_call.run = run_end;
     loop_thread_reply(file->server->hub.thread, &file->end_call);
 }
 
-void served_files_free(UploadServer *server) {
-    ServedFile *file, *next;
+void upload_http_file_free_all(UploadServer *server) {
+    UploadHttpFile *file, *next;
 
     TAILQ_FOREACH_SAFE (file, &server->files, link, next) {
         file->cancelling = false;
         // Those that are shown belong to the table of transfers.
         if (!file->transfer.table)
-            served_file_free(file);
+            upload_http_file_free(file);
     }
 }

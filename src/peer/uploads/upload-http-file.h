@@ -17,17 +17,17 @@
 #include "util/macro.h"
 #include "util/merkle-hash.h"
 
-typedef struct HttpSession HttpSession;
+typedef struct UploadHttp UploadHttp;
 typedef struct UploadServer UploadServer;
 typedef struct PieceLayer PieceLayer;
-typedef struct ServedFile ServedFile;
+typedef struct UploadHttpFile UploadHttpFile;
 
 enum {
     // Piece hashes that are held for connections which fetch them, or the files themselves.
     PIECE_LAYERS_BYTES_MAX = 64 * 1024 * 1024,
 };
 
-struct ServedFile {
+struct UploadHttpFile {
     // Constant.
     MerkleHash root;
     uint64_t size;
@@ -43,13 +43,13 @@ struct ServedFile {
     LoopCall cancel_call;          // control → thread, and back
 
     // The thread's.
-    HttpSession *session; // NULL: handed back
-    bool begun;           // something of it has been sent
-    int result;           // of the last range
+    UploadHttp *session; // NULL: handed back
+    bool begun;          // something of it has been sent
+    int result;          // of the last range
 
     // The control loop's.
     UploadServer *server;
-    TAILQ_ENTRY(ServedFile) link;
+    TAILQ_ENTRY(UploadHttpFile) link;
     bool listed;
     Transfer transfer;
     bool ended;      // handed back by the thread
@@ -58,7 +58,7 @@ struct ServedFile {
 
 // Asked by the thread, answered by the control loop. Embed it in what asks.
 typedef struct FileLookup {
-    // Set before served_file_look_up().
+    // Set before upload_http_file_look_up().
     UploadServer *server;
     MerkleHash root;
     bool pieces; // with its piece hashes
@@ -70,14 +70,14 @@ typedef struct FileLookup {
     // The answer. 0; -ENOENT: not shared; -ESTALE: has changed; -ENODATA: no piece hashes; -EBUSY: too many
     // piece hashes are being fetched; -errno.
     int result;
-    ServedFile *file;
+    UploadHttpFile *file;
 } FileLookup;
 
 // In the thread.
-void served_file_look_up(FileLookup *lookup);
-const char *served_file_pieces(const ServedFile *file);
-void served_file_begin(ServedFile *file);           // something is about to be sent
-void served_file_end(ServedFile *file, int result); // hands it back
+void upload_http_file_look_up(FileLookup *lookup);
+const char *upload_http_file_pieces(const UploadHttpFile *file);
+void upload_http_file_begin(UploadHttpFile *file);           // something is about to be sent
+void upload_http_file_end(UploadHttpFile *file, int result); // hands it back
 
 // In the control loop, when nothing comes from the thread any more.
-void served_files_free(UploadServer *server);
+void upload_http_file_free_all(UploadServer *server);

@@ -40,10 +40,10 @@ typedef enum HttpState {
     HTTP_CLOSING,
 } HttpState;
 
-struct HttpSession {
+struct UploadHttp {
     UploadHub *hub;
     LoopCall call; // its way into the thread
-    TAILQ_ENTRY(HttpSession) link;
+    TAILQ_ENTRY(UploadHttp) link;
     PollWatch watch;
     int fd;
     Endpoint remote;
@@ -54,10 +54,10 @@ struct HttpSession {
     bool eof;          // nothing more will
     size_t dropped;    // CLOSING
     FileLookup lookup;
-    bool looked_up;   // for the request at the front of `in`
-    bool gone;        // while it was looked up
-    ServedFile *file; // what was sent last
-    HttpAsk ask;      // the one that is being answered
+    bool looked_up;       // for the request at the front of `in`
+    bool gone;            // while it was looked up
+    UploadHttpFile *file; // what was sent last
+    HttpRequest request;  // the one that is being answered
     UploadSlot slot;
     bool has_slot;
     Send send;
@@ -68,7 +68,7 @@ enum {
     GO_ON = 1, // with the next request
 };
 
-static void session_free(HttpSession *session) {
+static void session_free(UploadHttp *session) {
     poller_remove(session->hub->poller, &session->watch);
     close_fd(session->fd);
     buffer_clear(&session->in);
@@ -76,7 +76,7 @@ static void session_free(HttpSession *session) {
     free(session);
 }
 
-static void release_slot(HttpSession *session) {
+static void release_slot(UploadHttp *session) {
     if (!session->has_slot)
         return;
     session->has_slot = false;
@@ -84,12 +84,12 @@ static void release_slot(HttpSession *session) {
     upload_queue_advance(&session->hub->queue, time_monotonic());
 }
 
-static void drop_file(HttpSession *session, int result) {
+static void drop_file(UploadHttp *session, int result) {
     if (session->file)
-        served_file_end(TAKE_PTR(session->file), result);
+        upload_http_file_end(TAKE_PTR(session->file), result);
 }
 
-void http_session_close(HttpSession *session, int error) {
+void upload_http_close(UploadHttp *session, int error) {
     UploadHub *hub = session->hub;
     bool sending = session->state == HTTP_SENDING;
 
@@ -101,18 +101,18 @@ void http_session_close(HttpSession *session, int error) {
     session_free(session);
 }
 
-static void set_state(HttpSession *session, HttpState state, uint64_t timeout) {
+static void set_state(UploadHttp *session, HttpState state, uint64_t timeout) {
     session->state = state;
     session->since = time_monotonic();
     session->deadline = session->since + timeout;
 }
 
-static int watch_for(HttpSession *session, uint32_t events) {
+static int watch_for(UploadHttp *session, uint32_t events) {
     return poller_change(session->hub->poller, &session->watch, events);
 }
 
 // The last answer has been sent.
-static int start_closing(HttpSession *session) {
+static int start_closing(UploadHttp *session) {
     set_state(session, HTTP_CLOSING, CLOSING_USEC);
     if (session->eof)
         return -ECONNRESET;
@@ -122,30 +122,30 @@ static int start_closing(HttpSession *session) {
 }
 
 // An answer is over. GO_ON, WAIT, or the error that ends the connection.
-static int finish_answer(HttpSession *session, int result) {
+static int finish_answer(UploadHttp *session, int result) {
     release_slot(session);
     if (result < 0)
         return result;
-    if (!session->ask.keep)
+    if (!session->request.keep)
         return start_closing(session);
     set_state(session, HTTP_READING, session->in.size > 0 ? HEAD_USEC : IDLE_USEC);
     return GO_ON;
 }
 
-static void run(HttpSession *session);
+static void run(UploadHttp *session);
 
 static void on_sent(Send *send, int result) {
-    HttpSession *session = container_of(send, HttpSession, send);
+    UploadHttp *session = container_of(send, UploadHttp, send);
     int r = finish_answer(session, result);
 
     if (r < 0)
-        http_session_close(session, result);
+        upload_http_close(session, result);
     else
         run(session);
 }
 
-static int send_answer(HttpSession *session, const HttpAnswer *answer) {
-    const ServedFile *file = session->file;
+static int send_answer(UploadHttp *session, const HttpAnswer *answer) {
+    const UploadHttpFile *file = session->file;
     Send *send = &session->send;
     int r;
 
@@ -155,25 +155,25 @@ static int send_answer(HttpSession *session, const HttpAnswer *answer) {
         .file_fd = -EBADF,
         .on_done = on_sent,
     };
-    if (!session->ask.head && answer->end > answer->offset) {
+    if (!session->request.head && answer->end > answer->offset) {
         send->offset = answer->offset;
         send->end = answer->end;
-        if (session->ask.pieces)
-            send->memory = served_file_pieces(file);
+        if (session->request.pieces)
+            send->memory = upload_http_file_pieces(file);
         else {
             send->file_fd = file->fd;
             send->stamp = &file->stamp;
             send->moved = &session->file->moved;
         }
     }
-    r = http_answer_put(&send->lead, answer, &session->ask, time(NULL));
+    r = http_answer_put(&send->lead, answer, &session->request, time(NULL));
     set_state(session, HTTP_SENDING, 0);
     if (r >= 0)
         r = send_start(&session->hub->sender, send);
     return r == 0 ? WAIT : finish_answer(session, MIN(r, 0));
 }
 
-static void log_refusal(HttpSession *session, const HttpHead *head, const HttpAnswer *answer) {
+static void log_refusal(UploadHttp *session, const HttpHead *head, const HttpAnswer *answer) {
     size_t len = head ? (size_t) (head->target.data + head->target.len - head->method.data) : 0;
     UploadRefusal refusal = answer->status == 404   ? UPLOAD_NOT_SHARED
                             : answer->status == 503 ? UPLOAD_BUSY
@@ -185,33 +185,33 @@ static void log_refusal(HttpSession *session, const HttpHead *head, const HttpAn
 }
 
 // A request that cannot even be read.
-static int refuse(HttpSession *session, unsigned status, const char *text) {
+static int refuse(UploadHttp *session, unsigned status, const char *text) {
     const HttpAnswer answer = http_answer_text(status, text);
 
-    session->ask = (HttpAsk){};
+    session->request = (HttpRequest){};
     buffer_clear(&session->in);
     log_refusal(session, NULL, &answer);
     return send_answer(session, &answer);
 }
 
-static bool file_will_do(const HttpSession *session, const HttpAsk *ask) {
-    const ServedFile *file = session->file;
+static bool file_will_do(const UploadHttp *session, const HttpRequest *request) {
+    const UploadHttpFile *file = session->file;
 
-    if (!file || !merkle_hash_equal(&file->root, &ask->root))
+    if (!file || !merkle_hash_equal(&file->root, &request->root))
         return false;
-    if (ask->pieces && !ask->head && !file->layer)
+    if (request->pieces && !request->head && !file->layer)
         return false;
     return session->looked_up || file->generation == session->hub->generation;
 }
 
 static void on_looked_up(FileLookup *lookup) {
-    HttpSession *session = container_of(lookup, HttpSession, lookup);
+    UploadHttp *session = container_of(lookup, UploadHttp, lookup);
 
     session->file = TAKE_PTR(lookup->file);
     if (session->file)
         session->file->session = session;
     if (session->gone) {
-        http_session_close(session, 0);
+        upload_http_close(session, 0);
         return;
     }
     session->looked_up = true;
@@ -219,15 +219,15 @@ static void on_looked_up(FileLookup *lookup) {
     run(session);
 }
 
-static int look_up(HttpSession *session, const HttpAsk *ask) {
+static int look_up(UploadHttp *session, const HttpRequest *request) {
     drop_file(session, 0);
-    session->lookup.root = ask->root;
-    session->lookup.pieces = ask->pieces && !ask->head;
+    session->lookup.root = request->root;
+    session->lookup.pieces = request->pieces && !request->head;
     session->lookup.remote = session->remote;
     session->lookup.generation = session->hub->generation;
     session->lookup.on_result = on_looked_up;
     set_state(session, HTTP_LOOKING_UP, 0);
-    served_file_look_up(&session->lookup);
+    upload_http_file_look_up(&session->lookup);
     return watch_for(session, 0);
 }
 
@@ -256,11 +256,11 @@ static HttpAnswer no_file(int error) {
 }
 
 static void on_revoked(UploadSlot *slot) {
-    http_session_close(container_of(slot, HttpSession, slot), -EDQUOT);
+    upload_http_close(container_of(slot, UploadHttp, slot), -EDQUOT);
 }
 
 // Bytes of a file need a slot.
-static HttpAnswer take_slot(HttpSession *session, HttpAnswer answer) {
+static HttpAnswer take_slot(UploadHttp *session, HttpAnswer answer) {
     HttpAnswer busy = http_answer_text(503, "All slots are taken: come back after Retry-After.");
     int r;
 
@@ -268,30 +268,30 @@ static HttpAnswer take_slot(HttpSession *session, HttpAnswer answer) {
     if (r < 0)
         return no_file(r);
     session->slot = (UploadSlot){.address = session->remote.address, .on_revoked = on_revoked};
-    r = upload_queue_ask(&session->hub->queue, &session->slot, &session->ask.root, time_monotonic(),
-                         &busy.turn);
+    r = upload_queue_ask(&session->hub->queue, &session->slot, &session->request.root,
+                         time_monotonic(), &busy.turn);
     if (r == -ENOMEM)
         return no_file(r);
     session->has_slot = r > 0;
     if (!session->has_slot)
         return busy;
-    served_file_begin(session->file);
+    upload_http_file_begin(session->file);
     return answer;
 }
 
-static int answer_request(HttpSession *session, const HttpHead *head) {
-    const ServedFile *file = session->file;
-    HttpAnswer answer = http_read_ask(head, &session->ask);
-    const HttpAsk *ask = &session->ask;
+static int answer_request(UploadHttp *session, const HttpHead *head) {
+    const UploadHttpFile *file = session->file;
+    HttpAnswer answer = http_answer_read_request(head, &session->request);
+    const HttpRequest *request = &session->request;
 
-    if (answer.status == 0 && file_will_do(session, ask)) {
-        answer = http_answer_file(head, ask, file->size, file->modified);
-        if (!ask->head && !ask->pieces && answer.end > answer.offset)
+    if (answer.status == 0 && file_will_do(session, request)) {
+        answer = http_answer_file(head, request, file->size, file->modified);
+        if (!request->head && !request->pieces && answer.end > answer.offset)
             answer = take_slot(session, answer);
     } else if (answer.status == 0 && session->looked_up)
         answer = no_file(session->lookup.result);
     else if (answer.status == 0)
-        return look_up(session, ask);
+        return look_up(session, request);
     if (answer.status >= 400 && answer.status != 416 && answer.status != 503)
         log_refusal(session, head, &answer);
     session->looked_up = false;
@@ -299,7 +299,7 @@ static int answer_request(HttpSession *session, const HttpHead *head) {
     return send_answer(session, &answer);
 }
 
-static int next_request(HttpSession *session) {
+static int next_request(UploadHttp *session) {
     HttpHead head;
 
     // A client may be slow, but not for ever: the time for a head begins with its first byte.
@@ -316,17 +316,17 @@ static int next_request(HttpSession *session) {
     return session->eof ? -ECONNRESET : watch_for(session, EPOLLIN);
 }
 
-static void run(HttpSession *session) {
+static void run(UploadHttp *session) {
     int r = GO_ON;
 
     for (unsigned i = 0; r == GO_ON && session->state == HTTP_READING; i++)
         // The socket can be written to, so that this is gone on with after the others.
         r = i < REQUESTS_IN_A_ROW ? next_request(session) : watch_for(session, EPOLLOUT);
     if (r < 0)
-        http_session_close(session, r);
+        upload_http_close(session, r);
 }
 
-static int receive(HttpSession *session) {
+static int receive(UploadHttp *session) {
     char *scratch = poller_scratch(session->hub->poller);
     ssize_t n = recv(session->fd, scratch, READ_BYTES, MSG_DONTWAIT);
 
@@ -338,7 +338,7 @@ static int receive(HttpSession *session) {
     return buffer_append(&session->in, scratch, n);
 }
 
-static int drop_input(HttpSession *session) {
+static int drop_input(UploadHttp *session) {
     char *scratch = poller_scratch(session->hub->poller);
     ssize_t n = recv(session->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
 
@@ -349,7 +349,7 @@ static int drop_input(HttpSession *session) {
 }
 
 static void on_event(PollWatch *watch, uint32_t events) {
-    HttpSession *session = container_of(watch, HttpSession, watch);
+    UploadHttp *session = container_of(watch, UploadHttp, watch);
     int r = 0;
 
     switch (session->state) {
@@ -374,12 +374,12 @@ static void on_event(PollWatch *watch, uint32_t events) {
         break;
     }
     if (r < 0)
-        http_session_close(session, r);
+        upload_http_close(session, r);
 }
 
 // Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it has its share.
 static void make_room(UploadHub *hub, const IpAddress *site) {
-    HttpSession *session, *oldest = NULL;
+    UploadHttp *session, *oldest = NULL;
 
     TAILQ_FOREACH (session, &hub->sessions, link)
         if ((session->state == HTTP_READING || session->state == HTTP_CLOSING) &&
@@ -387,11 +387,11 @@ static void make_room(UploadHub *hub, const IpAddress *site) {
             (!oldest || session->since < oldest->since))
             oldest = session;
     if (oldest)
-        http_session_close(oldest, -EBUSY);
+        upload_http_close(oldest, -EBUSY);
 }
 
 static size_t count_site(const UploadHub *hub, const IpAddress *site) {
-    const HttpSession *session;
+    const UploadHttp *session;
     size_t n = 0;
 
     TAILQ_FOREACH (session, &hub->sessions, link)
@@ -413,7 +413,7 @@ static bool has_room(UploadHub *hub, const IpAddress *site) {
 }
 
 static void run_start(LoopCall *call) {
-    HttpSession *session = container_of(call, HttpSession, call);
+    UploadHttp *session = container_of(call, UploadHttp, call);
     UploadHub *hub = session->hub;
 
     if (!has_room(hub, &session->remote.address) ||
@@ -426,8 +426,8 @@ static void run_start(LoopCall *call) {
     set_state(session, HTTP_READING, HEAD_USEC);
 }
 
-void http_session_start(UploadServer *server, int fd, const Endpoint *remote) {
-    HttpSession *session = calloc(1, sizeof(*session));
+void upload_http_start(UploadServer *server, int fd, const Endpoint *remote) {
+    UploadHttp *session = calloc(1, sizeof(*session));
 
     if (!session) {
         close_fd(fd);
@@ -442,27 +442,27 @@ void http_session_start(UploadServer *server, int fd, const Endpoint *remote) {
     loop_thread_call(server->hub.thread, &session->call);
 }
 
-static void tick(HttpSession *session, uint64_t now) {
+static void tick(UploadHttp *session, uint64_t now) {
     if (session->state == HTTP_READING && session->file && now - session->since >= FILE_IDLE_USEC)
         drop_file(session, 0);
     if ((session->state != HTTP_READING && session->state != HTTP_CLOSING) ||
         now < session->deadline)
         return;
     if (session->state == HTTP_CLOSING || session->in.size == 0)
-        http_session_close(session, -ETIMEDOUT);
+        upload_http_close(session, -ETIMEDOUT);
     else if (refuse(session, 408, "The request took too long.") < 0)
-        http_session_close(session, -ETIMEDOUT);
+        upload_http_close(session, -ETIMEDOUT);
 }
 
-void http_sessions_tick(UploadHub *hub, uint64_t now) {
-    HttpSession *session, *next;
+void upload_http_tick_all(UploadHub *hub, uint64_t now) {
+    UploadHttp *session, *next;
 
     TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next)
         tick(session, now);
 }
 
-void http_sessions_free(UploadHub *hub) {
-    HttpSession *session, *next;
+void upload_http_free_all(UploadHub *hub) {
+    UploadHttp *session, *next;
 
     TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next) {
         TAILQ_REMOVE(&hub->sessions, session, link);

@@ -25,11 +25,11 @@ enum {
 };
 
 // From the control loop: takes over the socket, which has unread bytes of a request.
-void http_session_start(UploadServer *server, int fd, const Endpoint *remote);
+void upload_http_start(UploadServer *server, int fd, const Endpoint *remote);
 
 // In the thread. `error`: why, as the transfer shows it if something was being sent.
-void http_session_close(HttpSession *session, int error);
-void http_sessions_tick(UploadHub *hub, uint64_t now); // closes those whose time is up
+void upload_http_close(UploadHttp *session, int error);
+void upload_http_tick_all(UploadHub *hub, uint64_t now); // closes those whose time is up
 
 // When the thread has stopped.
-void http_sessions_free(UploadHub *hub);
+void upload_http_free_all(UploadHub *hub);

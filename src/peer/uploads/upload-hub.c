@@ -25,7 +25,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
 
     sender_tick(&hub->sender, now, upload_queue_is_waited_for(&hub->queue));
     upload_queue_tick(&hub->queue, now);
-    http_sessions_tick(hub, now);
+    upload_http_tick_all(hub, now);
     (void) sd_event_source_set_time_relative(source, TICK_USEC);
     (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
@@ -48,7 +48,7 @@ int upload_hub_init(UploadHub *hub, LoopThread *thread) {
 void upload_hub_done(UploadHub *hub) {
     if (!hub->thread)
         return;
-    http_sessions_free(hub);
+    upload_http_free_all(hub);
     upload_queue_done(&hub->queue);
     sender_done(&hub->sender);
     hub->tick = sd_event_source_disable_unref(hub->tick);

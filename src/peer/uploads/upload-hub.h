@@ -13,7 +13,7 @@
 #include "peer/uploads/upload-queue.h"
 #include "peer/uploads/upload-refusals.h"
 
-typedef struct HttpSession HttpSession;
+typedef struct UploadHttp UploadHttp;
 
 typedef struct UploadSettings {
     uint64_t slots;
@@ -32,7 +32,7 @@ typedef struct UploadHub {
     UploadSettings settings;
     UploadQueue queue;
     Sender sender;
-    TAILQ_HEAD(, HttpSession) sessions;
+    TAILQ_HEAD(, UploadHttp) sessions;
     size_t session_count;
     UploadRefusals refusals;
 } UploadHub;

@@ -20,12 +20,12 @@ enum {
 // has given up.
 static const uint64_t HALF_CLOSE_USEC = USEC_PER_SEC;
 
-struct Upload {
+struct UploadSeed {
     Transfer transfer;
     UploadServer *server;
-    TAILQ_ENTRY(Upload) link; // while it is the thread's
-    Request request;          // until the request is understood
-    Stream stream;            // likewise
+    TAILQ_ENTRY(UploadSeed) link; // while it is the thread's
+    PendingRequest request;       // until the request is understood
+    Stream stream;                // likewise
     Framer framer;
     bool quiet;
 
@@ -46,7 +46,7 @@ struct Upload {
     int result;
 };
 
-static Upload *upload_free(Upload *upload) {
+static UploadSeed *upload_seed_free(UploadSeed *upload) {
     stream_close(&upload->stream);
     close_fd(upload->socket_fd);
     close_fd(upload->file_fd);
@@ -57,8 +57,8 @@ static Upload *upload_free(Upload *upload) {
     return NULL;
 }
 
-static void upload_drop(Request *request) {
-    upload_free(container_of(request, Upload, request));
+static void upload_seed_drop(PendingRequest *request) {
+    upload_seed_free(container_of(request, UploadSeed, request));
 }
 
 // ------------------------------------------------------------- the control loop's side of the transfer
@@ -66,22 +66,22 @@ static void upload_drop(Request *request) {
 // The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until the
 // thread has given it back, so that it cannot be another one's by now.
 static void cancel(Transfer *transfer) {
-    Upload *upload = container_of(transfer, Upload, transfer);
+    UploadSeed *upload = container_of(transfer, UploadSeed, transfer);
 
     upload->cancelled = true;
     (void) shutdown(upload->socket_fd, SHUT_RDWR);
 }
 
 static void free_transfer(Transfer *transfer) {
-    upload_free(container_of(transfer, Upload, transfer));
+    upload_seed_free(container_of(transfer, UploadSeed, transfer));
 }
 
 static uint64_t moved(const Transfer *transfer) {
-    return container_of(transfer, Upload, transfer)->moved;
+    return container_of(transfer, UploadSeed, transfer)->moved;
 }
 
 static uint32_t queue_place(const Transfer *transfer) {
-    return container_of(transfer, Upload, transfer)->place.number;
+    return container_of(transfer, UploadSeed, transfer)->place.number;
 }
 
 static const TransferOps transfer_ops = {
@@ -92,7 +92,7 @@ static const TransferOps transfer_ops = {
 };
 
 static void run_begin(LoopCall *call) {
-    Upload *upload = container_of(call, Upload, begin_call);
+    UploadSeed *upload = container_of(call, UploadSeed, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
     upload->transfer.queue_place = upload->place.number;
@@ -100,7 +100,7 @@ static void run_begin(LoopCall *call) {
 }
 
 static void run_start(LoopCall *call) {
-    Upload *upload = container_of(call, Upload, start_call);
+    UploadSeed *upload = container_of(call, UploadSeed, start_call);
 
     upload->transfer.queue_place = 0;
     if (upload->transfer.table)
@@ -110,7 +110,7 @@ static void run_start(LoopCall *call) {
 }
 
 static void run_end(LoopCall *call) {
-    Upload *upload = container_of(call, Upload, end_call);
+    UploadSeed *upload = container_of(call, UploadSeed, end_call);
 
     TAILQ_REMOVE(&upload->server->uploads, upload, link);
     upload->socket_fd = close_fd(upload->socket_fd);
@@ -123,19 +123,19 @@ static void run_end(LoopCall *call) {
         upload_refused(&upload->server->refusals, UPLOAD_BUSY, &upload->transfer.remote,
                        upload->transfer.text.name, strlen(upload->transfer.text.name),
                        "too many are waiting");
-    upload_free(upload);
+    upload_seed_free(upload);
 }
 
 // ----------------------------------------------------------------------------------- in the thread
 
-static void reply(Upload *upload, LoopCall *call, void (*function)(LoopCall *call)) {
+static void reply(UploadSeed *upload, LoopCall *call, void (*function)(LoopCall *call)) {
     call->run = function;
     loop_thread_reply(upload->server->hub.thread, call);
 }
 
 // Closing a socket that still holds input resets the connection, and the reset may overtake the end of
 // the file on its way.
-static void drain(Upload *upload) {
+static void drain(UploadSeed *upload) {
     char ignored[512];
 
     // Not for ever: who sends without end would have this thread to himself.
@@ -145,7 +145,7 @@ static void drain(Upload *upload) {
     (void) shutdown(upload->socket_fd, SHUT_WR);
 }
 
-static void end(Upload *upload, int result) {
+static void end(UploadSeed *upload, int result) {
     UploadHub *hub = &upload->server->hub;
     const bool has_slot = upload->has_slot;
 
@@ -161,25 +161,25 @@ static void end(Upload *upload, int result) {
         upload_queue_advance(&hub->queue, time_monotonic());
 }
 
-static void begin(Upload *upload) {
+static void begin(UploadSeed *upload) {
     if (!upload->begun)
         reply(upload, &upload->begin_call, run_begin);
     upload->begun = true;
 }
 
 static void on_sent(Send *send, int result) {
-    end(container_of(send, Upload, send), result);
+    end(container_of(send, UploadSeed, send), result);
 }
 
 static void on_revoked(UploadSlot *slot) {
-    Upload *upload = container_of(slot, Upload, place.slot);
+    UploadSeed *upload = container_of(slot, UploadSeed, place.slot);
 
     send_stop(&upload->send);
     end(upload, -EDQUOT);
 }
 
 static void on_slot(UploadPlace *place) {
-    Upload *upload = container_of(place, Upload, place);
+    UploadSeed *upload = container_of(place, UploadSeed, place);
     int r;
 
     upload->has_slot = true;
@@ -202,7 +202,7 @@ static void on_slot(UploadPlace *place) {
 }
 
 static void on_event(PollWatch *watch, uint32_t events) {
-    Upload *upload = container_of(watch, Upload, watch);
+    UploadSeed *upload = container_of(watch, UploadSeed, watch);
 
     if (upload->has_slot)
         send_ready(&upload->send, events);
@@ -213,7 +213,7 @@ static void on_event(PollWatch *watch, uint32_t events) {
 }
 
 static void run_enter(LoopCall *call) {
-    Upload *upload = container_of(call, Upload, enter_call);
+    UploadSeed *upload = container_of(call, UploadSeed, enter_call);
     UploadHub *hub = &upload->server->hub;
     int r;
 
@@ -230,7 +230,7 @@ static void run_enter(LoopCall *call) {
 // --------------------------------------------------------------------------------------- the request
 
 // The request was for something that is shared: on to the thread.
-static int enter(Upload *upload, const Share *share, int file_fd) {
+static int enter(UploadSeed *upload, const Share *share, int file_fd) {
     Transfer *transfer = &upload->transfer;
     UploadServer *server = upload->server;
     int r;
@@ -246,7 +246,7 @@ static int enter(Upload *upload, const Share *share, int file_fd) {
         return r;
     transfer->ops = &transfer_ops;
     transfer->state = TRANSFER_WAITING;
-    request_remove(server, &upload->request);
+    pending_request_remove(server, &upload->request);
     stream_keep_alive(&upload->stream);
     upload->socket_fd = stream_take_fd(&upload->stream);
     upload->place.slot.address = transfer->remote.address;
@@ -258,12 +258,12 @@ static int enter(Upload *upload, const Share *share, int file_fd) {
     return 0;
 }
 
-static void refused(Upload *upload, UploadRefusal refusal, const char *what, size_t len,
+static void refused(UploadSeed *upload, UploadRefusal refusal, const char *what, size_t len,
                     const char *why) {
     upload_refused(&upload->server->refusals, refusal, &upload->stream.remote, what, len, why);
 }
 
-static int handle_request(Upload *upload, const char *data, size_t len) {
+static int handle_request(UploadSeed *upload, const char *data, size_t len) {
     const Message message = message_parse(data, len);
     const Share *share;
     RecordText text;
@@ -289,7 +289,7 @@ static int handle_request(Upload *upload, const char *data, size_t len) {
 }
 
 static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
-    Upload *upload = container_of(stream, Upload, stream);
+    UploadSeed *upload = container_of(stream, UploadSeed, stream);
     size_t request_len;
     const char *request;
 
@@ -298,7 +298,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     case FRAME_MESSAGE:
         return handle_request(upload, request, request_len);
     case FRAME_MORE_OR_QUIET:
-        // A byte now and then does not hold the connection for ever: Request.deadline.
+        // A byte now and then does not hold the connection for ever: PendingRequest.deadline.
         return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
     case FRAME_MORE:
         return eof || upload->quiet ? -EPROTO : 0;
@@ -310,15 +310,15 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
 
 // The silence that ends a request without a newline.
 static int on_timeout(Stream *stream) {
-    container_of(stream, Upload, stream)->quiet = true;
+    container_of(stream, UploadSeed, stream)->quiet = true;
     return stream_reconsider(stream);
 }
 
 static void on_closed(Stream *stream, int error _unused_) {
-    Upload *upload = container_of(stream, Upload, stream);
+    UploadSeed *upload = container_of(stream, UploadSeed, stream);
 
-    request_remove(upload->server, &upload->request);
-    upload_free(upload);
+    pending_request_remove(upload->server, &upload->request);
+    upload_seed_free(upload);
 }
 
 static const StreamOps stream_ops = {
@@ -327,8 +327,8 @@ static const StreamOps stream_ops = {
     .on_closed = on_closed,
 };
 
-void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline) {
-    Upload *upload = calloc(1, sizeof(*upload));
+void upload_seed_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline) {
+    UploadSeed *upload = calloc(1, sizeof(*upload));
 
     if (!upload) {
         close_fd(fd);
@@ -337,21 +337,21 @@ void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t
     upload->server = server;
     upload->socket_fd = upload->file_fd = upload->watch.fd = -EBADF;
     upload->framer.source = FRAME_FROM_PEER;
-    upload->request.drop = upload_drop;
+    upload->request.drop = upload_seed_drop;
     upload->request.deadline = deadline;
     if (stream_accept(&upload->stream, server->poller, &stream_ops, fd, remote, OUT_BYTES_MAX) <
         0) {
-        upload_free(upload);
+        upload_seed_free(upload);
         return;
     }
-    request_add(server, &upload->request);
+    pending_request_add(server, &upload->request);
 }
 
-void uploads_free(UploadServer *server) {
-    Upload *upload, *next;
+void upload_seed_free_all(UploadServer *server) {
+    UploadSeed *upload, *next;
 
     TAILQ_FOREACH_SAFE (upload, &server->uploads, link, next)
         // Those that are shown belong to the table of transfers.
         if (!upload->transfer.table)
-            upload_free(upload);
+            upload_seed_free(upload);
 }

@@ -9,7 +9,7 @@
 #include "peer/uploads/upload-server.h"
 
 // Takes over a connection that does not speak HTTP. `deadline`: when its request must be there.
-void upload_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline);
+void upload_seed_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline);
 
 // In the control loop, when nothing comes from the thread any more.
-void uploads_free(UploadServer *server);
+void upload_seed_free_all(UploadServer *server);

@@ -22,13 +22,13 @@ enum {
 };
 
 // A connection whose first bytes have not come.
-typedef struct Stranger {
-    Request request;
+typedef struct PendingConnection {
+    PendingRequest request;
     UploadServer *server;
     PollWatch watch;
     int fd;
     Endpoint remote;
-} Stranger;
+} PendingConnection;
 
 static const char *failure(int error) {
     switch (error) {
@@ -72,7 +72,7 @@ void upload_finish_transfer(Transfer *transfer, int result) {
 }
 
 static void arm_timer(UploadServer *server) {
-    const Request *oldest = TAILQ_FIRST(&server->requests);
+    const PendingRequest *oldest = TAILQ_FIRST(&server->requests);
 
     if (!oldest)
         return;
@@ -80,7 +80,7 @@ static void arm_timer(UploadServer *server) {
     (void) sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
 }
 
-void request_remove(UploadServer *server, Request *request) {
+void pending_request_remove(UploadServer *server, PendingRequest *request) {
     if (!request->listed)
         return;
     TAILQ_REMOVE(&server->requests, request, link);
@@ -88,18 +88,18 @@ void request_remove(UploadServer *server, Request *request) {
     request->listed = false;
 }
 
-static void drop(UploadServer *server, Request *request) {
-    request_remove(server, request);
+static void drop(UploadServer *server, PendingRequest *request) {
+    pending_request_remove(server, request);
     request->drop(request);
 }
 
 // At the end, but for who has been there as a stranger.
-void request_add(UploadServer *server, Request *request) {
-    Request *before;
+void pending_request_add(UploadServer *server, PendingRequest *request) {
+    PendingRequest *before;
 
-    if (server->request_count >= REQUESTS_MAX)
+    if (server->request_count >= PENDING_REQUESTS_MAX)
         drop(server, TAILQ_FIRST(&server->requests));
-    TAILQ_FOREACH_REVERSE (before, &server->requests, RequestList, link)
+    TAILQ_FOREACH_REVERSE (before, &server->requests, PendingRequestList, link)
         if (before->deadline <= request->deadline)
             break;
     if (before)
@@ -114,7 +114,7 @@ void request_add(UploadServer *server, Request *request) {
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
     UploadServer *server = userdata;
     uint64_t now = time_monotonic();
-    Request *oldest;
+    PendingRequest *oldest;
 
     while ((oldest = TAILQ_FIRST(&server->requests)) && oldest->deadline <= now)
         drop(server, oldest);
@@ -122,14 +122,14 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     return 0;
 }
 
-static void stranger_free(Stranger *stranger) {
-    poller_remove(stranger->server->poller, &stranger->watch);
-    close_fd(stranger->fd);
-    free(stranger);
+static void pending_connection_free(PendingConnection *pending) {
+    poller_remove(pending->server->poller, &pending->watch);
+    close_fd(pending->fd);
+    free(pending);
 }
 
-static void stranger_drop(Request *request) {
-    stranger_free(container_of(request, Stranger, request));
+static void pending_connection_drop(PendingRequest *request) {
+    pending_connection_free(container_of(request, PendingConnection, request));
 }
 
 // How many bytes must be there before the socket wakes us.
@@ -139,52 +139,53 @@ static void set_wake(int fd, int bytes) {
 
 // The bytes are only looked at: whoever they are for reads them again.
 static void on_bytes(PollWatch *watch, uint32_t events _unused_) {
-    Stranger *stranger = container_of(watch, Stranger, watch);
-    UploadServer *server = stranger->server;
+    PendingConnection *pending = container_of(watch, PendingConnection, watch);
+    UploadServer *server = pending->server;
     char data[GUESS_BYTES];
     HttpGuess guess = HTTP_GUESS_NO;
     ssize_t n;
 
-    n = recv(stranger->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+    n = recv(pending->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0)
         guess = http_guess(data, n);
     if (guess == HTTP_GUESS_MORE && !(events & EPOLLRDHUP)) {
-        set_wake(stranger->fd, (int) n + 1);
+        set_wake(pending->fd, (int) n + 1);
         return;
     }
-    set_wake(stranger->fd, 1);
-    poller_remove(server->poller, &stranger->watch);
-    request_remove(server, &stranger->request);
+    set_wake(pending->fd, 1);
+    poller_remove(server->poller, &pending->watch);
+    pending_request_remove(server, &pending->request);
     if (guess == HTTP_GUESS_YES)
-        http_session_start(server, TAKE_FD(stranger->fd), &stranger->remote);
+        upload_http_start(server, TAKE_FD(pending->fd), &pending->remote);
     else if (n >= 0)
-        upload_start(server, TAKE_FD(stranger->fd), &stranger->remote, stranger->request.deadline);
-    stranger_free(stranger);
+        upload_seed_start(server, TAKE_FD(pending->fd), &pending->remote,
+                          pending->request.deadline);
+    pending_connection_free(pending);
 }
 
 void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
     const int on = 1;
-    Stranger *stranger = calloc(1, sizeof(*stranger));
+    PendingConnection *pending = calloc(1, sizeof(*pending));
 
-    if (!stranger) {
+    if (!pending) {
         close_fd(fd);
         return;
     }
     // What is written is complete, or says so (MSG_MORE).
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    stranger->server = server;
-    stranger->fd = fd;
-    stranger->remote = *remote;
-    stranger->request.drop = stranger_drop;
-    stranger->request.deadline = time_monotonic() + REQUEST_USEC;
-    stranger->watch.fd = -EBADF;
-    if (poller_add(server->poller, &stranger->watch, fd, EPOLLIN | EPOLLRDHUP, on_bytes) < 0) {
-        stranger_free(stranger);
+    pending->server = server;
+    pending->fd = fd;
+    pending->remote = *remote;
+    pending->request.drop = pending_connection_drop;
+    pending->request.deadline = time_monotonic() + REQUEST_USEC;
+    pending->watch.fd = -EBADF;
+    if (poller_add(server->poller, &pending->watch, fd, EPOLLIN | EPOLLRDHUP, on_bytes) < 0) {
+        pending_connection_free(pending);
         return;
     }
-    request_add(server, &stranger->request);
+    pending_request_add(server, &pending->request);
 }
 
 int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
@@ -210,14 +211,14 @@ int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
 }
 
 void upload_server_done(UploadServer *server) {
-    Request *request;
+    PendingRequest *request;
 
     if (!server->poller)
         return;
     while ((request = TAILQ_FIRST(&server->requests)))
         drop(server, request);
-    uploads_free(server);
-    served_files_free(server);
+    upload_seed_free_all(server);
+    upload_http_file_free_all(server);
     upload_hub_done(&server->hub);
     server->timer = sd_event_source_disable_unref(server->timer);
 }

@@ -15,18 +15,18 @@
 
 enum {
     // Connections that have not said what they want; the oldest make room.
-    REQUESTS_MAX = 4096,
+    PENDING_REQUESTS_MAX = 4096,
 };
 #define REQUEST_USEC (10 * USEC_PER_SEC) // to say so, from the first moment
 
-typedef struct Request Request;
-typedef struct Upload Upload;
+typedef struct PendingRequest PendingRequest;
+typedef struct UploadSeed UploadSeed;
 
 // A connection that has not said what it wants. Embed it in what reads that.
-struct Request {
-    TAILQ_ENTRY(Request) link;
-    void (*drop)(Request *request); // frees it; it is in the list no more
-    uint64_t deadline;              // CLOCK_MONOTONIC µs
+struct PendingRequest {
+    TAILQ_ENTRY(PendingRequest) link;
+    void (*drop)(PendingRequest *request); // frees it; it is in the list no more
+    uint64_t deadline;                     // CLOCK_MONOTONIC µs
     bool listed;
 };
 
@@ -36,11 +36,11 @@ struct UploadServer {
     TransferTable *transfers;
     ShareTable *const *shares; // the current table; NULL: none yet
     RootCache *const *roots;
-    sd_event_source *timer;                    // the oldest request's
-    TAILQ_HEAD(RequestList, Request) requests; // the oldest first
+    sd_event_source *timer;                                  // the oldest request's
+    TAILQ_HEAD(PendingRequestList, PendingRequest) requests; // the oldest first
     size_t request_count;
-    TAILQ_HEAD(, Upload) uploads; // that are the thread's
-    TAILQ_HEAD(, ServedFile) files;
+    TAILQ_HEAD(, UploadSeed) uploads; // that are the thread's
+    TAILQ_HEAD(, UploadHttpFile) files;
     LIST_HEAD(, PieceLayer) layers;
     size_t layer_bytes;
     UploadRefusals refusals; // of the control loop; the hub has those of HTTP
@@ -61,9 +61,9 @@ void upload_server_shares_changed(UploadServer *server);
 // Takes over an accepted connection.
 void upload_accept(UploadServer *server, int fd, const Endpoint *remote);
 
-void request_add(UploadServer *server, Request *request);
+void pending_request_add(UploadServer *server, PendingRequest *request);
 // It has said what it wants. Harmless for one that is not in the list.
-void request_remove(UploadServer *server, Request *request);
+void pending_request_remove(UploadServer *server, PendingRequest *request);
 
 // What the transfer of an upload shows from the beginning. 0 or -ENOMEM.
 int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remote);
