@@ -19,6 +19,12 @@ static const char help[] =
     "     --version      show the version\n\n"
     "See p2p-peer(8), p2pshare.ini(5), p2pctl(1).\n";
 
+// The peer, and what offers it on D-Bus.
+typedef struct PeerDaemon {
+    Peer *peer;
+    PeerBus *bus;
+} PeerDaemon;
+
 static int load(const DaemonOptions *options, PeerConfig *config) {
     int r = daemon_config_result(options,
                                  peer_config_load(options->config_path, options->user, config));
@@ -41,13 +47,14 @@ static int check(const DaemonOptions *options) {
     return r;
 }
 
-static int reload(const DaemonOptions *options, void *daemon) {
+static int reload(const DaemonOptions *options, void *userdata) {
+    const PeerDaemon *daemon = userdata;
     PeerConfig config = {};
     int r;
 
     r = load(options, &config);
     if (r >= 0)
-        return peer_reconfigure(daemon, &config);
+        return peer_reconfigure(daemon->peer, &config);
     log_error("The old configuration stays in force");
     return r;
 }
@@ -60,52 +67,66 @@ static int on_disconnected(sd_bus_message *message _unused_, void *userdata _unu
     return 0;
 }
 
-static int offer_on_bus(const DaemonOptions *options, Peer *peer) {
+static int offer_on_bus(const DaemonOptions *options, PeerDaemon *daemon) {
+    _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
     int r;
 
-    r = daemon_bus_open(peer->event, options->user, &peer->bus);
+    r = daemon_bus_open(daemon->peer->event, options->user, &bus);
     if (r < 0)
         return r;
-    r = sd_bus_set_exit_on_disconnect(peer->bus, true);
+    r = sd_bus_set_exit_on_disconnect(bus, true);
     if (r >= 0)
-        r = sd_bus_match_signal(peer->bus, NULL, "org.freedesktop.DBus.Local",
+        r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local",
                                 "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
                                 "Disconnected", on_disconnected, NULL);
     if (r >= 0)
-        r = peer_bus_add(peer);
-    return r < 0 ? daemon_fail(r) : daemon_bus_own(peer->bus, BUS_PEER_NAME);
+        r = peer_bus_new(daemon->peer, options->daemon, bus, &daemon->bus);
+    return r < 0 ? daemon_fail(r) : daemon_bus_own(bus, BUS_PEER_NAME);
 }
 
 static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     PeerConfig config = {};
-    Peer *peer;
+    PeerDaemon *daemon;
     int r;
 
     r = load(options, &config);
     if (r < 0)
         return r;
-    r = peer_new(event, &config, &peer);
+    daemon = calloc(1, sizeof(*daemon));
+    if (!daemon) {
+        peer_config_done(&config);
+        return daemon_fail(-ENOMEM);
+    }
+    *ret = daemon;
+    r = peer_new(event, &config, &daemon->peer);
     if (r < 0)
         return daemon_fail(r);
-    peer->daemon = options->daemon;
-    *ret = peer;
-    r = peer_listen(peer);
+    r = peer_listen(daemon->peer);
     if (r >= 0)
-        r = offer_on_bus(options, peer);
+        r = offer_on_bus(options, daemon);
     if (r >= 0)
-        r = peer_confine(peer);
+        r = peer_confine(daemon->peer);
     if (r < 0)
         return r;
-    r = peer_start(peer);
+    r = peer_start(daemon->peer);
     return r < 0 ? daemon_fail(r) : 0;
 }
 
-static uint64_t silence(void *daemon, uint64_t now) {
-    return peer_silence(daemon, now);
+static uint64_t silence(void *userdata, uint64_t now) {
+    const PeerDaemon *daemon = userdata;
+
+    return peer_silence(daemon->peer, now);
 }
 
-static void stop(void *daemon) {
-    peer_free(daemon);
+static void stop(void *userdata) {
+    PeerDaemon *daemon = userdata;
+
+    if (!daemon)
+        return;
+    // Transfers that end with it are still to be said on the bus.
+    peer_free(daemon->peer);
+    peer_bus_free(daemon->bus);
+    free(daemon);
 }
 
 int main(int argc, char *argv[]) {

@@ -5,15 +5,9 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "peer/tracker/tracker-client.h"
 #include "util/address.h"
 #include "util/macro.h"
-
-// How to speak to FT: protocol.h, Framing.
-typedef enum Dialect {
-    DIALECT_AUTO, // LINE, and RAW if that gets no answer
-    DIALECT_LINE,
-    DIALECT_RAW,
-} Dialect;
 
 // Sections [peer] and [share] of p2pshare.ini(5).
 typedef struct PeerConfig {

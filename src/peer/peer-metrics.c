@@ -17,7 +17,7 @@ static void put_ft(const Peer *peer, Metrics *metrics) {
 
 // What is offered is published, over the limit, or will be told.
 static void put_shares(const Peer *peer, Metrics *metrics) {
-    size_t offered = share_table_count_state(peer->shares, SHARE_OFFERED), limit;
+    size_t offered = share_table_count_state(shares_table(peer->shares), SHARE_OFFERED), limit;
     size_t published = MIN(tracker_published(peer->tracker), offered);
     bool full = tracker_is_full(peer->tracker, &limit);
 
@@ -28,8 +28,8 @@ static void put_shares(const Peer *peer, Metrics *metrics) {
     metrics_put(metrics, full ? offered - published : 0, "state", "limit");
     for (ShareState state = 0; state < _SHARE_STATE_COUNT; state++)
         if (state != SHARE_OFFERED)
-            metrics_put(metrics, share_table_count_state(peer->shares, state), "state",
-                        share_state_name(state));
+            metrics_put(metrics, share_table_count_state(shares_table(peer->shares), state),
+                        "state", share_state_name(state));
 }
 
 static void put_transfers(const Peer *peer, Metrics *metrics) {
@@ -60,11 +60,10 @@ static void put_bytes(const Peer *peer, Metrics *metrics) {
     metrics_put(metrics, peer->uploads.hub.sender.total, NULL, NULL);
     metrics_counter(metrics, "p2p_peer_received_bytes",
                     "Bytes of files that others have sent, right or wrong");
-    metrics_put(metrics, mover_received(peer->receivers) + swarm_engine_received(peer->swarms),
-                NULL, NULL);
+    metrics_put(metrics, downloads_received(&peer->downloads), NULL, NULL);
     metrics_counter(metrics, "p2p_peer_wrong_sources",
                     "Sources of a download that sent what is not in the file");
-    metrics_put(metrics, swarm_engine_wrong_sources(peer->swarms), NULL, NULL);
+    metrics_put(metrics, downloads_wrong_sources(&peer->downloads), NULL, NULL);
 }
 
 static void put_refused(const Peer *peer, Metrics *metrics) {

@@ -6,12 +6,10 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "peer/bus/peer-bus.h"
+#include "daemon/daemon.h"
 #include "peer/downloads/download.h"
-#include "peer/shares/shares.h"
 #include "proto/protocol.h"
 #include "util/fs-util.h"
-#include "util/log-id.h"
 #include "util/log.h"
 
 static const uint64_t STATUS_USEC = USEC_PER_SEC / 2;
@@ -43,13 +41,62 @@ void peer_update_status(Peer *peer) {
     (void) sd_event_source_set_enabled(peer->status_timer, SD_EVENT_ONESHOT);
 }
 
-static void on_ft_state(void *userdata) {
+static void tell_state(Peer *peer) {
+    if (peer->hooks.on_state)
+        peer->hooks.on_state(peer->hooks.userdata);
+}
+
+static void tell_shares(Peer *peer) {
+    if (peer->hooks.on_shares)
+        peer->hooks.on_shares(peer->hooks.userdata);
+}
+
+static void on_tracker_state(void *userdata) {
     Peer *peer = userdata;
 
     peer_update_status(peer);
     if (tracker_state(peer->tracker) == TRACKER_JOINED)
-        download_retry_all(peer);
-    peer_bus_state_changed(peer);
+        download_retry_all(&peer->downloads);
+    tell_state(peer);
+}
+
+static bool on_next_offered(void *userdata, size_t *position, Record *ret) {
+    const Peer *peer = userdata;
+
+    return shares_next_offered(peer->shares, position, ret);
+}
+
+static const char *on_offer_pending(void *userdata) {
+    const Peer *peer = userdata;
+
+    return shares_pending(peer->shares);
+}
+
+static void on_shares_table(void *userdata) {
+    Peer *peer = userdata;
+
+    upload_server_shares_changed(&peer->uploads);
+}
+
+static void on_shares_offer(void *userdata) {
+    Peer *peer = userdata;
+
+    tracker_publish(peer->tracker);
+    if (tracker_state(peer->tracker) == TRACKER_IDLE && !shares_is_hashing(peer->shares) &&
+        (!peer->config.ft ||
+         share_table_count_state(shares_table(peer->shares), SHARE_OFFERED) == 0))
+        log_notice("Not joined: %s", tracker_reason(peer->tracker));
+    peer_update_status(peer);
+    tell_shares(peer);
+}
+
+static void on_shares_scanned(int r, void *userdata) {
+    Peer *peer = userdata;
+
+    peer_update_status(peer);
+    tell_shares(peer);
+    if (peer->hooks.on_scanned)
+        peer->hooks.on_scanned(r, peer->hooks.userdata);
 }
 
 static void on_connection(int fd, const Endpoint *remote, void *userdata) {
@@ -65,51 +112,56 @@ static int configure_uploads(Peer *peer) {
                                    &config->rate_exempt);
 }
 
-static int make_threads(Peer *peer) {
-    int r;
-
-    r = loop_thread_new(peer->event, "uploads", &peer->upload_thread);
-    if (r >= 0)
-        r = loop_thread_new(peer->event, "downloads", &peer->download_thread);
-    if (r >= 0)
-        r = upload_server_init(&peer->uploads, peer->poller, peer->upload_thread, &peer->transfers,
-                               &peer->shares, &peer->roots);
-    if (r >= 0)
-        r = mover_new(peer->download_thread, &peer->download_rate, &peer->receivers);
-    if (r >= 0)
-        r = swarm_engine_new(peer->download_thread, &peer->download_rate, &peer->swarms);
-    return r;
+static SharesConfig shares_config(const PeerConfig *config) {
+    return (SharesConfig){
+        .paths = &config->paths,
+        .excludes = &config->excludes,
+        .hash_threads = (unsigned) config->hash_threads,
+        .hash_rate = config->hash_rate,
+    };
 }
 
-static int start_threads(Peer *peer) {
-    int r;
-
-    r = loop_thread_start(peer->upload_thread);
-    if (r >= 0)
-        r = configure_uploads(peer);
-    if (r >= 0)
-        r = loop_thread_start(peer->download_thread);
-    return r < 0 ? r : swarm_engine_start(peer->swarms);
+static DownloadsConfig downloads_config(const PeerConfig *config) {
+    return (DownloadsConfig){
+        .directory = config->download_dir,
+        .exempt = &config->rate_exempt,
+        .rate = config->download_rate,
+    };
 }
 
-// A peer that cannot keep its state works all the same, until it is restarted.
-static int open_store(Peer *peer) {
-    const char *directory = peer->config.state_dir;
-    _cleanup_free_ char *path = NULL;
-    int r;
+static int make_shares(Peer *peer) {
+    const SharesConfig config = shares_config(&peer->config);
+    const SharesHooks hooks = {
+        .on_table = on_shares_table,
+        .on_offer = on_shares_offer,
+        .on_scanned = on_shares_scanned,
+        .userdata = peer,
+    };
 
-    if (asprintf(&path, "%s/transfers.db", directory) < 0) {
-        path = NULL;
-        return -ENOMEM;
-    }
-    r = make_directories(directory, 0755);
-    if (r >= 0)
-        r = transfer_store_open(path, &peer->store);
-    if (r >= 0)
-        return 0;
-    log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_STATE, .file = directory},
-              "Cannot keep state in %s: downloads will not survive a restart", directory);
-    return transfer_store_open(NULL, &peer->store);
+    return shares_new(peer->event, peer->config.state_dir, &config, &hooks, &peer->shares);
+}
+
+static int make_tracker(Peer *peer) {
+    const TrackerHooks hooks = {
+        .on_state = on_tracker_state,
+        .next_offered = on_next_offered,
+        .offer_pending = on_offer_pending,
+        .userdata = peer,
+    };
+
+    return tracker_new(peer->event, peer->poller, &hooks, &peer->tracker);
+}
+
+static int make_downloads(Peer *peer) {
+    const DownloadsConfig config = downloads_config(&peer->config);
+    const DownloadsParts parts = {
+        .event = peer->event,
+        .poller = peer->poller,
+        .transfers = &peer->transfers,
+        .tracker = peer->tracker,
+    };
+
+    return downloads_init(&peer->downloads, &parts, peer->config.state_dir, &config);
 }
 
 int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
@@ -131,27 +183,15 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
         r = sd_event_source_set_enabled(peer->status_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    file_syncs_init(&peer->syncs, event);
     r = transfer_table_init(&peer->transfers, event);
-    if (r < 0)
-        return r;
-    r = open_store(peer);
-    if (r < 0)
-        return r;
-    r = make_threads(peer);
-    if (r < 0)
-        return r;
-    rate_limit_set(&peer->download_rate, peer->config.download_rate);
-    r = tracker_new(event, peer->poller,
-                    &(TrackerHooks){
-                        .on_state = on_ft_state,
-                        .next_offered = peer_shares_next_offered,
-                        .offer_pending = peer_shares_pending,
-                        .userdata = peer,
-                    },
-                    &peer->tracker);
     if (r >= 0)
-        r = peer_shares_init(peer);
+        r = make_tracker(peer);
+    if (r >= 0)
+        r = make_downloads(peer);
+    if (r >= 0)
+        r = make_shares(peer);
+    if (r >= 0)
+        r = upload_server_init(&peer->uploads, peer->poller, &peer->transfers, peer->shares);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(peer);
@@ -162,26 +202,17 @@ Peer *peer_free(Peer *peer) {
     if (!peer)
         return NULL;
     tracker_free(peer->tracker);
-    peer_shares_done(peer);
+    shares_free(peer->shares);
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
     // The threads first: what they still move belongs to transfers.
-    swarm_engine_stop(peer->swarms);
-    loop_thread_stop(peer->upload_thread);
-    loop_thread_stop(peer->download_thread);
+    downloads_stop(&peer->downloads);
     upload_server_done(&peer->uploads);
-    mover_free(peer->receivers);
-    swarm_engine_free(peer->swarms);
-    loop_thread_free(peer->upload_thread);
-    loop_thread_free(peer->download_thread);
     transfer_table_done(&peer->transfers);
     sd_event_source_disable_unref(peer->status_timer); // transfers that end have used it
-    transfer_store_close(peer->store);
-    peer_bus_done(peer);
-    sd_bus_flush_close_unref(peer->bus);
+    downloads_done(&peer->downloads);
     poller_free(peer->poller);
     peer_config_done(&peer->config);
-    free(peer->download_problem);
     sd_event_unref(peer->event);
     free(peer);
     return NULL;
@@ -215,42 +246,23 @@ int peer_listen(Peer *peer) {
     return 0;
 }
 
-// What was not there, or not writable for the unit, stays so until a restart, whatever it looks like meanwhile.
-static void check_download_dir(Peer *peer) {
-    const char *directory = peer->config.download_dir;
-
-    if (peer->download_error == 0 || peer->download_error == -EACCES)
-        peer->download_error = access(directory, W_OK | X_OK) < 0 ? -errno : 0;
-    free(peer->download_problem);
-    peer->download_problem = NULL;
-    if (peer->download_error == 0)
-        return;
-    if (asprintf(&peer->download_problem, "Cannot write to %s: %s", directory,
-                 strerror(-peer->download_error)) < 0)
-        peer->download_problem = NULL;
-    log_event(LOG_WARNING, &(LogFields){.file = directory},
-              "Cannot write to download-dir %s: %s (p2pshare.ini(5), DIRECTORIES)", directory,
-              strerror(-peer->download_error));
-}
-
 int peer_confine(Peer *peer) {
     const char *const writable[] = {peer->config.state_dir, peer->config.download_dir};
 
     // What is not there now cannot be written to later.
     (void) make_directories(peer->config.download_dir, 0755);
-    check_download_dir(peer);
+    downloads_check_directory(&peer->downloads);
     return daemon_confine(writable, ELEMENTSOF(writable));
 }
 
 uint64_t peer_silence(Peer *peer, uint64_t now) {
-    uint64_t uploads = loop_thread_silence(peer->upload_thread, now);
-    uint64_t downloads = loop_thread_silence(peer->download_thread, now);
-    uint64_t verify = swarm_engine_silence(peer->swarms, now);
+    uint64_t uploads = upload_server_silence(&peer->uploads, now);
+    uint64_t downloads = downloads_silence(&peer->downloads, now);
 
-    return MAX(MAX(uploads, downloads), verify);
+    return MAX(uploads, downloads);
 }
 
-static int configure_ft(Peer *peer) {
+static int configure_tracker(Peer *peer) {
     return tracker_configure(peer->tracker, peer->config.ft_host, peer->config.ft_port,
                              peer->config.dialect);
 }
@@ -258,13 +270,17 @@ static int configure_ft(Peer *peer) {
 int peer_start(Peer *peer) {
     int r;
 
-    r = start_threads(peer);
+    r = upload_server_start(&peer->uploads);
     if (r >= 0)
-        r = configure_ft(peer);
+        r = configure_uploads(peer);
+    if (r >= 0)
+        r = downloads_start(&peer->downloads);
+    if (r >= 0)
+        r = configure_tracker(peer);
     if (r < 0)
         return r;
-    download_restore_all(peer);
-    return peer_rescan(peer);
+    download_restore_all(&peer->downloads);
+    return shares_rescan(peer->shares);
 }
 
 // Whoever asks for the default port that this peer has not got asks for another one.
@@ -276,6 +292,8 @@ static bool listen_has_changed(const Peer *peer, const PeerConfig *config) {
 }
 
 int peer_reconfigure(Peer *peer, PeerConfig *config) {
+    DownloadsConfig downloads;
+    SharesConfig shares;
     size_t n = 0;
     int r;
 
@@ -295,18 +313,20 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
     peer_config_done(&peer->config);
     peer->config = *config;
     *config = (PeerConfig){};
-    hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
-    rate_limit_set(&peer->download_rate, peer->config.download_rate);
+    shares = shares_config(&peer->config);
+    downloads = downloads_config(&peer->config);
+    shares_configure(peer->shares, &shares);
+    downloads_configure(&peer->downloads, &downloads);
     r = configure_uploads(peer);
     if (r >= 0)
-        r = configure_ft(peer);
+        r = configure_tracker(peer);
     if (r >= 0)
-        r = peer_rescan_anew(peer);
-    check_download_dir(peer);
+        r = shares_rescan_anew(peer->shares);
+    downloads_check_directory(&peer->downloads);
     if (r < 0)
         log_error("Cannot use the new configuration: %s", strerror(-r));
     else
         log_info("Configuration reloaded");
-    peer_bus_state_changed(peer);
+    tell_state(peer);
     return r < 0 ? r : 0;
 }

@@ -29,11 +29,11 @@ static void run(void *job) {
 
 static void done(void *job, void *userdata) {
     Examination *examination = job;
-    Peer *peer = userdata;
-    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = TAKE_PTR(peer->examine_call);
+    Examiner *examiner = userdata;
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = TAKE_PTR(examiner->call);
     int r = examination->result;
 
-    peer->examine = work_free(peer->examine);
+    examiner->work = work_free(examiner->work);
     if (r < 0 && !examination->component)
         (void) sd_bus_reply_method_errno(call, r, NULL);
     else
@@ -41,10 +41,10 @@ static void done(void *job, void *userdata) {
                                           r < 0 ? strerrorname_np(-r) ?: "" : "");
 }
 
-int examine_bus(sd_bus_message *call, uid_t caller _unused_, void *userdata, sd_bus_error *error) {
+int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,
+                     sd_bus_error *error) {
     static const WorkOps ops = {run, done, examination_free};
     Examination *examination;
-    Peer *peer = userdata;
     const char *path;
     int r;
 
@@ -53,7 +53,7 @@ int examine_bus(sd_bus_message *call, uid_t caller _unused_, void *userdata, sd_
         return r;
     if (*path != '/')
         return sd_bus_error_set(error, BUS_ERROR_INVALID_NAME, "not an absolute path");
-    if (peer->examine)
+    if (examiner->work)
         return sd_bus_error_set(error, BUS_ERROR_TOO_MANY, "another path is being examined");
     examination = calloc(1, sizeof(*examination));
     if (examination)
@@ -62,9 +62,14 @@ int examine_bus(sd_bus_message *call, uid_t caller _unused_, void *userdata, sd_
         free(examination);
         return -ENOMEM;
     }
-    r = work_start(peer->event, &ops, examination, peer, &peer->examine);
+    r = work_start(event, &ops, examination, examiner, &examiner->work);
     if (r < 0)
         return r;
-    peer->examine_call = sd_bus_message_ref(call);
+    examiner->call = sd_bus_message_ref(call);
     return 1; // answered when it is done
+}
+
+void examiner_done(Examiner *examiner) {
+    examiner->work = work_free(examiner->work);
+    examiner->call = sd_bus_message_unref(examiner->call);
 }

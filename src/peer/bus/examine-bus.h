@@ -5,7 +5,15 @@
 
 #include <systemd/sd-bus.h>
 
-#include "peer/peer.h"
+#include "util/work.h"
 
-// Carries out a call of Examine, which polkit has allowed; answers when the file system has.
-int examine_bus(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error);
+typedef struct Examiner {
+    Work *work;           // a path, under way
+    sd_bus_message *call; // to be answered then
+} Examiner;
+
+void examiner_done(Examiner *examiner); // nobody is answered
+
+// Carries out a call of Examine, which polkit has allowed; answers when the file system has. As a method of sd-bus.
+int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,
+                     sd_bus_error *error);

@@ -7,7 +7,7 @@
 
 #include "bus/bus-util.h"
 #include "bus/names.h"
-#include "peer/peer.h"
+#include "peer/bus/peer-bus.h"
 #include "proto/name.h"
 
 enum {
@@ -150,7 +150,7 @@ static int read_options(sd_bus_message *call, FindRequest *request, sd_bus_error
 
 int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     FindRequest request = {.limit = LIMIT_DEFAULT, .max_size = SIZE_BYTES_MAX};
-    Peer *peer = userdata;
+    const PeerBus *self = userdata;
     TrackerSearch *search;
     int r;
 
@@ -160,12 +160,12 @@ int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     if (r < 0)
         return r;
     sd_bus_message_ref(call);
-    r = tracker_find(peer->tracker, &request, on_found, call, &search);
+    r = tracker_find(self->peer->tracker, &request, on_found, call, &search);
     if (r < 0)
         sd_bus_message_unref(call);
     if (r == -ENOTCONN)
         return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
-                                 tracker_reason(peer->tracker));
+                                 tracker_reason(self->peer->tracker));
     if (r == -EBUSY)
         return sd_bus_error_set(error, BUS_ERROR_TOO_MANY, "Too many searches at once");
     return r < 0 ? r : 1; // answered later

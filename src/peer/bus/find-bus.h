@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Find, the search by words, on D-Bus. `userdata` is the Peer.
+// Find, the search by words, on D-Bus. `userdata` is the PeerBus.
 
 #include <systemd/sd-bus.h>
 

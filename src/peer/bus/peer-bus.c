@@ -9,7 +9,6 @@
 
 #include "bus/bus-util.h"
 #include "bus/names.h"
-#include "peer/bus/examine-bus.h"
 #include "peer/bus/find-bus.h"
 #include "peer/bus/transfer-bus.h"
 #include "peer/downloads/download-target.h"
@@ -60,7 +59,8 @@ static void on_found(TrackerSearch *search _unused_, int r, const Record records
 }
 
 static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
+    Peer *peer = self->peer;
     TrackerSearch *search;
     const char *name;
     int r;
@@ -178,7 +178,7 @@ static int start_download(Peer *peer, const char *name, const DownloadArguments 
                                     "destination: not a regular file that is open for reading and "
                                     "writing");
     }
-    r = download_start(peer, name, &options->filter, owner, destination, ret);
+    r = download_start(&peer->downloads, name, &options->filter, owner, destination, ret);
     if (r == -ENOTCONN)
         return not_joined(peer, error);
     if (r == -EMFILE || r == -EBUSY)
@@ -191,7 +191,8 @@ static int start_download(Peer *peer, const char *name, const DownloadArguments 
 static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *path = NULL;
     DownloadArguments options;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
+    Peer *peer = self->peer;
     Transfer *transfer;
     const char *name;
     int r;
@@ -219,7 +220,8 @@ static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_e
 
 // Who has asked for it is all that explains it later.
 static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
+    Peer *peer = self->peer;
 
     if (tracker_state(peer->tracker) != TRACKER_LEFT)
         log_notice("Left %s, as uid %" PRIu32 " asked, until join or a restart",
@@ -229,7 +231,8 @@ static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_erro
 }
 
 static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
+    Peer *peer = self->peer;
 
     if (tracker_state(peer->tracker) == TRACKER_LEFT)
         log_notice("Joining %s again, as uid %" PRIu32 " asked",
@@ -240,31 +243,38 @@ static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error
 
 static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
                   sd_bus_error *error) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
     int r;
 
-    if (peer->rescan_count >= RESCANS_MAX)
+    if (self->rescan_count >= RESCANS_MAX)
         return too_many(error, "calls of Rescan and Reload");
-    r = peer_rescan(peer);
+    r = shares_rescan(self->peer->shares);
     if (r < 0)
         return r;
-    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    self->rescans[self->rescan_count++] = sd_bus_message_ref(call);
     return 1; // answered when it is done
 }
 
 static int reload(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
     int r;
 
-    if (peer->rescan_count >= RESCANS_MAX)
+    if (self->rescan_count >= RESCANS_MAX)
         return too_many(error, "calls of Rescan and Reload");
     log_info("Reading the configuration again, as uid %" PRIu32 " asked", (uint32_t) caller);
-    r = daemon_reload(peer->daemon, &reason);
+    r = daemon_reload(self->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
-    peer->rescans[peer->rescan_count++] = sd_bus_message_ref(call);
+    self->rescans[self->rescan_count++] = sd_bus_message_ref(call);
     return 1; // answered when the shares have been walked
+}
+
+static int examine(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                   sd_bus_error *error) {
+    PeerBus *self = userdata;
+
+    return examiner_examine(&self->examiner, self->peer->event, call, error);
 }
 
 // All that changes something.
@@ -275,35 +285,37 @@ static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *er
     } methods[] = {
         {"Download", POLKIT_DOWNLOAD, download}, {"Leave", POLKIT_MANAGE, leave},
         {"Join", POLKIT_MANAGE, join},           {"Rescan", POLKIT_MANAGE, rescan},
-        {"Reload", POLKIT_MANAGE, reload},       {"Examine", POLKIT_SHARE, examine_bus},
+        {"Reload", POLKIT_MANAGE, reload},       {"Examine", POLKIT_SHARE, examine},
     };
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
 
     for (size_t i = 0; i < ELEMENTSOF(methods); i++)
         if (strcmp(sd_bus_message_get_member(call), methods[i].method) == 0)
-            return polkit_ask(peer->polkit, call,
+            return polkit_ask(self->polkit, call,
                               &(PolkitQuestion){
                                   .action = methods[i].action,
                                   .owner = POLKIT_NOBODY,
                                   .allowed = methods[i].allowed,
-                                  .userdata = peer,
+                                  .userdata = self,
                               },
                               error);
     return -EOPNOTSUPP;
 }
 
 static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+    const PeerBus *self = userdata;
     _cleanup_free_ char *text = NULL;
     int r;
 
-    r = peer_metrics(userdata, &text);
+    r = peer_metrics(self->peer, &text);
     return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
 static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
                         const char *property, sd_bus_message *reply, void *userdata,
                         sd_bus_error *error _unused_) {
-    const Peer *peer = userdata;
+    const PeerBus *self = userdata;
+    const Peer *peer = self->peer;
     const Endpoint *address = tracker_address(peer->tracker);
     char address_text[ENDPOINT_TEXT_MAX] = "";
 
@@ -320,8 +332,8 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
         {"Address", address_text},
         {"Reachable", reachability_name(tracker_reachability(peer->tracker))},
         {"DownloadDirectory", peer->config.download_dir},
-        {"DownloadProblem", peer->download_problem ?: ""},
-        {"WatchProblem", share_watch_problem(peer->share_watch)},
+        {"DownloadProblem", peer->downloads.directory_problem ?: ""},
+        {"WatchProblem", shares_watch_problem(peer->shares)},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(strings); i++)
@@ -333,7 +345,8 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
 static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
                               const char *iface _unused_, const char *property _unused_,
                               sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
-    const Peer *peer = userdata;
+    const PeerBus *self = userdata;
+    const Peer *peer = self->peer;
 
     return sd_bus_message_append_strv(reply, (char **) peer->restart_needed);
 }
@@ -365,7 +378,7 @@ static void explain_offered(const Peer *peer, const Share *share, ShareView *vie
 }
 
 static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
-    int percent = hasher_percent(peer->hasher, share);
+    int percent = shares_hashed_percent(peer->shares, share);
 
     if (percent < 0)
         snprintf(view->explanation, sizeof(view->explanation), "waiting");
@@ -417,14 +430,16 @@ static int append_share(sd_bus_message *reply, const Peer *peer, const Share *sh
 static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
                       const char *property _unused_, sd_bus_message *reply, void *userdata,
                       sd_bus_error *error _unused_) {
-    const Peer *peer = userdata;
-    size_t count = share_table_count(peer->shares), bytes = 0;
+    const PeerBus *self = userdata;
+    const Peer *peer = self->peer;
+    const ShareTable *table = shares_table(peer->shares);
+    size_t count = share_table_count(table), bytes = 0;
     char rest[80];
     int r;
 
     r = sd_bus_message_open_container(reply, 'a', "(stss)");
     for (size_t i = 0; i < count && r >= 0; i++) {
-        const Share *share = share_table_at(peer->shares, i);
+        const Share *share = share_table_at(table, i);
 
         bytes += share_path_len(share) + 64; // and the rest of the entry
         if (bytes > SHARES_BYTES_MAX) {
@@ -475,47 +490,71 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_END,
 };
 
-int peer_bus_add(Peer *peer) {
-    int r;
+static void on_state(void *userdata) {
+    PeerBus *self = userdata;
 
-    r = polkit_new(peer->bus, &peer->polkit);
-    if (r >= 0)
-        r = sd_bus_add_object_manager(peer->bus, NULL, BUS_PEER_PATH);
-    if (r < 0)
-        return r;
-    r = sd_bus_add_object_vtable(peer->bus, NULL, BUS_PEER_PATH, BUS_PEER_INTERFACE, vtable, peer);
-    return r < 0 ? r : transfer_bus_add(peer);
+    (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
+                                          "Reason", "Since", "FileTracker", "Address", "Reachable",
+                                          "DownloadDirectory", "DownloadProblem", "RestartNeeded",
+                                          "Shares", NULL);
 }
 
-void peer_bus_done(Peer *peer) {
-    peer->polkit = polkit_free(peer->polkit);
-    peer->examine = work_free(peer->examine);
-    peer->examine_call = sd_bus_message_unref(peer->examine_call);
-    while (peer->rescan_count > 0)
-        sd_bus_message_unref(peer->rescans[--peer->rescan_count]);
+static void on_shares(void *userdata) {
+    PeerBus *self = userdata;
+
+    (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
+                                          "WatchProblem", NULL);
 }
 
-void peer_bus_state_changed(Peer *peer) {
-    if (peer->bus)
-        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
-                                              "Reason", "Since", "FileTracker", "Address",
-                                              "Reachable", "DownloadDirectory", "DownloadProblem",
-                                              "RestartNeeded", "Shares", NULL);
-}
+static void on_scanned(int r, void *userdata) {
+    PeerBus *self = userdata;
 
-void peer_bus_shares_changed(Peer *peer) {
-    if (peer->bus)
-        (void) sd_bus_emit_properties_changed(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE,
-                                              "Shares", "WatchProblem", NULL);
-}
-
-void peer_bus_rescanned(Peer *peer, int r) {
-    while (peer->rescan_count > 0) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = peer->rescans[--peer->rescan_count];
+    while (self->rescan_count > 0) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = self->rescans[--self->rescan_count];
 
         if (r < 0)
             (void) sd_bus_reply_method_errno(call, r, NULL);
         else
             (void) sd_bus_reply_method_return(call, "");
     }
+}
+
+int peer_bus_new(Peer *peer, Daemon *daemon, sd_bus *bus, PeerBus **ret) {
+    _cleanup_(peer_bus_freep) PeerBus *self = calloc(1, sizeof(*self));
+    int r;
+
+    if (!self)
+        return -ENOMEM;
+    self->peer = peer;
+    self->daemon = daemon;
+    self->bus = sd_bus_ref(bus);
+    r = polkit_new(bus, &self->polkit);
+    if (r >= 0)
+        r = sd_bus_add_object_manager(bus, NULL, BUS_PEER_PATH);
+    if (r >= 0)
+        r = sd_bus_add_object_vtable(bus, NULL, BUS_PEER_PATH, BUS_PEER_INTERFACE, vtable, self);
+    if (r >= 0)
+        r = transfer_bus_add(self);
+    if (r < 0)
+        return r;
+    peer->hooks = (PeerHooks){
+        .on_state = on_state,
+        .on_shares = on_shares,
+        .on_scanned = on_scanned,
+        .userdata = self,
+    };
+    *ret = TAKE_PTR(self);
+    return 0;
+}
+
+PeerBus *peer_bus_free(PeerBus *self) {
+    if (!self)
+        return NULL;
+    polkit_free(self->polkit);
+    examiner_done(&self->examiner);
+    while (self->rescan_count > 0)
+        sd_bus_message_unref(self->rescans[--self->rescan_count]);
+    sd_bus_flush_close_unref(self->bus);
+    free(self);
+    return NULL;
 }

@@ -102,14 +102,14 @@ static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
 
 static int find_transfer(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
                          void *userdata, void **ret, sd_bus_error *error _unused_) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
     Transfer *transfer;
     uint64_t id;
 
     if (strncmp(path, BUS_TRANSFER_PREFIX "/", strlen(BUS_TRANSFER_PREFIX "/")) != 0 ||
         parse_u64_range(path + strlen(BUS_TRANSFER_PREFIX "/"), 1, UINT32_MAX, &id) < 0)
         return 0;
-    transfer = transfer_find(&peer->transfers, (uint32_t) id);
+    transfer = transfer_find(&self->peer->transfers, (uint32_t) id);
     if (!transfer)
         return 0;
     *ret = transfer;
@@ -141,14 +141,14 @@ static int carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata
 // Who asked for a transfer may do with it as he likes.
 static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     const Transfer *transfer = userdata;
-    Peer *peer = transfer->table->hooks.userdata;
+    PeerBus *self = transfer->table->hooks.userdata;
 
-    return polkit_ask(peer->polkit, call,
+    return polkit_ask(self->polkit, call,
                       &(PolkitQuestion){
                           .action = POLKIT_MANAGE,
                           .owner = transfer->owner,
                           .allowed = carry_out,
-                          .userdata = peer,
+                          .userdata = self,
                       },
                       error);
 }
@@ -179,16 +179,16 @@ static const sd_bus_vtable vtable[] = {
 
 static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
                      char ***ret_nodes, sd_bus_error *error _unused_) {
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
     const Transfer *transfer;
     char **nodes;
     size_t n = 0;
 
     // sd-bus takes over the list and its strings.
-    nodes = calloc(peer->transfers.count + 1, sizeof(*nodes));
+    nodes = calloc(self->peer->transfers.count + 1, sizeof(*nodes));
     if (!nodes)
         return -ENOMEM;
-    TAILQ_FOREACH (transfer, &peer->transfers.list, link)
+    TAILQ_FOREACH (transfer, &self->peer->transfers.list, link)
         if (transfer_bus_path(transfer, &nodes[n]) >= 0)
             n++;
     nodes[n] = NULL;
@@ -198,35 +198,35 @@ static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *us
 
 static void on_new(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
 
-    peer_update_status(peer);
+    peer_update_status(self->peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_object_added(peer->bus, path);
-    (void) sd_bus_emit_signal(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferNew", "uo",
+    (void) sd_bus_emit_object_added(self->bus, path);
+    (void) sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferNew", "uo",
                               transfer->id, path);
 }
 
 static void on_changed(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
 
-    peer_update_status(peer);
+    peer_update_status(self->peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
     (void) sd_bus_emit_properties_changed(
-        peer->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type", "Size", "Transferred", "State",
+        self->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type", "Size", "Transferred", "State",
         "Sources", "QueuePlace", "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
 }
 
 static void on_progress(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_properties_changed(peer->bus, path, BUS_TRANSFER_INTERFACE, "Transferred",
+    (void) sd_bus_emit_properties_changed(self->bus, path, BUS_TRANSFER_INTERFACE, "Transferred",
                                           NULL);
 }
 
@@ -235,14 +235,14 @@ static void on_removed(Transfer *transfer, void *userdata) {
     TransferState result =
         transfer_state_is_final(transfer->state) ? transfer->state : TRANSFER_CANCELLED;
     _cleanup_free_ char *path = NULL;
-    Peer *peer = userdata;
+    PeerBus *self = userdata;
 
     transfer->hook_data = sd_bus_slot_unref(transfer->hook_data);
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_object_removed(peer->bus, path);
-    (void) sd_bus_emit_signal(peer->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved",
+    (void) sd_bus_emit_object_removed(self->bus, path);
+    (void) sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved",
                               "uos", transfer->id, path, transfer_state_name(result));
 }
 
@@ -281,19 +281,21 @@ int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
     return 0;
 }
 
-int transfer_bus_add(Peer *peer) {
+int transfer_bus_add(PeerBus *self) {
     int r;
 
-    peer->transfers.hooks = (TransferHooks){
+    r = sd_bus_add_fallback_vtable(self->bus, NULL, BUS_TRANSFER_PREFIX, BUS_TRANSFER_INTERFACE,
+                                   vtable, find_transfer, self);
+    if (r >= 0)
+        r = sd_bus_add_node_enumerator(self->bus, NULL, BUS_TRANSFER_PREFIX, enumerate, self);
+    if (r < 0)
+        return r;
+    self->peer->transfers.hooks = (TransferHooks){
         .on_new = on_new,
         .on_changed = on_changed,
         .on_progress = on_progress,
         .on_removed = on_removed,
-        .userdata = peer,
+        .userdata = self,
     };
-    r = sd_bus_add_fallback_vtable(peer->bus, NULL, BUS_TRANSFER_PREFIX, BUS_TRANSFER_INTERFACE,
-                                   vtable, find_transfer, peer);
-    if (r < 0)
-        return r;
-    return sd_bus_add_node_enumerator(peer->bus, NULL, BUS_TRANSFER_PREFIX, enumerate, peer);
+    return 0;
 }

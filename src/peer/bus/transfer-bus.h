@@ -4,9 +4,9 @@
 // org.p2pshare.Transfer1: each transfer as an object (dbus/org.p2pshare.Transfer1.xml), and the signals
 // of org.p2pshare.Peer1 about them.
 
-#include "peer/peer.h"
+#include "peer/bus/peer-bus.h"
 
-int transfer_bus_add(Peer *peer); // 0 or -errno
+int transfer_bus_add(PeerBus *self); // 0 or -errno
 
 // The object path of a transfer; caller frees. 0 or -ENOMEM.
 int transfer_bus_path(const Transfer *transfer, char **ret);

@@ -28,7 +28,7 @@ static const uint64_t MORE_SOURCES_USEC = 60 * USEC_PER_SEC;
 
 typedef struct Download {
     Transfer transfer;
-    Peer *peer;
+    Downloads *downloads;
     char *file_name;       // as asked for
     StoredTransfer stored; // file_name is that one
     bool own_file;         // a caller's
@@ -71,7 +71,7 @@ static void start_timer(Download *download, uint64_t usec) {
 
 static void store(Download *download) {
     if (!download->own_file)
-        (void) transfer_store_put(download->peer->store, &download->stored);
+        (void) transfer_store_put(download->downloads->store, &download->stored);
 }
 
 #define log_download(download, level, event, ...)                \
@@ -88,7 +88,7 @@ static void finish(Download *download, TransferState state, const char *error,
     if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
         download_target_discard(&download->target);
     download_target_done(&download->target);
-    transfer_store_remove(download->peer->store, download->stored.key);
+    transfer_store_remove(download->downloads->store, download->stored.key);
     download->transfer.source_count = 0;
     download->transfer.queue_place = 0;
     if (state == TRANSFER_FAILED)
@@ -167,7 +167,7 @@ static void on_synced(int result, void *userdata) {
 static int start_sync(Download *download) {
     if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
         return -errno;
-    return file_sync_start(&download->peer->syncs, download->target.fd, on_synced, download,
+    return file_sync_start(&download->downloads->syncs, download->target.fd, on_synced, download,
                            &download->sync);
 }
 
@@ -217,7 +217,7 @@ static void on_swarm_changed(Swarm *swarm, void *userdata) {
 
 static size_t source_infos(const Download *download, const DownloadChoice *choice,
                            SwarmSourceInfo infos[]) {
-    const PrefixList *exempt = &download->peer->config.rate_exempt;
+    const PrefixList *exempt = download->downloads->config.exempt;
 
     for (size_t i = 0; i < choice->source_count; i++)
         infos[i] = (SwarmSourceInfo){
@@ -245,7 +245,7 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
     job.fd = fcntl(download->target.fd, F_DUPFD_CLOEXEC, 0);
     if (job.fd < 0)
         return -errno;
-    r = swarm_start(download->peer->swarms, &job, &download->swarm);
+    r = swarm_start(download->downloads->swarms, &job, &download->swarm);
     if (r < 0) {
         close_fd(job.fd);
         return r;
@@ -292,13 +292,13 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
         .size = choice->size,
     };
     const DownloadSeedJob job = {
-        .poller = download->peer->poller,
-        .mover = download->peer->receivers,
-        .exempt = &download->peer->config.rate_exempt,
-        .raw = tracker_framing(download->peer->tracker) == FRAMING_RAW,
+        .poller = download->downloads->parts.poller,
+        .mover = download->downloads->mover,
+        .exempt = download->downloads->config.exempt,
+        .raw = tracker_framing(download->downloads->parts.tracker) == FRAMING_RAW,
         .log_name = download->file_name,
         .log_transfer = download->transfer.id,
-        .log_limit = &download->peer->source_log,
+        .log_limit = &download->downloads->source_log,
         .record = &record,
         .sources = choice->sources,
         .source_count = choice->source_count,
@@ -313,7 +313,7 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
 
 // download-dir/NAME, unless the caller has brought a file.
 static int open_target(Download *download) {
-    const char *directory = download->peer->config.download_dir;
+    const char *directory = download->downloads->config.directory;
     char name[FILE_NAME_BYTES_MAX + 1];
 
     if (download->target.fd >= 0)
@@ -381,8 +381,8 @@ static void on_found(TrackerSearch *search _unused_, int r, const Record records
     DownloadChoice choice;
 
     download->search = NULL;
-    download_choose(records, n, &download->stored.filter, tracker_address(download->peer->tracker),
-                    &choice);
+    download_choose(records, n, &download->stored.filter,
+                    tracker_address(download->downloads->parts.tracker), &choice);
     if (download->swarm) { // has its sources, and looks for more
         SwarmSourceInfo infos[RESULTS_MAX];
 
@@ -402,8 +402,8 @@ static void on_found(TrackerSearch *search _unused_, int r, const Record records
 }
 
 static int start_search(Download *download) {
-    return tracker_search(download->peer->tracker, download->file_name, on_found, download,
-                          &download->search);
+    return tracker_search(download->downloads->parts.tracker, download->file_name, on_found,
+                          download, &download->search);
 }
 
 static void search_again(Download *download) {
@@ -499,19 +499,19 @@ static const TransferOps transfer_ops = {
     .moved = moved,
 };
 
-static int download_new(Peer *peer, const char *file_name, const DownloadFilter *filter,
+static int download_new(Downloads *downloads, const char *file_name, const DownloadFilter *filter,
                         uid_t owner, Download **ret) {
     NameParts parts = name_split(file_name, strlen(file_name));
     Transfer *transfer;
     Download *download;
     int r;
 
-    if (peer->transfers.downloads >= DOWNLOADS_MAX)
+    if (downloads->parts.transfers->downloads >= DOWNLOADS_MAX)
         return -EMFILE;
     download = calloc(1, sizeof(*download));
     if (!download)
         return -ENOMEM;
-    download->peer = peer;
+    download->downloads = downloads;
     download->target = (DownloadTarget) DOWNLOAD_TARGET_INIT;
     download->file_name = strdup(file_name);
     download->stored.file_name = download->file_name;
@@ -525,9 +525,10 @@ static int download_new(Peer *peer, const char *file_name, const DownloadFilter 
              file_name);
     snprintf(transfer->text.type, sizeof(transfer->text.type), "%.*s", (int) parts.type_len,
              parts.type);
-    r = download->file_name ? sd_event_add_time(peer->event, &download->timer, CLOCK_MONOTONIC, 0,
-                                                USEC_PER_SEC, on_timer, download)
-                            : -ENOMEM;
+    r = download->file_name
+            ? sd_event_add_time(downloads->parts.event, &download->timer, CLOCK_MONOTONIC, 0,
+                                USEC_PER_SEC, on_timer, download)
+            : -ENOMEM;
     if (r >= 0)
         r = sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
     if (r < 0) {
@@ -538,17 +539,17 @@ static int download_new(Peer *peer, const char *file_name, const DownloadFilter 
     return 0;
 }
 
-int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, uid_t owner,
-                   int destination, Transfer **ret) {
+int download_start(Downloads *downloads, const char *file_name, const DownloadFilter *filter,
+                   uid_t owner, int destination, Transfer **ret) {
     Download *download;
     int r;
 
-    r = download_new(peer, file_name, filter, owner, &download);
+    r = download_new(downloads, file_name, filter, owner, &download);
     if (r < 0)
         return r;
     r = start_search(download);
     if (r >= 0)
-        r = transfer_add(&peer->transfers, &download->transfer);
+        r = transfer_add(downloads->parts.transfers, &download->transfer);
     if (r < 0) {
         download_free(download);
         return r;
@@ -562,11 +563,11 @@ int download_start(Peer *peer, const char *file_name, const DownloadFilter *filt
 
 static void restore(const StoredTransfer *stored, void *userdata) {
     Download *download;
-    Peer *peer = userdata;
+    Downloads *downloads = userdata;
 
-    if (download_new(peer, stored->file_name, &stored->filter, stored->owner, &download) < 0)
+    if (download_new(downloads, stored->file_name, &stored->filter, stored->owner, &download) < 0)
         return;
-    if (transfer_add(&peer->transfers, &download->transfer) < 0) {
+    if (transfer_add(downloads->parts.transfers, &download->transfer) < 0) {
         download_free(download);
         return;
     }
@@ -580,14 +581,14 @@ static void restore(const StoredTransfer *stored, void *userdata) {
     transfer_set_state(&download->transfer, stored->paused ? TRANSFER_PAUSED : TRANSFER_WAITING);
 }
 
-void download_restore_all(Peer *peer) {
-    (void) transfer_store_each(peer->store, restore, peer);
+void download_restore_all(Downloads *downloads) {
+    (void) transfer_store_each(downloads->store, restore, downloads);
 }
 
-void download_retry_all(Peer *peer) {
+void download_retry_all(Downloads *downloads) {
     Transfer *transfer, *next;
 
-    TAILQ_FOREACH_SAFE (transfer, &peer->transfers.list, link, next) {
+    TAILQ_FOREACH_SAFE (transfer, &downloads->parts.transfers->list, link, next) {
         Download *download = container_of(transfer, Download, transfer);
 
         if (transfer->ops == &transfer_ops && transfer->state == TRANSFER_WAITING &&

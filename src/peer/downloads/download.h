@@ -7,15 +7,15 @@
 // waits for sources as long as it takes.
 
 #include "peer/downloads/download-choice.h"
-#include "peer/peer.h"
+#include "peer/downloads/downloads.h"
 
 // Starts a download of `file_name` (valid). `destination` >= 0: the caller's own file
 // (download_target_is_usable()), taken over on success; download-dir otherwise. `owner`: who asked for it. Search
 // and transfer go on by themselves. 0; -ENOTCONN: not joined; -EMFILE, -EBUSY: too many transfers, searches; -errno.
-int download_start(Peer *peer, const char *file_name, const DownloadFilter *filter, uid_t owner,
-                   int destination, Transfer **ret);
+int download_start(Downloads *downloads, const char *file_name, const DownloadFilter *filter,
+                   uid_t owner, int destination, Transfer **ret);
 
 // Takes up what was promised before a restart.
-void download_restore_all(Peer *peer);
+void download_restore_all(Downloads *downloads);
 // FT has been joined: those that wait search again.
-void download_retry_all(Peer *peer);
+void download_retry_all(Downloads *downloads);

@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "peer/bus/peer-bus.h"
+#include "peer/shares/hasher.h"
 #include "peer/shares/share-scan.h"
+#include "peer/shares/share-watch.h"
 #include "util/log-id.h"
 #include "util/log.h"
 #include "util/text.h"
 #include "util/time-util.h"
+#include "util/work.h"
 
 // While much is being hashed, FT and the bus are told once in so long.
 static const uint64_t PUBLISH_USEC = USEC_PER_SEC;
@@ -27,6 +29,21 @@ typedef struct Scan {
     atomic_bool cancelled;
     int result;
 } Scan;
+
+struct Shares {
+    sd_event *event;
+    SharesConfig config;
+    SharesHooks hooks;
+    ShareTable *table; // NULL until the first walk is over
+    RootCache *roots;
+    Hasher *hasher;
+    ShareWatch *watch;
+    Work *scan;      // under way
+    Scan *scan_job;  // its own
+    bool scan_again; // the configuration has changed meanwhile
+    sd_event_source *publish_timer;
+    size_t unreadable; // as the log has said it last
+};
 
 static void scan_free(void *job) {
     Scan *scan = job;
@@ -52,11 +69,9 @@ static void scan_run(void *job) {
         &scan->table);
 }
 
-bool peer_shares_next_offered(void *userdata, size_t *position, Record *ret) {
-    const Peer *peer = userdata;
-
-    while (*position < share_table_count(peer->shares)) {
-        const Share *share = share_table_at(peer->shares, (*position)++);
+bool shares_next_offered(const Shares *shares, size_t *position, Record *ret) {
+    while (*position < share_table_count(shares->table)) {
+        const Share *share = share_table_at(shares->table, (*position)++);
 
         if (share_state(share) == SHARE_OFFERED) {
             *ret = share_record(share);
@@ -66,23 +81,16 @@ bool peer_shares_next_offered(void *userdata, size_t *position, Record *ret) {
     return false;
 }
 
-const char *peer_shares_pending(void *userdata) {
-    const Peer *peer = userdata;
-
-    if (!peer->shares)
+const char *shares_pending(const Shares *shares) {
+    if (!shares->table)
         return "looking at what is shared";
-    return share_table_count_state(peer->shares, SHARE_HASHING) > 0 ? "hashing what is shared"
-                                                                    : NULL;
+    return share_table_count_state(shares->table, SHARE_HASHING) > 0 ? "hashing what is shared"
+                                                                     : NULL;
 }
 
-static void publish(Peer *peer) {
-    (void) sd_event_source_set_enabled(peer->publish_timer, SD_EVENT_OFF);
-    tracker_publish(peer->tracker);
-    if (tracker_state(peer->tracker) == TRACKER_IDLE && hasher_is_idle(peer->hasher) &&
-        (!peer->config.ft || share_table_count_state(peer->shares, SHARE_OFFERED) == 0))
-        log_notice("Not joined: %s", tracker_reason(peer->tracker));
-    peer_update_status(peer);
-    peer_bus_shares_changed(peer);
+static void publish(Shares *shares) {
+    (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
+    shares->hooks.on_offer(shares->hooks.userdata);
 }
 
 static int on_publish_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -93,37 +101,38 @@ static int on_publish_timer(sd_event_source *source _unused_, uint64_t usec _unu
 
 // At once, or soon where what is being hashed now may be ready then: a file that has changed is taken back
 // and offered anew in one go, and a peer with only that one need not leave FT in between.
-static void publish_soon(Peer *peer) {
+static void publish_soon(Shares *shares) {
     int enabled = SD_EVENT_OFF;
 
-    if (hasher_is_idle(peer->hasher)) {
-        publish(peer);
+    if (hasher_is_idle(shares->hasher)) {
+        publish(shares);
         return;
     }
-    (void) sd_event_source_get_enabled(peer->publish_timer, &enabled);
+    (void) sd_event_source_get_enabled(shares->publish_timer, &enabled);
     if (enabled != SD_EVENT_OFF)
         return;
-    (void) sd_event_source_set_time_relative(peer->publish_timer, PUBLISH_USEC);
-    (void) sd_event_source_set_enabled(peer->publish_timer, SD_EVENT_ONESHOT);
+    (void) sd_event_source_set_time_relative(shares->publish_timer, PUBLISH_USEC);
+    (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_ONESHOT);
 }
 
-static size_t count_impossible(const Peer *peer) {
-    return share_table_count(peer->shares) - share_table_count_state(peer->shares, SHARE_OFFERED) -
-           share_table_count_state(peer->shares, SHARE_HASHING);
+static size_t count_impossible(const Shares *shares) {
+    return share_table_count(shares->table) -
+           share_table_count_state(shares->table, SHARE_OFFERED) -
+           share_table_count_state(shares->table, SHARE_HASHING);
 }
 
 // Each of those that cannot be read; the first one for everybody, when it is not so many as before. Before all is hashed
 // again they are not all known.
-static void log_unreadable(Peer *peer) {
-    size_t count = share_table_count_state(peer->shares, SHARE_UNREADABLE) +
-                   share_table_count_state(peer->shares, SHARE_VANISHED);
-    bool more = count > peer->unreadable, fewer = count < peer->unreadable;
-    int level = more || (fewer && hasher_is_idle(peer->hasher)) ? LOG_WARNING : LOG_DEBUG;
+static void log_unreadable(Shares *shares) {
+    size_t count = share_table_count_state(shares->table, SHARE_UNREADABLE) +
+                   share_table_count_state(shares->table, SHARE_VANISHED);
+    bool more = count > shares->unreadable, fewer = count < shares->unreadable;
+    int level = more || (fewer && hasher_is_idle(shares->hasher)) ? LOG_WARNING : LOG_DEBUG;
 
     if (level == LOG_WARNING)
-        peer->unreadable = count;
-    for (size_t i = 0; i < share_table_count(peer->shares) && count > 0; i++) {
-        const Share *share = share_table_at(peer->shares, i);
+        shares->unreadable = count;
+    for (size_t i = 0; i < share_table_count(shares->table) && count > 0; i++) {
+        const Share *share = share_table_at(shares->table, i);
         _cleanup_free_ char *path = NULL, *shown = NULL;
 
         if (share_state(share) != SHARE_UNREADABLE && share_state(share) != SHARE_VANISHED)
@@ -137,76 +146,74 @@ static void log_unreadable(Peer *peer) {
     }
 }
 
-static void log_shares(Peer *peer) {
-    size_t impossible = count_impossible(peer);
-    size_t n = share_table_count(peer->shares) - impossible;
+static void log_shares(Shares *shares) {
+    size_t impossible = count_impossible(shares);
+    size_t n = share_table_count(shares->table) - impossible;
 
-    log_unreadable(peer);
+    log_unreadable(shares);
     log_info("Shares: %zu file%s, %zu to hash, %zu not possible%s", n, n == 1 ? "" : "s",
-             share_table_count_state(peer->shares, SHARE_HASHING), impossible,
+             share_table_count_state(shares->table, SHARE_HASHING), impossible,
              impossible > 0 ? SEE_SHARES : "");
 }
 
 static void on_hashed(void *userdata) {
-    Peer *peer = userdata;
-    size_t n = share_table_count_state(peer->shares, SHARE_OFFERED);
-    size_t impossible = count_impossible(peer);
+    Shares *shares = userdata;
+    size_t n = share_table_count_state(shares->table, SHARE_OFFERED);
+    size_t impossible = count_impossible(shares);
 
-    publish_soon(peer);
-    if (!hasher_is_idle(peer->hasher))
+    publish_soon(shares);
+    if (!hasher_is_idle(shares->hasher))
         return;
-    log_unreadable(peer);
+    log_unreadable(shares);
     log_info("Hashed what was new: %zu file%s to publish, %zu not possible%s", n, n == 1 ? "" : "s",
              impossible, impossible > 0 ? SEE_SHARES : "");
 }
 
 static void on_stale(void *userdata) {
-    Peer *peer = userdata;
+    Shares *shares = userdata;
 
-    share_watch_poke(peer->share_watch);
+    share_watch_poke(shares->watch);
 }
 
 static void on_change(void *userdata) {
-    Peer *peer = userdata;
+    Shares *shares = userdata;
     int r;
 
-    r = peer_rescan(peer);
+    r = shares_rescan(shares);
     if (r < 0)
         log_error("Cannot look for changes of the shares: %s", strerror(-r));
 }
 
-static void take_table(Peer *peer, Scan *scan) {
-    ShareTable *old = peer->shares;
+static void take_table(Shares *shares, Scan *scan) {
+    ShareTable *old = shares->table;
 
-    peer->shares = TAKE_PTR(scan->table);
-    hasher_set_table(peer->hasher, peer->shares);
-    upload_server_shares_changed(&peer->uploads);
+    shares->table = TAKE_PTR(scan->table);
+    hasher_set_table(shares->hasher, shares->table);
+    shares->hooks.on_table(shares->hooks.userdata);
     share_table_free(old);
     // It is large, and came in pieces of which malloc() keeps those that are not at the end.
     (void) malloc_trim(0);
-    log_shares(peer);
-    publish_soon(peer);
+    log_shares(shares);
+    publish_soon(shares);
 }
 
 static void scan_done(void *job, void *userdata) {
-    Peer *peer = userdata;
+    Shares *shares = userdata;
     Scan *scan = job;
 
-    peer->scan = work_free(peer->scan);
-    peer->scan_job = NULL;
-    share_watch_end(peer->share_watch, scan->result < 0 ? NULL : TAKE_PTR(scan->watches));
+    shares->scan = work_free(shares->scan);
+    shares->scan_job = NULL;
+    share_watch_end(shares->watch, scan->result < 0 ? NULL : TAKE_PTR(scan->watches));
     if (scan->result >= 0)
-        take_table(peer, scan);
+        take_table(shares, scan);
     else if (scan->result != -ECANCELED)
         log_error("Cannot read the shares: %s", strerror(-scan->result));
-    if (peer->scan_again) {
-        peer->scan_again = false;
-        if (peer_rescan(peer) >= 0)
+    if (shares->scan_again) {
+        shares->scan_again = false;
+        if (shares_rescan(shares) >= 0)
             return;
     }
-    peer_update_status(peer);
-    peer_bus_shares_changed(peer);
-    peer_bus_rescanned(peer, scan->result);
+    shares->hooks.on_scanned(scan->result, shares->hooks.userdata);
 }
 
 static int copy_list(const StringList *from, StringList *to) {
@@ -219,18 +226,18 @@ static int copy_list(const StringList *from, StringList *to) {
     return 0;
 }
 
-static int scan_new(Peer *peer, Scan **ret) {
+static int scan_new(Shares *shares, Scan **ret) {
     Scan *scan = calloc(1, sizeof(*scan));
     int r;
 
     if (!scan)
         return -ENOMEM;
-    scan->roots = peer->roots;
-    r = copy_list(&peer->config.paths, &scan->paths);
+    scan->roots = shares->roots;
+    r = copy_list(shares->config.paths, &scan->paths);
     if (r >= 0)
-        r = copy_list(&peer->config.excludes, &scan->excludes);
+        r = copy_list(shares->config.excludes, &scan->excludes);
     if (r >= 0)
-        r = share_watch_begin(peer->share_watch, &scan->watches);
+        r = share_watch_begin(shares->watch, &scan->watches);
     if (r < 0) {
         scan_free(scan);
         return r;
@@ -239,58 +246,98 @@ static int scan_new(Peer *peer, Scan **ret) {
     return 0;
 }
 
-int peer_rescan(Peer *peer) {
+int shares_rescan(Shares *shares) {
     static const WorkOps ops = {.run = scan_run, .done = scan_done, .free = scan_free};
     Scan *scan;
     int r;
 
-    if (peer->scan) {
-        peer->scan_again = true;
+    if (shares->scan) {
+        shares->scan_again = true;
         return 0;
     }
-    r = scan_new(peer, &scan);
+    r = scan_new(shares, &scan);
     if (r < 0)
         return r;
-    r = work_start(peer->event, &ops, scan, peer, &peer->scan);
+    r = work_start(shares->event, &ops, scan, shares, &shares->scan);
     if (r < 0)
-        share_watch_end(peer->share_watch, NULL);
+        share_watch_end(shares->watch, NULL);
     else
-        peer->scan_job = scan;
+        shares->scan_job = scan;
     return r;
 }
 
-int peer_rescan_anew(Peer *peer) {
-    if (peer->scan_job)
-        atomic_store(&peer->scan_job->cancelled, true);
-    return peer_rescan(peer);
+int shares_rescan_anew(Shares *shares) {
+    if (shares->scan_job)
+        atomic_store(&shares->scan_job->cancelled, true);
+    return shares_rescan(shares);
 }
 
-int peer_shares_init(Peer *peer) {
-    const HasherHooks hooks = {.on_hashed = on_hashed, .on_stale = on_stale, .userdata = peer};
+void shares_configure(Shares *shares, const SharesConfig *config) {
+    shares->config = *config;
+    hasher_configure(shares->hasher, config->hash_threads, config->hash_rate);
+}
+
+int shares_new(sd_event *event, const char *state_dir, const SharesConfig *config,
+               const SharesHooks *hooks, Shares **ret) {
+    _cleanup_(shares_freep) Shares *shares = calloc(1, sizeof(*shares));
     int r;
 
-    r = root_cache_open(peer->config.state_dir, &peer->roots);
+    if (!shares)
+        return -ENOMEM;
+    shares->event = sd_event_ref(event);
+    shares->hooks = *hooks;
+    r = root_cache_open(state_dir, &shares->roots);
     if (r >= 0)
-        r = hasher_new(peer->event, peer->roots, &hooks, &peer->hasher);
+        r = hasher_new(
+            event, shares->roots,
+            &(HasherHooks){.on_hashed = on_hashed, .on_stale = on_stale, .userdata = shares},
+            &shares->hasher);
     if (r >= 0)
-        r = share_watch_new(peer->event, on_change, peer, &peer->share_watch);
+        r = share_watch_new(event, on_change, shares, &shares->watch);
     if (r >= 0)
-        r = sd_event_add_time(peer->event, &peer->publish_timer, CLOCK_MONOTONIC, 0, 0,
-                              on_publish_timer, peer);
+        r = sd_event_add_time(event, &shares->publish_timer, CLOCK_MONOTONIC, 0, 0,
+                              on_publish_timer, shares);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    hasher_configure(peer->hasher, (unsigned) peer->config.hash_threads, peer->config.hash_rate);
-    return sd_event_source_set_enabled(peer->publish_timer, SD_EVENT_OFF);
+    shares_configure(shares, config);
+    *ret = TAKE_PTR(shares);
+    return 0;
 }
 
-void peer_shares_done(Peer *peer) {
-    if (peer->scan_job)
-        atomic_store(&peer->scan_job->cancelled, true);
-    peer->scan = work_join(peer->scan);
-    peer->scan_job = NULL;
-    peer->hasher = hasher_free(peer->hasher);
-    peer->share_watch = share_watch_free(peer->share_watch);
-    peer->publish_timer = sd_event_source_disable_unref(peer->publish_timer);
-    peer->roots = root_cache_free(peer->roots);
-    peer->shares = share_table_free(peer->shares);
+Shares *shares_free(Shares *shares) {
+    if (!shares)
+        return NULL;
+    if (shares->scan_job)
+        atomic_store(&shares->scan_job->cancelled, true);
+    work_join(shares->scan);
+    hasher_free(shares->hasher);
+    share_watch_free(shares->watch);
+    sd_event_source_disable_unref(shares->publish_timer);
+    root_cache_free(shares->roots);
+    share_table_free(shares->table);
+    sd_event_unref(shares->event);
+    free(shares);
+    return NULL;
+}
+
+const ShareTable *shares_table(const Shares *shares) {
+    return shares->table;
+}
+
+RootCache *shares_roots(const Shares *shares) {
+    return shares->roots;
+}
+
+bool shares_is_hashing(const Shares *shares) {
+    return !hasher_is_idle(shares->hasher);
+}
+
+int shares_hashed_percent(const Shares *shares, const Share *share) {
+    return hasher_percent(shares->hasher, share);
+}
+
+const char *shares_watch_problem(const Shares *shares) {
+    return share_watch_problem(shares->watch);
 }

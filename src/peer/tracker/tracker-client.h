@@ -21,12 +21,18 @@
 #include <systemd/sd-event.h>
 
 #include "net/poller.h"
-#include "peer/peer-config.h"
 #include "proto/find.h"
 #include "proto/message.h"
 #include "proto/record.h"
 
 typedef struct Tracker Tracker;
+
+// How to speak to FT: protocol.h, Framing.
+typedef enum Dialect {
+    DIALECT_AUTO, // LINE, and RAW if that gets no answer
+    DIALECT_LINE,
+    DIALECT_RAW,
+} Dialect;
 
 typedef enum TrackerState {
     TRACKER_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us

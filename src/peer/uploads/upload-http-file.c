@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "peer/shares/root-cache.h"
-#include "peer/shares/share.h"
 #include "peer/uploads/upload-http.h"
 #include "peer/uploads/upload-server.h"
 #include "util/merkle.h"
@@ -34,7 +32,7 @@ static int read_hashes(UploadServer *server, const MerkleHash *root, uint64_t si
     int r;
 
     if (piece_count(size) > 1) {
-        r = root_cache_pieces(*server->roots, root, size, ret);
+        r = root_cache_pieces(shares_roots(server->shares), root, size, ret);
         return r == -ENOENT ? -ENODATA : r;
     }
     *ret = malloc(sizeof(**ret));
@@ -172,7 +170,7 @@ static void run_result(LoopCall *call) {
 static void run_look_up(LoopCall *call) {
     FileLookup *lookup = container_of(call, FileLookup, call);
     UploadServer *server = lookup->server;
-    const Share *share = share_table_find_root(*server->shares, &lookup->root);
+    const Share *share = share_table_find_root(shares_table(server->shares), &lookup->root);
 
     lookup->file = NULL;
     lookup->result = share ? open_file(lookup, share, &lookup->file) : -ENOENT;

@@ -275,7 +275,8 @@ static int handle_request(UploadSeed *upload, const char *data, size_t len) {
         refused(upload, UPLOAD_NO_REQUEST, data, len, "not a DOWNLOAD");
         return -EPROTO;
     }
-    share = share_table_find(*upload->server->shares, wanted.name, wanted.type, wanted.size);
+    share = share_table_find(shares_table(upload->server->shares), wanted.name, wanted.type,
+                             wanted.size);
     if (!share) {
         refused(upload, UPLOAD_NOT_SHARED, data, len, "not shared with that name, type and size");
         return -ENOENT;

@@ -188,16 +188,14 @@ void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
     pending_request_add(server, &pending->request);
 }
 
-int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
-                       TransferTable *transfers, ShareTable *const *shares,
-                       RootCache *const *roots) {
+int upload_server_init(UploadServer *server, Poller *poller, TransferTable *transfers,
+                       const Shares *shares) {
     int r;
 
     *server = (UploadServer){
         .poller = poller,
         .transfers = transfers,
         .shares = shares,
-        .roots = roots,
     };
     TAILQ_INIT(&server->requests);
     TAILQ_INIT(&server->uploads);
@@ -207,7 +205,17 @@ int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
                                    10 * USEC_PER_MSEC, on_timer, server);
     if (r >= 0)
         r = sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
-    return r < 0 ? r : upload_hub_init(&server->hub, thread);
+    if (r >= 0)
+        r = loop_thread_new(poller_event(poller), "uploads", &server->thread);
+    return r < 0 ? r : upload_hub_init(&server->hub, server->thread);
+}
+
+int upload_server_start(UploadServer *server) {
+    return loop_thread_start(server->thread);
+}
+
+uint64_t upload_server_silence(UploadServer *server, uint64_t now) {
+    return loop_thread_silence(server->thread, now);
 }
 
 void upload_server_done(UploadServer *server) {
@@ -215,11 +223,13 @@ void upload_server_done(UploadServer *server) {
 
     if (!server->poller)
         return;
+    loop_thread_stop(server->thread);
     while ((request = TAILQ_FIRST(&server->requests)))
         drop(server, request);
     upload_seed_free_all(server);
     upload_http_file_free_all(server);
     upload_hub_done(&server->hub);
+    server->thread = loop_thread_free(server->thread);
     server->timer = sd_event_source_disable_unref(server->timer);
 }
 

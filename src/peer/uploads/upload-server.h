@@ -7,8 +7,7 @@
 #include <stdint.h>
 
 #include "peer/base/transfer.h"
-#include "peer/shares/root-cache.h"
-#include "peer/shares/share.h"
+#include "peer/shares/shares.h"
 #include "peer/uploads/upload-http-file.h"
 #include "peer/uploads/upload-hub.h"
 #include "peer/uploads/upload-refusals.h"
@@ -32,10 +31,10 @@ struct PendingRequest {
 
 struct UploadServer {
     Poller *poller;
+    LoopThread *thread;
     UploadHub hub;
     TransferTable *transfers;
-    ShareTable *const *shares; // the current table; NULL: none yet
-    RootCache *const *roots;
+    const Shares *shares;
     sd_event_source *timer;                                  // the oldest request's
     TAILQ_HEAD(PendingRequestList, PendingRequest) requests; // the oldest first
     size_t request_count;
@@ -46,12 +45,14 @@ struct UploadServer {
     UploadRefusals refusals; // of the control loop; the hub has those of HTTP
 };
 
-// Before the thread is started. 0 or -errno.
-int upload_server_init(UploadServer *server, Poller *poller, LoopThread *thread,
-                       TransferTable *transfers, ShareTable *const *shares,
-                       RootCache *const *roots);
-// After the thread has been stopped, and before the transfers are freed.
+// All are borrowed until upload_server_done(). 0 or -errno.
+int upload_server_init(UploadServer *server, Poller *poller, TransferTable *transfers,
+                       const Shares *shares);
+int upload_server_start(UploadServer *server); // its thread; 0 or -errno
+// Ends the thread, before the transfers are freed.
 void upload_server_done(UploadServer *server);
+// For how long the thread has not answered, µs; 0: it has.
+uint64_t upload_server_silence(UploadServer *server, uint64_t now);
 // 0 or -ENOMEM.
 int upload_server_configure(UploadServer *server, uint64_t max_uploads, uint64_t rate,
                             const PrefixList *exempt);
