@@ -16,6 +16,11 @@ check_scripts() {
     shellcheck --external-sources --source-path=. "${scripts[@]}"
 }
 
+# Whether what src/ includes lies below it.
+check_includes() {
+    tests/lib/include-graph
+}
+
 check_xml() {
     xmllint --noout --nonet dbus/*.xml dbus/*.conf dbus/*.policy
 }
