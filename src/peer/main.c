@@ -25,7 +25,7 @@ typedef struct PeerDaemon {
     PeerBus *bus;
 } PeerDaemon;
 
-static int load(const DaemonOptions *options, PeerConfig *config) {
+static int peer_main_load(const DaemonOptions *options, PeerConfig *config) {
     int r = daemon_config_result(options,
                                  peer_config_load(options->config_path, options->user, config));
 
@@ -34,7 +34,7 @@ static int load(const DaemonOptions *options, PeerConfig *config) {
     return r;
 }
 
-static int check(const DaemonOptions *options) {
+static int peer_main_check(const DaemonOptions *options) {
     PeerConfig config = {};
     int r;
 
@@ -47,12 +47,12 @@ static int check(const DaemonOptions *options) {
     return r;
 }
 
-static int reload(const DaemonOptions *options, void *userdata) {
+static int peer_main_reload(const DaemonOptions *options, void *userdata) {
     const PeerDaemon *daemon = userdata;
     PeerConfig config = {};
     int r;
 
-    r = load(options, &config);
+    r = peer_main_load(options, &config);
     if (r >= 0)
         return peer_reconfigure(daemon->peer, &config);
     log_error("The old configuration stays in force");
@@ -60,14 +60,14 @@ static int reload(const DaemonOptions *options, void *userdata) {
 }
 
 // Without its bus nobody can control it: let systemd start it again.
-static int on_disconnected(sd_bus_message *message _unused_, void *userdata _unused_,
-                           sd_bus_error *ret_error _unused_) {
+static int peer_main_on_disconnected(sd_bus_message *message _unused_, void *userdata _unused_,
+                                     sd_bus_error *ret_error _unused_) {
     log_event(LOG_ERR, &(LogFields){.id = EVENT_NO_BUS},
               "The bus has closed the connection, and nobody can ask for anything: ending");
     return 0;
 }
 
-static int offer_on_bus(const DaemonOptions *options, PeerDaemon *daemon) {
+static int peer_main_offer_on_bus(const DaemonOptions *options, PeerDaemon *daemon) {
     _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
     int r;
 
@@ -78,18 +78,18 @@ static int offer_on_bus(const DaemonOptions *options, PeerDaemon *daemon) {
     if (r >= 0)
         r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local",
                                 "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, NULL);
+                                "Disconnected", peer_main_on_disconnected, NULL);
     if (r >= 0)
         r = peer_bus_new(daemon->peer, options->daemon, bus, &daemon->bus);
     return r < 0 ? daemon_fail(r) : daemon_bus_own(bus, BUS_PEER_NAME);
 }
 
-static int start(const DaemonOptions *options, sd_event *event, void **ret) {
+static int peer_main_start(const DaemonOptions *options, sd_event *event, void **ret) {
     PeerConfig config = {};
     PeerDaemon *daemon;
     int r;
 
-    r = load(options, &config);
+    r = peer_main_load(options, &config);
     if (r < 0)
         return r;
     daemon = calloc(1, sizeof(*daemon));
@@ -103,7 +103,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
         return daemon_fail(r);
     r = peer_listen(daemon->peer);
     if (r >= 0)
-        r = offer_on_bus(options, daemon);
+        r = peer_main_offer_on_bus(options, daemon);
     if (r >= 0)
         r = peer_confine(daemon->peer);
     if (r < 0)
@@ -112,13 +112,13 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     return r < 0 ? daemon_fail(r) : 0;
 }
 
-static uint64_t silence(void *userdata, uint64_t now) {
+static uint64_t peer_main_silence(void *userdata, uint64_t now) {
     const PeerDaemon *daemon = userdata;
 
     return peer_silence(daemon->peer, now);
 }
 
-static void stop(void *userdata) {
+static void peer_main_stop(void *userdata) {
     PeerDaemon *daemon = userdata;
 
     if (!daemon)
@@ -133,11 +133,11 @@ int main(int argc, char *argv[]) {
     static const DaemonOps ops = {
         .name = "p2p-peer",
         .help = help,
-        .start = start,
-        .check = check,
-        .reload = reload,
-        .silence = silence,
-        .free = stop,
+        .start = peer_main_start,
+        .check = peer_main_check,
+        .reload = peer_main_reload,
+        .silence = peer_main_silence,
+        .free = peer_main_stop,
     };
 
     return daemon_main(argc, argv, &ops);

@@ -14,7 +14,8 @@ enum {
     HASH_THREADS_MAX = 64,
 };
 
-static int parse_dialect(const ConfigKey *key _unused_, const char *value, void *field) {
+static int peer_config_parse_dialect(const ConfigKey *key _unused_, const char *value,
+                                     void *field) {
     static const char *const names[] = {
         [DIALECT_AUTO] = "auto",
         [DIALECT_LINE] = "line",
@@ -29,7 +30,7 @@ static int parse_dialect(const ConfigKey *key _unused_, const char *value, void 
     return -EINVAL;
 }
 
-static int parse_ft(const ConfigKey *key, const char *value, void *field) {
+static int peer_config_parse_ft(const ConfigKey *key, const char *value, void *field) {
     PeerConfig *config = container_of((char **) field, PeerConfig, ft);
     uint16_t port;
     char *host;
@@ -44,7 +45,7 @@ static int parse_ft(const ConfigKey *key, const char *value, void *field) {
     return config_parse_string(key, value, field);
 }
 
-static int parse_listen(const ConfigKey *key, const char *value, void *field) {
+static int peer_config_parse_listen(const ConfigKey *key, const char *value, void *field) {
     PeerConfig *config = container_of((Endpoint *) field, PeerConfig, listen);
 
     config->any_port = false;
@@ -53,7 +54,7 @@ static int parse_listen(const ConfigKey *key, const char *value, void *field) {
 
 // A path without its trailing slashes, so that names and messages look alike however it was written; one that stands
 // there already, perhaps in another file, is the same share.
-static int parse_share(const ConfigKey *key, const char *value, void *field) {
+static int peer_config_parse_share(const ConfigKey *key, const char *value, void *field) {
     const StringList *paths = field;
     _cleanup_free_ char *copy = NULL;
     size_t len = strlen(value);
@@ -74,12 +75,14 @@ static int parse_share(const ConfigKey *key, const char *value, void *field) {
 #define RATE "bytes per second, such as 500K or 10M; 0 for no limit"
 
 static const ConfigKey keys[] = {
-    {"peer", "ft", parse_ft, offsetof(PeerConfig, ft), 0, 0, "HOST:PORT of the FileTracker"},
-    {"peer", "listen", parse_listen, offsetof(PeerConfig, listen), 0, 0,
+    {"peer", "ft", peer_config_parse_ft, offsetof(PeerConfig, ft), 0, 0,
+     "HOST:PORT of the FileTracker"},
+    {"peer", "listen", peer_config_parse_listen, offsetof(PeerConfig, listen), 0, 0,
      "ADDRESS:PORT, such as [::]:5556 or 192.0.2.1:5556"},
     {"peer", "download-dir", config_parse_path, offsetof(PeerConfig, download_dir), 0, 0,
      "an absolute path"},
-    {"peer", "dialect", parse_dialect, offsetof(PeerConfig, dialect), 0, 0, "auto, line or raw"},
+    {"peer", "dialect", peer_config_parse_dialect, offsetof(PeerConfig, dialect), 0, 0,
+     "auto, line or raw"},
     {"peer", "max-uploads", config_parse_number, offsetof(PeerConfig, max_uploads), 1, MAX_UPLOADS,
      "a number from 1 to 10000"},
     {"peer", "upload-rate", config_parse_rate, offsetof(PeerConfig, upload_rate), 0, 0, RATE},
@@ -89,13 +92,14 @@ static const ConfigKey keys[] = {
     {"peer", "hash-threads", config_parse_number, offsetof(PeerConfig, hash_threads), 0,
      HASH_THREADS_MAX, "a number from 1 to 64, or 0 for all cores"},
     {"peer", "hash-rate", config_parse_rate, offsetof(PeerConfig, hash_rate), 0, 0, RATE},
-    {"share", "path", parse_share, offsetof(PeerConfig, paths), 0, 0, "an absolute path"},
+    {"share", "path", peer_config_parse_share, offsetof(PeerConfig, paths), 0, 0,
+     "an absolute path"},
     {"share", "exclude", config_parse_list, offsetof(PeerConfig, excludes), 0, 0, "a pattern"},
 };
 
 static const char *const other_sections[] = {"ft", "share-access", NULL};
 
-static int default_download_dir(bool user, char **ret) {
+static int peer_config_default_download_dir(bool user, char **ret) {
     const char *xdg = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
     int r;
 
@@ -115,7 +119,7 @@ static int default_download_dir(bool user, char **ret) {
 }
 
 // What a desktop calls public is meant for others to read.
-static int share_public_directory(StringList *paths) {
+static int peer_config_share_public_directory(StringList *paths) {
     _cleanup_free_ char *path = NULL;
     int r;
 
@@ -124,7 +128,7 @@ static int share_public_directory(StringList *paths) {
 }
 
 // $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':' between.
-static int default_state_dir(bool user, char **ret) {
+static int peer_config_default_state_dir(bool user, char **ret) {
     const char *directory = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
                *home = getenv("HOME");
     int r = 0;
@@ -151,13 +155,13 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
     };
     int r;
 
-    r = default_download_dir(user, &config.download_dir);
+    r = peer_config_default_download_dir(user, &config.download_dir);
     if (r >= 0)
-        r = default_state_dir(user, &config.state_dir);
+        r = peer_config_default_state_dir(user, &config.state_dir);
     if (r >= 0)
         r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
     if ((r >= 0 || r == -ENOENT) && user && config.paths.count == 0) {
-        int q = share_public_directory(&config.paths);
+        int q = peer_config_share_public_directory(&config.paths);
 
         r = q < 0 ? q : r;
     }

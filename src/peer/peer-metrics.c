@@ -4,7 +4,7 @@
 
 #include "util/metrics.h"
 
-static void put_ft(const Peer *peer, Metrics *metrics) {
+static void peer_metrics_put_ft(const Peer *peer, Metrics *metrics) {
     metrics_gauge(metrics, "p2p_peer_joined", "Whether the peer is joined to a FileTracker");
     metrics_put(metrics, tracker_state(peer->tracker) == TRACKER_JOINED, NULL, NULL);
     metrics_gauge(metrics, "p2p_peer_published", "Files that the FileTracker has of this peer");
@@ -16,7 +16,7 @@ static void put_ft(const Peer *peer, Metrics *metrics) {
 }
 
 // What is offered is published, over the limit, or will be told.
-static void put_shares(const Peer *peer, Metrics *metrics) {
+static void peer_metrics_put_shares(const Peer *peer, Metrics *metrics) {
     size_t offered = share_table_count_state(shares_table(peer->shares), SHARE_OFFERED), limit;
     size_t published = MIN(tracker_published(peer->tracker), offered);
     bool full = tracker_is_full(peer->tracker, &limit);
@@ -32,7 +32,7 @@ static void put_shares(const Peer *peer, Metrics *metrics) {
                         "state", share_state_name(state));
 }
 
-static void put_transfers(const Peer *peer, Metrics *metrics) {
+static void peer_metrics_put_transfers(const Peer *peer, Metrics *metrics) {
     static const TransferDirection directions[] = {TRANSFER_DOWNLOAD, TRANSFER_UPLOAD};
     uint64_t counts[ELEMENTSOF(directions)][TRANSFER_DONE] = {};
     const Transfer *transfer;
@@ -54,7 +54,7 @@ static void put_transfers(const Peer *peer, Metrics *metrics) {
                          transfer_state_name(state));
 }
 
-static void put_bytes(const Peer *peer, Metrics *metrics) {
+static void peer_metrics_put_bytes(const Peer *peer, Metrics *metrics) {
     metrics_counter(metrics, "p2p_peer_sent_bytes",
                     "Bytes of files, and of the hashes of their pieces, that others were sent");
     metrics_put(metrics, peer->uploads.hub.sender.total, NULL, NULL);
@@ -66,7 +66,7 @@ static void put_bytes(const Peer *peer, Metrics *metrics) {
     metrics_put(metrics, downloads_wrong_sources(&peer->downloads), NULL, NULL);
 }
 
-static void put_refused(const Peer *peer, Metrics *metrics) {
+static void peer_metrics_put_refused(const Peer *peer, Metrics *metrics) {
     metrics_counter(metrics, "p2p_peer_refused", "Requests of others that were refused");
     for (UploadRefusal i = 0; i < _UPLOAD_REFUSAL_COUNT; i++)
         metrics_put(metrics,
@@ -83,10 +83,10 @@ int peer_metrics(const Peer *peer, char **ret) {
         return r;
     metrics_gauge(&metrics, "p2p_peer_build_info", "Always 1");
     metrics_put(&metrics, 1, "version", VERSION);
-    put_ft(peer, &metrics);
-    put_shares(peer, &metrics);
-    put_transfers(peer, &metrics);
-    put_bytes(peer, &metrics);
-    put_refused(peer, &metrics);
+    peer_metrics_put_ft(peer, &metrics);
+    peer_metrics_put_shares(peer, &metrics);
+    peer_metrics_put_transfers(peer, &metrics);
+    peer_metrics_put_bytes(peer, &metrics);
+    peer_metrics_put_refused(peer, &metrics);
     return metrics_end(&metrics, ret);
 }

@@ -14,8 +14,8 @@
 
 static const uint64_t STATUS_USEC = USEC_PER_SEC / 2;
 
-static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                           void *userdata) {
+static int peer_on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                void *userdata) {
     const Peer *peer = userdata;
     const TransferTable *transfers = &peer->transfers;
     size_t files = tracker_published(peer->tracker);
@@ -41,44 +41,44 @@ void peer_update_status(Peer *peer) {
     (void) sd_event_source_set_enabled(peer->status_timer, SD_EVENT_ONESHOT);
 }
 
-static void tell_state(Peer *peer) {
+static void peer_tell_state(Peer *peer) {
     if (peer->hooks.on_state)
         peer->hooks.on_state(peer->hooks.userdata);
 }
 
-static void tell_shares(Peer *peer) {
+static void peer_tell_shares(Peer *peer) {
     if (peer->hooks.on_shares)
         peer->hooks.on_shares(peer->hooks.userdata);
 }
 
-static void on_tracker_state(void *userdata) {
+static void peer_on_tracker_state(void *userdata) {
     Peer *peer = userdata;
 
     peer_update_status(peer);
     if (tracker_state(peer->tracker) == TRACKER_JOINED)
         download_retry_all(&peer->downloads);
-    tell_state(peer);
+    peer_tell_state(peer);
 }
 
-static bool on_next_offered(void *userdata, size_t *position, Record *ret) {
+static bool peer_on_next_offered(void *userdata, size_t *position, Record *ret) {
     const Peer *peer = userdata;
 
     return shares_next_offered(peer->shares, position, ret);
 }
 
-static const char *on_offer_pending(void *userdata) {
+static const char *peer_on_offer_pending(void *userdata) {
     const Peer *peer = userdata;
 
     return shares_pending(peer->shares);
 }
 
-static void on_shares_table(void *userdata) {
+static void peer_on_shares_table(void *userdata) {
     Peer *peer = userdata;
 
     upload_server_shares_changed(&peer->uploads);
 }
 
-static void on_shares_offer(void *userdata) {
+static void peer_on_shares_offer(void *userdata) {
     Peer *peer = userdata;
 
     tracker_publish(peer->tracker);
@@ -87,32 +87,32 @@ static void on_shares_offer(void *userdata) {
          share_table_count_state(shares_table(peer->shares), SHARE_OFFERED) == 0))
         log_notice("Not joined: %s", tracker_reason(peer->tracker));
     peer_update_status(peer);
-    tell_shares(peer);
+    peer_tell_shares(peer);
 }
 
-static void on_shares_scanned(int r, void *userdata) {
+static void peer_on_shares_scanned(int r, void *userdata) {
     Peer *peer = userdata;
 
     peer_update_status(peer);
-    tell_shares(peer);
+    peer_tell_shares(peer);
     if (peer->hooks.on_scanned)
         peer->hooks.on_scanned(r, peer->hooks.userdata);
 }
 
-static void on_connection(int fd, const Endpoint *remote, void *userdata) {
+static void peer_on_connection(int fd, const Endpoint *remote, void *userdata) {
     Peer *peer = userdata;
 
     upload_accept(&peer->uploads, fd, remote);
 }
 
-static int configure_uploads(Peer *peer) {
+static int peer_configure_uploads(Peer *peer) {
     const PeerConfig *config = &peer->config;
 
     return upload_server_configure(&peer->uploads, config->max_uploads, config->upload_rate,
                                    &config->rate_exempt);
 }
 
-static SharesConfig shares_config(const PeerConfig *config) {
+static SharesConfig peer_shares_config(const PeerConfig *config) {
     return (SharesConfig){
         .paths = &config->paths,
         .excludes = &config->excludes,
@@ -121,7 +121,7 @@ static SharesConfig shares_config(const PeerConfig *config) {
     };
 }
 
-static DownloadsConfig downloads_config(const PeerConfig *config) {
+static DownloadsConfig peer_downloads_config(const PeerConfig *config) {
     return (DownloadsConfig){
         .directory = config->download_dir,
         .exempt = &config->rate_exempt,
@@ -129,31 +129,31 @@ static DownloadsConfig downloads_config(const PeerConfig *config) {
     };
 }
 
-static int make_shares(Peer *peer) {
-    const SharesConfig config = shares_config(&peer->config);
+static int peer_make_shares(Peer *peer) {
+    const SharesConfig config = peer_shares_config(&peer->config);
     const SharesHooks hooks = {
-        .on_table = on_shares_table,
-        .on_offer = on_shares_offer,
-        .on_scanned = on_shares_scanned,
+        .on_table = peer_on_shares_table,
+        .on_offer = peer_on_shares_offer,
+        .on_scanned = peer_on_shares_scanned,
         .userdata = peer,
     };
 
     return shares_new(peer->event, peer->config.state_dir, &config, &hooks, &peer->shares);
 }
 
-static int make_tracker(Peer *peer) {
+static int peer_make_tracker(Peer *peer) {
     const TrackerHooks hooks = {
-        .on_state = on_tracker_state,
-        .next_offered = on_next_offered,
-        .offer_pending = on_offer_pending,
+        .on_state = peer_on_tracker_state,
+        .next_offered = peer_on_next_offered,
+        .offer_pending = peer_on_offer_pending,
         .userdata = peer,
     };
 
     return tracker_new(peer->event, peer->poller, &hooks, &peer->tracker);
 }
 
-static int make_downloads(Peer *peer) {
-    const DownloadsConfig config = downloads_config(&peer->config);
+static int peer_make_downloads(Peer *peer) {
+    const DownloadsConfig config = peer_downloads_config(&peer->config);
     const DownloadsParts parts = {
         .event = peer->event,
         .poller = peer->poller,
@@ -178,18 +178,18 @@ int peer_new(sd_event *event, PeerConfig *config, Peer **ret) {
     if (r < 0)
         return r;
     r = sd_event_add_time_relative(event, &peer->status_timer, CLOCK_MONOTONIC, 0, 0,
-                                   on_status_timer, peer);
+                                   peer_on_status_timer, peer);
     if (r >= 0)
         r = sd_event_source_set_enabled(peer->status_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
     r = transfer_table_init(&peer->transfers, event);
     if (r >= 0)
-        r = make_tracker(peer);
+        r = peer_make_tracker(peer);
     if (r >= 0)
-        r = make_downloads(peer);
+        r = peer_make_downloads(peer);
     if (r >= 0)
-        r = make_shares(peer);
+        r = peer_make_shares(peer);
     if (r >= 0)
         r = upload_server_init(&peer->uploads, peer->poller, &peer->transfers, peer->shares);
     if (r < 0)
@@ -218,8 +218,8 @@ Peer *peer_free(Peer *peer) {
     return NULL;
 }
 
-static int open_listeners(Peer *peer, const Endpoint *endpoint) {
-    return listener_open_all(peer->event, endpoint, on_connection, peer, peer->listeners,
+static int peer_open_listeners(Peer *peer, const Endpoint *endpoint) {
+    return listener_open_all(peer->event, endpoint, peer_on_connection, peer, peer->listeners,
                              ELEMENTSOF(peer->listeners));
 }
 
@@ -228,12 +228,12 @@ int peer_listen(Peer *peer) {
     char text[ENDPOINT_TEXT_MAX];
     int r;
 
-    r = open_listeners(peer, &listen);
+    r = peer_open_listeners(peer, &listen);
     if (r == -EADDRINUSE && peer->config.any_port) {
         log_notice("Port %u is taken, most likely by the p2p-peer of the system: taking a free one",
                    listen.port);
         listen.port = 0;
-        r = open_listeners(peer, &listen);
+        r = peer_open_listeners(peer, &listen);
     }
     if (r < 0)
         return listener_fail(&peer->config.listen, "p2p-peer", r);
@@ -262,7 +262,7 @@ uint64_t peer_silence(Peer *peer, uint64_t now) {
     return MAX(uploads, downloads);
 }
 
-static int configure_tracker(Peer *peer) {
+static int peer_configure_tracker(Peer *peer) {
     return tracker_configure(peer->tracker, peer->config.ft_host, peer->config.ft_port,
                              peer->config.dialect);
 }
@@ -272,11 +272,11 @@ int peer_start(Peer *peer) {
 
     r = upload_server_start(&peer->uploads);
     if (r >= 0)
-        r = configure_uploads(peer);
+        r = peer_configure_uploads(peer);
     if (r >= 0)
         r = downloads_start(&peer->downloads);
     if (r >= 0)
-        r = configure_tracker(peer);
+        r = peer_configure_tracker(peer);
     if (r < 0)
         return r;
     download_restore_all(&peer->downloads);
@@ -284,7 +284,7 @@ int peer_start(Peer *peer) {
 }
 
 // Whoever asks for the default port that this peer has not got asks for another one.
-static bool listen_has_changed(const Peer *peer, const PeerConfig *config) {
+static bool peer_listen_has_changed(const Peer *peer, const PeerConfig *config) {
     const Endpoint *listen = listener_endpoint(peer->listeners[0]);
 
     return !endpoint_equal(&config->listen, &peer->config.listen) ||
@@ -297,7 +297,7 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
     size_t n = 0;
     int r;
 
-    if (listen_has_changed(peer, config)) {
+    if (peer_listen_has_changed(peer, config)) {
         log_notice("listen has changed: restart p2p-peer to use it");
         peer->restart_needed[n++] = "listen";
         config->listen = peer->config.listen;
@@ -313,13 +313,13 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
     peer_config_done(&peer->config);
     peer->config = *config;
     *config = (PeerConfig){};
-    shares = shares_config(&peer->config);
-    downloads = downloads_config(&peer->config);
+    shares = peer_shares_config(&peer->config);
+    downloads = peer_downloads_config(&peer->config);
     shares_configure(peer->shares, &shares);
     downloads_configure(&peer->downloads, &downloads);
-    r = configure_uploads(peer);
+    r = peer_configure_uploads(peer);
     if (r >= 0)
-        r = configure_tracker(peer);
+        r = peer_configure_tracker(peer);
     if (r >= 0)
         r = shares_rescan_anew(peer->shares);
     downloads_check_directory(&peer->downloads);
@@ -327,6 +327,6 @@ int peer_reconfigure(Peer *peer, PeerConfig *config) {
         log_error("Cannot use the new configuration: %s", strerror(-r));
     else
         log_info("Configuration reloaded");
-    tell_state(peer);
+    peer_tell_state(peer);
     return r < 0 ? r : 0;
 }

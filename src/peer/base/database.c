@@ -29,7 +29,7 @@ int database_prepare(sqlite3 *database, const char *sql, sqlite3_stmt **ret) {
     return -EIO;
 }
 
-static int user_version(sqlite3 *database) {
+static int database_user_version(sqlite3 *database) {
     sqlite3_stmt *statement = NULL;
     int version = -EIO;
 
@@ -41,7 +41,7 @@ static int user_version(sqlite3 *database) {
 }
 
 // 0; -EBADMSG: not a database of ours of this version; -EACCES, -EIO: cannot be opened.
-static int try_open(const char *path, int version, const char *schema, sqlite3 **ret) {
+static int database_try_open(const char *path, int version, const char *schema, sqlite3 **ret) {
     _cleanup_(database_closep) sqlite3 *database = NULL;
     char pragma[64];
     int found;
@@ -51,7 +51,7 @@ static int try_open(const char *path, int version, const char *schema, sqlite3 *
                         NULL) != SQLITE_OK)
         return -EACCES;
     (void) sqlite3_busy_timeout(database, 1000);
-    found = user_version(database);
+    found = database_user_version(database);
     if (found < 0)
         return sqlite3_errcode(database) == SQLITE_NOTADB ||
                        sqlite3_errcode(database) == SQLITE_CORRUPT
@@ -88,13 +88,13 @@ void database_set_aside(const char *path) {
 int database_open(const char *path, int version, const char *schema, sqlite3 **ret) {
     int r;
 
-    r = try_open(path, version, schema, ret);
+    r = database_try_open(path, version, schema, ret);
     if (r == -EBADMSG && path) {
         log_event(LOG_WARNING, &(LogFields){.id = EVENT_DATABASE_DAMAGED, .file = path},
                   "%s is damaged or of another version: it becomes %s.bad, and a new one is made",
                   path, path);
         database_set_aside(path);
-        r = try_open(path, version, schema, ret);
+        r = database_try_open(path, version, schema, ret);
     }
     if (r < 0)
         log_warning("Cannot use the database %s", path ?: "in memory");

@@ -43,28 +43,28 @@ const char *transfer_state_name(TransferState state) {
     return state_names[state];
 }
 
-static void changed(Transfer *transfer);
+static void transfer_changed(Transfer *transfer);
 
-static void let_go(Transfer *transfer) {
+static void transfer_let_go(Transfer *transfer) {
     transfer_remove(transfer);
     transfer->ops->free(transfer);
 }
 
 // Lets go of the one that ended first. False: none has ended.
-static bool let_go_oldest(TransferTable *table) {
+static bool transfer_let_go_oldest(TransferTable *table) {
     if (TAILQ_EMPTY(&table->ended))
         return false;
-    let_go(TAILQ_FIRST(&table->ended));
+    transfer_let_go(TAILQ_FIRST(&table->ended));
     return true;
 }
 
-static void tick(Transfer *transfer, uint64_t now) {
+static void transfer_tick(Transfer *transfer, uint64_t now) {
     TransferTable *table = transfer->table;
     uint64_t moved = transfer_moved(transfer);
 
     if (transfer_state_is_final(transfer->state)) {
         if (now >= transfer->ended + TRANSFER_LINGER_USEC)
-            let_go(transfer);
+            transfer_let_go(transfer);
         return;
     }
     if (moved != transfer->reported) {
@@ -76,21 +76,21 @@ static void tick(Transfer *transfer, uint64_t now) {
         uint32_t place = transfer->ops->queue_place(transfer);
 
         if (place != transfer->queue_place)
-            changed(transfer);
+            transfer_changed(transfer);
         transfer->queue_place = place;
     }
 }
 
 // Tells progress, and lets go of what has ended long enough ago; some of them at a time, so that a call on
 // D-Bus does not wait for all.
-static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     TransferTable *table = userdata;
     uint64_t now = time_monotonic();
     Transfer *transfer, *next;
     unsigned n = 0;
 
     while (table->lingering > LINGERING_MAX && n++ < TICK_AT_ONCE)
-        (void) let_go_oldest(table);
+        (void) transfer_let_go_oldest(table);
     n = 0;
     // They are in the order of their IDs.
     TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
@@ -100,7 +100,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
             table->tick_id = transfer->id;
             break;
         }
-        tick(transfer, now);
+        transfer_tick(transfer, now);
     }
     if (!transfer)
         table->tick_id = 0;
@@ -112,7 +112,7 @@ static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userda
     return 0;
 }
 
-static void tell(Transfer *transfer) {
+static void transfer_tell(Transfer *transfer) {
     TransferTable *table = transfer->table;
 
     TAILQ_REMOVE(&table->changed, transfer, changed_link);
@@ -122,11 +122,11 @@ static void tell(Transfer *transfer) {
 }
 
 // When nothing else is to be done: a thousand downloads that go on at once are a thousand signals.
-static int on_tell(sd_event_source *source, void *userdata) {
+static int transfer_on_tell(sd_event_source *source, void *userdata) {
     TransferTable *table = userdata;
 
     for (int i = 0; i < TELL_AT_ONCE && !TAILQ_EMPTY(&table->changed); i++)
-        tell(TAILQ_FIRST(&table->changed));
+        transfer_tell(TAILQ_FIRST(&table->changed));
     if (!TAILQ_EMPTY(&table->changed))
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
@@ -139,7 +139,7 @@ int transfer_table_init(TransferTable *table, sd_event *event) {
     TAILQ_INIT(&table->list);
     TAILQ_INIT(&table->changed);
     TAILQ_INIT(&table->ended);
-    r = sd_event_add_defer(event, &table->tell, on_tell, table);
+    r = sd_event_add_defer(event, &table->tell, transfer_on_tell, table);
     if (r >= 0)
         r = sd_event_source_set_enabled(table->tell, SD_EVENT_OFF);
     if (r >= 0)
@@ -147,7 +147,7 @@ int transfer_table_init(TransferTable *table, sd_event *event) {
     if (r < 0)
         return r;
     r = sd_event_add_time_relative(event, &table->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_USEC / 10,
-                                   on_tick, table);
+                                   transfer_on_tick, table);
     return r < 0 ? r : sd_event_source_set_enabled(table->tick, SD_EVENT_OFF);
 }
 
@@ -157,7 +157,7 @@ void transfer_table_done(TransferTable *table) {
     if (!table->event)
         return;
     TAILQ_FOREACH_SAFE (transfer, &table->list, link, next)
-        let_go(transfer);
+        transfer_let_go(transfer);
     table->tick = sd_event_source_disable_unref(table->tick);
     table->tell = sd_event_source_disable_unref(table->tell);
     table->event = sd_event_unref(table->event);
@@ -170,17 +170,17 @@ Transfer *transfer_find(TransferTable *table, uint32_t id) {
     return transfer;
 }
 
-static bool is_open_download(const Transfer *transfer) {
+static bool transfer_is_open_download(const Transfer *transfer) {
     return transfer->direction == TRANSFER_DOWNLOAD && !transfer_state_is_final(transfer->state);
 }
 
-static void linger(Transfer *transfer) {
+static void transfer_linger(Transfer *transfer) {
     TAILQ_INSERT_TAIL(&transfer->table->ended, transfer, ended_link);
     transfer->table->lingering++;
 }
 
 int transfer_add(TransferTable *table, Transfer *transfer) {
-    if (table->count >= TRANSFERS_MAX && !let_go_oldest(table))
+    if (table->count >= TRANSFERS_MAX && !transfer_let_go_oldest(table))
         return -EMFILE;
     transfer->id = table->next_id++;
     transfer->hashed = true;
@@ -190,8 +190,8 @@ int transfer_add(TransferTable *table, Transfer *transfer) {
     transfer->table = table;
     transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
     if (transfer_state_is_final(transfer->state))
-        linger(transfer);
-    table->downloads += is_open_download(transfer);
+        transfer_linger(transfer);
+    table->downloads += transfer_is_open_download(transfer);
     TAILQ_INSERT_TAIL(&table->list, transfer, link);
     if (table->count++ == 0) {
         (void) sd_event_source_set_time_relative(table->tick, TICK_USEC);
@@ -208,13 +208,13 @@ void transfer_remove(Transfer *transfer) {
     if (!table)
         return;
     if (transfer->changed)
-        tell(transfer);
+        transfer_tell(transfer);
     if (table->hooks.on_removed)
         table->hooks.on_removed(transfer, table->hooks.userdata);
     HASH_DEL(table->by_id, transfer);
     TAILQ_REMOVE(&table->list, transfer, link);
     table->count--;
-    table->downloads -= is_open_download(transfer);
+    table->downloads -= transfer_is_open_download(transfer);
     if (transfer_state_is_final(transfer->state)) {
         TAILQ_REMOVE(&table->ended, transfer, ended_link);
         table->lingering--;
@@ -222,7 +222,7 @@ void transfer_remove(Transfer *transfer) {
     transfer->table = NULL;
 }
 
-static void changed(Transfer *transfer) {
+static void transfer_changed(Transfer *transfer) {
     TransferTable *table = transfer->table;
 
     if (!table || transfer->changed)
@@ -235,7 +235,7 @@ static void changed(Transfer *transfer) {
 void transfer_set_state(Transfer *transfer, TransferState state) {
     assert(!transfer_state_is_final(transfer->state));
     transfer->state = state;
-    changed(transfer);
+    transfer_changed(transfer);
 }
 
 void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
@@ -247,8 +247,8 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
     transfer->moved = transfer_moved(transfer);
     transfer->reported = transfer->moved;
     if (transfer->table) {
-        transfer->table->downloads -= is_open_download(transfer);
-        linger(transfer);
+        transfer->table->downloads -= transfer_is_open_download(transfer);
+        transfer_linger(transfer);
         transfer->table->results[transfer->direction][state - TRANSFER_DONE]++;
     }
     transfer->state = state;
@@ -263,7 +263,7 @@ void transfer_finish(Transfer *transfer, TransferState state, const char *error,
             transfer->error_message = NULL;
         va_end(ap);
     }
-    changed(transfer);
+    transfer_changed(transfer);
 }
 
 void transfer_set_error(Transfer *transfer, const char *error, const char *message) {

@@ -21,13 +21,13 @@ static void examination_free(void *job) {
     free(examination);
 }
 
-static void run(void *job) {
+static void examination_run(void *job) {
     Examination *examination = job;
 
     examination->result = examine_path(examination->path, &examination->component);
 }
 
-static void done(void *job, void *userdata) {
+static void examination_done(void *job, void *userdata) {
     Examination *examination = job;
     Examiner *examiner = userdata;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = TAKE_PTR(examiner->call);
@@ -43,7 +43,7 @@ static void done(void *job, void *userdata) {
 
 int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,
                      sd_bus_error *error) {
-    static const WorkOps ops = {run, done, examination_free};
+    static const WorkOps ops = {examination_run, examination_done, examination_free};
     Examination *examination;
     const char *path;
     int r;

@@ -14,7 +14,7 @@ enum {
     LIMIT_DEFAULT = 50,
 };
 
-static int append_file(sd_bus_message *reply, const FoundFile *file) {
+static int find_bus_append_file(sd_bus_message *reply, const FoundFile *file) {
     char date[BUS_DATE_MAX], root[MERKLE_TEXT_BYTES + 1];
     int r;
 
@@ -29,13 +29,13 @@ static int append_file(sd_bus_message *reply, const FoundFile *file) {
     return sd_bus_message_append(reply, "a{sv}", 1, "root", "s", root);
 }
 
-static int append_matches(sd_bus_message *reply, const TrackerMatches *matches) {
+static int find_bus_append_matches(sd_bus_message *reply, const TrackerMatches *matches) {
     int r = sd_bus_message_open_container(reply, 'a', "(sstsua{sv})");
 
     for (size_t i = 0; i < matches->n && r >= 0; i++) {
         r = sd_bus_message_open_container(reply, 'r', "sstsua{sv}");
         if (r >= 0)
-            r = append_file(reply, &matches->files[i]);
+            r = find_bus_append_file(reply, &matches->files[i]);
         if (r >= 0)
             r = sd_bus_message_close_container(reply);
     }
@@ -48,8 +48,8 @@ static int append_matches(sd_bus_message *reply, const TrackerMatches *matches) 
                                          (int) matches->whole_name);
 }
 
-static void on_found(TrackerSearch *search _unused_, int r, const TrackerMatches *matches,
-                     void *userdata) {
+static void find_bus_on_found(TrackerSearch *search _unused_, int r, const TrackerMatches *matches,
+                              void *userdata) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
     if (r == -ENOTCONN) {
@@ -64,19 +64,19 @@ static void on_found(TrackerSearch *search _unused_, int r, const TrackerMatches
     }
     r = sd_bus_message_new_method_return(call, &reply);
     if (r >= 0)
-        r = append_matches(reply, matches);
+        r = find_bus_append_matches(reply, matches);
     if (r >= 0)
         r = sd_bus_message_send(reply);
     if (r < 0)
         (void) sd_bus_reply_method_errno(call, r, NULL);
 }
 
-static int bad(sd_bus_error *error, const char *key, const char *why) {
+static int find_bus_bad_option(sd_bus_error *error, const char *key, const char *why) {
     return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: %s", key, why);
 }
 
 // Joins the words with spaces.
-static int read_words(sd_bus_message *call, FindRequest *request, sd_bus_error *error) {
+static int find_bus_read_words(sd_bus_message *call, FindRequest *request, sd_bus_error *error) {
     size_t len = 0;
     const char *word;
     int r;
@@ -89,7 +89,7 @@ static int read_words(sd_bus_message *call, FindRequest *request, sd_bus_error *
                          len > 0 ? " " : "", word);
 
         if (n < 0 || (size_t) n >= sizeof(request->text) - len)
-            return bad(error, "words", "more than 512 bytes");
+            return find_bus_bad_option(error, "words", "more than 512 bytes");
         len += n;
     }
     if (r >= 0)
@@ -97,19 +97,19 @@ static int read_words(sd_bus_message *call, FindRequest *request, sd_bus_error *
     if (r < 0)
         return r;
     return find_text_check(request->text) < 0
-               ? bad(error, "words", "none, or with control characters")
+               ? find_bus_bad_option(error, "words", "none, or with control characters")
                : 0;
 }
 
-static int read_option(sd_bus_message *call, const char *key, FindRequest *request,
-                       sd_bus_error *error) {
+static int find_bus_read_option(sd_bus_message *call, const char *key, FindRequest *request,
+                                sd_bus_error *error) {
     const char *type;
     int r = -ENOENT;
 
     if (strcmp(key, "type") == 0) {
         r = sd_bus_message_read(call, "v", "s", &type);
         if (r >= 0 && !type_is_valid(type, strlen(type)))
-            return bad(error, key, "not an extension");
+            return find_bus_bad_option(error, key, "not an extension");
         if (r >= 0)
             snprintf(request->type, sizeof(request->type), "%s", type);
     } else if (strcmp(key, "min-size") == 0)
@@ -119,14 +119,14 @@ static int read_option(sd_bus_message *call, const char *key, FindRequest *reque
     else if (strcmp(key, "limit") == 0) {
         r = sd_bus_message_read(call, "v", "u", &request->limit);
         if (r >= 0 && (request->limit == 0 || request->limit > FIND_RESULTS_MAX))
-            return bad(error, key, "not a number from 1 to 500");
+            return find_bus_bad_option(error, key, "not a number from 1 to 500");
     }
     if (r == -ENOENT)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "There is no option \"%s\"", key);
-    return r == -ENXIO ? bad(error, key, "a value of another type") : r;
+    return r == -ENXIO ? find_bus_bad_option(error, key, "a value of another type") : r;
 }
 
-static int read_options(sd_bus_message *call, FindRequest *request, sd_bus_error *error) {
+static int find_bus_read_options(sd_bus_message *call, FindRequest *request, sd_bus_error *error) {
     const char *key;
     int r;
 
@@ -136,7 +136,7 @@ static int read_options(sd_bus_message *call, FindRequest *request, sd_bus_error
     while ((r = sd_bus_message_enter_container(call, 'e', "sv")) > 0) {
         r = sd_bus_message_read(call, "s", &key);
         if (r >= 0)
-            r = read_option(call, key, request, error);
+            r = find_bus_read_option(call, key, request, error);
         if (r >= 0)
             r = sd_bus_message_exit_container(call);
         if (r < 0)
@@ -154,13 +154,13 @@ int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     TrackerSearch *search;
     int r;
 
-    r = read_words(call, &request, error);
+    r = find_bus_read_words(call, &request, error);
     if (r >= 0)
-        r = read_options(call, &request, error);
+        r = find_bus_read_options(call, &request, error);
     if (r < 0)
         return r;
     sd_bus_message_ref(call);
-    r = tracker_find(self->peer->tracker, &request, on_found, call, &search);
+    r = tracker_find(self->peer->tracker, &request, find_bus_on_found, call, &search);
     if (r < 0)
         sd_bus_message_unref(call);
     if (r == -ENOTCONN)

@@ -19,24 +19,24 @@
 #include "util/log.h"
 #include "util/text.h"
 
-static int not_joined(const Peer *peer, sd_bus_error *error) {
+static int peer_bus_not_joined(const Peer *peer, sd_bus_error *error) {
     return sd_bus_error_setf(error, BUS_ERROR_NOT_JOINED, "Not joined: %s",
                              tracker_reason(peer->tracker));
 }
 
-static int too_many(sd_bus_error *error, const char *what) {
+static int peer_bus_too_many(sd_bus_error *error, const char *what) {
     return sd_bus_error_setf(error, BUS_ERROR_TOO_MANY, "Too many %s at once", what);
 }
 
-static int invalid_name(sd_bus_error *error) {
+static int peer_bus_invalid_name(sd_bus_error *error) {
     return sd_bus_error_set(error, BUS_ERROR_INVALID_NAME,
                             "No file can have that name: 1 to 255 bytes, no '/', no control "
                             "characters");
 }
 
 // FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
-static void on_found(TrackerSearch *search _unused_, int r, const Record records[], size_t n,
-                     void *userdata) {
+static void peer_bus_on_found(TrackerSearch *search _unused_, int r, const Record records[],
+                              size_t n, void *userdata) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
     if (r == -ENOTCONN) {
@@ -58,7 +58,7 @@ static void on_found(TrackerSearch *search _unused_, int r, const Record records
         (void) sd_bus_reply_method_errno(call, r, NULL);
 }
 
-static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int peer_bus_method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     PeerBus *self = userdata;
     Peer *peer = self->peer;
     TrackerSearch *search;
@@ -69,15 +69,15 @@ static int method_search(sd_bus_message *call, void *userdata, sd_bus_error *err
     if (r < 0)
         return r;
     if (!name_is_valid(name, strlen(name)))
-        return invalid_name(error);
+        return peer_bus_invalid_name(error);
     sd_bus_message_ref(call);
-    r = tracker_search(peer->tracker, name, on_found, call, &search);
+    r = tracker_search(peer->tracker, name, peer_bus_on_found, call, &search);
     if (r < 0)
         sd_bus_message_unref(call);
     if (r == -ENOTCONN)
-        return not_joined(peer, error);
+        return peer_bus_not_joined(peer, error);
     if (r == -EBUSY)
-        return too_many(error, "searches");
+        return peer_bus_too_many(error, "searches");
     return r < 0 ? r : 1; // answered later
 }
 
@@ -87,38 +87,40 @@ typedef struct DownloadArguments {
     int destination; // the message's own descriptor, or -EBADF
 } DownloadArguments;
 
-static int bad_option(sd_bus_error *error, const char *key, const char *why) {
+static int peer_bus_bad_option(sd_bus_error *error, const char *key, const char *why) {
     return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "%s: %s", key, why);
 }
 
-static int read_type(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+static int peer_bus_read_type(const char *text, DownloadFilter *filter, sd_bus_error *error) {
     if (!type_is_valid(text, strlen(text)))
-        return bad_option(error, "type", "not an extension");
+        return peer_bus_bad_option(error, "type", "not an extension");
     snprintf(filter->type, sizeof(filter->type), "%s", text);
     filter->has_type = true;
     return 0;
 }
 
-static int read_address(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+static int peer_bus_read_address(const char *text, DownloadFilter *filter, sd_bus_error *error) {
     if (address_parse(text, strlen(text), &filter->address) < 0)
-        return bad_option(error, "address", "not an IP address");
+        return peer_bus_bad_option(error, "address", "not an IP address");
     filter->has_address = true;
     return 0;
 }
 
-static int read_root(const char *text, DownloadFilter *filter, sd_bus_error *error) {
+static int peer_bus_read_root(const char *text, DownloadFilter *filter, sd_bus_error *error) {
     if (merkle_hash_parse(text, strlen(text), &filter->root) < 0)
-        return bad_option(error, "root", "not 64 hex digits");
+        return peer_bus_bad_option(error, "root", "not 64 hex digits");
     filter->has_root = true;
     return 0;
 }
 
-static int read_option(sd_bus_message *call, const char *key, DownloadArguments *options,
-                       sd_bus_error *error) {
+static int peer_bus_read_option(sd_bus_message *call, const char *key, DownloadArguments *options,
+                                sd_bus_error *error) {
     static const struct {
         const char *key;
         int (*read)(const char *text, DownloadFilter *filter, sd_bus_error *error);
-    } texts[] = {{"type", read_type}, {"address", read_address}, {"root", read_root}};
+    } texts[] = {{"type", peer_bus_read_type},
+                 {"address", peer_bus_read_address},
+                 {"root", peer_bus_read_root}};
     DownloadFilter *filter = &options->filter;
     const char *text;
     int r = -ENOENT;
@@ -139,10 +141,11 @@ static int read_option(sd_bus_message *call, const char *key, DownloadArguments 
         r = sd_bus_message_read(call, "v", "h", &options->destination);
     if (r == -ENOENT)
         return sd_bus_error_setf(error, BUS_ERROR_INVALID_OPTION, "There is no option \"%s\"", key);
-    return r == -ENXIO ? bad_option(error, key, "a value of another type") : r;
+    return r == -ENXIO ? peer_bus_bad_option(error, key, "a value of another type") : r;
 }
 
-static int read_options(sd_bus_message *call, DownloadArguments *options, sd_bus_error *error) {
+static int peer_bus_read_options(sd_bus_message *call, DownloadArguments *options,
+                                 sd_bus_error *error) {
     const char *key;
     int r;
 
@@ -154,7 +157,7 @@ static int read_options(sd_bus_message *call, DownloadArguments *options, sd_bus
         r = sd_bus_message_read(call, "s", &key);
         if (r < 0)
             return r;
-        r = read_option(call, key, options, error);
+        r = peer_bus_read_option(call, key, options, error);
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(call);
@@ -164,8 +167,8 @@ static int read_options(sd_bus_message *call, DownloadArguments *options, sd_bus
     return r < 0 ? r : sd_bus_message_exit_container(call);
 }
 
-static int start_download(Peer *peer, const char *name, const DownloadArguments *options,
-                          uid_t owner, Transfer **ret, sd_bus_error *error) {
+static int peer_bus_start_download(Peer *peer, const char *name, const DownloadArguments *options,
+                                   uid_t owner, Transfer **ret, sd_bus_error *error) {
     _cleanup_close_ int destination = -EBADF;
     int r;
 
@@ -180,15 +183,16 @@ static int start_download(Peer *peer, const char *name, const DownloadArguments 
     }
     r = download_start(&peer->downloads, name, &options->filter, owner, destination, ret);
     if (r == -ENOTCONN)
-        return not_joined(peer, error);
+        return peer_bus_not_joined(peer, error);
     if (r == -EMFILE || r == -EBUSY)
-        return too_many(error, "downloads");
+        return peer_bus_too_many(error, "downloads");
     if (r >= 0)
         TAKE_FD(destination);
     return r;
 }
 
-static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
+static int peer_bus_download(sd_bus_message *call, uid_t caller, void *userdata,
+                             sd_bus_error *error) {
     _cleanup_free_ char *path = NULL;
     DownloadArguments options;
     PeerBus *self = userdata;
@@ -200,12 +204,12 @@ static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_e
     r = sd_bus_message_read(call, "s", &name);
     if (r < 0)
         return r;
-    r = read_options(call, &options, error);
+    r = peer_bus_read_options(call, &options, error);
     if (r < 0)
         return r;
     if (!name_is_valid(name, strlen(name)))
-        return invalid_name(error);
-    r = start_download(peer, name, &options, caller, &transfer, error);
+        return peer_bus_invalid_name(error);
+    r = peer_bus_start_download(peer, name, &options, caller, &transfer, error);
     if (r < 0)
         return r;
     r = options.destination >= 0 ? transfer_bus_follow_caller(transfer, call) : 0;
@@ -219,7 +223,8 @@ static int download(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_e
 }
 
 // Who has asked for it is all that explains it later.
-static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
+static int peer_bus_leave(sd_bus_message *call, uid_t caller, void *userdata,
+                          sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
     Peer *peer = self->peer;
 
@@ -230,7 +235,8 @@ static int leave(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_erro
     return sd_bus_reply_method_return(call, "");
 }
 
-static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error _unused_) {
+static int peer_bus_join(sd_bus_message *call, uid_t caller, void *userdata,
+                         sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
     Peer *peer = self->peer;
 
@@ -241,13 +247,13 @@ static int join(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error
     return sd_bus_reply_method_return(call, "");
 }
 
-static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                  sd_bus_error *error) {
+static int peer_bus_rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                           sd_bus_error *error) {
     PeerBus *self = userdata;
     int r;
 
     if (self->rescan_count >= RESCANS_MAX)
-        return too_many(error, "calls of Rescan and Reload");
+        return peer_bus_too_many(error, "calls of Rescan and Reload");
     r = shares_rescan(self->peer->shares);
     if (r < 0)
         return r;
@@ -255,13 +261,14 @@ static int rescan(sd_bus_message *call, uid_t caller _unused_, void *userdata,
     return 1; // answered when it is done
 }
 
-static int reload(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_error *error) {
+static int peer_bus_reload(sd_bus_message *call, uid_t caller, void *userdata,
+                           sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     PeerBus *self = userdata;
     int r;
 
     if (self->rescan_count >= RESCANS_MAX)
-        return too_many(error, "calls of Rescan and Reload");
+        return peer_bus_too_many(error, "calls of Rescan and Reload");
     log_info("Reading the configuration again, as uid %" PRIu32 " asked", (uint32_t) caller);
     r = daemon_reload(self->daemon, &reason);
     if (r < 0)
@@ -270,22 +277,25 @@ static int reload(sd_bus_message *call, uid_t caller, void *userdata, sd_bus_err
     return 1; // answered when the shares have been walked
 }
 
-static int examine(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                   sd_bus_error *error) {
+static int peer_bus_examine(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                            sd_bus_error *error) {
     PeerBus *self = userdata;
 
     return examiner_examine(&self->examiner, self->peer->event, call, error);
 }
 
 // All that changes something.
-static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int peer_bus_method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     static const struct {
         const char *method, *action;
         PolkitAllowed allowed;
     } methods[] = {
-        {"Download", POLKIT_DOWNLOAD, download}, {"Leave", POLKIT_MANAGE, leave},
-        {"Join", POLKIT_MANAGE, join},           {"Rescan", POLKIT_MANAGE, rescan},
-        {"Reload", POLKIT_MANAGE, reload},       {"Examine", POLKIT_SHARE, examine},
+        {"Download", POLKIT_DOWNLOAD, peer_bus_download},
+        {"Leave", POLKIT_MANAGE, peer_bus_leave},
+        {"Join", POLKIT_MANAGE, peer_bus_join},
+        {"Rescan", POLKIT_MANAGE, peer_bus_rescan},
+        {"Reload", POLKIT_MANAGE, peer_bus_reload},
+        {"Examine", POLKIT_SHARE, peer_bus_examine},
     };
     PeerBus *self = userdata;
 
@@ -302,7 +312,8 @@ static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *er
     return -EOPNOTSUPP;
 }
 
-static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+static int peer_bus_method_metrics(sd_bus_message *call, void *userdata,
+                                   sd_bus_error *error _unused_) {
     const PeerBus *self = userdata;
     _cleanup_free_ char *text = NULL;
     int r;
@@ -311,9 +322,10 @@ static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *er
     return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
-static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                        const char *property, sd_bus_message *reply, void *userdata,
-                        sd_bus_error *error _unused_) {
+static int peer_bus_get_property(sd_bus *bus _unused_, const char *path _unused_,
+                                 const char *iface _unused_, const char *property,
+                                 sd_bus_message *reply, void *userdata,
+                                 sd_bus_error *error _unused_) {
     const PeerBus *self = userdata;
     const Peer *peer = self->peer;
     const Endpoint *address = tracker_address(peer->tracker);
@@ -342,9 +354,10 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     return sd_bus_message_append(reply, "t", tracker_since(peer->tracker)); // Since
 }
 
-static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
-                              const char *iface _unused_, const char *property _unused_,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+static int peer_bus_get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
+                                       const char *iface _unused_, const char *property _unused_,
+                                       sd_bus_message *reply, void *userdata,
+                                       sd_bus_error *error _unused_) {
     const PeerBus *self = userdata;
     const Peer *peer = self->peer;
 
@@ -358,7 +371,7 @@ typedef struct ShareView {
 } ShareView;
 
 // What has become of a share that can be published.
-static void explain_offered(const Peer *peer, const Share *share, ShareView *view) {
+static void peer_bus_explain_offered(const Peer *peer, const Share *share, ShareView *view) {
     const Record record = share_record(share);
     size_t limit;
 
@@ -377,7 +390,7 @@ static void explain_offered(const Peer *peer, const Share *share, ShareView *vie
                  "the FileTracker has not confirmed it yet");
 }
 
-static void explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
+static void peer_bus_explain_hashing(const Peer *peer, const Share *share, ShareView *view) {
     int percent = shares_hashed_percent(peer->shares, share);
 
     if (percent < 0)
@@ -386,15 +399,15 @@ static void explain_hashing(const Peer *peer, const Share *share, ShareView *vie
         snprintf(view->explanation, sizeof(view->explanation), "%d%%", percent);
 }
 
-static ShareView view_share(const Peer *peer, const Share *share) {
+static ShareView peer_bus_view_share(const Peer *peer, const Share *share) {
     ShareView view = {.state = share_state_name(share_state(share))};
 
     switch (share_state(share)) {
     case SHARE_OFFERED:
-        explain_offered(peer, share, &view);
+        peer_bus_explain_offered(peer, share, &view);
         break;
     case SHARE_HASHING:
-        explain_hashing(peer, share, &view);
+        peer_bus_explain_hashing(peer, share, &view);
         break;
     case SHARE_DUPLICATE:
         snprintf(view.explanation, sizeof(view.explanation),
@@ -415,9 +428,9 @@ enum {
     SHARES_BYTES_MAX = 8 * 1024 * 1024,
 };
 
-static int append_share(sd_bus_message *reply, const Peer *peer, const Share *share) {
+static int peer_bus_append_share(sd_bus_message *reply, const Peer *peer, const Share *share) {
     _cleanup_free_ char *path = share_make_path(share), *text = NULL;
-    ShareView view = view_share(peer, share);
+    ShareView view = peer_bus_view_share(peer, share);
 
     // D-Bus carries UTF-8 only, and would drop the connection otherwise.
     text = path ? text_valid(path) : NULL;
@@ -427,9 +440,10 @@ static int append_share(sd_bus_message *reply, const Peer *peer, const Share *sh
                                  view.explanation);
 }
 
-static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                      const char *property _unused_, sd_bus_message *reply, void *userdata,
-                      sd_bus_error *error _unused_) {
+static int peer_bus_get_shares(sd_bus *bus _unused_, const char *path _unused_,
+                               const char *iface _unused_, const char *property _unused_,
+                               sd_bus_message *reply, void *userdata,
+                               sd_bus_error *error _unused_) {
     const PeerBus *self = userdata;
     const Peer *peer = self->peer;
     const ShareTable *table = shares_table(peer->shares);
@@ -448,7 +462,7 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
             r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
             break;
         }
-        r = append_share(reply, peer, share);
+        r = peer_bus_append_share(reply, peer, share);
     }
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -456,41 +470,47 @@ static int get_shares(sd_bus *bus _unused_, const char *path _unused_, const cha
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Search", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
-                            method_search, SD_BUS_VTABLE_UNPRIVILEGED),
+                            peer_bus_method_search, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Find", SD_BUS_ARGS("as", words, "a{sv}", options),
                             SD_BUS_RESULT(FIND_BUS_FILES, files, "a{sv}", summary), find_bus_method,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Download", SD_BUS_ARGS("s", name, "a{sv}", options),
-                            SD_BUS_RESULT("o", transfer), method_guarded,
+                            SD_BUS_RESULT("o", transfer), peer_bus_method_guarded,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Leave", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Join", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Rescan", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Reload", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Leave", "", "", peer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Join", "", "", peer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Rescan", "", "", peer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Reload", "", "", peer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Examine", SD_BUS_ARGS("s", path),
-                            SD_BUS_RESULT("s", component, "s", error), method_guarded,
+                            SD_BUS_RESULT("s", component, "s", error), peer_bus_method_guarded,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text),
+                            peer_bus_method_metrics, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
     SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
-    SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Reason", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Since", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("FileTracker", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Address", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Reachable", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("DownloadDirectory", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("DownloadProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("WatchProblem", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0,
+    SD_BUS_PROPERTY("Version", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("State", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reason", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Since", "t", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("FileTracker", "s", peer_bus_get_property, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Shares", "a(stss)", get_shares, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
+    SD_BUS_PROPERTY("Address", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reachable", "s", peer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadDirectory", "s", peer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("DownloadProblem", "s", peer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("WatchProblem", "s", peer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("RestartNeeded", "as", peer_bus_get_restart_needed, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Shares", "a(stss)", peer_bus_get_shares, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
     SD_BUS_VTABLE_END,
 };
 
-static void on_state(void *userdata) {
+static void peer_bus_on_state(void *userdata) {
     PeerBus *self = userdata;
 
     (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
@@ -499,14 +519,14 @@ static void on_state(void *userdata) {
                                           "Shares", NULL);
 }
 
-static void on_shares(void *userdata) {
+static void peer_bus_on_shares(void *userdata) {
     PeerBus *self = userdata;
 
     (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
                                           "WatchProblem", NULL);
 }
 
-static void on_scanned(int r, void *userdata) {
+static void peer_bus_on_scanned(int r, void *userdata) {
     PeerBus *self = userdata;
 
     while (self->rescan_count > 0) {
@@ -538,9 +558,9 @@ int peer_bus_new(Peer *peer, Daemon *daemon, sd_bus *bus, PeerBus **ret) {
     if (r < 0)
         return r;
     peer->hooks = (PeerHooks){
-        .on_state = on_state,
-        .on_shares = on_shares,
-        .on_scanned = on_scanned,
+        .on_state = peer_bus_on_state,
+        .on_shares = peer_bus_on_shares,
+        .on_scanned = peer_bus_on_scanned,
         .userdata = self,
     };
     *ret = TAKE_PTR(self);

@@ -17,9 +17,10 @@ int transfer_bus_path(const Transfer *transfer, char **ret) {
 }
 
 // All properties but Sources have one value each, found by their name.
-static int get_property(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                        const char *property, sd_bus_message *reply, void *userdata,
-                        sd_bus_error *error _unused_) {
+static int transfer_bus_get_property(sd_bus *bus _unused_, const char *path _unused_,
+                                     const char *iface _unused_, const char *property,
+                                     sd_bus_message *reply, void *userdata,
+                                     sd_bus_error *error _unused_) {
     const Transfer *t = userdata;
     char root[MERKLE_TEXT_BYTES + 1] = "";
 
@@ -56,9 +57,10 @@ static int get_property(sd_bus *bus _unused_, const char *path _unused_, const c
     return -EINVAL;
 }
 
-static int get_sources(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                       const char *property _unused_, sd_bus_message *reply, void *userdata,
-                       sd_bus_error *error _unused_) {
+static int transfer_bus_get_sources(sd_bus *bus _unused_, const char *path _unused_,
+                                    const char *iface _unused_, const char *property _unused_,
+                                    sd_bus_message *reply, void *userdata,
+                                    sd_bus_error *error _unused_) {
     const Transfer *transfer = userdata;
     int r;
 
@@ -70,9 +72,10 @@ static int get_sources(sd_bus *bus _unused_, const char *path _unused_, const ch
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_verified(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                        const char *property _unused_, sd_bus_message *reply, void *userdata,
-                        sd_bus_error *error _unused_) {
+static int transfer_bus_get_verified(sd_bus *bus _unused_, const char *path _unused_,
+                                     const char *iface _unused_, const char *property _unused_,
+                                     sd_bus_message *reply, void *userdata,
+                                     sd_bus_error *error _unused_) {
     const Transfer *transfer = userdata;
 
     // What is uploaded is for the other side to verify.
@@ -80,13 +83,13 @@ static int get_verified(sd_bus *bus _unused_, const char *path _unused_, const c
                                  transfer->has_root && transfer->direction == TRANSFER_DOWNLOAD);
 }
 
-static int has_ended(const Transfer *transfer, sd_bus_error *error) {
+static int transfer_bus_has_ended(const Transfer *transfer, sd_bus_error *error) {
     return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
                              "transfer %" PRIu32 " has ended already", transfer->id);
 }
 
-static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
-                           int (*action)(Transfer *transfer), sd_bus_error *error) {
+static int transfer_bus_pause_or_resume(sd_bus_message *call, Transfer *transfer,
+                                        int (*action)(Transfer *transfer), sd_bus_error *error) {
     int r;
 
     r = action(transfer);
@@ -100,8 +103,8 @@ static int pause_or_resume(sd_bus_message *call, Transfer *transfer,
     return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
-static int find_transfer(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
-                         void *userdata, void **ret, sd_bus_error *error _unused_) {
+static int transfer_bus_find(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
+                             void *userdata, void **ret, sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
     Transfer *transfer;
     uint64_t id;
@@ -116,30 +119,30 @@ static int find_transfer(sd_bus *bus _unused_, const char *path, const char *ifa
     return 1;
 }
 
-static int cancel(sd_bus_message *call, Transfer *transfer) {
+static int transfer_bus_cancel(sd_bus_message *call, Transfer *transfer) {
     transfer_cancel(transfer);
     return sd_bus_reply_method_return(call, "");
 }
 
-static int carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                     sd_bus_error *error) {
+static int transfer_bus_carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                                  sd_bus_error *error) {
     const char *path = sd_bus_message_get_path(call), *method = sd_bus_message_get_member(call);
     void *found = NULL;
     Transfer *transfer;
 
-    if (find_transfer(NULL, path, NULL, userdata, &found, NULL) <= 0)
+    if (transfer_bus_find(NULL, path, NULL, userdata, &found, NULL) <= 0)
         return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_TRANSFER, "That transfer has ended");
     transfer = found;
     if (transfer_state_is_final(transfer->state))
-        return has_ended(transfer, error);
+        return transfer_bus_has_ended(transfer, error);
     if (strcmp(method, "Cancel") == 0)
-        return cancel(call, transfer);
-    return pause_or_resume(call, transfer,
-                           strcmp(method, "Pause") == 0 ? transfer_pause : transfer_resume, error);
+        return transfer_bus_cancel(call, transfer);
+    return transfer_bus_pause_or_resume(
+        call, transfer, strcmp(method, "Pause") == 0 ? transfer_pause : transfer_resume, error);
 }
 
 // Who asked for a transfer may do with it as he likes.
-static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int transfer_bus_method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     const Transfer *transfer = userdata;
     PeerBus *self = transfer->table->hooks.userdata;
 
@@ -147,7 +150,7 @@ static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *er
                       &(PolkitQuestion){
                           .action = POLKIT_MANAGE,
                           .owner = transfer->owner,
-                          .allowed = carry_out,
+                          .allowed = transfer_bus_carry_out,
                           .userdata = self,
                       },
                       error);
@@ -155,30 +158,36 @@ static int method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *er
 
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("Cancel", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Pause", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Resume", "", "", method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Cancel", "", "", transfer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Pause", "", "", transfer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Resume", "", "", transfer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Direction", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Name", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Type", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Size", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Transferred", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("State", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Sources", "as", get_sources, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Direction", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Name", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Type", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Size", "t", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Transferred", "t", transfer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("State", "s", transfer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Sources", "as", transfer_bus_get_sources, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("QueuePlace", "u", NULL, offsetof(Transfer, queue_place),
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Path", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Root", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Verified", "b", get_verified, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Started", "t", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Error", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("ErrorMessage", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Path", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Root", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Verified", "b", transfer_bus_get_verified, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Started", "t", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Error", "s", transfer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("ErrorMessage", "s", transfer_bus_get_property, 0,
+                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_VTABLE_END,
 };
 
-static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
-                     char ***ret_nodes, sd_bus_error *error _unused_) {
+static int transfer_bus_enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *userdata,
+                                  char ***ret_nodes, sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
     const Transfer *transfer;
     char **nodes;
@@ -196,7 +205,7 @@ static int enumerate(sd_bus *bus _unused_, const char *prefix _unused_, void *us
     return 0;
 }
 
-static void on_new(Transfer *transfer, void *userdata) {
+static void transfer_bus_on_new(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     PeerBus *self = userdata;
 
@@ -208,7 +217,7 @@ static void on_new(Transfer *transfer, void *userdata) {
                               transfer->id, path);
 }
 
-static void on_changed(Transfer *transfer, void *userdata) {
+static void transfer_bus_on_changed(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     PeerBus *self = userdata;
 
@@ -220,7 +229,7 @@ static void on_changed(Transfer *transfer, void *userdata) {
         "Sources", "QueuePlace", "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
 }
 
-static void on_progress(Transfer *transfer, void *userdata) {
+static void transfer_bus_on_progress(Transfer *transfer, void *userdata) {
     _cleanup_free_ char *path = NULL;
     PeerBus *self = userdata;
 
@@ -230,7 +239,7 @@ static void on_progress(Transfer *transfer, void *userdata) {
                                           NULL);
 }
 
-static void on_removed(Transfer *transfer, void *userdata) {
+static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
     // One that has not ended goes with the daemon.
     TransferState result =
         transfer_state_is_final(transfer->state) ? transfer->state : TRANSFER_CANCELLED;
@@ -248,7 +257,8 @@ static void on_removed(Transfer *transfer, void *userdata) {
 
 // Anybody on the bus may send a signal of this name to us; only the bus sends it as itself. (sd_bus_track
 // does not look.)
-static int on_caller_gone(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
+static int transfer_bus_on_caller_gone(sd_bus_message *message, void *userdata,
+                                       sd_bus_error *error _unused_) {
     const char *sender = sd_bus_message_get_sender(message);
 
     if (sender && strcmp(sender, "org.freedesktop.DBus") == 0)
@@ -270,7 +280,7 @@ int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
              "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
              "member='NameOwnerChanged',arg0='%s'",
              caller);
-    r = sd_bus_add_match(bus, &slot, match, on_caller_gone, transfer);
+    r = sd_bus_add_match(bus, &slot, match, transfer_bus_on_caller_gone, transfer);
     if (r < 0)
         return r;
     // It may have gone before the match was there.
@@ -285,16 +295,17 @@ int transfer_bus_add(PeerBus *self) {
     int r;
 
     r = sd_bus_add_fallback_vtable(self->bus, NULL, BUS_TRANSFER_PREFIX, BUS_TRANSFER_INTERFACE,
-                                   vtable, find_transfer, self);
+                                   vtable, transfer_bus_find, self);
     if (r >= 0)
-        r = sd_bus_add_node_enumerator(self->bus, NULL, BUS_TRANSFER_PREFIX, enumerate, self);
+        r = sd_bus_add_node_enumerator(self->bus, NULL, BUS_TRANSFER_PREFIX, transfer_bus_enumerate,
+                                       self);
     if (r < 0)
         return r;
     self->peer->transfers.hooks = (TransferHooks){
-        .on_new = on_new,
-        .on_changed = on_changed,
-        .on_progress = on_progress,
-        .on_removed = on_removed,
+        .on_new = transfer_bus_on_new,
+        .on_changed = transfer_bus_on_changed,
+        .on_progress = transfer_bus_on_progress,
+        .on_removed = transfer_bus_on_removed,
         .userdata = self,
     };
     return 0;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-static bool fits(const DownloadFilter *filter, const Record *record) {
+static bool download_choice_fits(const DownloadFilter *filter, const Record *record) {
     return (!filter->has_type || strcasecmp(filter->type, record->type) == 0) &&
            (!filter->has_size || filter->size == record->size) &&
            (!filter->has_address || address_equal(&filter->address, &record->endpoint.address)) &&
@@ -14,12 +14,13 @@ static bool fits(const DownloadFilter *filter, const Record *record) {
             (record->has_root && merkle_hash_equal(&filter->root, &record->root)));
 }
 
-static bool same_file(const Record *a, const Record *b) {
+static bool download_choice_same_file(const Record *a, const Record *b) {
     return a->has_root ? merkle_hash_equal(&a->root, &b->root) : record_same_file(a, b);
 }
 
 // The size that most of the records of this file have.
-static uint64_t common_size(const Record *const fitting[], size_t n, const Record *file) {
+static uint64_t download_choice_common_size(const Record *const fitting[], size_t n,
+                                            const Record *file) {
     size_t best_count = 0;
     uint64_t best = file->size;
 
@@ -27,8 +28,9 @@ static uint64_t common_size(const Record *const fitting[], size_t n, const Recor
         size_t count = 0;
 
         for (size_t j = 0; j < n; j++)
-            count += same_file(file, fitting[j]) && fitting[j]->size == fitting[i]->size;
-        if (same_file(file, fitting[i]) && count > best_count) {
+            count +=
+                download_choice_same_file(file, fitting[j]) && fitting[j]->size == fitting[i]->size;
+        if (download_choice_same_file(file, fitting[i]) && count > best_count) {
             best_count = count;
             best = fitting[i]->size;
         }
@@ -36,7 +38,7 @@ static uint64_t common_size(const Record *const fitting[], size_t n, const Recor
     return best;
 }
 
-static void add_source(DownloadChoice *choice, const Endpoint *endpoint) {
+static void download_choice_add_source(DownloadChoice *choice, const Endpoint *endpoint) {
     for (size_t i = 0; i < choice->source_count; i++)
         if (endpoint_equal(&choice->sources[i], endpoint))
             return;
@@ -53,7 +55,8 @@ void download_choose(const Record records[], size_t n, const DownloadFilter *fil
     for (size_t i = 0; i < n && i < RESULTS_MAX; i++) {
         const Record *record = &records[i];
 
-        if (!fits(filter, record) || (self && endpoint_equal(self, &record->endpoint)))
+        if (!download_choice_fits(filter, record) ||
+            (self && endpoint_equal(self, &record->endpoint)))
             continue;
         if (record->has_root && !rooted)
             count = 0; // those without one so far
@@ -68,16 +71,16 @@ void download_choose(const Record records[], size_t n, const DownloadFilter *fil
     for (size_t i = 1; i < count; i++) {
         size_t j = 0;
 
-        while (j < i && !same_file(fitting[i], fitting[j]))
+        while (j < i && !download_choice_same_file(fitting[i], fitting[j]))
             j++;
         ret->file_count += j == i;
     }
     snprintf(ret->text.name, sizeof(ret->text.name), "%s", file->name);
     snprintf(ret->text.type, sizeof(ret->text.type), "%s", file->type);
-    ret->size = common_size(fitting, count, file);
+    ret->size = download_choice_common_size(fitting, count, file);
     ret->has_root = rooted;
     ret->root = file->root;
     for (size_t i = 0; i < count; i++)
-        if (same_file(file, fitting[i]) && fitting[i]->size == ret->size)
-            add_source(ret, &fitting[i]->endpoint);
+        if (download_choice_same_file(file, fitting[i]) && fitting[i]->size == ret->size)
+            download_choice_add_source(ret, &fitting[i]->endpoint);
 }

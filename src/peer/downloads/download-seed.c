@@ -41,7 +41,7 @@ struct DownloadSeed {
     char *last_error; // of the last source that failed; owned
 };
 
-static void try_next(DownloadSeed *fetch);
+static void download_seed_try_next(DownloadSeed *fetch);
 
 DownloadSeed *download_seed_free(DownloadSeed *fetch) {
     if (!fetch)
@@ -54,19 +54,19 @@ DownloadSeed *download_seed_free(DownloadSeed *fetch) {
     return NULL;
 }
 
-static void finish(DownloadSeed *fetch, int result, const char *why) {
+static void download_seed_finish(DownloadSeed *fetch, int result, const char *why) {
     stream_close(&fetch->stream);
     fetch->job.on_done(fetch, result, why, fetch->job.userdata);
     download_seed_free(fetch);
 }
 
-static void set_state(DownloadSeed *fetch, DownloadSeedState state) {
+static void download_seed_set_state(DownloadSeed *fetch, DownloadSeedState state) {
     fetch->state = state;
     fetch->job.on_changed(fetch, fetch->job.userdata);
 }
 
 // Notes why this source did not deliver, for the log and for the user if none does.
-static void note_failure(DownloadSeed *fetch, const char *why) {
+static void download_seed_note_failure(DownloadSeed *fetch, const char *why) {
     char remote[ENDPOINT_TEXT_MAX], *message;
 
     endpoint_format(&fetch->source, remote);
@@ -80,7 +80,7 @@ static void note_failure(DownloadSeed *fetch, const char *why) {
     fetch->last_error = message;
 }
 
-static const char *source_error(int error) {
+static const char *download_seed_source_error(int error) {
     switch (error) {
     case -EPROTO:
     case -ESHUTDOWN:
@@ -96,7 +96,7 @@ static const char *source_error(int error) {
     }
 }
 
-static void on_moved(Move *move) {
+static void download_seed_on_moved(Move *move) {
     DownloadSeed *fetch = move->userdata;
     int r = move->result;
     bool file_failed = move->file_failed;
@@ -106,15 +106,16 @@ static void on_moved(Move *move) {
         r = -ECANCELED;
     fetch->move = move_free(move);
     if (r >= 0 || r == -ECANCELED || file_failed) {
-        finish(fetch, MIN(r, 0), NULL);
+        download_seed_finish(fetch, MIN(r, 0), NULL);
         return;
     }
-    note_failure(fetch, source_error(r == -EPROTO ? -ENODATA : r));
+    download_seed_note_failure(fetch, download_seed_source_error(r == -EPROTO ? -ENODATA : r));
     fetch->raw = fetch->refused = false;
-    try_next(fetch);
+    download_seed_try_next(fetch);
 }
 
-static int start_move(DownloadSeed *fetch, const char *data, size_t len, const FileHeader *header) {
+static int download_seed_start_move(DownloadSeed *fetch, const char *data, size_t len,
+                                    const FileHeader *header) {
     _cleanup_(move_freep) Move *move = NULL;
     int r;
 
@@ -133,15 +134,15 @@ static int start_move(DownloadSeed *fetch, const char *data, size_t len, const F
     move->header = *header;
     move->exempt = prefix_list_contains(fetch->job.exempt, &fetch->source.address);
     move->size = fetch->record.size;
-    move->on_done = on_moved;
+    move->on_done = download_seed_on_moved;
     move->userdata = fetch;
     fetch->move = move;
     mover_submit(fetch->job.mover, TAKE_PTR(move));
-    set_state(fetch, DOWNLOAD_SEED_ACTIVE);
+    download_seed_set_state(fetch, DOWNLOAD_SEED_ACTIVE);
     return 0;
 }
 
-static int on_connected(Stream *stream) {
+static int download_seed_on_connected(Stream *stream) {
     DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     bool last = fetch->source_next == fetch->job.source_count;
     int r;
@@ -150,13 +151,14 @@ static int on_connected(Stream *stream) {
                          &fetch->record, fetch->raw ? &record_syntax_authors : &record_syntax_own);
     if (r < 0)
         return r;
-    set_state(fetch, DOWNLOAD_SEED_WAITING);
+    download_seed_set_state(fetch, DOWNLOAD_SEED_WAITING);
     return stream_set_timeout(stream, fetch->refused ? RAW_ANSWER_USEC
                                       : last         ? LAST_ANSWER_USEC
                                                      : ANSWER_USEC);
 }
 
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+static int download_seed_on_data(Stream *stream, const char *data, size_t len, bool eof,
+                                 size_t *ret_consumed) {
     DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     FileHeader header;
 
@@ -164,7 +166,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     switch (file_header_parse(data, len, fetch->quiet || eof, &header)) {
     case FILE_HEADER_OK:
         *ret_consumed = len;
-        return start_move(fetch, data, len, &header);
+        return download_seed_start_move(fetch, data, len, &header);
     case FILE_HEADER_MORE:
         return len >= strlen(WORD_FILE) ? stream_set_timeout(stream, HEADER_QUIET_USEC) : 0;
     case FILE_HEADER_REFUSED:
@@ -173,7 +175,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     return -EPROTO;
 }
 
-static int on_timeout(Stream *stream) {
+static int download_seed_on_timeout(Stream *stream) {
     DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
 
     if (stream_unconsumed(stream)->size < strlen(WORD_FILE))
@@ -182,35 +184,36 @@ static int on_timeout(Stream *stream) {
     return stream_reconsider(stream);
 }
 
-static void on_closed(Stream *stream, int error) {
+static void download_seed_on_closed(Stream *stream, int error) {
     DownloadSeed *fetch = container_of(stream, DownloadSeed, stream);
     bool refused = error == -EPROTO || error == 0 || error == -ECONNRESET;
 
-    note_failure(fetch, source_error(error == 0 ? -EPROTO : error));
+    download_seed_note_failure(fetch, download_seed_source_error(error == 0 ? -EPROTO : error));
     // It may be a program that knows only its own way of writing a request.
     fetch->raw = fetch->refused = refused && !fetch->raw;
     if (fetch->refused)
         fetch->source_next--;
-    try_next(fetch);
+    download_seed_try_next(fetch);
 }
 
 static const StreamOps stream_ops = {
-    .on_data = on_data,
-    .on_timeout = on_timeout,
-    .on_connected = on_connected,
-    .on_closed = on_closed,
+    .on_data = download_seed_on_data,
+    .on_timeout = download_seed_on_timeout,
+    .on_connected = download_seed_on_connected,
+    .on_closed = download_seed_on_closed,
 };
 
-static void fail_without_source(DownloadSeed *fetch) {
+static void download_seed_fail_without_source(DownloadSeed *fetch) {
     char message[512];
 
     snprintf(message, sizeof(message), "none of %zu sources delivered it; the last one: %s",
              fetch->job.source_count, fetch->last_error ?: "unreachable");
-    finish(fetch, -ENODATA,
-           fetch->job.source_count == 1 && fetch->last_error ? fetch->last_error : message);
+    download_seed_finish(fetch, -ENODATA,
+                         fetch->job.source_count == 1 && fetch->last_error ? fetch->last_error
+                                                                           : message);
 }
 
-static void try_next(DownloadSeed *fetch) {
+static void download_seed_try_next(DownloadSeed *fetch) {
     int r;
 
     fetch->raw |= fetch->job.raw;
@@ -222,13 +225,13 @@ static void try_next(DownloadSeed *fetch) {
         if (r >= 0)
             r = stream_set_timeout(&fetch->stream, CONNECT_USEC);
         if (r >= 0) {
-            set_state(fetch, DOWNLOAD_SEED_CONNECTING);
+            download_seed_set_state(fetch, DOWNLOAD_SEED_CONNECTING);
             return;
         }
         stream_close(&fetch->stream);
-        note_failure(fetch, strerror(-r));
+        download_seed_note_failure(fetch, strerror(-r));
     }
-    fail_without_source(fetch);
+    download_seed_fail_without_source(fetch);
 }
 
 int download_seed_start(const DownloadSeedJob *job, DownloadSeed **ret) {
@@ -252,7 +255,7 @@ int download_seed_start(const DownloadSeedJob *job, DownloadSeed **ret) {
     fetch->record.name = fetch->text.name;
     fetch->record.type = fetch->text.type;
     *ret = fetch;
-    try_next(fetch);
+    download_seed_try_next(fetch);
     return 0;
 }
 
@@ -260,7 +263,7 @@ void download_seed_cancel(DownloadSeed *fetch) {
     if (fetch->move)
         move_cancel(fetch->move);
     else
-        finish(fetch, -ECANCELED, NULL);
+        download_seed_finish(fetch, -ECANCELED, NULL);
 }
 
 DownloadSeedState download_seed_state(const DownloadSeed *fetch) {

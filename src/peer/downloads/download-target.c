@@ -47,7 +47,7 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
     return 0;
 }
 
-static int rename_new(int dir_fd, const char *from, const char *to) {
+static int download_target_rename_new(int dir_fd, const char *from, const char *to) {
     if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) >= 0)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
@@ -60,7 +60,7 @@ static int rename_new(int dir_fd, const char *from, const char *to) {
 
 // So that the name survives a loss of power as the contents do. Not every file system can, and a file under
 // its final name is whole with or without it.
-static void sync_directory(int dir_fd) {
+static void download_target_sync_directory(int dir_fd) {
     _cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd >= 0)
@@ -69,11 +69,11 @@ static void sync_directory(int dir_fd) {
 
 int download_target_commit(DownloadTarget *target) {
     if (target->dir_fd >= 0) {
-        int r = rename_new(target->dir_fd, target->part, target->name);
+        int r = download_target_rename_new(target->dir_fd, target->part, target->name);
 
         if (r < 0)
             return r;
-        sync_directory(target->dir_fd);
+        download_target_sync_directory(target->dir_fd);
         target->dir_fd = close_fd(target->dir_fd);
     }
     target->fd = close_fd(target->fd);

@@ -44,7 +44,7 @@ typedef struct Download {
     FileSync *sync;
 } Download;
 
-static void search_again(Download *download);
+static void download_search_again(Download *download);
 
 static void download_free(Download *download) {
     tracker_search_free(download->search);
@@ -59,17 +59,17 @@ static void download_free(Download *download) {
 }
 
 // No search, and no time for one, outlives the state that wanted it.
-static void stop_searching(Download *download) {
+static void download_stop_searching(Download *download) {
     download->search = tracker_search_free(download->search);
     (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
 }
 
-static void start_timer(Download *download, uint64_t usec) {
+static void download_start_timer(Download *download, uint64_t usec) {
     (void) sd_event_source_set_time_relative(download->timer, usec);
     (void) sd_event_source_set_enabled(download->timer, SD_EVENT_ONESHOT);
 }
 
-static void store(Download *download) {
+static void download_store(Download *download) {
     if (!download->own_file)
         (void) transfer_store_put(download->downloads->store, &download->stored);
 }
@@ -81,9 +81,9 @@ static void store(Download *download) {
                            .transfer = (download)->transfer.id}, \
               __VA_ARGS__)
 
-static void finish(Download *download, TransferState state, const char *error,
-                   const char *message) {
-    stop_searching(download);
+static void download_finish(Download *download, TransferState state, const char *error,
+                            const char *message) {
+    download_stop_searching(download);
     // What was verified is kept for the next attempt, unless nobody wants it.
     if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
         download_target_discard(&download->target);
@@ -99,13 +99,13 @@ static void finish(Download *download, TransferState state, const char *error,
     transfer_finish(&download->transfer, state, error, message ? "%s" : NULL, message);
 }
 
-static void pause_now(Download *download, const char *error, const char *message) {
+static void download_pause_now(Download *download, const char *error, const char *message) {
     Transfer *transfer = &download->transfer;
 
-    stop_searching(download);
+    download_stop_searching(download);
     download->pausing = false;
     download->stored.paused = true;
-    store(download);
+    download_store(download);
     transfer->source_count = 0;
     transfer->queue_place = 0;
     transfer_set_error(transfer, error, message);
@@ -116,7 +116,7 @@ static void pause_now(Download *download, const char *error, const char *message
 }
 
 // The destination is at fault: no other source would help.
-static void local_error(Download *download, int error) {
+static void download_local_error(Download *download, int error) {
     bool full = error == -ENOSPC || error == -EDQUOT;
     _cleanup_free_ char *message = NULL;
 
@@ -124,21 +124,21 @@ static void local_error(Download *download, int error) {
                  download_target_error(error)) < 0)
         message = NULL;
     if (full && download->transfer.has_root)
-        pause_now(download, BUS_ERROR_NO_SPACE, message ?: strerror(-error));
+        download_pause_now(download, BUS_ERROR_NO_SPACE, message ?: strerror(-error));
     else
-        finish(download, TRANSFER_FAILED,
-               full               ? BUS_ERROR_NO_SPACE
-               : error == -EEXIST ? BUS_ERROR_EXISTS
-                                  : BUS_ERROR_DESTINATION,
-               message ?: strerror(-error));
+        download_finish(download, TRANSFER_FAILED,
+                        full               ? BUS_ERROR_NO_SPACE
+                        : error == -EEXIST ? BUS_ERROR_EXISTS
+                                           : BUS_ERROR_DESTINATION,
+                        message ?: strerror(-error));
 }
 
 // No source delivers now. A promise is kept until there is one.
-static void without_source(Download *download, const char *error, const char *why) {
+static void download_without_source(Download *download, const char *error, const char *why) {
     Transfer *transfer = &download->transfer;
 
     if (!download->promised) {
-        finish(download, TRANSFER_FAILED, error, why);
+        download_finish(download, TRANSFER_FAILED, error, why);
         return;
     }
     log_download(download, LOG_INFO, NULL, "Download of %s waits for a source: %s",
@@ -147,56 +147,57 @@ static void without_source(Download *download, const char *error, const char *wh
     transfer->queue_place = 0;
     transfer_set_error(transfer, error, why);
     transfer_set_state(transfer, TRANSFER_WAITING);
-    start_timer(download, RETRY_USEC << MIN(download->retries, (unsigned) RETRY_DOUBLINGS_MAX));
+    download_start_timer(download,
+                         RETRY_USEC << MIN(download->retries, (unsigned) RETRY_DOUBLINGS_MAX));
     download->retries++;
 }
 
-static void on_synced(int result, void *userdata) {
+static void download_on_synced(int result, void *userdata) {
     Download *download = userdata;
 
     download->sync = NULL;
     if (result >= 0)
         result = download_target_commit(&download->target);
     if (result < 0)
-        local_error(download, result);
+        download_local_error(download, result);
     else
-        finish(download, TRANSFER_DONE, NULL, NULL);
+        download_finish(download, TRANSFER_DONE, NULL, NULL);
 }
 
 // All pieces are there: on the disk before the file gets its name.
-static int start_sync(Download *download) {
+static int download_start_sync(Download *download) {
     if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
         return -errno;
-    return file_sync_start(&download->downloads->syncs, download->target.fd, on_synced, download,
-                           &download->sync);
+    return file_sync_start(&download->downloads->syncs, download->target.fd, download_on_synced,
+                           download, &download->sync);
 }
 
-static void on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
+static void download_on_swarm_done(Swarm *swarm, int result, const char *why, void *userdata) {
     Download *download = userdata;
 
-    stop_searching(download);
+    download_stop_searching(download);
     download->transfer.moved = swarm_verified(swarm);
     download->transfer.sources = NULL;
     download->transfer.source_count = 0;
     download->swarm = NULL;
     if (result >= 0) {
         download->pausing = false;
-        result = start_sync(download);
+        result = download_start_sync(download);
         if (result < 0)
-            local_error(download, result);
+            download_local_error(download, result);
     } else if (download->cancelling) {
-        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+        download_finish(download, TRANSFER_CANCELLED, NULL, NULL);
     } else if (download->pausing) {
-        pause_now(download, NULL, NULL);
+        download_pause_now(download, NULL, NULL);
     } else if (result == -ECANCELED) {
-        search_again(download); // paused and resumed before it had stopped
+        download_search_again(download); // paused and resumed before it had stopped
     } else if (result == -ENODATA) {
-        without_source(download, BUS_ERROR_NO_SOURCE, why);
+        download_without_source(download, BUS_ERROR_NO_SOURCE, why);
     } else
-        local_error(download, result);
+        download_local_error(download, result);
 }
 
-static void on_swarm_changed(Swarm *swarm, void *userdata) {
+static void download_on_swarm_changed(Swarm *swarm, void *userdata) {
     static const TransferState states[] = {
         [SWARM_CONNECTING] = TRANSFER_CONNECTING,
         [SWARM_CHECKING] = TRANSFER_CHECKING,
@@ -215,8 +216,8 @@ static void on_swarm_changed(Swarm *swarm, void *userdata) {
     transfer_set_state(transfer, states[status->state]);
 }
 
-static size_t source_infos(const Download *download, const DownloadChoice *choice,
-                           SwarmSourceInfo infos[]) {
+static size_t download_source_infos(const Download *download, const DownloadChoice *choice,
+                                    SwarmSourceInfo infos[]) {
     const PrefixList *exempt = download->downloads->config.exempt;
 
     for (size_t i = 0; i < choice->source_count; i++)
@@ -227,7 +228,7 @@ static size_t source_infos(const Download *download, const DownloadChoice *choic
     return choice->source_count;
 }
 
-static int start_swarm(Download *download, const DownloadChoice *choice) {
+static int download_start_swarm(Download *download, const DownloadChoice *choice) {
     SwarmSourceInfo infos[RESULTS_MAX];
     SwarmJob job = {
         .file_name = download->file_name,
@@ -235,9 +236,9 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
         .root = choice->root,
         .size = choice->size,
         .sources = infos,
-        .source_count = source_infos(download, choice, infos),
-        .on_changed = on_swarm_changed,
-        .on_done = on_swarm_done,
+        .source_count = download_source_infos(download, choice, infos),
+        .on_changed = download_on_swarm_changed,
+        .on_done = download_on_swarm_done,
         .userdata = download,
     };
     int r;
@@ -252,11 +253,12 @@ static int start_swarm(Download *download, const DownloadChoice *choice) {
     }
     transfer_set_error(&download->transfer, NULL, NULL);
     transfer_set_state(&download->transfer, TRANSFER_CONNECTING);
-    start_timer(download, MORE_SOURCES_USEC);
+    download_start_timer(download, MORE_SOURCES_USEC);
     return 0;
 }
 
-static void on_seed_done(DownloadSeed *fetch, int result, const char *why, void *userdata) {
+static void download_on_seed_done(DownloadSeed *fetch, int result, const char *why,
+                                  void *userdata) {
     Download *download = userdata;
 
     download->transfer.moved = result >= 0 ? download->transfer.size : download_seed_moved(fetch);
@@ -264,16 +266,16 @@ static void on_seed_done(DownloadSeed *fetch, int result, const char *why, void 
     if (result >= 0)
         result = download_target_commit(&download->target);
     if (result >= 0)
-        finish(download, TRANSFER_DONE, NULL, NULL);
+        download_finish(download, TRANSFER_DONE, NULL, NULL);
     else if (result == -ECANCELED)
-        finish(download, TRANSFER_CANCELLED, NULL, NULL);
+        download_finish(download, TRANSFER_CANCELLED, NULL, NULL);
     else if (result == -ENODATA)
-        finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, why);
+        download_finish(download, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, why);
     else
-        local_error(download, result);
+        download_local_error(download, result);
 }
 
-static void on_seed_changed(DownloadSeed *fetch, void *userdata) {
+static void download_on_seed_changed(DownloadSeed *fetch, void *userdata) {
     static const TransferState states[] = {
         [DOWNLOAD_SEED_CONNECTING] = TRANSFER_CONNECTING,
         [DOWNLOAD_SEED_WAITING] = TRANSFER_WAITING,
@@ -285,7 +287,7 @@ static void on_seed_changed(DownloadSeed *fetch, void *userdata) {
     transfer_set_state(&download->transfer, states[download_seed_state(fetch)]);
 }
 
-static int start_seed(Download *download, const DownloadChoice *choice) {
+static int download_start_seed(Download *download, const DownloadChoice *choice) {
     const Record record = {
         .name = choice->text.name,
         .type = choice->text.type,
@@ -303,8 +305,8 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
         .sources = choice->sources,
         .source_count = choice->source_count,
         .fd = download->target.fd,
-        .on_changed = on_seed_changed,
-        .on_done = on_seed_done,
+        .on_changed = download_on_seed_changed,
+        .on_done = download_on_seed_done,
         .userdata = download,
     };
 
@@ -312,7 +314,7 @@ static int start_seed(Download *download, const DownloadChoice *choice) {
 }
 
 // download-dir/NAME, unless the caller has brought a file.
-static int open_target(Download *download) {
+static int download_open_target(Download *download) {
     const char *directory = download->downloads->config.directory;
     char name[FILE_NAME_BYTES_MAX + 1];
 
@@ -328,7 +330,7 @@ static int open_target(Download *download) {
 }
 
 // It is known what the file is and who has it.
-static void begin(Download *download, const DownloadChoice *choice) {
+static void download_begin(Download *download, const DownloadChoice *choice) {
     Transfer *transfer = &download->transfer;
     int r;
 
@@ -341,19 +343,20 @@ static void begin(Download *download, const DownloadChoice *choice) {
         // From now on it is this file that is wanted, whatever else comes under its name or, with another size, its root.
         download->stored.filter = (DownloadFilter){
             .has_root = true, .root = choice->root, .has_size = true, .size = choice->size};
-        store(download);
+        download_store(download);
     }
     download->promised = choice->has_root && !download->own_file;
-    r = open_target(download);
+    r = download_open_target(download);
     if (r >= 0)
         r = download_target_check_space(&download->target, transfer->size);
     if (r >= 0)
-        r = choice->has_root ? start_swarm(download, choice) : start_seed(download, choice);
+        r = choice->has_root ? download_start_swarm(download, choice)
+                             : download_start_seed(download, choice);
     if (r < 0)
-        local_error(download, r);
+        download_local_error(download, r);
 }
 
-static void not_found(Download *download, const Record records[], size_t n) {
+static void download_not_found(Download *download, const Record records[], size_t n) {
     char message[NAME_BYTES_MAX + 128];
     DownloadChoice with_self;
 
@@ -364,18 +367,19 @@ static void not_found(Download *download, const Record records[], size_t n) {
                                         : "nobody shares \"%s\" with that type, size, address, "
                                           "port or root",
              download->file_name);
-    without_source(download, BUS_ERROR_NOT_FOUND, message);
+    download_without_source(download, BUS_ERROR_NOT_FOUND, message);
 }
 
-static void search_failed(Download *download, int error) {
-    without_source(download, error == -ENOTCONN ? BUS_ERROR_NOT_JOINED : BUS_ERROR_NO_ANSWER,
-                   error == -ENOTCONN    ? "not joined to the FileTracker"
-                   : error == -ETIMEDOUT ? "the FileTracker does not answer"
-                                         : strerror(-error));
+static void download_search_failed(Download *download, int error) {
+    download_without_source(download,
+                            error == -ENOTCONN ? BUS_ERROR_NOT_JOINED : BUS_ERROR_NO_ANSWER,
+                            error == -ENOTCONN    ? "not joined to the FileTracker"
+                            : error == -ETIMEDOUT ? "the FileTracker does not answer"
+                                                  : strerror(-error));
 }
 
-static void on_found(TrackerSearch *search _unused_, int r, const Record records[], size_t n,
-                     void *userdata) {
+static void download_on_found(TrackerSearch *search _unused_, int r, const Record records[],
+                              size_t n, void *userdata) {
     Download *download = userdata;
     char message[NAME_BYTES_MAX + 128];
     DownloadChoice choice;
@@ -387,51 +391,53 @@ static void on_found(TrackerSearch *search _unused_, int r, const Record records
         SwarmSourceInfo infos[RESULTS_MAX];
 
         if (r >= 0)
-            swarm_add_sources(download->swarm, infos, source_infos(download, &choice, infos));
-        start_timer(download, MORE_SOURCES_USEC);
+            swarm_add_sources(download->swarm, infos,
+                              download_source_infos(download, &choice, infos));
+        download_start_timer(download, MORE_SOURCES_USEC);
     } else if (r < 0) {
-        search_failed(download, r);
+        download_search_failed(download, r);
     } else if (choice.file_count == 0) {
-        not_found(download, records, n);
+        download_not_found(download, records, n);
     } else if (choice.file_count > 1) {
         snprintf(message, sizeof(message), "there are %zu different files called \"%s\"",
                  choice.file_count, download->file_name);
-        finish(download, TRANSFER_FAILED, BUS_ERROR_AMBIGUOUS, message);
+        download_finish(download, TRANSFER_FAILED, BUS_ERROR_AMBIGUOUS, message);
     } else
-        begin(download, &choice);
+        download_begin(download, &choice);
 }
 
-static int start_search(Download *download) {
-    return tracker_search(download->downloads->parts.tracker, download->file_name, on_found,
-                          download, &download->search);
+static int download_start_search(Download *download) {
+    return tracker_search(download->downloads->parts.tracker, download->file_name,
+                          download_on_found, download, &download->search);
 }
 
-static void search_again(Download *download) {
+static void download_search_again(Download *download) {
     int r;
 
-    stop_searching(download);
-    r = start_search(download);
+    download_stop_searching(download);
+    r = download_start_search(download);
     if (r >= 0)
         transfer_set_state(&download->transfer, TRANSFER_SEARCHING);
     else
-        search_failed(download, r);
+        download_search_failed(download, r);
 }
 
-static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int download_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                             void *userdata) {
     Download *download = userdata;
 
     if (!download->swarm)
-        search_again(download);
-    else if (!download->search && start_search(download) < 0)
-        start_timer(download, MORE_SOURCES_USEC);
+        download_search_again(download);
+    else if (!download->search && download_start_search(download) < 0)
+        download_start_timer(download, MORE_SOURCES_USEC);
     return 0;
 }
 
-static void cancel(Transfer *transfer) {
+static void download_cancel(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     download->cancelling = true;
-    stop_searching(download);
+    download_stop_searching(download);
     if (download->swarm) {
         swarm_stop(download->swarm);
         return;
@@ -442,44 +448,44 @@ static void cancel(Transfer *transfer) {
     }
     download->sync = file_sync_free(download->sync);
     if (download->promised) // after a restart it may not be open yet, and is to be deleted
-        (void) open_target(download);
-    finish(download, TRANSFER_CANCELLED, NULL, NULL);
+        (void) download_open_target(download);
+    download_finish(download, TRANSFER_CANCELLED, NULL, NULL);
 }
 
-static int pause_transfer(Transfer *transfer) {
+static int download_pause(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     if (download->seed)
         return -EOPNOTSUPP; // it would have to begin anew
     if (download->sync || transfer->state == TRANSFER_PAUSED)
         return 0;
-    stop_searching(download);
+    download_stop_searching(download);
     if (download->swarm) {
         download->pausing = true;
         swarm_stop(download->swarm);
     } else
-        pause_now(download, NULL, NULL);
+        download_pause_now(download, NULL, NULL);
     return 0;
 }
 
-static int resume_transfer(Transfer *transfer) {
+static int download_resume(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     if (download->pausing) {
-        download->pausing = false; // on_swarm_done() begins again
+        download->pausing = false; // download_on_swarm_done() begins again
         return 0;
     }
     if (transfer->state != TRANSFER_PAUSED)
         return 0;
     download->stored.paused = false;
-    store(download);
+    download_store(download);
     transfer_set_error(transfer, NULL, NULL);
     download->retries = 0;
-    search_again(download);
+    download_search_again(download);
     return 0;
 }
 
-static uint64_t moved(const Transfer *transfer) {
+static uint64_t download_moved(const Transfer *transfer) {
     const Download *download = container_of(transfer, Download, transfer);
 
     return download->swarm  ? swarm_verified(download->swarm)
@@ -487,16 +493,16 @@ static uint64_t moved(const Transfer *transfer) {
                             : transfer->moved;
 }
 
-static void free_transfer(Transfer *transfer) {
+static void download_free_transfer(Transfer *transfer) {
     download_free(container_of(transfer, Download, transfer));
 }
 
 static const TransferOps transfer_ops = {
-    .cancel = cancel,
-    .free = free_transfer,
-    .pause = pause_transfer,
-    .resume = resume_transfer,
-    .moved = moved,
+    .cancel = download_cancel,
+    .free = download_free_transfer,
+    .pause = download_pause,
+    .resume = download_resume,
+    .moved = download_moved,
 };
 
 static int download_new(Downloads *downloads, const char *file_name, const DownloadFilter *filter,
@@ -527,7 +533,7 @@ static int download_new(Downloads *downloads, const char *file_name, const Downl
              parts.type);
     r = download->file_name
             ? sd_event_add_time(downloads->parts.event, &download->timer, CLOCK_MONOTONIC, 0,
-                                USEC_PER_SEC, on_timer, download)
+                                USEC_PER_SEC, download_on_timer, download)
             : -ENOMEM;
     if (r >= 0)
         r = sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
@@ -547,7 +553,7 @@ int download_start(Downloads *downloads, const char *file_name, const DownloadFi
     r = download_new(downloads, file_name, filter, owner, &download);
     if (r < 0)
         return r;
-    r = start_search(download);
+    r = download_start_search(download);
     if (r >= 0)
         r = transfer_add(downloads->parts.transfers, &download->transfer);
     if (r < 0) {
@@ -556,12 +562,12 @@ int download_start(Downloads *downloads, const char *file_name, const DownloadFi
     }
     download->own_file = destination >= 0;
     download->target.fd = destination;
-    store(download);
+    download_store(download);
     *ret = &download->transfer;
     return 0;
 }
 
-static void restore(const StoredTransfer *stored, void *userdata) {
+static void download_restore(const StoredTransfer *stored, void *userdata) {
     Download *download;
     Downloads *downloads = userdata;
 
@@ -582,7 +588,7 @@ static void restore(const StoredTransfer *stored, void *userdata) {
 }
 
 void download_restore_all(Downloads *downloads) {
-    (void) transfer_store_each(downloads->store, restore, downloads);
+    (void) transfer_store_each(downloads->store, download_restore, downloads);
 }
 
 void download_retry_all(Downloads *downloads) {
@@ -593,6 +599,6 @@ void download_retry_all(Downloads *downloads) {
 
         if (transfer->ops == &transfer_ops && transfer->state == TRANSFER_WAITING &&
             !download->swarm && !download->seed && !download->search && !download->sync)
-            search_again(download);
+            download_search_again(download);
     }
 }

@@ -19,13 +19,13 @@ typedef struct SyncJob {
     int result;
 } SyncJob;
 
-static void job_run(void *data) {
+static void file_sync_job_run(void *data) {
     SyncJob *job = data;
 
     job->result = fdatasync(job->fd) < 0 ? -errno : 0;
 }
 
-static void finish(FileSync *sync, int result) {
+static void file_sync_finish(FileSync *sync, int result) {
     FileSyncHandler handler = sync->handler;
     void *userdata = sync->userdata;
 
@@ -33,21 +33,22 @@ static void finish(FileSync *sync, int result) {
     handler(result, userdata);
 }
 
-static void job_done(void *data, void *userdata) {
+static void file_sync_job_done(void *data, void *userdata) {
     const SyncJob *job = data;
 
-    finish(userdata, job->result);
+    file_sync_finish(userdata, job->result);
 }
 
-static void job_free(void *data) {
+static void file_sync_job_free(void *data) {
     SyncJob *job = data;
 
     close_fd(job->fd);
     free(job);
 }
 
-static int start(FileSync *sync) {
-    static const WorkOps ops = {.run = job_run, .done = job_done, .free = job_free};
+static int file_sync_start_job(FileSync *sync) {
+    static const WorkOps ops = {
+        .run = file_sync_job_run, .done = file_sync_job_done, .free = file_sync_job_free};
     SyncJob *job = calloc(1, sizeof(*job));
     int r;
 
@@ -60,17 +61,17 @@ static int start(FileSync *sync) {
     return r;
 }
 
-static void start_waiting(FileSyncs *syncs) {
+static void file_sync_start_waiting(FileSyncs *syncs) {
     FileSync *sync;
     int r;
 
     while (syncs->running < FILE_SYNCS_MAX && (sync = TAILQ_FIRST(&syncs->waiting))) {
         TAILQ_REMOVE(&syncs->waiting, sync, link);
-        r = start(sync);
+        r = file_sync_start_job(sync);
         if (r >= 0)
             continue;
         TAILQ_INSERT_HEAD(&syncs->waiting, sync, link); // where file_sync_free() looks for it
-        finish(sync, r);
+        file_sync_finish(sync, r);
     }
 }
 
@@ -93,7 +94,7 @@ int file_sync_start(FileSyncs *syncs, int fd, FileSyncHandler handler, void *use
     sync->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     r = sync->fd < 0 ? -errno : 0;
     if (r >= 0 && syncs->running < FILE_SYNCS_MAX)
-        r = start(sync);
+        r = file_sync_start_job(sync);
     else if (r >= 0)
         TAILQ_INSERT_TAIL(&syncs->waiting, sync, link);
     if (r < 0) {
@@ -118,6 +119,6 @@ FileSync *file_sync_free(FileSync *sync) {
         TAILQ_REMOVE(&syncs->waiting, sync, link);
     close_fd(sync->fd);
     free(sync);
-    start_waiting(syncs);
+    file_sync_start_waiting(syncs);
     return NULL;
 }

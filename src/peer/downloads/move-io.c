@@ -26,7 +26,7 @@ void move_buffer_free(MoveBuffer *buffer) {
     free(buffer);
 }
 
-static int write_at(Move *move, const char *data, size_t len, uint64_t offset) {
+static int move_io_write_at(Move *move, const char *data, size_t len, uint64_t offset) {
     while (len > 0) {
         ssize_t n = pwrite(move->file_fd, data, len, (off_t) offset);
 
@@ -44,7 +44,7 @@ static int write_at(Move *move, const char *data, size_t len, uint64_t offset) {
 }
 
 // Moves the file's bytes up by `by` (1 or 2), the last ones first, and puts `prefix` before them.
-static int shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
+static int move_io_shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
     char chunk[65536];
     int r;
 
@@ -57,11 +57,11 @@ static int shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
             return got < 0 ? -errno : -EIO;
         }
         len -= n;
-        r = write_at(move, chunk, n, len + by);
+        r = move_io_write_at(move, chunk, n, len + by);
         if (r < 0)
             return r;
     }
-    return write_at(move, prefix, by, 0);
+    return move_io_write_at(move, prefix, by, 0);
 }
 
 bool move_io_complete_if_quiet(const Move *move) {
@@ -79,9 +79,9 @@ int move_io_end(Move *move) {
         return -EPROTO;
     if (header_len < header->longest) {
         // What looked like the end of the header was the beginning of the file.
-        r = shift_file(move, move->received - header->longest,
-                       header->white_space + (header_len - strlen(WORD_FILE)),
-                       header->longest - header_len);
+        r = move_io_shift_file(move, move->received - header->longest,
+                               header->white_space + (header_len - strlen(WORD_FILE)),
+                               header->longest - header_len);
         if (r < 0)
             return r;
     }
@@ -94,13 +94,14 @@ int move_io_end(Move *move) {
 }
 
 // Takes `len` bytes that have arrived at position move->received of the answer.
-static int take_bytes(Move *move, const char *data, size_t len) {
+static int move_io_take_bytes(Move *move, const char *data, size_t len) {
     uint64_t end = move->header.longest + move->size;
     char extra;
     int r;
 
     assert(move->received >= move->header.longest);
-    r = write_at(move, data, MIN(len, end - move->received), move->received - move->header.longest);
+    r = move_io_write_at(move, data, MIN(len, end - move->received),
+                         move->received - move->header.longest);
     if (r < 0)
         return r;
     move->received += len;
@@ -117,7 +118,7 @@ static int take_bytes(Move *move, const char *data, size_t len) {
 }
 
 // Sets what the socket wakes us for, once at the beginning and once near the end.
-static void set_wake(Move *move) {
+static void move_io_set_wake(Move *move) {
     uint64_t rest = move->header.longest + move->size - move->received;
     int bytes = rest > 2 * RECEIVE_WAKE_BYTES ? RECEIVE_WAKE_BYTES : 1;
 
@@ -138,9 +139,9 @@ int move_io_step(Move *move, MoveBuffer *buffer, uint64_t max) {
         return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;
     if (n == 0)
         return move_io_end(move);
-    r = take_bytes(move, buffer->data, n);
+    r = move_io_take_bytes(move, buffer->data, n);
     if (r == MOVE_IO_MORE)
-        set_wake(move);
+        move_io_set_wake(move);
     return r;
 }
 
@@ -150,5 +151,5 @@ int move_io_begin(Move *move) {
 
     move->lead = (Buffer){};
     move->received = header_len;
-    return take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
+    return move_io_take_bytes(move, buffer_data(&lead) + header_len, lead.size - header_len);
 }

@@ -60,7 +60,7 @@ Move *move_free(Move *move) {
     return NULL;
 }
 
-static void on_finished(LoopCall *call) {
+static void mover_on_finished(LoopCall *call) {
     Move *move = container_of(call, Move, call);
 
     TAILQ_REMOVE(&move->mover->moves, move, link);
@@ -75,11 +75,11 @@ static void move_finish(Move *move, int result) {
     if (result >= 0 || move->cancelled)
         move->file_failed = false;
     move->result = result < 0 && move->cancelled ? -ECANCELED : MIN(result, 0);
-    move->call.run = on_finished;
+    move->call.run = mover_on_finished;
     loop_thread_reply(mover->thread, &move->call);
 }
 
-static void note_progress(Move *move) {
+static void mover_note_progress(Move *move) {
     move->progress = time_monotonic();
     if (move->moved - move->stall_moved < STALL_BYTES)
         return;
@@ -102,8 +102,8 @@ static void move_throttle(Move *move) {
     (void) sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_ONESHOT);
 }
 
-static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                             void *userdata) {
+static int mover_on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                   void *userdata) {
     Mover *mover = userdata;
     Move *move;
 
@@ -131,17 +131,17 @@ static int move_step(Move *move) {
     if (!move->exempt)
         rate_limit_spend(mover->limit, move->received - before);
     if (r == MOVE_IO_MORE)
-        note_progress(move);
+        mover_note_progress(move);
     else if (r != MOVE_IO_BLOCKED)
         move_finish(move, r);
     return r;
 }
 
-static void on_socket(PollWatch *watch, uint32_t events _unused_) {
+static void mover_on_socket(PollWatch *watch, uint32_t events _unused_) {
     (void) move_step(container_of(watch, Move, watch));
 }
 
-static void on_submitted(LoopCall *call) {
+static void mover_on_submitted(LoopCall *call) {
     Move *move = container_of(call, Move, call);
     Mover *mover = move->mover;
     int r;
@@ -153,7 +153,7 @@ static void on_submitted(LoopCall *call) {
     move->progress = move->stall_since = time_monotonic();
     TAILQ_INSERT_TAIL(&mover->active, move, active);
     r = poller_add(loop_thread_poller(mover->thread), &move->watch, move->socket_fd, EPOLLIN,
-                   on_socket);
+                   mover_on_socket);
     if (r >= 0)
         r = move_io_begin(move);
     if (r != MOVE_IO_MORE)
@@ -181,7 +181,7 @@ static void move_tick(Move *move, uint64_t now) {
         move_finish(move, move_io_end(move));
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+static int mover_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Mover *mover = userdata;
     uint64_t now = time_monotonic();
     Move *move, *next;
@@ -210,12 +210,12 @@ int mover_new(LoopThread *thread, RateLimit *limit, Mover **ret) {
     if (!mover->buffer)
         return -ENOMEM;
     r = sd_event_add_time_relative(loop_thread_event(thread), &mover->tick_source, CLOCK_MONOTONIC,
-                                   TICK_USEC, TICK_USEC / 10, on_tick, mover);
+                                   TICK_USEC, TICK_USEC / 10, mover_on_tick, mover);
     if (r >= 0)
         r = sd_event_source_set_enabled(mover->tick_source, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time_relative(loop_thread_event(thread), &mover->throttle_source,
-                                       CLOCK_MONOTONIC, 0, 1, on_throttle_timer, mover);
+                                       CLOCK_MONOTONIC, 0, 1, mover_on_throttle_timer, mover);
     if (r >= 0)
         r = sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_OFF);
     if (r < 0)
@@ -242,7 +242,7 @@ Mover *mover_free(Mover *mover) {
 
 void mover_submit(Mover *mover, Move *move) {
     move->mover = mover;
-    move->call.run = on_submitted;
+    move->call.run = mover_on_submitted;
     TAILQ_INSERT_TAIL(&mover->moves, move, link);
     loop_thread_call(mover->thread, &move->call);
 }

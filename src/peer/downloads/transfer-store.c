@@ -36,7 +36,7 @@ TransferStore *transfer_store_close(TransferStore *store) {
 }
 
 // A database from before there were owners gets the column.
-static int add_owner(sqlite3 *database) {
+static int transfer_store_add_owner(sqlite3 *database) {
     if (sqlite3_table_column_metadata(database, NULL, "downloads", "owner", NULL, NULL, NULL, NULL,
                                       NULL) == SQLITE_OK)
         return 0;
@@ -52,7 +52,7 @@ int transfer_store_open(const char *path, TransferStore **ret) {
         return -ENOMEM;
     r = database_open(path, VERSION_OF_SCHEMA, schema, &store->database);
     if (r >= 0)
-        r = add_owner(store->database);
+        r = transfer_store_add_owner(store->database);
     if (r >= 0)
         r = database_prepare(store->database,
                              "INSERT OR REPLACE INTO downloads"
@@ -69,7 +69,7 @@ int transfer_store_open(const char *path, TransferStore **ret) {
     return 0;
 }
 
-static int run(TransferStore *store, sqlite3_stmt *statement) {
+static int transfer_store_run(TransferStore *store, sqlite3_stmt *statement) {
     int r = sqlite3_step(statement);
 
     (void) sqlite3_reset(statement);
@@ -104,7 +104,7 @@ int transfer_store_put(TransferStore *store, StoredTransfer *transfer) {
     (void) sqlite3_bind_int(put, 8, transfer->paused);
     if (transfer->owner != TRANSFER_NOBODY)
         (void) sqlite3_bind_int64(put, 9, transfer->owner);
-    r = run(store, put);
+    r = transfer_store_run(store, put);
     if (r >= 0 && transfer->key == 0)
         transfer->key = sqlite3_last_insert_rowid(store->database);
     return r;
@@ -114,47 +114,47 @@ void transfer_store_remove(TransferStore *store, int64_t key) {
     if (key == 0)
         return;
     (void) sqlite3_bind_int64(store->remove, 1, key);
-    (void) run(store, store->remove);
+    (void) transfer_store_run(store, store->remove);
 }
 
-static bool has(sqlite3_stmt *row, int column, int type) {
+static bool transfer_store_has(sqlite3_stmt *row, int column, int type) {
     return sqlite3_column_type(row, column) == type;
 }
 
 // False: not what transfer_store_put() writes.
-static bool read_row(sqlite3_stmt *row, StoredTransfer *ret) {
+static bool transfer_store_read_row(sqlite3_stmt *row, StoredTransfer *ret) {
     const char *name = (const char *) sqlite3_column_text(row, 1), *text;
     DownloadFilter *filter = &ret->filter;
 
     *ret = (StoredTransfer){.key = sqlite3_column_int64(row, 0), .file_name = name};
     if (!name || !name_is_valid(name, strlen(name)))
         return false;
-    filter->has_type = has(row, 2, SQLITE_TEXT);
+    filter->has_type = transfer_store_has(row, 2, SQLITE_TEXT);
     if (filter->has_type) {
         text = (const char *) sqlite3_column_text(row, 2);
         if (!text || !type_is_valid(text, strlen(text)))
             return false;
         snprintf(filter->type, sizeof(filter->type), "%s", text);
     }
-    filter->has_size = has(row, 3, SQLITE_INTEGER);
+    filter->has_size = transfer_store_has(row, 3, SQLITE_INTEGER);
     filter->size = (uint64_t) sqlite3_column_int64(row, 3);
-    filter->has_address = has(row, 4, SQLITE_TEXT);
+    filter->has_address = transfer_store_has(row, 4, SQLITE_TEXT);
     if (filter->has_address) {
         text = (const char *) sqlite3_column_text(row, 4);
         if (!text || address_parse(text, strlen(text), &filter->address) < 0)
             return false;
     }
-    filter->has_port = has(row, 5, SQLITE_INTEGER);
+    filter->has_port = transfer_store_has(row, 5, SQLITE_INTEGER);
     filter->port = (uint16_t) sqlite3_column_int(row, 5);
-    filter->has_root = has(row, 6, SQLITE_BLOB);
+    filter->has_root = transfer_store_has(row, 6, SQLITE_BLOB);
     if (filter->has_root) {
         if (sqlite3_column_bytes(row, 6) != sizeof(filter->root))
             return false;
         memcpy(&filter->root, sqlite3_column_blob(row, 6), sizeof(filter->root));
     }
     ret->paused = sqlite3_column_int(row, 7);
-    ret->owner =
-        has(row, 8, SQLITE_INTEGER) ? (uid_t) sqlite3_column_int64(row, 8) : TRANSFER_NOBODY;
+    ret->owner = transfer_store_has(row, 8, SQLITE_INTEGER) ? (uid_t) sqlite3_column_int64(row, 8)
+                                                            : TRANSFER_NOBODY;
     return true;
 }
 
@@ -163,7 +163,7 @@ int transfer_store_each(TransferStore *store, TransferStoreHandler handler, void
     int r;
 
     while ((r = sqlite3_step(store->each)) == SQLITE_ROW)
-        if (read_row(store->each, &transfer))
+        if (transfer_store_read_row(store->each, &transfer))
             handler(&transfer, userdata);
     (void) sqlite3_reset(store->each);
     return r == SQLITE_DONE ? 0 : -EIO;

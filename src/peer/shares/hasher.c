@@ -81,19 +81,19 @@ struct Hasher {
 
 // ------------------------------------------------------------------------------------- in the thread
 
-static int check_wanted(const Batch *batch) {
+static int hasher_check_wanted(const Batch *batch) {
     return atomic_load(&batch->items[atomic_load(&batch->current)].cancelled) ? -ECANCELED : 0;
 }
 
-static int nap(const Batch *batch, uint64_t usec) {
+static int hasher_nap(const Batch *batch, uint64_t usec) {
     struct timespec ts = {.tv_nsec = (long) (MIN(usec, NAP_USEC) * 1000)};
 
     (void) nanosleep(&ts, NULL);
-    return check_wanted(batch);
+    return hasher_check_wanted(batch);
 }
 
 // Before each read: waits for the rate.
-static int pass_gate(size_t bytes, void *userdata) {
+static int hasher_pass_gate(size_t bytes, void *userdata) {
     Batch *batch = userdata;
     size_t left = bytes;
 
@@ -106,21 +106,21 @@ static int pass_gate(size_t bytes, void *userdata) {
         wait = rate_limit_wait(&batch->rate);
         pthread_mutex_unlock(&batch->lock);
         left -= granted;
-        if (left > 0 && granted == 0 && nap(batch, MAX(wait, USEC_PER_MSEC)) < 0)
+        if (left > 0 && granted == 0 && hasher_nap(batch, MAX(wait, USEC_PER_MSEC)) < 0)
             return -ECANCELED;
     }
     atomic_fetch_add(&batch->hashed, bytes);
-    return check_wanted(batch);
+    return hasher_check_wanted(batch);
 }
 
-static int64_t age_nsec(const struct timespec *when) {
+static int64_t hasher_age_nsec(const struct timespec *when) {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
     return (now.tv_sec - when->tv_sec) * INT64_C(1000000000) + now.tv_nsec - when->tv_nsec;
 }
 
-static int hash_item(Batch *batch, FileHasher *hasher, Item *item) {
+static int hasher_hash_item(Batch *batch, FileHasher *hasher, Item *item) {
     _cleanup_close_ int fd = -EBADF;
     struct stat st;
     int64_t age;
@@ -130,15 +130,16 @@ static int hash_item(Batch *batch, FileHasher *hasher, Item *item) {
     if (fd < 0)
         return fd;
     // A time in the future says nothing.
-    age = age_nsec(&st.st_mtim);
+    age = hasher_age_nsec(&st.st_mtim);
     if (st.st_size > QUIET_BYTES_MIN && age >= 0 && age < item->quiet_nsec) {
         item->wait_usec = (uint64_t) (item->quiet_nsec - age) / 1000 + 1;
         return -EAGAIN;
     }
-    age = age_nsec(&st.st_ctim);
-    if (age >= 0 && age < TICK_NSEC && nap(batch, (uint64_t) (TICK_NSEC - age) / 1000 + 1) < 0)
+    age = hasher_age_nsec(&st.st_ctim);
+    if (age >= 0 && age < TICK_NSEC &&
+        hasher_nap(batch, (uint64_t) (TICK_NSEC - age) / 1000 + 1) < 0)
         return -ECANCELED;
-    r = file_hash(hasher, fd, pass_gate, batch, &item->hash);
+    r = file_hash(hasher, fd, hasher_pass_gate, batch, &item->hash);
     if (r >= 0 && share_stamp_of(&item->hash.identity) != item->file.stamp) {
         file_hash_done(&item->hash);
         return -ESTALE;
@@ -146,7 +147,7 @@ static int hash_item(Batch *batch, FileHasher *hasher, Item *item) {
     return r;
 }
 
-static int keep_hashes(Batch *batch) {
+static int hasher_keep_hashes(Batch *batch) {
     FileHash hashes[BATCH_FILES_MAX];
     size_t n = 0;
 
@@ -167,11 +168,11 @@ static void batch_run(void *job) {
 
         atomic_store(&batch->current, i);
         atomic_store(&batch->hashed, 0);
-        item->result = r < 0 ? r : check_wanted(batch);
+        item->result = r < 0 ? r : hasher_check_wanted(batch);
         if (item->result >= 0)
-            item->result = hash_item(batch, hasher, item);
+            item->result = hasher_hash_item(batch, hasher, item);
     }
-    (void) keep_hashes(batch); // logged; the roots are right without it
+    (void) hasher_keep_hashes(batch); // logged; the roots are right without it
 }
 
 static void batch_free(void *job) {
@@ -187,22 +188,22 @@ static void batch_free(void *job) {
 
 // ---------------------------------------------------------------------------------------- on the loop
 
-static bool is_path(const char *path, const ShareFile *file) {
+static bool hasher_is_path(const char *path, const ShareFile *file) {
     size_t len = strlen(file->root);
 
     return path && strncmp(path, file->root, len) == 0 && path[len] == '/' &&
            strcmp(path + len + 1, file->relative) == 0;
 }
 
-static Restless *find_restless(Hasher *hasher, const ShareFile *file) {
+static Restless *hasher_find_restless(Hasher *hasher, const ShareFile *file) {
     for (size_t i = 0; i < RESTLESS_MAX; i++)
-        if (is_path(hasher->restless[i].path, file))
+        if (hasher_is_path(hasher->restless[i].path, file))
             return &hasher->restless[i];
     return NULL;
 }
 
-static void count_restless(Hasher *hasher, const ShareFile *file) {
-    Restless *restless = find_restless(hasher, file);
+static void hasher_count_restless(Hasher *hasher, const ShareFile *file) {
+    Restless *restless = hasher_find_restless(hasher, file);
 
     if (!restless) {
         restless = &hasher->restless[hasher->restless_next++ % RESTLESS_MAX];
@@ -214,10 +215,10 @@ static void count_restless(Hasher *hasher, const ShareFile *file) {
     restless->times = MIN(restless->times + 1, (unsigned) QUIET_DOUBLINGS_MAX);
 }
 
-static void start(Hasher *hasher);
+static void hasher_start(Hasher *hasher);
 
 // What came of one file.
-static void settle(Hasher *hasher, Item *item, bool *stale) {
+static void hasher_settle(Hasher *hasher, Item *item, bool *stale) {
     if (item->index == NOT_WANTED || item->result == -ECANCELED)
         return;
     switch (item->result) {
@@ -228,7 +229,7 @@ static void settle(Hasher *hasher, Item *item, bool *stale) {
         hasher->wait_usec = MIN(hasher->wait_usec, item->wait_usec);
         break;
     case -ESTALE:
-        count_restless(hasher, &item->file);
+        hasher_count_restless(hasher, &item->file);
         *stale = true;
         break;
     case -ENOENT: // the walk that follows will not see it
@@ -247,16 +248,16 @@ static void batch_done(void *job, void *userdata) {
     bool stale = false;
 
     for (size_t i = 0; i < batch->count; i++)
-        settle(hasher, &batch->items[i], &stale);
+        hasher_settle(hasher, &batch->items[i], &stale);
     hasher->batch = NULL;
     hasher->work = work_free(hasher->work);
-    start(hasher);
+    hasher_start(hasher);
     hasher->hooks.on_hashed(hasher->hooks.userdata);
     if (stale)
         hasher->hooks.on_stale(hasher->hooks.userdata);
 }
 
-static int add_item(Hasher *hasher, Batch *batch, const Share *share) {
+static int hasher_add_item(Hasher *hasher, Batch *batch, const Share *share) {
     Item *item = &batch->items[batch->count];
     const Restless *restless;
     int r;
@@ -264,14 +265,14 @@ static int add_item(Hasher *hasher, Batch *batch, const Share *share) {
     r = share_file(share, &item->file);
     if (r < 0)
         return r;
-    restless = find_restless(hasher, &item->file);
+    restless = hasher_find_restless(hasher, &item->file);
     item->index = share_index(share);
     item->quiet_nsec = QUIET_NSEC << (restless ? restless->times : 0);
     batch->count++;
     return 0;
 }
 
-static int fill(Hasher *hasher, Batch *batch) {
+static int hasher_fill(Hasher *hasher, Batch *batch) {
     uint64_t limit = hasher->rate > 0 ? MIN(hasher->rate, (uint64_t) BATCH_BYTES_MAX)
                                       : (uint64_t) BATCH_BYTES_MAX;
     size_t count = share_table_count(hasher->table);
@@ -286,14 +287,14 @@ static int fill(Hasher *hasher, Batch *batch) {
         bytes += share_record(share).size;
         if (batch->count > 0 && bytes > limit)
             break;
-        r = add_item(hasher, batch, share);
+        r = hasher_add_item(hasher, batch, share);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int start_batch(Hasher *hasher) {
+static int hasher_start_batch(Hasher *hasher) {
     static const WorkOps ops = {.run = batch_run, .done = batch_done, .free = batch_free};
     Batch *batch = calloc(1, sizeof(*batch));
     int r;
@@ -304,7 +305,7 @@ static int start_batch(Hasher *hasher) {
     batch->threads = hasher->threads;
     pthread_mutex_init(&batch->lock, NULL);
     rate_limit_set(&batch->rate, hasher->rate);
-    r = fill(hasher, batch);
+    r = hasher_fill(hasher, batch);
     if (r < 0 || batch->count == 0) {
         batch_free(batch);
         return r;
@@ -316,12 +317,12 @@ static int start_batch(Hasher *hasher) {
 }
 
 // Begins what is next, or waits for what must be quiet first.
-static void start(Hasher *hasher) {
+static void hasher_start(Hasher *hasher) {
     int r;
 
     if (hasher->work || !hasher->table)
         return;
-    r = start_batch(hasher);
+    r = hasher_start_batch(hasher);
     if (r < 0) {
         log_error("Cannot hash shared files: %s", strerror(-r));
         hasher->wait_usec = MIN(hasher->wait_usec, RETRY_USEC);
@@ -333,11 +334,12 @@ static void start(Hasher *hasher) {
     hasher->wait_usec = UINT64_MAX;
 }
 
-static int on_again(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int hasher_on_again(sd_event_source *source _unused_, uint64_t usec _unused_,
+                           void *userdata) {
     Hasher *hasher = userdata;
 
     hasher->next = 0;
-    start(hasher);
+    hasher_start(hasher);
     return 0;
 }
 
@@ -352,7 +354,8 @@ int hasher_new(sd_event *event, RootCache *roots, const HasherHooks *hooks, Hash
     hasher->hooks = *hooks;
     hasher->threads = 1;
     hasher->wait_usec = UINT64_MAX;
-    r = sd_event_add_time_relative(event, &hasher->again, CLOCK_MONOTONIC, 0, 0, on_again, hasher);
+    r = sd_event_add_time_relative(event, &hasher->again, CLOCK_MONOTONIC, 0, 0, hasher_on_again,
+                                   hasher);
     if (r >= 0)
         r = sd_event_source_set_enabled(hasher->again, SD_EVENT_OFF);
     if (r < 0)
@@ -388,7 +391,7 @@ void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate) {
 }
 
 // Where an item is in another table: it is the same file if nothing of it has changed.
-static size_t find_again(const ShareTable *from, const ShareTable *to, const Item *item) {
+static size_t hasher_find_again(const ShareTable *from, const ShareTable *to, const Item *item) {
     const Share *share;
     Record record;
 
@@ -405,7 +408,7 @@ void hasher_set_table(Hasher *hasher, ShareTable *table) {
     Batch *batch = hasher->batch;
 
     for (size_t i = 0; batch && i < batch->count; i++) {
-        batch->items[i].index = find_again(hasher->table, table, &batch->items[i]);
+        batch->items[i].index = hasher_find_again(hasher->table, table, &batch->items[i]);
         if (batch->items[i].index == NOT_WANTED)
             atomic_store(&batch->items[i].cancelled, true);
     }
@@ -413,7 +416,7 @@ void hasher_set_table(Hasher *hasher, ShareTable *table) {
     hasher->next = 0;
     hasher->wait_usec = UINT64_MAX;
     (void) sd_event_source_set_enabled(hasher->again, SD_EVENT_OFF);
-    start(hasher);
+    hasher_start(hasher);
 }
 
 bool hasher_is_idle(const Hasher *hasher) {

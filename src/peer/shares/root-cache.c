@@ -35,7 +35,7 @@ struct RootCache {
 };
 
 // With the lock, or before there are threads.
-static int use_memory(RootCache *cache) {
+static int root_cache_use_memory(RootCache *cache) {
     cache->writer = database_close(cache->writer);
     free(cache->path);
     cache->path = NULL;
@@ -64,7 +64,7 @@ int root_cache_open(const char *directory, RootCache **ret) {
     else
         r = database_open(cache->path, SCHEMA_VERSION, schema, &cache->writer);
     if (r < 0)
-        r = use_memory(cache);
+        r = root_cache_use_memory(cache);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(cache);
@@ -82,14 +82,14 @@ RootCache *root_cache_free(RootCache *cache) {
     return NULL;
 }
 
-static bool is_damaged(sqlite3 *database) {
+static bool root_cache_is_damaged(sqlite3 *database) {
     int code = sqlite3_errcode(database);
 
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
 
 // With the lock. What is wrong with the file shows only when its pages are read.
-static int replace_damaged(RootCache *cache) {
+static int root_cache_replace_damaged(RootCache *cache) {
     int r;
 
     log_event(LOG_WARNING, &(LogFields){.id = EVENT_DATABASE_DAMAGED, .file = cache->path},
@@ -98,17 +98,17 @@ static int replace_damaged(RootCache *cache) {
     database_set_aside(cache->path);
     atomic_fetch_add(&cache->generation, 1);
     r = database_open(cache->path, SCHEMA_VERSION, schema, &cache->writer);
-    return r < 0 ? use_memory(cache) : 0;
+    return r < 0 ? root_cache_use_memory(cache) : 0;
 }
 
-static bool column_hash(sqlite3_stmt *statement, int column, MerkleHash *ret) {
+static bool root_cache_column_hash(sqlite3_stmt *statement, int column, MerkleHash *ret) {
     if (sqlite3_column_bytes(statement, column) != sizeof(*ret))
         return false;
     memcpy(ret, sqlite3_column_blob(statement, column), sizeof(*ret));
     return true;
 }
 
-static int each_row(sqlite3 *database, RootCacheHandler handler, void *userdata) {
+static int root_cache_each_row(sqlite3 *database, RootCacheHandler handler, void *userdata) {
     sqlite3_stmt *rows = NULL;
     int r = 0, step;
 
@@ -126,7 +126,7 @@ static int each_row(sqlite3 *database, RootCacheHandler handler, void *userdata)
         };
         MerkleHash root;
 
-        if (column_hash(rows, 5, &root))
+        if (root_cache_column_hash(rows, 5, &root))
             r = handler(&identity, &root, userdata);
     }
     if (r >= 0 && step != SQLITE_DONE)
@@ -148,16 +148,16 @@ int root_cache_each(RootCache *cache, RootCacheHandler handler, void *userdata) 
         pthread_mutex_unlock(&cache->lock);
     database = own ?: cache->writer;
     if (r >= 0)
-        r = each_row(database, handler, userdata);
+        r = root_cache_each_row(database, handler, userdata);
     if (own)
         pthread_mutex_lock(&cache->lock);
-    if (r == -EIO && cache->path && is_damaged(database))
-        (void) replace_damaged(cache);
+    if (r == -EIO && cache->path && root_cache_is_damaged(database))
+        (void) root_cache_replace_damaged(cache);
     pthread_mutex_unlock(&cache->lock);
     return r;
 }
 
-static int put_row(sqlite3_stmt *insert, const FileHash *hash) {
+static int root_cache_put_row(sqlite3_stmt *insert, const FileHash *hash) {
     uint64_t count = piece_count(hash->identity.size);
     int step;
 
@@ -176,7 +176,7 @@ static int put_row(sqlite3_stmt *insert, const FileHash *hash) {
     return step == SQLITE_DONE ? 0 : -EIO;
 }
 
-static int put_all(sqlite3 *database, const FileHash hashes[], size_t n) {
+static int root_cache_put_all(sqlite3 *database, const FileHash hashes[], size_t n) {
     sqlite3_stmt *insert = NULL;
     int r = 0;
 
@@ -186,7 +186,7 @@ static int put_all(sqlite3 *database, const FileHash hashes[], size_t n) {
                            -1, &insert, NULL) != SQLITE_OK)
         r = -EIO;
     for (size_t i = 0; i < n && r >= 0; i++)
-        r = put_row(insert, &hashes[i]);
+        r = root_cache_put_row(insert, &hashes[i]);
     (void) sqlite3_finalize(insert);
     if (r >= 0 && sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
         return 0;
@@ -201,12 +201,13 @@ int root_cache_put(RootCache *cache, const FileHash hashes[], size_t n) {
     if (n == 0)
         return 0;
     pthread_mutex_lock(&cache->lock);
-    r = put_all(cache->writer, hashes, n);
+    r = root_cache_put_all(cache->writer, hashes, n);
     if (r < 0 && cache->path) {
         // Others ask for the pieces of what is shared: they must be somewhere.
-        r = is_damaged(cache->writer) ? replace_damaged(cache) : use_memory(cache);
+        r = root_cache_is_damaged(cache->writer) ? root_cache_replace_damaged(cache)
+                                                 : root_cache_use_memory(cache);
         if (r >= 0)
-            r = put_all(cache->writer, hashes, n);
+            r = root_cache_put_all(cache->writer, hashes, n);
     } else if (r < 0)
         (void) sqlite3_exec(cache->writer, "ROLLBACK", NULL, NULL, NULL);
     pthread_mutex_unlock(&cache->lock);
@@ -238,7 +239,8 @@ int root_cache_forget(RootCache *cache, const FileIdentity identities[], size_t 
 }
 
 // *ret: the caller's. 0, -ENOENT or -ENOMEM.
-static int read_pieces(sqlite3 *database, const MerkleHash *root, uint64_t size, MerkleHash **ret) {
+static int root_cache_read_pieces(sqlite3 *database, const MerkleHash *root, uint64_t size,
+                                  MerkleHash **ret) {
     size_t bytes = piece_count(size) * sizeof(MerkleHash);
     sqlite3_stmt *row = NULL;
     int r = -ENOENT;
@@ -261,7 +263,8 @@ static int read_pieces(sqlite3 *database, const MerkleHash *root, uint64_t size,
 }
 
 // SQLite notices a damaged page only if it no longer makes sense.
-static int check_pieces(const MerkleHash *root, uint64_t size, const MerkleHash pieces[]) {
+static int root_cache_check_pieces(const MerkleHash *root, uint64_t size,
+                                   const MerkleHash pieces[]) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
     MerkleHash found;
     int r;
@@ -275,7 +278,7 @@ static int check_pieces(const MerkleHash *root, uint64_t size, const MerkleHash 
 }
 
 // Only when the database is another one than before does that wait for the lock.
-static void refresh_reader(RootCache *cache) {
+static void root_cache_refresh_reader(RootCache *cache) {
     unsigned generation = atomic_load(&cache->generation);
 
     if (generation == cache->reader_generation)
@@ -298,16 +301,16 @@ int root_cache_pieces(RootCache *cache, const MerkleHash *root, uint64_t size, M
             **ret = *root;
         return *ret ? 0 : -ENOMEM;
     }
-    refresh_reader(cache);
+    root_cache_refresh_reader(cache);
     if (cache->reader)
-        r = read_pieces(cache->reader, root, size, &pieces);
+        r = root_cache_read_pieces(cache->reader, root, size, &pieces);
     else {
         pthread_mutex_lock(&cache->lock);
-        r = read_pieces(cache->writer, root, size, &pieces);
+        r = root_cache_read_pieces(cache->writer, root, size, &pieces);
         pthread_mutex_unlock(&cache->lock);
     }
     if (r >= 0)
-        r = check_pieces(root, size, pieces);
+        r = root_cache_check_pieces(root, size, pieces);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(pieces);

@@ -19,11 +19,11 @@ typedef struct ShareWalk {
     const char *root; // the configured directory
 } ShareWalk;
 
-static bool is_cancelled(const ShareScan *scan) {
+static bool share_scan_is_cancelled(const ShareScan *scan) {
     return scan->cancelled && atomic_load(scan->cancelled);
 }
 
-static bool excluded(const ShareWalk *walk, const char *directory, const char *name) {
+static bool share_scan_is_excluded(const ShareWalk *walk, const char *directory, const char *name) {
     const StringList *excludes = walk->scan->excludes;
     const char *below = directory + strlen(walk->root);
     char relative[PATH_MAX + NAME_MAX + 2];
@@ -52,12 +52,12 @@ typedef struct Listing {
     size_t count;
 } Listing;
 
-static void listing_done(Listing *listing) {
+static void share_scan_listing_done(Listing *listing) {
     free(listing->text);
     free(listing->items);
 }
 
-static int listing_add(Listing *listing, const struct dirent *dirent) {
+static int share_scan_listing_add(Listing *listing, const struct dirent *dirent) {
     size_t len = strlen(dirent->d_name) + 2, end = listing->len + len;
 
     if (end > UINT32_MAX)
@@ -86,43 +86,44 @@ static int listing_add(Listing *listing, const struct dirent *dirent) {
     return 0;
 }
 
-static int by_name(const void *a, const void *b, void *text) {
+static int share_scan_compare_names(const void *a, const void *b, void *text) {
     return strcmp((const char *) text + *(const uint32_t *) a + 1,
                   (const char *) text + *(const uint32_t *) b + 1);
 }
 
 // Only what a walk wants. 0, -ENOMEM, -E2BIG, or -errno of reading.
-static int listing_read(const ShareWalk *walk, DIR *dir, const char *path, Listing *ret) {
+static int share_scan_listing_read(const ShareWalk *walk, DIR *dir, const char *path,
+                                   Listing *ret) {
     const struct dirent *dirent;
     int r;
 
     while ((errno = 0, dirent = readdir(dir))) {
-        if (is_cancelled(walk->scan))
+        if (share_scan_is_cancelled(walk->scan))
             return -ECANCELED;
         // Links, devices, sockets: not files.
         if ((dirent->d_type != DT_REG && dirent->d_type != DT_DIR &&
              dirent->d_type != DT_UNKNOWN) ||
-            excluded(walk, path, dirent->d_name))
+            share_scan_is_excluded(walk, path, dirent->d_name))
             continue;
-        r = listing_add(ret, dirent);
+        r = share_scan_listing_add(ret, dirent);
         if (r < 0)
             return r;
     }
     if (errno != 0)
         return -errno;
     if (ret->count > 0)
-        qsort_r(ret->items, ret->count, sizeof(*ret->items), by_name, ret->text);
+        qsort_r(ret->items, ret->count, sizeof(*ret->items), share_scan_compare_names, ret->text);
     return 0;
 }
 
-static bool is_fatal(int r) {
+static bool share_scan_is_fatal(int r) {
     return r == -ENOMEM || r == -E2BIG || r == -ECANCELED;
 }
 
-static int walk_directory(ShareWalk *walk, int fd, const char *path);
+static int share_scan_walk_directory(ShareWalk *walk, int fd, const char *path);
 
-static int walk_below(ShareWalk *walk, int parent_fd, const char *parent, uint32_t directory,
-                      const char *name) {
+static int share_scan_walk_below(ShareWalk *walk, int parent_fd, const char *parent,
+                                 uint32_t directory, const char *name) {
     _cleanup_free_ char *path = NULL;
     int fd;
 
@@ -137,31 +138,31 @@ static int walk_below(ShareWalk *walk, int parent_fd, const char *parent, uint32
         watch_set_add(walk->scan->watches, path);
     fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0)
-        return walk_directory(walk, fd, path);
+        return share_scan_walk_directory(walk, fd, path);
     if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
         return 0; // gone, or replaced, since it was listed
     return share_table_add(walk->table, directory, name, NULL, errno);
 }
 
-static int walk_entry(ShareWalk *walk, int fd, const char *path, uint32_t directory,
-                      const char *item) {
+static int share_scan_walk_entry(ShareWalk *walk, int fd, const char *path, uint32_t directory,
+                                 const char *item) {
     const char *name = item + 1;
     struct stat st;
 
     if (*item == DT_DIR)
-        return walk_below(walk, fd, path, directory, name);
+        return share_scan_walk_below(walk, fd, path, directory, name);
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : share_table_add(walk->table, directory, name, NULL, errno);
     if (S_ISDIR(st.st_mode))
-        return walk_below(walk, fd, path, directory, name);
+        return share_scan_walk_below(walk, fd, path, directory, name);
     return S_ISREG(st.st_mode) ? share_table_add(walk->table, directory, name, &st, 0) : 0;
 }
 
-static int add_failed_directory(ShareTable *table, const char *path, int error);
+static int share_scan_add_failed_directory(ShareTable *table, const char *path, int error);
 
 // Takes `fd` over.
-static int walk_directory(ShareWalk *walk, int fd, const char *path) {
-    _cleanup_(listing_done) Listing listing = {};
+static int share_scan_walk_directory(ShareWalk *walk, int fd, const char *path) {
+    _cleanup_(share_scan_listing_done) Listing listing = {};
     uint32_t directory;
     DIR *dir;
     int r;
@@ -171,15 +172,16 @@ static int walk_directory(ShareWalk *walk, int fd, const char *path) {
         close_fd(fd);
         return -ENOMEM;
     }
-    r = listing_read(walk, dir, path, &listing);
-    if (r < 0 && !is_fatal(r))
-        r = add_failed_directory(walk->table, path, -r);
+    r = share_scan_listing_read(walk, dir, path, &listing);
+    if (r < 0 && !share_scan_is_fatal(r))
+        r = share_scan_add_failed_directory(walk->table, path, -r);
     if (r >= 0)
         r = share_table_add_directory(walk->table, path, strlen(walk->root), NULL, &directory);
     for (size_t i = 0; i < listing.count && r >= 0; i++) {
-        r = is_cancelled(walk->scan) ? -ECANCELED : 0;
+        r = share_scan_is_cancelled(walk->scan) ? -ECANCELED : 0;
         if (r >= 0)
-            r = walk_entry(walk, dirfd(dir), path, directory, listing.text + listing.items[i]);
+            r = share_scan_walk_entry(walk, dirfd(dir), path, directory,
+                                      listing.text + listing.items[i]);
     }
     closedir(dir);
     return r;
@@ -188,8 +190,8 @@ static int walk_directory(ShareWalk *walk, int fd, const char *path) {
 // ------------------------------------------------------------------------------- what is configured
 
 // An entry for a path as it was configured, or for a directory that could not be read.
-static int add_path(ShareTable *table, const char *path, char *target, const struct stat *st,
-                    int error) {
+static int share_scan_add_path(ShareTable *table, const char *path, char *target,
+                               const struct stat *st, int error) {
     const char *slash = strrchr(path, '/');
     _cleanup_free_ char *parent = strndup(path, MAX(slash - path, (ptrdiff_t) 1));
     uint32_t directory;
@@ -203,19 +205,19 @@ static int add_path(ShareTable *table, const char *path, char *target, const str
     return r < 0 ? r : share_table_add(table, directory, slash + 1, st, error);
 }
 
-static int add_failed_directory(ShareTable *table, const char *path, int error) {
-    return add_path(table, path, NULL, NULL, error);
+static int share_scan_add_failed_directory(ShareTable *table, const char *path, int error) {
+    return share_scan_add_path(table, path, NULL, NULL, error);
 }
 
 // Takes the real path over.
-static int scan_file(const ShareScan *scan, ShareTable *table, const char *path, char *real,
-                     const struct stat *st) {
+static int share_scan_file(const ShareScan *scan, ShareTable *table, const char *path, char *real,
+                           const struct stat *st) {
     if (scan->watches)
         watch_set_add_name(scan->watches, real);
-    return add_path(table, path, real, st, 0);
+    return share_scan_add_path(table, path, real, st, 0);
 }
 
-static int scan_path(const ShareScan *scan, ShareTable *table, const char *path) {
+static int share_scan_path(const ShareScan *scan, ShareTable *table, const char *path) {
     ShareWalk walk = {.scan = scan, .table = table, .root = path};
     _cleanup_close_ int path_fd =
         -EBADF; // O_PATH mounts nothing, nor does it wait for what is no file
@@ -229,17 +231,19 @@ static int scan_path(const ShareScan *scan, ShareTable *table, const char *path)
     // somebody else's: who owns a share could put one in its place, to what nobody but p2p-peer may read.
     path_fd = open_trusted(path, O_PATH, &real);
     if (path_fd < 0)
-        return path_fd == -ENOMEM ? -ENOMEM : add_path(table, path, NULL, NULL, -path_fd);
+        return path_fd == -ENOMEM ? -ENOMEM
+                                  : share_scan_add_path(table, path, NULL, NULL, -path_fd);
     if (fstat(path_fd, &st) < 0)
-        return add_path(table, path, NULL, NULL, errno);
+        return share_scan_add_path(table, path, NULL, NULL, errno);
     if (S_ISREG(st.st_mode))
-        return scan_file(scan, table, path, TAKE_PTR(real), &st);
+        return share_scan_file(scan, table, path, TAKE_PTR(real), &st);
     if (!S_ISDIR(st.st_mode))
-        return add_path(table, path, NULL, NULL, EINVAL);
+        return share_scan_add_path(table, path, NULL, NULL, EINVAL);
     if (scan->watches)
         watch_set_add(scan->watches, path);
     fd = open_trusted(path, O_RDONLY | O_DIRECTORY, NULL);
-    return fd < 0 ? add_failed_directory(table, path, -fd) : walk_directory(&walk, fd, path);
+    return fd < 0 ? share_scan_add_failed_directory(table, path, -fd)
+                  : share_scan_walk_directory(&walk, fd, path);
 }
 
 // -------------------------------------------------------------------------------- roots that are known
@@ -255,12 +259,12 @@ typedef struct Join {
     size_t used_count, useless_count;
 } Join;
 
-static void join_done(Join *join) {
+static void share_scan_join_done(Join *join) {
     free(join->slots);
     free(join->useless);
 }
 
-static int join_fill(Join *join) {
+static int share_scan_join_fill(Join *join) {
     size_t count = share_table_count(join->table), capacity = 16;
 
     while (capacity < count + count / 2)
@@ -282,7 +286,7 @@ static int join_fill(Join *join) {
     return 0;
 }
 
-static int join_add_useless(Join *join, const FileIdentity *identity) {
+static int share_scan_join_add_useless(Join *join, const FileIdentity *identity) {
     if ((join->useless_count & (join->useless_count - 1)) == 0) {
         FileIdentity *grown =
             reallocarray(join->useless, MAX(join->useless_count * 2, (size_t) 1), sizeof(*grown));
@@ -296,12 +300,13 @@ static int join_add_useless(Join *join, const FileIdentity *identity) {
 }
 
 // A file may have several names, and then it is in the table several times.
-static int join_row(const FileIdentity *identity, const MerkleHash *root, void *userdata) {
+static int share_scan_join_row(const FileIdentity *identity, const MerkleHash *root,
+                               void *userdata) {
     Join *join = userdata;
     uint64_t stamp = share_stamp_of(identity);
     bool used = false;
 
-    if (is_cancelled(join->scan))
+    if (share_scan_is_cancelled(join->scan))
         return -ECANCELED;
     for (size_t slot = stamp & join->mask; join->slots[slot] != 0; slot = (slot + 1) & join->mask) {
         size_t i = join->slots[slot] - 1;
@@ -314,10 +319,10 @@ static int join_row(const FileIdentity *identity, const MerkleHash *root, void *
         used = true;
     }
     join->used_count += used;
-    return used ? 0 : join_add_useless(join, identity);
+    return used ? 0 : share_scan_join_add_useless(join, identity);
 }
 
-static void forget_useless(const Join *join) {
+static void share_scan_forget_useless(const Join *join) {
     if (join->useless_count <= join->used_count + ROOT_CACHE_SPARE ||
         share_table_count_state(join->table, SHARE_VANISHED) > 0)
         return;
@@ -325,18 +330,18 @@ static void forget_useless(const Join *join) {
         log_debug("Forgot the roots of %zu files that are gone", join->useless_count);
 }
 
-static int find_roots(const ShareScan *scan, ShareTable *table) {
-    _cleanup_(join_done) Join join = {.scan = scan, .table = table};
+static int share_scan_find_roots(const ShareScan *scan, ShareTable *table) {
+    _cleanup_(share_scan_join_done) Join join = {.scan = scan, .table = table};
     int r;
 
     if (share_table_count(table) == 0)
         return 0;
-    r = join_fill(&join);
+    r = share_scan_join_fill(&join);
     if (r >= 0)
-        r = root_cache_each(scan->roots, join_row, &join);
+        r = root_cache_each(scan->roots, share_scan_join_row, &join);
     if (r >= 0)
-        forget_useless(&join);
-    return is_fatal(r) ? r : 0; // what is wrong with the cache has been logged
+        share_scan_forget_useless(&join);
+    return share_scan_is_fatal(r) ? r : 0; // what is wrong with the cache has been logged
 }
 
 int share_scan(const ShareScan *scan, ShareTable **ret) {
@@ -345,9 +350,10 @@ int share_scan(const ShareScan *scan, ShareTable **ret) {
 
     r = share_table_new(&table);
     for (size_t i = 0; i < scan->paths->count && r >= 0; i++)
-        r = is_cancelled(scan) ? -ECANCELED : scan_path(scan, table, scan->paths->items[i]);
+        r = share_scan_is_cancelled(scan) ? -ECANCELED
+                                          : share_scan_path(scan, table, scan->paths->items[i]);
     if (r >= 0 && scan->roots)
-        r = find_roots(scan, table);
+        r = share_scan_find_roots(scan, table);
     if (r >= 0)
         r = share_table_seal(table);
     if (r < 0)

@@ -39,13 +39,13 @@ struct ShareWatch {
     char problem[160];
 };
 
-static void set_timer(ShareWatch *watch, uint64_t usec) {
+static void share_watch_set_timer(ShareWatch *watch, uint64_t usec) {
     (void) sd_event_source_set_time(watch->timer, usec);
     (void) sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
 
 // Reads what has happened; true: something that counts.
-static bool read_events(ShareWatch *watch) {
+static bool share_watch_read_events(ShareWatch *watch) {
     alignas(struct inotify_event) char buffer[16384];
     bool concerns = false;
     ssize_t n;
@@ -61,7 +61,7 @@ static bool read_events(ShareWatch *watch) {
 }
 
 // A walk when it has settled.
-static void begin_settling(ShareWatch *watch) {
+static void share_watch_begin_settling(ShareWatch *watch) {
     uint64_t now = time_monotonic();
 
     if (watch->changed)
@@ -71,15 +71,15 @@ static void begin_settling(ShareWatch *watch) {
     if (watch->walking)
         return; // its end goes on here
     (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
-    set_timer(watch, MAX(now + SETTLE_USEC, watch->rest_until));
+    share_watch_set_timer(watch, MAX(now + SETTLE_USEC, watch->rest_until));
 }
 
-static int on_event(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_,
-                    void *userdata) {
+static int share_watch_on_event(sd_event_source *source _unused_, int fd _unused_,
+                                uint32_t revents _unused_, void *userdata) {
     ShareWatch *watch = userdata;
 
-    if (read_events(watch)) {
-        begin_settling(watch);
+    if (share_watch_read_events(watch)) {
+        share_watch_begin_settling(watch);
         return 0;
     }
     (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
@@ -88,7 +88,8 @@ static int on_event(sd_event_source *source _unused_, int fd _unused_, uint32_t 
     return 0;
 }
 
-static int on_pause(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int share_watch_on_pause(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                void *userdata) {
     ShareWatch *watch = userdata;
 
     if (!watch->walking && !watch->changed)
@@ -96,14 +97,16 @@ static int on_pause(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     return 0;
 }
 
-static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int share_watch_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                void *userdata) {
     ShareWatch *watch = userdata;
     uint64_t now = time_monotonic();
 
     if (watch->walking)
         return 0;
-    if (watch->changed && read_events(watch) && now < watch->changed_at + SETTLE_USEC_MAX) {
-        set_timer(watch, MIN(now + SETTLE_USEC, watch->changed_at + SETTLE_USEC_MAX));
+    if (watch->changed && share_watch_read_events(watch) &&
+        now < watch->changed_at + SETTLE_USEC_MAX) {
+        share_watch_set_timer(watch, MIN(now + SETTLE_USEC, watch->changed_at + SETTLE_USEC_MAX));
         return 0;
     }
     watch->on_change(watch->userdata);
@@ -128,15 +131,16 @@ int share_watch_new(sd_event *event, ShareWatchHandler on_change, void *userdata
     if (watch->fd < 0)
         watch->fd = -errno;
     else {
-        r = sd_event_add_io(event, &watch->source, watch->fd, EPOLLIN, on_event, watch);
+        r = sd_event_add_io(event, &watch->source, watch->fd, EPOLLIN, share_watch_on_event, watch);
         if (r < 0)
             return r;
     }
-    r = sd_event_add_time(event, &watch->pause, CLOCK_MONOTONIC, 0, 0, on_pause, watch);
+    r = sd_event_add_time(event, &watch->pause, CLOCK_MONOTONIC, 0, 0, share_watch_on_pause, watch);
     if (r >= 0)
         r = sd_event_source_set_enabled(watch->pause, SD_EVENT_OFF);
     if (r >= 0)
-        r = sd_event_add_time(event, &watch->timer, CLOCK_MONOTONIC, 0, 0, on_timer, watch);
+        r = sd_event_add_time(event, &watch->timer, CLOCK_MONOTONIC, 0, 0, share_watch_on_timer,
+                              watch);
     if (r >= 0)
         r = sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
     if (r < 0)
@@ -168,13 +172,13 @@ int share_watch_begin(ShareWatch *watch, WatchSet **ret) {
     watch->began_at = time_monotonic();
     (void) sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
     // What has happened so far, this walk sees.
-    (void) read_events(watch);
+    (void) share_watch_read_events(watch);
     (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
     return 0;
 }
 
 // Says it once, when it begins and when it ends.
-static void set_problem(ShareWatch *watch, const char *problem) {
+static void share_watch_set_problem(ShareWatch *watch, const char *problem) {
     if (strcmp(watch->problem, problem) == 0)
         return;
     snprintf(watch->problem, sizeof(watch->problem), "%s", problem);
@@ -184,7 +188,7 @@ static void set_problem(ShareWatch *watch, const char *problem) {
         log_info("All shared directories are watched again");
 }
 
-static void look_for_problem(ShareWatch *watch) {
+static void share_watch_look_for_problem(ShareWatch *watch) {
     int error = watch_set_error(watch->set);
     char problem[sizeof(watch->problem)] = "";
 
@@ -198,7 +202,7 @@ static void look_for_problem(ShareWatch *watch) {
                  "Changes of shared files are looked for every %u minutes: cannot watch their "
                  "directories: %s",
                  (unsigned) (RESCAN_USEC / USEC_PER_SEC / 60), strerror(error));
-    set_problem(watch, problem);
+    share_watch_set_problem(watch, problem);
 }
 
 void share_watch_end(ShareWatch *watch, WatchSet *set) {
@@ -210,21 +214,21 @@ void share_watch_end(ShareWatch *watch, WatchSet *set) {
         watch_set_replace(set, watch->set);
         watch_set_free(watch->set);
         watch->set = set;
-        look_for_problem(watch);
+        share_watch_look_for_problem(watch);
     }
     if (watch->changed) {
         watch->changed = false;
-        begin_settling(watch);
+        share_watch_begin_settling(watch);
         return;
     }
     if (*watch->problem)
-        set_timer(watch, now + RESCAN_USEC);
+        share_watch_set_timer(watch, now + RESCAN_USEC);
     // What has happened since the walk began shows now.
     (void) sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
 }
 
 void share_watch_poke(ShareWatch *watch) {
-    begin_settling(watch);
+    share_watch_begin_settling(watch);
 }
 
 const char *share_watch_problem(const ShareWatch *watch) {

@@ -77,7 +77,7 @@ const char *share_state_name(ShareState state) {
     return state_names[state];
 }
 
-static uint64_t short_hash(const void *data, size_t len, const uint8_t *key) {
+static uint64_t share_short_hash(const void *data, size_t len, const uint8_t *key) {
     uint64_t hash;
 
     static_assert(sizeof(hash) == crypto_shorthash_BYTES, "SipHash has 64 bits");
@@ -112,26 +112,26 @@ ShareTable *share_table_free(ShareTable *table) {
     return NULL;
 }
 
-static Share *entry(const ShareTable *table, size_t i) {
+static Share *share_table_entry(const ShareTable *table, size_t i) {
     return &table->chunks[i / CHUNK_SHARES]->shares[i % CHUNK_SHARES];
 }
 
-static const Chunk *chunk_of(const Share *share) {
+static const Chunk *share_chunk(const Share *share) {
     return container_of(share - share->slot, const Chunk, shares[0]);
 }
 
 size_t share_index(const Share *share) {
-    return chunk_of(share)->begin + share->slot;
+    return share_chunk(share)->begin + share->slot;
 }
 
-static void set_state(ShareTable *table, Share *share, ShareState state) {
+static void share_set_state(ShareTable *table, Share *share, ShareState state) {
     table->states[share->state]--;
     share->state = state;
     table->states[state]++;
 }
 
 // Copies text with a NUL; *ret is where.
-static int add_text(ShareTable *table, const char *text, size_t len, uint32_t *ret) {
+static int share_table_add_text(ShareTable *table, const char *text, size_t len, uint32_t *ret) {
     size_t end = table->text_len + len + 1;
 
     if (end > UINT32_MAX)
@@ -159,7 +159,7 @@ int share_table_add_directory(ShareTable *table, const char *path, size_t root_l
     uint32_t text;
     int r;
 
-    r = add_text(table, path, strlen(path), &text);
+    r = share_table_add_text(table, path, strlen(path), &text);
     if (r < 0)
         return r;
     if ((table->directory_count & (table->directory_count - 1)) == 0) {
@@ -179,27 +179,27 @@ int share_table_add_directory(ShareTable *table, const char *path, size_t root_l
 }
 
 // Name and type as they stand in a record.
-static int set_name(ShareTable *table, Share *share, const char *file_name) {
+static int share_set_name(ShareTable *table, Share *share, const char *file_name) {
     size_t len = strlen(file_name);
     NameParts parts = name_split(file_name, len);
     char lower[TYPE_BYTES_MAX + 1] = "";
     uint32_t ignored;
     int r;
 
-    r = add_text(table, file_name, parts.name_len, &share->name);
+    r = share_table_add_text(table, file_name, parts.name_len, &share->name);
     if (r < 0 || parts.name_len == len)
         return r;
     share->typed = true;
     for (size_t i = 0; i < parts.type_len; i++)
         lower[i] = (char) tolower((unsigned char) parts.type[i]);
-    r = add_text(table, parts.type, parts.type_len, &ignored);
+    r = share_table_add_text(table, parts.type, parts.type_len, &ignored);
     if (r < 0 || memcmp(lower, parts.type, parts.type_len) == 0)
         return r;
     share->lowered = true;
-    return add_text(table, lower, parts.type_len, &ignored);
+    return share_table_add_text(table, lower, parts.type_len, &ignored);
 }
 
-static int new_entry(ShareTable *table, Share **ret) {
+static int share_table_new_entry(ShareTable *table, Share **ret) {
     size_t slot = table->count % CHUNK_SHARES;
 
     if (table->count >= UINT32_MAX - 1)
@@ -218,12 +218,12 @@ static int new_entry(ShareTable *table, Share **ret) {
         chunks[table->chunk_count]->begin = table->count;
         table->chunk_count++;
     }
-    *ret = entry(table, table->count);
+    *ret = share_table_entry(table, table->count);
     **ret = (Share){.slot = (uint16_t) slot};
     return 0;
 }
 
-static int32_t day_of(int64_t seconds) {
+static int32_t share_day(int64_t seconds) {
     int64_t day = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
 
     return (int32_t) MIN(MAX(day, (int64_t) INT32_MIN), (int64_t) INT32_MAX);
@@ -236,9 +236,9 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
     int r;
 
     assert(!table->sealed);
-    r = new_entry(table, &share);
+    r = share_table_new_entry(table, &share);
     if (r >= 0)
-        r = set_name(table, share, file_name);
+        r = share_set_name(table, share, file_name);
     if (r < 0)
         return r;
     share->directory = directory;
@@ -247,7 +247,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
         identity = file_identity(st);
         share->size = identity.size;
         share->stamp = share_stamp_of(&identity);
-        share->day = day_of(st->st_mtime);
+        share->day = share_day(st->st_mtime);
     }
     if (error == ENOENT || error == ENOTDIR)
         share->state = SHARE_VANISHED;
@@ -264,7 +264,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
 
 // ------------------------------------------------------------------------------------------- look-ups
 
-static int index_new(size_t count, ShareIndex *ret) {
+static int share_index_new(size_t count, ShareIndex *ret) {
     size_t capacity = 16;
 
     // At most two thirds full.
@@ -275,8 +275,8 @@ static int index_new(size_t count, ShareIndex *ret) {
     return ret->slots ? 0 : -ENOMEM;
 }
 
-static uint64_t key_hash(const ShareTable *table, const char *name, const char *type,
-                         uint64_t size) {
+static uint64_t share_key_hash(const ShareTable *table, const char *name, const char *type,
+                               uint64_t size) {
     uint8_t key[NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX + 1 + sizeof(size)];
     size_t len = 0;
 
@@ -286,11 +286,11 @@ static uint64_t key_hash(const ShareTable *table, const char *name, const char *
     len += strlen(name) + 1;
     while (*type)
         key[len++] = (uint8_t) tolower((unsigned char) *type++);
-    return short_hash(key, len, table->hash_key);
+    return share_short_hash(key, len, table->hash_key);
 }
 
 static const char *share_name(const Share *share) {
-    return chunk_of(share)->table->text + share->name;
+    return share_chunk(share)->table->text + share->name;
 }
 
 static const char *share_extension(const Share *share) { // as in the file's name
@@ -307,34 +307,35 @@ static const char *share_type(const Share *share) {
     return share->lowered ? extension + strlen(extension) + 1 : extension;
 }
 
-static bool has_key(const Share *share, const char *name, const char *type, uint64_t size) {
+static bool share_has_key(const Share *share, const char *name, const char *type, uint64_t size) {
     return share->size == size && strcmp(share_name(share), name) == 0 &&
            strcasecmp(share_type(share), type) == 0;
 }
 
 // The slot where an entry of that key is, or would be.
-static uint32_t *key_slot(const ShareTable *table, const char *name, const char *type,
-                          uint64_t size) {
+static uint32_t *share_table_key_slot(const ShareTable *table, const char *name, const char *type,
+                                      uint64_t size) {
     const ShareIndex *index = &table->by_key;
-    size_t i = key_hash(table, name, type, size) & index->mask;
-
-    while (index->slots[i] != NONE && !has_key(entry(table, index->slots[i] - 1), name, type, size))
-        i = (i + 1) & index->mask;
-    return &index->slots[i];
-}
-
-static uint32_t *root_slot(const ShareTable *table, const MerkleHash *root) {
-    const ShareIndex *index = &table->by_root;
-    size_t i = short_hash(root, sizeof(*root), table->hash_key) & index->mask;
+    size_t i = share_key_hash(table, name, type, size) & index->mask;
 
     while (index->slots[i] != NONE &&
-           !merkle_hash_equal(&entry(table, index->slots[i] - 1)->root, root))
+           !share_has_key(share_table_entry(table, index->slots[i] - 1), name, type, size))
         i = (i + 1) & index->mask;
     return &index->slots[i];
 }
 
-static void index_root(ShareTable *table, const Share *share) {
-    uint32_t *slot = root_slot(table, &share->root);
+static uint32_t *share_table_root_slot(const ShareTable *table, const MerkleHash *root) {
+    const ShareIndex *index = &table->by_root;
+    size_t i = share_short_hash(root, sizeof(*root), table->hash_key) & index->mask;
+
+    while (index->slots[i] != NONE &&
+           !merkle_hash_equal(&share_table_entry(table, index->slots[i] - 1)->root, root))
+        i = (i + 1) & index->mask;
+    return &index->slots[i];
+}
+
+static void share_table_index_root(ShareTable *table, const Share *share) {
+    uint32_t *slot = share_table_root_slot(table, &share->root);
 
     if (*slot == NONE)
         *slot = (uint32_t) share_index(share) + 1;
@@ -342,7 +343,7 @@ static void index_root(ShareTable *table, const Share *share) {
 
 // Of two files that nobody can tell apart the first one counts, if it can be read: only then is that worth
 // asking before it is hashed.
-static bool is_readable(Share *share) {
+static bool share_is_readable(Share *share) {
     _cleanup_free_ char *path = NULL;
 
     if (share->checked || share->rooted)
@@ -354,14 +355,14 @@ static bool is_readable(Share *share) {
     return true;
 }
 
-static void index_key(ShareTable *table, Share *share) {
-    uint32_t *slot = key_slot(table, share_name(share), share_type(share), share->size);
+static void share_table_index_key(ShareTable *table, Share *share) {
+    uint32_t *slot = share_table_key_slot(table, share_name(share), share_type(share), share->size);
     Share *other;
 
     if (*slot != NONE) {
-        other = entry(table, *slot - 1);
-        if (is_readable(other)) {
-            set_state(table, share, SHARE_DUPLICATE);
+        other = share_table_entry(table, *slot - 1);
+        if (share_is_readable(other)) {
+            share_set_state(table, share, SHARE_DUPLICATE);
             return;
         }
         share_table_set_error(table, share_index(other), EACCES);
@@ -373,20 +374,20 @@ int share_table_seal(ShareTable *table) {
     size_t usable = table->states[SHARE_HASHING] + table->states[SHARE_OFFERED];
     int r;
 
-    r = index_new(usable, &table->by_key);
+    r = share_index_new(usable, &table->by_key);
     if (r >= 0)
-        r = index_new(usable, &table->by_root);
+        r = share_index_new(usable, &table->by_root);
     if (r < 0)
         return r;
     table->sealed = true;
     for (size_t i = 0; i < table->count; i++) {
-        Share *share = entry(table, i);
+        Share *share = share_table_entry(table, i);
 
         if (share->state != SHARE_HASHING && share->state != SHARE_OFFERED)
             continue;
-        index_key(table, share);
+        share_table_index_key(table, share);
         if (share->state == SHARE_OFFERED)
-            index_root(table, share);
+            share_table_index_root(table, share);
     }
     return 0;
 }
@@ -400,17 +401,17 @@ size_t share_table_count_state(const ShareTable *table, ShareState state) {
 }
 
 const Share *share_table_at(const ShareTable *table, size_t i) {
-    return entry(table, i);
+    return share_table_entry(table, i);
 }
 
-static const Share *find_exact(const ShareTable *table, const char *name, const char *type,
-                               uint64_t size) {
+static const Share *share_table_find_exact(const ShareTable *table, const char *name,
+                                           const char *type, uint64_t size) {
     uint32_t *slot;
 
     if (strlen(name) > NAME_BYTES_MAX || strlen(type) > TYPE_BYTES_MAX)
         return NULL;
-    slot = key_slot(table, name, type, size);
-    return *slot == NONE ? NULL : entry(table, *slot - 1);
+    slot = share_table_key_slot(table, name, type, size);
+    return *slot == NONE ? NULL : share_table_entry(table, *slot - 1);
 }
 
 const Share *share_table_find(const ShareTable *table, const char *name, const char *type,
@@ -421,61 +422,61 @@ const Share *share_table_find(const ShareTable *table, const char *name, const c
 
     if (!table)
         return NULL;
-    share = find_exact(table, name, type, size);
+    share = share_table_find_exact(table, name, type, size);
     if (share)
         return share;
     parts = name_split(name, strlen(name));
     snprintf(stem, sizeof(stem), "%.*s", (int) parts.name_len, name);
     snprintf(extension, sizeof(extension), "%.*s", (int) parts.type_len, parts.type);
-    return find_exact(table, stem, extension, size);
+    return share_table_find_exact(table, stem, extension, size);
 }
 
 const Share *share_table_find_root(const ShareTable *table, const MerkleHash *root) {
     const Share *share;
     uint32_t slot;
 
-    slot = table ? *root_slot(table, root) : (uint32_t) NONE;
+    slot = table ? *share_table_root_slot(table, root) : (uint32_t) NONE;
     if (slot == NONE)
         return NULL;
-    share = entry(table, slot - 1);
+    share = share_table_entry(table, slot - 1);
     return share->rooted ? share : NULL;
 }
 
 void share_table_set_root(ShareTable *table, size_t i, const MerkleHash *root) {
-    Share *share = entry(table, i);
+    Share *share = share_table_entry(table, i);
 
     assert(share->state == SHARE_HASHING);
     share->root = *root;
     share->rooted = true;
-    set_state(table, share, SHARE_OFFERED);
+    share_set_state(table, share, SHARE_OFFERED);
     if (table->sealed)
-        index_root(table, share);
+        share_table_index_root(table, share);
 }
 
 void share_table_set_error(ShareTable *table, size_t i, int error) {
-    Share *share = entry(table, i);
+    Share *share = share_table_entry(table, i);
 
     share->error = (uint8_t) error;
-    set_state(table, share, error == ENOENT ? SHARE_VANISHED : SHARE_UNREADABLE);
+    share_set_state(table, share, error == ENOENT ? SHARE_VANISHED : SHARE_UNREADABLE);
 }
 
 // ------------------------------------------------------------------------------------------ one share
 
-static const Directory *directory_of(const Share *share) {
-    return &chunk_of(share)->table->directories[share->directory];
+static const Directory *share_directory(const Share *share) {
+    return &share_chunk(share)->table->directories[share->directory];
 }
 
-static const char *directory_path(const Share *share) {
-    return chunk_of(share)->table->text + directory_of(share)->path;
+static const char *share_directory_path(const Share *share) {
+    return share_chunk(share)->table->text + share_directory(share)->path;
 }
 
 size_t share_path_len(const Share *share) {
-    return strlen(directory_path(share)) + 1 + strlen(share_name(share)) + share->typed +
+    return strlen(share_directory_path(share)) + 1 + strlen(share_name(share)) + share->typed +
            strlen(share_extension(share));
 }
 
 char *share_make_path(const Share *share) {
-    const char *directory = directory_path(share);
+    const char *directory = share_directory_path(share);
     size_t len = strlen(directory);
     char *path;
 
@@ -524,7 +525,7 @@ Record share_record(const Share *share) {
 // -------------------------------------------------------------------------------------------- opening
 
 int share_file(const Share *share, ShareFile *ret) {
-    const Directory *directory = directory_of(share);
+    const Directory *directory = share_directory(share);
     _cleanup_free_ char *path =
         directory->target ? strdup(directory->target) : share_make_path(share);
     size_t root_len;

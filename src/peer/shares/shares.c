@@ -88,24 +88,24 @@ const char *shares_pending(const Shares *shares) {
                                                                      : NULL;
 }
 
-static void publish(Shares *shares) {
+static void shares_publish(Shares *shares) {
     (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
     shares->hooks.on_offer(shares->hooks.userdata);
 }
 
-static int on_publish_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                            void *userdata) {
-    publish(userdata);
+static int shares_on_publish_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                   void *userdata) {
+    shares_publish(userdata);
     return 0;
 }
 
 // At once, or soon where what is being hashed now may be ready then: a file that has changed is taken back
 // and offered anew in one go, and a peer with only that one need not leave FT in between.
-static void publish_soon(Shares *shares) {
+static void shares_publish_soon(Shares *shares) {
     int enabled = SD_EVENT_OFF;
 
     if (hasher_is_idle(shares->hasher)) {
-        publish(shares);
+        shares_publish(shares);
         return;
     }
     (void) sd_event_source_get_enabled(shares->publish_timer, &enabled);
@@ -115,7 +115,7 @@ static void publish_soon(Shares *shares) {
     (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_ONESHOT);
 }
 
-static size_t count_impossible(const Shares *shares) {
+static size_t shares_count_impossible(const Shares *shares) {
     return share_table_count(shares->table) -
            share_table_count_state(shares->table, SHARE_OFFERED) -
            share_table_count_state(shares->table, SHARE_HASHING);
@@ -123,7 +123,7 @@ static size_t count_impossible(const Shares *shares) {
 
 // Each of those that cannot be read; the first one for everybody, when it is not so many as before. Before all is hashed
 // again they are not all known.
-static void log_unreadable(Shares *shares) {
+static void shares_log_unreadable(Shares *shares) {
     size_t count = share_table_count_state(shares->table, SHARE_UNREADABLE) +
                    share_table_count_state(shares->table, SHARE_VANISHED);
     bool more = count > shares->unreadable, fewer = count < shares->unreadable;
@@ -146,36 +146,36 @@ static void log_unreadable(Shares *shares) {
     }
 }
 
-static void log_shares(Shares *shares) {
-    size_t impossible = count_impossible(shares);
+static void shares_log_shares(Shares *shares) {
+    size_t impossible = shares_count_impossible(shares);
     size_t n = share_table_count(shares->table) - impossible;
 
-    log_unreadable(shares);
+    shares_log_unreadable(shares);
     log_info("Shares: %zu file%s, %zu to hash, %zu not possible%s", n, n == 1 ? "" : "s",
              share_table_count_state(shares->table, SHARE_HASHING), impossible,
              impossible > 0 ? SEE_SHARES : "");
 }
 
-static void on_hashed(void *userdata) {
+static void shares_on_hashed(void *userdata) {
     Shares *shares = userdata;
     size_t n = share_table_count_state(shares->table, SHARE_OFFERED);
-    size_t impossible = count_impossible(shares);
+    size_t impossible = shares_count_impossible(shares);
 
-    publish_soon(shares);
+    shares_publish_soon(shares);
     if (!hasher_is_idle(shares->hasher))
         return;
-    log_unreadable(shares);
+    shares_log_unreadable(shares);
     log_info("Hashed what was new: %zu file%s to publish, %zu not possible%s", n, n == 1 ? "" : "s",
              impossible, impossible > 0 ? SEE_SHARES : "");
 }
 
-static void on_stale(void *userdata) {
+static void shares_on_stale(void *userdata) {
     Shares *shares = userdata;
 
     share_watch_poke(shares->watch);
 }
 
-static void on_change(void *userdata) {
+static void shares_on_change(void *userdata) {
     Shares *shares = userdata;
     int r;
 
@@ -184,7 +184,7 @@ static void on_change(void *userdata) {
         log_error("Cannot look for changes of the shares: %s", strerror(-r));
 }
 
-static void take_table(Shares *shares, Scan *scan) {
+static void shares_take_table(Shares *shares, Scan *scan) {
     ShareTable *old = shares->table;
 
     shares->table = TAKE_PTR(scan->table);
@@ -193,8 +193,8 @@ static void take_table(Shares *shares, Scan *scan) {
     share_table_free(old);
     // It is large, and came in pieces of which malloc() keeps those that are not at the end.
     (void) malloc_trim(0);
-    log_shares(shares);
-    publish_soon(shares);
+    shares_log_shares(shares);
+    shares_publish_soon(shares);
 }
 
 static void scan_done(void *job, void *userdata) {
@@ -205,7 +205,7 @@ static void scan_done(void *job, void *userdata) {
     shares->scan_job = NULL;
     share_watch_end(shares->watch, scan->result < 0 ? NULL : TAKE_PTR(scan->watches));
     if (scan->result >= 0)
-        take_table(shares, scan);
+        shares_take_table(shares, scan);
     else if (scan->result != -ECANCELED)
         log_error("Cannot read the shares: %s", strerror(-scan->result));
     if (shares->scan_again) {
@@ -216,7 +216,7 @@ static void scan_done(void *job, void *userdata) {
     shares->hooks.on_scanned(scan->result, shares->hooks.userdata);
 }
 
-static int copy_list(const StringList *from, StringList *to) {
+static int shares_copy_list(const StringList *from, StringList *to) {
     for (size_t i = 0; i < from->count; i++) {
         int r = config_parse_list(NULL, from->items[i], to);
 
@@ -233,9 +233,9 @@ static int scan_new(Shares *shares, Scan **ret) {
     if (!scan)
         return -ENOMEM;
     scan->roots = shares->roots;
-    r = copy_list(shares->config.paths, &scan->paths);
+    r = shares_copy_list(shares->config.paths, &scan->paths);
     if (r >= 0)
-        r = copy_list(shares->config.excludes, &scan->excludes);
+        r = shares_copy_list(shares->config.excludes, &scan->excludes);
     if (r >= 0)
         r = share_watch_begin(shares->watch, &scan->watches);
     if (r < 0) {
@@ -288,15 +288,16 @@ int shares_new(sd_event *event, const char *state_dir, const SharesConfig *confi
     shares->hooks = *hooks;
     r = root_cache_open(state_dir, &shares->roots);
     if (r >= 0)
-        r = hasher_new(
-            event, shares->roots,
-            &(HasherHooks){.on_hashed = on_hashed, .on_stale = on_stale, .userdata = shares},
-            &shares->hasher);
+        r = hasher_new(event, shares->roots,
+                       &(HasherHooks){.on_hashed = shares_on_hashed,
+                                      .on_stale = shares_on_stale,
+                                      .userdata = shares},
+                       &shares->hasher);
     if (r >= 0)
-        r = share_watch_new(event, on_change, shares, &shares->watch);
+        r = share_watch_new(event, shares_on_change, shares, &shares->watch);
     if (r >= 0)
         r = sd_event_add_time(event, &shares->publish_timer, CLOCK_MONOTONIC, 0, 0,
-                              on_publish_timer, shares);
+                              shares_on_publish_timer, shares);
     if (r >= 0)
         r = sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
     if (r < 0)

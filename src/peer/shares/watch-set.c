@@ -50,7 +50,7 @@ WatchSet *watch_set_free(WatchSet *set) {
 }
 
 // A watch, or -1: not possible, or no longer tried. What has just gone needs none.
-static int watch(WatchSet *set, const char *directory) {
+static int watch_set_watch(WatchSet *set, const char *directory) {
     int wd;
 
     if (set->error != 0)
@@ -62,7 +62,7 @@ static int watch(WatchSet *set, const char *directory) {
 }
 
 void watch_set_add(WatchSet *set, const char *directory) {
-    int wd = watch(set, directory);
+    int wd = watch_set_watch(set, directory);
 
     if (wd < 0)
         return;
@@ -79,7 +79,7 @@ void watch_set_add(WatchSet *set, const char *directory) {
     set->directories[set->directory_count++] = wd;
 }
 
-static void add_name(WatchSet *set, int wd, const char *name, size_t len) {
+static void watch_set_append_name(WatchSet *set, int wd, const char *name, size_t len) {
     WatchedName *grown = reallocarray(set->names, set->name_count + 1, sizeof(*grown));
 
     if (grown) {
@@ -108,9 +108,9 @@ void watch_set_add_name(WatchSet *set, const char *path) {
         *slash = '\0';
         if (*name == '\0')
             continue; // "/" itself: nothing happens to it
-        wd = watch(set, slash == directory ? "/" : directory);
+        wd = watch_set_watch(set, slash == directory ? "/" : directory);
         if (wd >= 0)
-            add_name(set, wd, name, strcspn(name, "/"));
+            watch_set_append_name(set, wd, name, strcspn(name, "/"));
         if (wd >= 0 || set->error != 0)
             return;
     }
@@ -120,38 +120,39 @@ int watch_set_error(const WatchSet *set) {
     return set->error;
 }
 
-static int compare_ints(const void *a, const void *b) {
+static int watch_set_compare_ints(const void *a, const void *b) {
     int x = *(const int *) a, y = *(const int *) b;
 
     return (x > y) - (x < y);
 }
 
-static bool has_directory(const WatchSet *set, int wd) {
-    return set->directory_count > 0 &&
-           bsearch(&wd, set->directories, set->directory_count, sizeof(wd), compare_ints) != NULL;
+static bool watch_set_has_directory(const WatchSet *set, int wd) {
+    return set->directory_count > 0 && bsearch(&wd, set->directories, set->directory_count,
+                                               sizeof(wd), watch_set_compare_ints) != NULL;
 }
 
-static bool has_name_in(const WatchSet *set, int wd) {
+static bool watch_set_has_name_in(const WatchSet *set, int wd) {
     for (size_t i = 0; i < set->name_count; i++)
         if (set->names[i].wd == wd)
             return true;
     return false;
 }
 
-static void unwatch_unless(int fd, int wd, const WatchSet *wanted) {
-    if (!has_directory(wanted, wd) && !has_name_in(wanted, wd))
+static void watch_set_unwatch_unless(int fd, int wd, const WatchSet *wanted) {
+    if (!watch_set_has_directory(wanted, wd) && !watch_set_has_name_in(wanted, wd))
         (void) inotify_rm_watch(fd, wd);
 }
 
 void watch_set_replace(WatchSet *set, const WatchSet *old) {
     if (set->directory_count > 0)
-        qsort(set->directories, set->directory_count, sizeof(*set->directories), compare_ints);
+        qsort(set->directories, set->directory_count, sizeof(*set->directories),
+              watch_set_compare_ints);
     if (!old)
         return;
     for (size_t i = 0; i < old->directory_count; i++)
-        unwatch_unless(set->fd, old->directories[i], set);
+        watch_set_unwatch_unless(set->fd, old->directories[i], set);
     for (size_t i = 0; i < old->name_count; i++)
-        unwatch_unless(set->fd, old->names[i].wd, set);
+        watch_set_unwatch_unless(set->fd, old->names[i].wd, set);
 }
 
 bool watch_set_concerns(const WatchSet *set, const struct inotify_event *event) {
@@ -166,7 +167,7 @@ bool watch_set_concerns(const WatchSet *set, const struct inotify_event *event) 
                 return true;
             known = true;
         }
-    if (known && !has_directory(set, event->wd))
+    if (known && !watch_set_has_directory(set, event->wd))
         return false;
     return !share_name_is_hidden(name);
 }

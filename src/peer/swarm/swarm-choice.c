@@ -20,7 +20,7 @@ static const uint64_t TRIAL_USEC = 3 * USEC_PER_SEC;
 // of a piece.
 static const uint64_t TRIAL_AGAIN_USEC = 60 * USEC_PER_SEC;
 
-static bool is_connected(const SwarmSource *source) {
+static bool swarm_choice_is_connected(const SwarmSource *source) {
     return source->state != SOURCE_RESTING && source->state != SOURCE_DROPPED;
 }
 
@@ -30,14 +30,14 @@ typedef enum Prospect {
     PROSPECT_NEW,
 } Prospect;
 
-static Prospect prospect_of(const SwarmSource *source) {
+static Prospect swarm_choice_prospect_of(const SwarmSource *source) {
     return source->connected_at == 0 ? PROSPECT_NEW
            : source->queue_place > 0 ? PROSPECT_QUEUED
                                      : PROSPECT_KNOWN;
 }
 
-static bool is_better(const SwarmSource *a, const SwarmSource *b) {
-    Prospect of_a = prospect_of(a), of_b = prospect_of(b);
+static bool swarm_choice_is_better(const SwarmSource *a, const SwarmSource *b) {
+    Prospect of_a = swarm_choice_prospect_of(a), of_b = swarm_choice_prospect_of(b);
 
     if (of_a != of_b)
         return of_a > of_b;
@@ -48,19 +48,19 @@ static bool is_better(const SwarmSource *a, const SwarmSource *b) {
     return a->not_before < b->not_before;
 }
 
-static SwarmSource *next_to_connect(Swarm *swarm, uint64_t now) {
+static SwarmSource *swarm_choice_next_to_connect(Swarm *swarm, uint64_t now) {
     SwarmSource *source, *best = NULL;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
         if (source->state == SOURCE_RESTING && source->not_before <= now &&
-            (!best || is_better(source, best)))
+            (!best || swarm_choice_is_better(source, best)))
             best = source;
     return best;
 }
 
 // The places are taken, by sources that are all together far slower than this one may be, though nothing but
 // themselves keeps them.
-static bool deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t now) {
+static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t now) {
     const SwarmSource *source;
     double sum = 0, slowest = NEW_SOURCE_SPEED;
 
@@ -69,26 +69,27 @@ static bool deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t
     TAILQ_FOREACH (source, &swarm->sources, link) {
         if (source->state == SOURCE_READY)
             return false; // that one has nothing to do either
-        if (!is_connected(source))
+        if (!swarm_choice_is_connected(source))
             continue;
         sum += source->speed;
         slowest = MIN(slowest, source->speed);
     }
     return sum * STEAL_GAIN < NEW_SOURCE_SPEED &&
-           (prospect_of(next) != PROSPECT_KNOWN ||
+           (swarm_choice_prospect_of(next) != PROSPECT_KNOWN ||
             (next->speed > STEAL_GAIN * slowest && now - swarm->trial_began >= TRIAL_AGAIN_USEC));
 }
 
 // There is one more than there are places: the newest has to go, or the slowest of the others, if that one is far
 // slower.
-static void end_trial(Swarm *swarm, uint64_t now) {
+static void swarm_choice_end_trial(Swarm *swarm, uint64_t now) {
     SwarmSource *source, *newest = NULL, *slowest = NULL;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
-        if (is_connected(source) && (!newest || source->connected_at >= newest->connected_at))
+        if (swarm_choice_is_connected(source) &&
+            (!newest || source->connected_at >= newest->connected_at))
             newest = source;
     TAILQ_FOREACH (source, &swarm->sources, link)
-        if (source != newest && is_connected(source) &&
+        if (source != newest && swarm_choice_is_connected(source) &&
             (!slowest || source->speed < slowest->speed))
             slowest = source;
     if (!newest || !slowest)
@@ -100,31 +101,31 @@ static void end_trial(Swarm *swarm, uint64_t now) {
 }
 
 // The next one for a free place, or for a trial beyond them. False: no more now.
-static bool connect_next(Swarm *swarm, size_t connected, uint64_t now) {
-    SwarmSource *source = next_to_connect(swarm, now);
+static bool swarm_choice_connect_next(Swarm *swarm, size_t connected, uint64_t now) {
+    SwarmSource *source = swarm_choice_next_to_connect(swarm, now);
 
     if (!source || connected > SOURCES_AT_ONCE || !swarm_needs_sources(swarm, now) ||
         (connected > 0 && swarm->engine->connections >= CONNECTIONS_MAX))
         return false;
     if (connected < SOURCES_AT_ONCE)
         swarm->places_taken_at = now;
-    else if (!deserves_trial(swarm, source, now))
+    else if (!swarm_choice_deserves_trial(swarm, source, now))
         return false;
     swarm->trial_began = now;
     source_connect(source);
     return true;
 }
 
-static size_t count_connected(const Swarm *swarm) {
+static size_t swarm_choice_count_connected(const Swarm *swarm) {
     const SwarmSource *source;
     size_t n = 0;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
-        n += is_connected(source);
+        n += swarm_choice_is_connected(source);
     return n;
 }
 
-static void choose(Swarm *swarm, uint64_t now) {
+static void swarm_choice_choose(Swarm *swarm, uint64_t now) {
     SwarmSource *source;
     size_t left = 0;
 
@@ -139,10 +140,11 @@ static void choose(Swarm *swarm, uint64_t now) {
         swarm_finish(swarm, -ENODATA);
         return;
     }
-    if (count_connected(swarm) > SOURCES_AT_ONCE && now - swarm->trial_began >= TRIAL_USEC)
-        end_trial(swarm, now);
+    if (swarm_choice_count_connected(swarm) > SOURCES_AT_ONCE &&
+        now - swarm->trial_began >= TRIAL_USEC)
+        swarm_choice_end_trial(swarm, now);
     for (size_t i = 0; i < SOURCES_AT_ONCE; i++)
-        if (!connect_next(swarm, count_connected(swarm), now))
+        if (!swarm_choice_connect_next(swarm, swarm_choice_count_connected(swarm), now))
             break;
 }
 
@@ -154,12 +156,12 @@ void swarm_source_idle(Swarm *swarm) {
     swarm->choosing = true;
     while (swarm->again && !swarm->finished) {
         swarm->again = false;
-        choose(swarm, time_monotonic());
+        swarm_choice_choose(swarm, time_monotonic());
     }
     swarm->choosing = false;
 }
 
-static bool knows(const Swarm *swarm, const Endpoint *endpoint) {
+static bool swarm_choice_knows(const Swarm *swarm, const Endpoint *endpoint) {
     const SwarmSource *source;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
@@ -172,7 +174,7 @@ static bool knows(const Swarm *swarm, const Endpoint *endpoint) {
 }
 
 // The one that is dropped longest; those that lied stay longest.
-static SwarmSource *find_dropped(Swarm *swarm) {
+static SwarmSource *swarm_choice_find_dropped(Swarm *swarm) {
     SwarmSource *source, *found = NULL;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
@@ -183,12 +185,12 @@ static SwarmSource *find_dropped(Swarm *swarm) {
     return found;
 }
 
-static bool make_room(Swarm *swarm) {
+static bool swarm_choice_make_room(Swarm *swarm) {
     SwarmSource *source;
 
     if (swarm->source_count < SWARM_SOURCES_MAX)
         return true;
-    source = find_dropped(swarm);
+    source = swarm_choice_find_dropped(swarm);
     if (source && !swarm->forgotten)
         swarm->forgotten = calloc(FORGOTTEN_MAX, sizeof(*swarm->forgotten));
     if (!source || !swarm->forgotten)
@@ -202,9 +204,9 @@ int swarm_take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n) {
     for (size_t i = 0; i < n; i++) {
         int r;
 
-        if (knows(swarm, &infos[i].endpoint))
+        if (swarm_choice_knows(swarm, &infos[i].endpoint))
             continue;
-        if (!make_room(swarm))
+        if (!swarm_choice_make_room(swarm))
             break;
         r = source_new(swarm, &infos[i]);
         if (r < 0)

@@ -19,7 +19,8 @@ void engine_start_tick(SwarmEngine *engine) {
     (void) sd_event_source_set_enabled(engine->tick, SD_EVENT_ONESHOT);
 }
 
-static int on_tick(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int engine_on_tick(sd_event_source *source _unused_, uint64_t usec _unused_,
+                          void *userdata) {
     SwarmEngine *engine = userdata;
     uint64_t now = time_monotonic();
     Swarm *swarm, *next;
@@ -31,7 +32,7 @@ static int on_tick(sd_event_source *source _unused_, uint64_t usec _unused_, voi
     return 0;
 }
 
-static void wake(SwarmSource *source) {
+static void engine_wake(SwarmSource *source) {
     engine_unqueue(source);
     if (poller_change(loop_thread_poller(source->swarm->engine->thread), &source->watch, EPOLLIN) <
         0)
@@ -40,7 +41,7 @@ static void wake(SwarmSource *source) {
         source_receive(source);
 }
 
-static size_t count(const struct SourceList *list) {
+static size_t engine_count(const struct SourceList *list) {
     const SwarmSource *source;
     size_t n = 0;
 
@@ -49,13 +50,14 @@ static size_t count(const struct SourceList *list) {
     return n;
 }
 
-static int on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                             void *userdata) {
+static int engine_on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                    void *userdata) {
     SwarmEngine *engine = userdata;
 
     // Once around: who is throttled again goes to the end.
-    for (size_t n = count(&engine->throttled); n > 0 && !TAILQ_EMPTY(&engine->throttled); n--)
-        wake(TAILQ_FIRST(&engine->throttled));
+    for (size_t n = engine_count(&engine->throttled); n > 0 && !TAILQ_EMPTY(&engine->throttled);
+         n--)
+        engine_wake(TAILQ_FIRST(&engine->throttled));
     return 0;
 }
 
@@ -95,12 +97,12 @@ int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret) {
         r = loop_thread_new(event, "verify", &engine->verifier);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &engine->tick, CLOCK_MONOTONIC, TICK_USEC,
-                                       TICK_USEC / 10, on_tick, engine);
+                                       TICK_USEC / 10, engine_on_tick, engine);
     if (r >= 0)
         r = sd_event_source_set_enabled(engine->tick, SD_EVENT_OFF);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &engine->throttle_timer, CLOCK_MONOTONIC, 0, 1,
-                                       on_throttle_timer, engine);
+                                       engine_on_throttle_timer, engine);
     if (r >= 0)
         r = sd_event_source_set_enabled(engine->throttle_timer, SD_EVENT_OFF);
     if (r < 0) {
@@ -168,18 +170,19 @@ void engine_return_block(SwarmEngine *engine, Block *block) {
 
 void engine_feed(SwarmEngine *engine) {
     engine->feeding = true;
-    for (size_t n = count(&engine->starved); n > 0 && !SLIST_EMPTY(&engine->free_blocks); n--)
+    for (size_t n = engine_count(&engine->starved); n > 0 && !SLIST_EMPTY(&engine->free_blocks);
+         n--)
         if (!TAILQ_EMPTY(&engine->starved))
-            wake(TAILQ_FIRST(&engine->starved));
+            engine_wake(TAILQ_FIRST(&engine->starved));
     engine->feeding = false;
 }
 
-static void block_verified(LoopCall *call) {
+static void engine_block_verified(LoopCall *call) {
     swarm_block_verified(container_of(call, Block, call));
 }
 
 // In the verify thread.
-static void verify_block(LoopCall *call) {
+static void engine_verify_block(LoopCall *call) {
     Block *block = container_of(call, Block, call);
     SwarmSource *source = block->source;
     const Swarm *swarm = source->swarm;
@@ -197,18 +200,18 @@ static void verify_block(LoopCall *call) {
             r = -EBADMSG;
     }
     block->result = r;
-    block->call.run = block_verified;
+    block->call.run = engine_block_verified;
     loop_thread_reply(swarm->engine->verifier, &block->call);
 }
 
 void engine_verify(SwarmEngine *engine, Block *block) {
-    block->call.run = verify_block;
+    block->call.run = engine_verify_block;
     loop_thread_call(engine->verifier, &block->call);
 }
 
 // In the verify thread. What is there is read whether the cache has it or not: this thread may wait.
-static int hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t piece,
-                      MerkleHash *ret) {
+static int engine_hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t piece,
+                             MerkleHash *ret) {
     uint64_t len = piece_len(swarm->size, piece), at = piece * swarm->piece_bytes;
     int r = 0;
 
@@ -232,29 +235,29 @@ static int hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t pi
     return r;
 }
 
-static void check_done(LoopCall *call) {
+static void engine_check_done(LoopCall *call) {
     swarm_check_done(container_of(call, SwarmCheck, call));
 }
 
-static void check_piece(LoopCall *call) {
+static void engine_check_piece(LoopCall *call) {
     SwarmCheck *check = container_of(call, SwarmCheck, call);
     const Swarm *swarm = check->swarm;
     MerkleHash hash;
-    int r = hash_piece(swarm->engine, swarm, check->piece, &hash);
+    int r = engine_hash_piece(swarm->engine, swarm, check->piece, &hash);
 
     if (r >= 0 && !merkle_hash_equal(&hash, &swarm->layer[check->piece]))
         r = -EBADMSG;
     check->result = r;
-    check->call.run = check_done;
+    check->call.run = engine_check_done;
     loop_thread_reply(swarm->engine->verifier, &check->call);
 }
 
 void engine_check(SwarmEngine *engine, SwarmCheck *check) {
-    check->call.run = check_piece;
+    check->call.run = engine_check_piece;
     loop_thread_call(engine->verifier, &check->call);
 }
 
-static void enqueue(struct SourceList *list, SwarmSource *source, SourceQueue queue) {
+static void engine_enqueue(struct SourceList *list, SwarmSource *source, SourceQueue queue) {
     if (source->queue != QUEUE_NONE)
         return;
     // Level-triggered: it would wake us for what we cannot take.
@@ -266,13 +269,13 @@ static void enqueue(struct SourceList *list, SwarmSource *source, SourceQueue qu
 }
 
 void engine_starve(SwarmEngine *engine, SwarmSource *source) {
-    enqueue(&engine->starved, source, QUEUE_STARVED);
+    engine_enqueue(&engine->starved, source, QUEUE_STARVED);
 }
 
 void engine_throttle(SwarmEngine *engine, SwarmSource *source) {
     int enabled = SD_EVENT_OFF;
 
-    enqueue(&engine->throttled, source, QUEUE_THROTTLED);
+    engine_enqueue(&engine->throttled, source, QUEUE_THROTTLED);
     (void) sd_event_source_get_enabled(engine->throttle_timer, &enabled);
     if (enabled != SD_EVENT_OFF)
         return;

@@ -36,7 +36,7 @@ static Poller *source_poller(const SwarmSource *source) {
     return loop_thread_poller(source->swarm->engine->thread);
 }
 
-static void set_state(SwarmSource *source, SourceState state) {
+static void source_set_state(SwarmSource *source, SourceState state) {
     source->state = state;
     source->since = time_monotonic();
     source->stall_bytes = 0;
@@ -64,7 +64,7 @@ int source_new(Swarm *swarm, const SwarmSourceInfo *info) {
     return 0;
 }
 
-static void disconnect(SwarmSource *source) {
+static void source_disconnect(SwarmSource *source) {
     Swarm *swarm = source->swarm;
 
     if (source->fd < 0)
@@ -86,7 +86,7 @@ static void disconnect(SwarmSource *source) {
 SwarmSource *source_free(SwarmSource *source) {
     if (!source)
         return NULL;
-    disconnect(source);
+    source_disconnect(source);
     TAILQ_REMOVE(&source->swarm->sources, source, link);
     source->swarm->source_count--;
     merkle_free(source->merkle);
@@ -95,12 +95,12 @@ SwarmSource *source_free(SwarmSource *source) {
 }
 
 void source_close(SwarmSource *source) {
-    disconnect(source);
+    source_disconnect(source);
     if (source->state != SOURCE_DROPPED)
-        set_state(source, SOURCE_RESTING);
+        source_set_state(source, SOURCE_RESTING);
 }
 
-static void note(SwarmSource *source, const char *why) {
+static void source_note(SwarmSource *source, const char *why) {
     char remote[ENDPOINT_TEXT_MAX];
     Swarm *swarm = source->swarm;
 
@@ -108,16 +108,17 @@ static void note(SwarmSource *source, const char *why) {
     snprintf(swarm->why, sizeof(swarm->why), "%s %s", remote, why);
 }
 
-static void drop(SwarmSource *source, const char *why, const char *event, LogLimit *limit) {
+static void source_drop_as(SwarmSource *source, const char *why, const char *event,
+                           LogLimit *limit) {
     char remote[ENDPOINT_TEXT_MAX];
     Swarm *swarm = source->swarm;
 
     if (source->state == SOURCE_DROPPED)
         return;
     endpoint_format(&source->info.endpoint, remote);
-    disconnect(source);
-    set_state(source, SOURCE_DROPPED);
-    note(source, why);
+    source_disconnect(source);
+    source_set_state(source, SOURCE_DROPPED);
+    source_note(source, why);
     log_limited(limit, LOG_NOTICE,
                 &(LogFields){
                     .id = event,
@@ -130,13 +131,13 @@ static void drop(SwarmSource *source, const char *why, const char *event, LogLim
 }
 
 void source_drop(SwarmSource *source, const char *why) {
-    drop(source, why, NULL, &source->swarm->engine->drop_log);
+    source_drop_as(source, why, NULL, &source->swarm->engine->drop_log);
 }
 
 void source_drop_wrong(SwarmSource *source, const char *why) {
     source->swarm->engine->wrong_sources++;
     source->lied = true;
-    drop(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
+    source_drop_as(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
 }
 
 // Something went wrong that may go away. Again and again, it does not.
@@ -145,7 +146,7 @@ static void source_fail(SwarmSource *source, const char *why) {
         source_drop(source, why);
         return;
     }
-    note(source, why);
+    source_note(source, why);
     log_debug("Download of %s: %s", source->swarm->file_name, source->swarm->why);
     source_close(source);
     source->not_before = time_monotonic() + (RETRY_USEC << (source->failures - 1));
@@ -158,9 +159,9 @@ static void source_fail_errno(SwarmSource *source, int error) {
                                                : strerror(-error));
 }
 
-static void on_socket(PollWatch *watch, uint32_t events);
+static void source_on_socket(PollWatch *watch, uint32_t events);
 
-static int connect_socket(SwarmSource *source) {
+static int source_connect_socket(SwarmSource *source) {
     const int on = 1;
     SocketAddress address;
     socklen_t len = endpoint_to_sockaddr(&source->info.endpoint, &address);
@@ -172,20 +173,21 @@ static int connect_socket(SwarmSource *source) {
     (void) setsockopt(source->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(source->fd, &address.sa, len) < 0 && errno != EINPROGRESS)
         return -errno;
-    return poller_add(source_poller(source), &source->watch, source->fd, EPOLLOUT, on_socket);
+    return poller_add(source_poller(source), &source->watch, source->fd, EPOLLOUT,
+                      source_on_socket);
 }
 
 void source_connect(SwarmSource *source) {
     int r;
 
-    set_state(source, SOURCE_CONNECTING);
+    source_set_state(source, SOURCE_CONNECTING);
     source->connected_at = source->since;
-    r = connect_socket(source);
+    r = source_connect_socket(source);
     if (r < 0)
         source_fail_errno(source, r);
 }
 
-static void finish_connect(SwarmSource *source) {
+static void source_finish_connect(SwarmSource *source) {
     socklen_t len = sizeof(int);
     int error = 0, r;
 
@@ -196,13 +198,13 @@ static void finish_connect(SwarmSource *source) {
         source_fail_errno(source, r);
         return;
     }
-    set_state(source, SOURCE_READY);
+    source_set_state(source, SOURCE_READY);
     swarm_assign(source->swarm, source);
 }
 
 // A request is far smaller than what a socket that has nothing else to send takes at once.
-static void send_request(SwarmSource *source, const char *kind, const char *name,
-                         const char *range) {
+static void source_send_request(SwarmSource *source, const char *kind, const char *name,
+                                const char *range) {
     char request[REQUEST_BYTES_MAX], host[ENDPOINT_TEXT_MAX], root[MERKLE_TEXT_BYTES + 1];
     ssize_t sent;
     int len;
@@ -213,7 +215,7 @@ static void send_request(SwarmSource *source, const char *kind, const char *name
         snprintf(request, sizeof(request),
                  "GET /%s/%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: p2pshare/" VERSION "\r\n%s\r\n",
                  kind, root, name, host, range);
-    set_state(source, SOURCE_ASKED);
+    source_set_state(source, SOURCE_ASKED);
     sent = send(source->fd, request, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent != len)
         source_fail_errno(source, sent >= 0 || errno == EPIPE ? -ECONNRESET : -errno);
@@ -222,7 +224,7 @@ static void send_request(SwarmSource *source, const char *kind, const char *name
 void source_request_layer(SwarmSource *source) {
     source->asks_layer = true;
     source->swarm->layer_asked = time_monotonic();
-    send_request(source, "pieces", "", "");
+    source_send_request(source, "pieces", "", "");
 }
 
 void source_request_run(SwarmSource *source, uint64_t first, uint64_t n) {
@@ -238,11 +240,11 @@ void source_request_run(SwarmSource *source, uint64_t first, uint64_t n) {
     snprintf(range, sizeof(range), "Range: bytes=%" PRIu64 "-%" PRIu64 "\r\n", begin,
              begin + source->run_bytes - 1);
     source->run_began = time_monotonic();
-    send_request(source, "file", name, range);
+    source_send_request(source, "file", name, range);
 }
 
 // 503: its slots are taken.
-static void wait_for_slot(SwarmSource *source, const HttpHead *head) {
+static void source_wait_for_slot(SwarmSource *source, const HttpHead *head) {
     uint64_t seconds = 2, place = 1;
     HttpText text;
 
@@ -258,7 +260,7 @@ static void wait_for_slot(SwarmSource *source, const HttpHead *head) {
 }
 
 // Whether the response is the run that was asked for, and nothing else.
-static const char *check_run(const SwarmSource *source, const HttpHead *head) {
+static const char *source_check_run(const SwarmSource *source, const HttpHead *head) {
     const Swarm *swarm = source->swarm;
     uint64_t first, last, size, begin = source->piece * swarm->piece_bytes;
     HttpText text;
@@ -275,7 +277,8 @@ static const char *check_run(const SwarmSource *source, const HttpHead *head) {
     return NULL;
 }
 
-static const char *check_body(const SwarmSource *source, const HttpHead *head, uint64_t expected) {
+static const char *source_check_body(const SwarmSource *source, const HttpHead *head,
+                                     uint64_t expected) {
     uint64_t len;
 
     if (http_head_body(head, &len) < 0)
@@ -286,7 +289,7 @@ static const char *check_body(const SwarmSource *source, const HttpHead *head, u
     return NULL;
 }
 
-static void set_wake(SwarmSource *source) {
+static void source_set_wake(SwarmSource *source) {
     int bytes = source->body_left >= 2 * BLOCK_BYTES ? BLOCK_BYTES : 1;
 
     if (bytes == source->wake)
@@ -295,12 +298,12 @@ static void set_wake(SwarmSource *source) {
     (void) setsockopt(source->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-static void handle_head(SwarmSource *source, const HttpHead *head) {
+static void source_handle_head(SwarmSource *source, const HttpHead *head) {
     bool layer = source->asks_layer;
     const char *wrong = NULL;
 
     if (head->status == 503) {
-        wait_for_slot(source, head);
+        source_wait_for_slot(source, head);
         return;
     }
     if (head->status != 200 && head->status != 206) {
@@ -320,21 +323,21 @@ static void handle_head(SwarmSource *source, const HttpHead *head) {
     if (layer && head->status != 200)
         wrong = "sent a part of its piece layer";
     else if (!layer)
-        wrong = check_run(source, head);
+        wrong = source_check_run(source, head);
     if (!wrong)
-        wrong = check_body(source, head, source->body_left);
+        wrong = source_check_body(source, head, source->body_left);
     if (wrong) {
         source_drop(source, wrong);
         return;
     }
     source->queue_place = 0;
     source->closes = !http_head_keeps_alive(head);
-    set_state(source, layer ? SOURCE_LAYER : SOURCE_BODY);
+    source_set_state(source, layer ? SOURCE_LAYER : SOURCE_BODY);
     if (!layer)
-        set_wake(source);
+        source_set_wake(source);
 }
 
-static void receive_head(SwarmSource *source) {
+static void source_receive_head(SwarmSource *source) {
     char *room = buffer_reserve(&source->in, HTTP_HEAD_BYTES_MAX);
     HttpHead head;
     ssize_t n;
@@ -350,7 +353,7 @@ static void receive_head(SwarmSource *source) {
     case HTTP_MORE:
         return;
     case HTTP_OK:
-        handle_head(source, &head);
+        source_handle_head(source, &head);
         if (source->state == SOURCE_LAYER || source->state == SOURCE_BODY) {
             buffer_consume(&source->in, head.len);
             source_receive(source);
@@ -362,15 +365,15 @@ static void receive_head(SwarmSource *source) {
 }
 
 // What is left of the response, if anything, has become another source's task.
-static void end_response(SwarmSource *source) {
+static void source_end_response(SwarmSource *source) {
     if (source->body_left > 0 || source->closes)
         source_close(source);
     else
-        set_state(source, SOURCE_READY);
+        source_set_state(source, SOURCE_READY);
     swarm_source_idle(source->swarm);
 }
 
-static void end_layer(SwarmSource *source) {
+static void source_end_layer(SwarmSource *source) {
     Swarm *swarm = source->swarm;
     MerkleHash *pieces = (MerkleHash *) (void *) buffer_data(&source->in);
     bool good;
@@ -386,10 +389,10 @@ static void end_layer(SwarmSource *source) {
     source->asks_layer = false;
     source->body_left = source->tick_bytes = 0;
     buffer_clear(&source->in);
-    end_response(source);
+    source_end_response(source);
 }
 
-static void receive_layer(SwarmSource *source) {
+static void source_receive_layer(SwarmSource *source) {
     uint64_t want = source->body_left - MIN(source->body_left, (uint64_t) source->in.size);
     char *room;
     ssize_t n;
@@ -409,11 +412,11 @@ static void receive_layer(SwarmSource *source) {
     if (source->in.size > source->body_left)
         source_drop(source, "sent more than it had announced");
     else if (source->in.size == source->body_left)
-        end_layer(source);
+        source_end_layer(source);
 }
 
 // The run is over. A fast peer is asked for more at once the next time.
-static void end_run(SwarmSource *source) {
+static void source_end_run(SwarmSource *source) {
     uint64_t usec = time_monotonic() - source->run_began;
     uint64_t received =
         source->run_bytes - source->body_left; // another one may have taken the rest over
@@ -424,10 +427,10 @@ static void end_run(SwarmSource *source) {
     else if (usec > 4 * USEC_PER_SEC)
         source->run = MAX(source->run / 2, UINT64_C(1));
     source->piece = source->run_end = 0;
-    end_response(source);
+    source_end_response(source);
 }
 
-static int write_block(const Swarm *swarm, const Block *block, uint64_t at) {
+static int source_write_block(const Swarm *swarm, const Block *block, uint64_t at) {
     size_t done = 0;
 
     while (done < block->len) {
@@ -444,7 +447,7 @@ static int write_block(const Swarm *swarm, const Block *block, uint64_t at) {
 
 // Writes the bytes of the block where they belong, and has them hashed. False: the source has no more to
 // receive now.
-static bool take_block(SwarmSource *source, Block *block) {
+static bool source_take_block(SwarmSource *source, Block *block) {
     Swarm *swarm = source->swarm;
     uint64_t len = piece_len(swarm->size, source->piece);
     int r;
@@ -453,7 +456,7 @@ static bool take_block(SwarmSource *source, Block *block) {
     block->piece = source->piece;
     block->first = source->offset == 0;
     block->last = source->offset + block->len == len;
-    r = write_block(swarm, block, source->piece * swarm->piece_bytes + source->offset);
+    r = source_write_block(swarm, block, source->piece * swarm->piece_bytes + source->offset);
     if (r < 0) {
         engine_return_block(swarm->engine, block);
         swarm_finish(swarm, r);
@@ -471,15 +474,15 @@ static bool take_block(SwarmSource *source, Block *block) {
         source->offset = 0;
     }
     if (source->piece == source->run_end) {
-        end_run(source);
+        source_end_run(source);
         return false;
     }
-    set_wake(source);
+    source_set_wake(source);
     return true;
 }
 
 // Bytes that came along with the head, or from the socket. As recv(2).
-static ssize_t receive_into(SwarmSource *source, char *data, size_t len) {
+static ssize_t source_receive_into(SwarmSource *source, char *data, size_t len) {
     size_t buffered = MIN(source->in.size, len);
     ssize_t n;
 
@@ -493,7 +496,7 @@ static ssize_t receive_into(SwarmSource *source, char *data, size_t len) {
 }
 
 // One block. False: not now.
-static bool receive_block(SwarmSource *source) {
+static bool source_receive_block(SwarmSource *source) {
     Swarm *swarm = source->swarm;
     SwarmEngine *engine = swarm->engine;
     uint64_t want = piece_len(swarm->size, source->piece) - source->offset;
@@ -512,7 +515,7 @@ static bool receive_block(SwarmSource *source) {
         engine_starve(engine, source);
         return false;
     }
-    n = receive_into(source, block->data, want);
+    n = source_receive_into(source, block->data, want);
     if (n <= 0) {
         engine_return_block(engine, block);
         if (n != -EAGAIN && n != -EINTR)
@@ -523,11 +526,11 @@ static bool receive_block(SwarmSource *source) {
     if (!source->info.exempt)
         rate_limit_spend(engine->limit, n);
     block->len = n;
-    return take_block(source, block) && (uint64_t) n == want;
+    return source_take_block(source, block) && (uint64_t) n == want;
 }
 
 // Nothing was asked: the end of a connection that is not used, or a peer that talks out of turn.
-static void receive_unasked(SwarmSource *source) {
+static void source_receive_unasked(SwarmSource *source) {
     char byte;
     ssize_t n;
 
@@ -543,31 +546,31 @@ static void receive_unasked(SwarmSource *source) {
 void source_receive(SwarmSource *source) {
     switch (source->state) {
     case SOURCE_ASKED:
-        receive_head(source);
+        source_receive_head(source);
         break;
     case SOURCE_LAYER:
-        receive_layer(source);
+        source_receive_layer(source);
         break;
     case SOURCE_BODY:
         for (int i = 0; i < RECEIVES_AT_ONCE && source->state == SOURCE_BODY; i++)
-            if (!receive_block(source))
+            if (!source_receive_block(source))
                 break;
         break;
     default:
-        receive_unasked(source);
+        source_receive_unasked(source);
     }
 }
 
-static void on_socket(PollWatch *watch, uint32_t events _unused_) {
+static void source_on_socket(PollWatch *watch, uint32_t events _unused_) {
     SwarmSource *source = container_of(watch, SwarmSource, watch);
 
     if (source->state == SOURCE_CONNECTING)
-        finish_connect(source);
+        source_finish_connect(source);
     else
         source_receive(source);
 }
 
-static void update_speed(SwarmSource *source) {
+static void source_update_speed(SwarmSource *source) {
     double now = (double) source->tick_bytes * 4; // four ticks a second
 
     source->tick_bytes = 0;
@@ -580,7 +583,7 @@ void source_tick(SwarmSource *source, uint64_t now) {
                      : source->state == SOURCE_ASKED    ? HEAD_USEC
                                                         : STALL_USEC;
 
-    update_speed(source);
+    source_update_speed(source);
     if (source->state == SOURCE_RESTING || source->state == SOURCE_READY ||
         source->state == SOURCE_DROPPED)
         return;

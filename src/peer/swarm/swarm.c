@@ -35,28 +35,28 @@ Swarm *swarm_free(Swarm *swarm) {
 }
 
 // On the control loop.
-static void run_done(LoopCall *call) {
+static void swarm_run_done(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, call);
 
     swarm->on_done(swarm, swarm->result, swarm->why, swarm->userdata);
     swarm_free(swarm);
 }
 
-static void run_hand_over(LoopCall *call) {
+static void swarm_run_hand_over(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, call);
     SwarmEngine *engine = swarm->engine;
 
     TAILQ_REMOVE(&engine->swarms, swarm, link);
-    swarm->call.run = run_done;
+    swarm->call.run = swarm_run_done;
     loop_thread_reply(engine->thread, &swarm->call);
 }
 
 // Blocks and checks that the verify thread has are waited for. From then on the control loop may free it at
 // any moment: not before whoever called us is done with it.
-static void hand_over(Swarm *swarm) {
+static void swarm_hand_over(Swarm *swarm) {
     if (!swarm->finished || swarm->busy_count > 0)
         return;
-    swarm->call.run = run_hand_over;
+    swarm->call.run = swarm_run_hand_over;
     loop_thread_call(swarm->engine->thread, &swarm->call);
 }
 
@@ -69,10 +69,10 @@ void swarm_finish(Swarm *swarm, int result) {
     swarm->result = result;
     TAILQ_FOREACH (source, &swarm->sources, link)
         source_close(source);
-    hand_over(swarm);
+    swarm_hand_over(swarm);
 }
 
-static void piece_is_there(Swarm *swarm, uint64_t piece) {
+static void swarm_piece_is_there(Swarm *swarm, uint64_t piece) {
     if (piece_map_state(&swarm->map, piece) == PIECE_THERE)
         return;
     piece_map_set(&swarm->map, piece, PIECE_THERE);
@@ -92,10 +92,10 @@ void swarm_block_verified(Block *block) {
     source->busy_count--;
     if (last && r >= 0) {
         source->failures = 0;
-        piece_is_there(swarm, piece);
+        swarm_piece_is_there(swarm, piece);
     }
     if (swarm->finished)
-        hand_over(swarm);
+        swarm_hand_over(swarm);
     else if (r < 0 && r != -EBADMSG)
         swarm_finish(swarm, r);
     else if (last && r < 0) {
@@ -110,7 +110,7 @@ void swarm_block_verified(Block *block) {
 }
 
 // What is on disk, piece by piece. Holes are no pieces: a file that was just made is one hole.
-static bool next_to_check(Swarm *swarm, uint64_t *ret) {
+static bool swarm_next_to_check(Swarm *swarm, uint64_t *ret) {
     while (swarm->check_next < swarm->map.count) {
         uint64_t piece = swarm->check_next;
         off_t data = lseek(swarm->fd, (off_t) (piece * swarm->piece_bytes), SEEK_DATA);
@@ -132,16 +132,16 @@ static bool next_to_check(Swarm *swarm, uint64_t *ret) {
     return false;
 }
 
-static void check_more(Swarm *swarm, SwarmCheck *check) {
-    if (!next_to_check(swarm, &check->piece))
+static void swarm_check_more(Swarm *swarm, SwarmCheck *check) {
+    if (!swarm_next_to_check(swarm, &check->piece))
         return;
     swarm->busy_count++;
     engine_check(swarm->engine, check);
 }
 
-static void report(Swarm *swarm);
+static void swarm_report(Swarm *swarm);
 
-static void begin_fetching(Swarm *swarm) {
+static void swarm_begin_fetching(Swarm *swarm) {
     swarm->checking = false;
     if (piece_map_complete(&swarm->map))
         swarm_finish(swarm, 0);
@@ -149,7 +149,7 @@ static void begin_fetching(Swarm *swarm) {
         snprintf(swarm->why, sizeof(swarm->why), "an empty file has another root");
         swarm_finish(swarm, -ENODATA);
     } else {
-        report(swarm); // what was there counts from the first moment
+        swarm_report(swarm); // what was there counts from the first moment
         swarm_source_idle(swarm);
     }
 }
@@ -159,29 +159,29 @@ void swarm_check_done(SwarmCheck *check) {
 
     swarm->busy_count--;
     if (check->result >= 0)
-        piece_is_there(swarm, check->piece);
+        swarm_piece_is_there(swarm, check->piece);
     if (swarm->finished) {
-        hand_over(swarm);
+        swarm_hand_over(swarm);
         return;
     }
     if (check->result < 0 && check->result != -EBADMSG) {
         swarm_finish(swarm, check->result);
         return;
     }
-    check_more(swarm, check);
+    swarm_check_more(swarm, check);
     if (swarm->busy_count == 0)
-        begin_fetching(swarm);
+        swarm_begin_fetching(swarm);
 }
 
 // The hashes of the pieces are known: what of them is on disk?
-static void begin_checking(Swarm *swarm) {
+static void swarm_begin_checking(Swarm *swarm) {
     swarm->checking = true;
     for (size_t i = 0; i < CHECKS_MAX; i++)
-        check_more(swarm, &swarm->checks[i]);
+        swarm_check_more(swarm, &swarm->checks[i]);
     if (swarm->busy_count == 0)
-        begin_fetching(swarm);
+        swarm_begin_fetching(swarm);
     else
-        report(swarm);
+        swarm_report(swarm);
 }
 
 bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
@@ -198,12 +198,12 @@ bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
         return true;
     }
     memcpy(swarm->layer, pieces, bytes);
-    begin_checking(swarm);
+    swarm_begin_checking(swarm);
     return true;
 }
 
 // Seconds until this source will have delivered all that it was asked for.
-static double time_left(const SwarmSource *source, uint64_t now) {
+static double swarm_time_left(const SwarmSource *source, uint64_t now) {
     uint64_t bytes =
         (source->run_end - source->piece) * source->swarm->piece_bytes - source->offset;
 
@@ -214,12 +214,12 @@ static double time_left(const SwarmSource *source, uint64_t now) {
 }
 
 // The source that the rest waits for longest.
-static SwarmSource *find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t now) {
+static SwarmSource *swarm_find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t now) {
     SwarmSource *source, *slowest = NULL;
 
     TAILQ_FOREACH (source, &swarm->sources, link)
         if (source != but && source->piece < source->run_end &&
-            (!slowest || time_left(source, now) > time_left(slowest, now)))
+            (!slowest || swarm_time_left(source, now) > swarm_time_left(slowest, now)))
             slowest = source;
     return slowest;
 }
@@ -227,19 +227,19 @@ static SwarmSource *find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t 
 // Nothing is missing that nobody was asked for: ask for what another source is slow to deliver. What it has
 // not begun, in halves; a piece that it has begun only if fetching it anew is much faster. It stops writing
 // then, so that a piece has one writer at any time.
-static bool steal(Swarm *swarm, SwarmSource *source) {
+static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     uint64_t now = time_monotonic(), piece = swarm->piece_bytes, first, n;
-    SwarmSource *slow = find_slowest(swarm, source, now);
+    SwarmSource *slow = swarm_find_slowest(swarm, source, now);
     double speed = MAX(source->speed, NEW_SOURCE_SPEED); // a new one may be as good as any
 
     if (!slow)
         return false;
     n = slow->run_end - slow->piece - 1;
-    if (n > 0 && time_left(slow, now) > (double) piece / speed) {
+    if (n > 0 && swarm_time_left(slow, now) > (double) piece / speed) {
         n = (n + 1) / 2;
         first = slow->run_end - n;
         slow->run_end = first;
-    } else if (n == 0 && time_left(slow, now) > STEAL_GAIN * (double) piece / speed &&
+    } else if (n == 0 && swarm_time_left(slow, now) > STEAL_GAIN * (double) piece / speed &&
                now - slow->since > USEC_PER_SEC / 2) {
         first = slow->piece;
         n = 1;
@@ -254,7 +254,7 @@ static bool steal(Swarm *swarm, SwarmSource *source) {
 }
 
 // Without the piece layer nothing can begin: one source that lets us wait for it must not hold up all.
-static bool wants_layer(const Swarm *swarm, uint64_t now) {
+static bool swarm_wants_layer(const Swarm *swarm, uint64_t now) {
     return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
 }
 
@@ -264,11 +264,11 @@ bool swarm_needs_sources(Swarm *swarm, uint64_t now) {
     if (swarm->checking)
         return false;
     if (!swarm->layer)
-        return wants_layer(swarm, now);
+        return swarm_wants_layer(swarm, now);
     if (swarm->map.missing > 0)
         return true;
-    slow = find_slowest(swarm, NULL, now);
-    return slow && time_left(slow, now) > CONNECT_GAIN;
+    slow = swarm_find_slowest(swarm, NULL, now);
+    return slow && swarm_time_left(slow, now) > CONNECT_GAIN;
 }
 
 void swarm_assign(Swarm *swarm, SwarmSource *source) {
@@ -277,7 +277,7 @@ void swarm_assign(Swarm *swarm, SwarmSource *source) {
     if (swarm->finished || swarm->checking)
         return;
     if (!swarm->layer) {
-        if (wants_layer(swarm, time_monotonic()))
+        if (swarm_wants_layer(swarm, time_monotonic()))
             source_request_layer(source);
         return;
     }
@@ -285,10 +285,10 @@ void swarm_assign(Swarm *swarm, SwarmSource *source) {
     if (n > 0)
         source_request_run(source, first, n);
     else
-        (void) steal(swarm, source);
+        (void) swarm_steal(swarm, source);
 }
 
-static SwarmState state_of(const Swarm *swarm, uint32_t *ret_place) {
+static SwarmState swarm_state_of(const Swarm *swarm, uint32_t *ret_place) {
     const SwarmSource *source;
     uint32_t place = 0;
     bool delivering = false;
@@ -307,7 +307,7 @@ static SwarmState state_of(const Swarm *swarm, uint32_t *ret_place) {
 }
 
 // On the control loop.
-static void run_report(LoopCall *call) {
+static void swarm_run_report(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, report_call);
 
     swarm->status = swarm->report;
@@ -316,26 +316,26 @@ static void run_report(LoopCall *call) {
         swarm->on_changed(swarm, swarm->userdata);
 }
 
-static bool is_delivering(const SwarmSource *source) {
+static bool swarm_is_delivering(const SwarmSource *source) {
     return source->state == SOURCE_LAYER || source->state == SOURCE_BODY ||
            source->state == SOURCE_ASKED;
 }
 
-static void report(Swarm *swarm) {
+static void swarm_report(Swarm *swarm) {
     SwarmStatus status = {};
     const SwarmSource *source;
 
     if (swarm->reporting)
         return;
-    status.state = state_of(swarm, &status.queue_place);
+    status.state = swarm_state_of(swarm, &status.queue_place);
     TAILQ_FOREACH (source, &swarm->sources, link)
-        if (is_delivering(source))
+        if (swarm_is_delivering(source))
             status.sources[status.source_count++] = source->info.endpoint;
     if (memcmp(&status, &swarm->report, sizeof(status)) == 0)
         return;
     swarm->report = status;
     swarm->reporting = true;
-    swarm->report_call.run = run_report;
+    swarm->report_call.run = swarm_run_report;
     loop_thread_reply(swarm->engine->thread, &swarm->report_call);
 }
 
@@ -359,10 +359,10 @@ void swarm_tick(Swarm *swarm, uint64_t now) {
     }
     swarm_source_idle(swarm);
     if (!swarm->finished)
-        report(swarm);
+        swarm_report(swarm);
 }
 
-static void run_start(LoopCall *call) {
+static void swarm_run_start(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, call);
     SwarmEngine *engine = swarm->engine;
 
@@ -378,7 +378,7 @@ static void run_start(LoopCall *call) {
 }
 
 // What may stand in a path of a URL, RFC 3986: section 2.3.
-static char *url_encode(const char *text) {
+static char *swarm_url_encode(const char *text) {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     char *encoded = malloc(3 * strlen(text) + 1), *end = encoded;
@@ -415,7 +415,7 @@ int swarm_start(SwarmEngine *engine, const SwarmJob *job, Swarm **ret) {
         swarm->checks[i].swarm = swarm;
     swarm->transfer = job->transfer;
     swarm->file_name = strdup(job->file_name);
-    swarm->url_name = url_encode(job->file_name);
+    swarm->url_name = swarm_url_encode(job->file_name);
     r = swarm->file_name && swarm->url_name ? 0 : -ENOMEM;
     if (r >= 0)
         r = piece_map_init(&swarm->map, piece_count(job->size));
@@ -426,7 +426,7 @@ int swarm_start(SwarmEngine *engine, const SwarmJob *job, Swarm **ret) {
         return r;
     }
     swarm->fd = job->fd;
-    swarm->call.run = run_start;
+    swarm->call.run = swarm_run_start;
     loop_thread_call(engine->thread, &swarm->call);
     *ret = swarm;
     return 0;

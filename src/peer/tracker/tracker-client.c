@@ -31,8 +31,8 @@ static const uint64_t GOOD_SESSION_USEC = USEC_PER_SEC;
 // After one that lasted this long, FT may have become another one.
 static const uint64_t LONG_SESSION_USEC = 10 * USEC_PER_SEC;
 
-static void start(Tracker *tracker);
-static void connect_next(Tracker *tracker);
+static void tracker_start(Tracker *tracker);
+static void tracker_connect_next(Tracker *tracker);
 
 static const char *const state_names[] = {
     [TRACKER_IDLE] = "idle",
@@ -50,13 +50,13 @@ const char *tracker_state_name(TrackerState state) {
     return state_names[state];
 }
 
-static bool is_trying(TrackerState state) {
+static bool tracker_is_trying(TrackerState state) {
     return state == TRACKER_READING || state == TRACKER_WAITING || state == TRACKER_RESOLVING ||
            state == TRACKER_CONNECTING || state == TRACKER_GREETING || state == TRACKER_TELLING;
 }
 
 void tracker_set_state(Tracker *tracker, TrackerState state, const char *format, ...) {
-    bool still_trying = is_trying(tracker->state) && is_trying(state);
+    bool still_trying = tracker_is_trying(tracker->state) && tracker_is_trying(state);
     va_list ap;
 
     va_start(ap, format);
@@ -69,17 +69,17 @@ void tracker_set_state(Tracker *tracker, TrackerState state, const char *format,
         tracker->hooks.on_state(tracker->hooks.userdata);
 }
 
-static bool is_joining(const Tracker *tracker) {
+static bool tracker_is_joining(const Tracker *tracker) {
     return tracker->state == TRACKER_RESOLVING || tracker->state == TRACKER_CONNECTING ||
            tracker->state == TRACKER_GREETING || tracker->state == TRACKER_TELLING;
 }
 
 // Whether FT may know records of ours.
-static bool in_session(const Tracker *tracker) {
+static bool tracker_in_session(const Tracker *tracker) {
     return tracker->state == TRACKER_TELLING || tracker->state == TRACKER_JOINED;
 }
 
-static void disconnect(Tracker *tracker) {
+static void tracker_disconnect(Tracker *tracker) {
     tracker->resolve = work_free(tracker->resolve);
     stream_close(&tracker->stream);
     (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
@@ -88,8 +88,8 @@ static void disconnect(Tracker *tracker) {
 }
 
 // Says BYE if there is someone to say it to. Not waited for: FT forgets us at the close all the same.
-static void say_bye(Tracker *tracker) {
-    if (!in_session(tracker))
+static void tracker_say_bye(Tracker *tracker) {
+    if (!tracker_in_session(tracker))
         return;
     (void) message_put_word(stream_out(&tracker->stream), tracker->framer.framing, WORD_BYE);
     (void) stream_flush(&tracker->stream);
@@ -104,7 +104,7 @@ const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_M
 }
 
 // Ever later, the more often it was in vain.
-static void start_retry(Tracker *tracker, uint64_t first, unsigned times) {
+static void tracker_start_retry(Tracker *tracker, uint64_t first, unsigned times) {
     uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
@@ -115,30 +115,31 @@ static void start_retry(Tracker *tracker, uint64_t first, unsigned times) {
     (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_ONESHOT);
 }
 
-static void wait_and_retry(Tracker *tracker, const char *why) {
+static void tracker_wait_and_retry(Tracker *tracker, const char *why) {
     char ft[TRACKER_TEXT_MAX];
 
     if (tracker->failures == 0)
         log_event(LOG_WARNING,
                   &(LogFields){.id = EVENT_NOT_JOINED, .peer = tracker_name(tracker, ft)},
                   "Not joined to %s: %s; trying again", ft, why);
-    start_retry(tracker, RETRY_MIN_USEC, tracker->failures);
+    tracker_start_retry(tracker, RETRY_MIN_USEC, tracker->failures);
     tracker->failures++;
     tracker_set_state(tracker, TRACKER_WAITING, "%s", why);
     tracker_search_queue_fail(&tracker->searches, -ENOTCONN);
 }
 
-static void start_anew(Tracker *tracker) {
+static void tracker_start_anew(Tracker *tracker) {
     tracker->way = tracker->dialect == DIALECT_RAW ? WAY_RAW : WAY_ROOTED;
-    start(tracker);
+    tracker_start(tracker);
 }
 
 // Nothing is joined, or not in the best way.
-static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int tracker_on_retry_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                  void *userdata) {
     Tracker *tracker = userdata;
 
-    say_bye(tracker);
-    start_anew(tracker);
+    tracker_say_bye(tracker);
+    tracker_start_anew(tracker);
     return 0;
 }
 
@@ -149,29 +150,29 @@ void tracker_joined(Tracker *tracker) {
         return;
     }
     // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is verified.
-    start_retry(tracker, BETTER_WAY_USEC, tracker->lesser_joins);
+    tracker_start_retry(tracker, BETTER_WAY_USEC, tracker->lesser_joins);
     tracker->lesser_joins++;
 }
 
 // The same endpoint again, in another way.
-static void connect_again(Tracker *tracker, TrackerWay way) {
+static void tracker_connect_again(Tracker *tracker, TrackerWay way) {
     tracker->way = way;
     tracker->endpoint_next--;
-    connect_next(tracker);
+    tracker_connect_next(tracker);
 }
 
 // A session has ended that did what it should.
-static void come_back(Tracker *tracker, bool long_enough) {
+static void tracker_come_back(Tracker *tracker, bool long_enough) {
     tracker->failures = 0;
     // An FT that closes after each answer is spoken to as it was: looking for a better way takes seconds.
     if (long_enough)
-        start_anew(tracker);
+        tracker_start_anew(tracker);
     else
-        start(tracker);
+        tracker_start(tracker);
 }
 
 // An attempt has failed, or a session has ended.
-static void handle_loss(Tracker *tracker, int error) {
+static void tracker_handle_loss(Tracker *tracker, int error) {
     const char *why = error == 0 || error == -ESHUTDOWN
                           ? "the FileTracker has closed the connection"
                       : error == -ETIMEDOUT ? "the FileTracker does not answer"
@@ -189,10 +190,10 @@ static void handle_loss(Tracker *tracker, int error) {
         tracker->was_ours = tracker->knows_roots;
     else if (was_greeting || was_telling)
         tracker->was_ours = false; // one attempt is given the benefit of the doubt
-    disconnect(tracker);
+    tracker_disconnect(tracker);
     if (roots_at_fault) {
         log_info("The FileTracker does not know records with roots: joining without");
-        connect_again(tracker, WAY_PLAIN);
+        tracker_connect_again(tracker, WAY_PLAIN);
         return;
     }
     if (was_joined) {
@@ -200,25 +201,25 @@ static void handle_loss(Tracker *tracker, int error) {
                     &(LogFields){.id = EVENT_LOST, .peer = tracker_name(tracker, ft)},
                     "The session with the FileTracker has ended: %s", why);
         if (tracker->served || lasted >= GOOD_SESSION_USEC) {
-            come_back(tracker, lasted >= LONG_SESSION_USEC);
+            tracker_come_back(tracker, lasted >= LONG_SESSION_USEC);
             return;
         }
     } else if (was_greeting && line && tracker->dialect == DIALECT_AUTO) {
         // It is there, and did not understand: it may only know RAW.
-        connect_again(tracker, WAY_RAW);
+        tracker_connect_again(tracker, WAY_RAW);
         return;
     } else if (tracker->endpoint_next < tracker->endpoint_count) {
-        connect_next(tracker);
+        tracker_connect_next(tracker);
         return;
     }
-    wait_and_retry(tracker, why);
+    tracker_wait_and_retry(tracker, why);
 }
 
 void tracker_lost(Stream *stream, int error) {
-    handle_loss(container_of(stream, Tracker, stream), error);
+    tracker_handle_loss(container_of(stream, Tracker, stream), error);
 }
 
-static void connect_next(Tracker *tracker) {
+static void tracker_connect_next(Tracker *tracker) {
     int r = -EHOSTUNREACH;
 
     while (tracker->endpoint_next < tracker->endpoint_count) {
@@ -238,25 +239,25 @@ static void connect_next(Tracker *tracker) {
             return;
         stream_close(&tracker->stream);
     }
-    wait_and_retry(tracker, strerror(-r));
+    tracker_wait_and_retry(tracker, strerror(-r));
 }
 
-static void on_resolved(int r, const char *message, const Endpoint endpoints[], size_t n,
-                        void *userdata) {
+static void tracker_on_resolved(int r, const char *message, const Endpoint endpoints[], size_t n,
+                                void *userdata) {
     Tracker *tracker = userdata;
 
     tracker->resolve = work_free(tracker->resolve);
     if (r < 0) {
-        wait_and_retry(tracker, message);
+        tracker_wait_and_retry(tracker, message);
         return;
     }
     memcpy(tracker->endpoints, endpoints, n * sizeof(*endpoints));
     tracker->endpoint_count = n;
     tracker->endpoint_next = 0;
-    connect_next(tracker);
+    tracker_connect_next(tracker);
 }
 
-static void wait_for_offer(Tracker *tracker) {
+static void tracker_wait_for_offer(Tracker *tracker) {
     const char *pending = tracker->hooks.offer_pending(tracker->hooks.userdata);
 
     if (pending)
@@ -268,29 +269,29 @@ static void wait_for_offer(Tracker *tracker) {
 }
 
 // Begins to join, if there is reason to.
-static void start(Tracker *tracker) {
+static void tracker_start(Tracker *tracker) {
     int r;
 
-    disconnect(tracker);
+    tracker_disconnect(tracker);
     if (tracker->left) {
         tracker_set_state(tracker, TRACKER_LEFT, "this peer has left");
     } else if (!tracker->host) {
         tracker_set_state(tracker, TRACKER_IDLE,
                           "no FileTracker is configured (ft in section [peer])");
     } else if (!tracker_publisher_any(&tracker->publisher)) {
-        wait_for_offer(tracker);
+        tracker_wait_for_offer(tracker);
     } else {
         tracker_set_state(tracker, TRACKER_RESOLVING, "looking up %s", tracker->host);
-        r = resolve_start(tracker->event, tracker->host, tracker->port, on_resolved, tracker,
-                          &tracker->resolve);
+        r = resolve_start(tracker->event, tracker->host, tracker->port, tracker_on_resolved,
+                          tracker, &tracker->resolve);
         if (r < 0)
-            wait_and_retry(tracker, strerror(-r));
+            tracker_wait_and_retry(tracker, strerror(-r));
         return;
     }
     tracker_search_queue_fail(&tracker->searches, -ENOTCONN);
 }
 
-static int tell_changed_offer(Tracker *tracker) {
+static int tracker_tell_changed_offer(Tracker *tracker) {
     int r;
 
     tracker_publisher_changed(&tracker->publisher);
@@ -298,27 +299,28 @@ static int tell_changed_offer(Tracker *tracker) {
     return r < 0 ? r : stream_flush(&tracker->stream);
 }
 
-static void publish(Tracker *tracker) {
+static void tracker_publish_now(Tracker *tracker) {
     bool any = tracker_publisher_any(&tracker->publisher);
     int r;
 
     tracker->published_at = time_monotonic();
-    if (any && in_session(tracker) && tracker->framer.framing == FRAMING_LINE) {
-        r = tell_changed_offer(tracker);
+    if (any && tracker_in_session(tracker) && tracker->framer.framing == FRAMING_LINE) {
+        r = tracker_tell_changed_offer(tracker);
         if (r < 0)
-            handle_loss(tracker, r);
+            tracker_handle_loss(tracker, r);
         return;
     }
     // An FT that only knows RAW takes records once, and nobody is accepted without any.
     if (!any || tracker->state == TRACKER_IDLE || tracker->state == TRACKER_READING ||
         (tracker->state == TRACKER_JOINED && !tracker_publisher_current(&tracker->publisher))) {
-        say_bye(tracker);
-        start_anew(tracker);
+        tracker_say_bye(tracker);
+        tracker_start_anew(tracker);
     }
 }
 
-static int on_publish(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-    publish(userdata);
+static int tracker_on_publish_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                    void *userdata) {
+    tracker_publish_now(userdata);
     return 0;
 }
 
@@ -326,7 +328,7 @@ void tracker_publish(Tracker *tracker) {
     uint64_t due = tracker->published_at + PUBLISH_USEC;
 
     if (time_monotonic() >= due) {
-        publish(tracker);
+        tracker_publish_now(tracker);
         return;
     }
     (void) sd_event_source_set_time(tracker->publish, due);
@@ -346,14 +348,16 @@ int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Trac
     r = tracker_search_queue_init(&tracker->searches, event, tracker);
     if (r < 0)
         return r;
-    r = sd_event_add_time(event, &tracker->retry, CLOCK_MONOTONIC, 0, 0, on_retry, tracker);
+    r = sd_event_add_time(event, &tracker->retry, CLOCK_MONOTONIC, 0, 0, tracker_on_retry_timer,
+                          tracker);
     if (r < 0)
         return r;
     r = sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
     if (r < 0)
         return r;
     tracker_publisher_init(&tracker->publisher, &tracker->hooks);
-    r = sd_event_add_time(event, &tracker->publish, CLOCK_MONOTONIC, 0, 0, on_publish, tracker);
+    r = sd_event_add_time(event, &tracker->publish, CLOCK_MONOTONIC, 0, 0, tracker_on_publish_timer,
+                          tracker);
     if (r < 0)
         return r;
     r = sd_event_source_set_enabled(tracker->publish, SD_EVENT_OFF);
@@ -369,7 +373,7 @@ Tracker *tracker_free(Tracker *tracker) {
     if (!tracker)
         return NULL;
     tracker->hooks = (TrackerHooks){};
-    say_bye(tracker);
+    tracker_say_bye(tracker);
     tracker->resolve = work_free(tracker->resolve);
     stream_close(&tracker->stream);
     tracker_search_queue_done(&tracker->searches);
@@ -393,14 +397,14 @@ int tracker_configure(Tracker *tracker, const char *host, uint16_t port, Dialect
         if (!copy)
             return -ENOMEM;
     }
-    say_bye(tracker);
+    tracker_say_bye(tracker);
     free(tracker->host);
     tracker->host = copy;
     tracker->port = port;
     tracker->dialect = dialect;
     tracker->was_ours = false;
     tracker->failures = 0;
-    start_anew(tracker);
+    tracker_start_anew(tracker);
     return 0;
 }
 
@@ -411,9 +415,9 @@ void tracker_set_listen(Tracker *tracker, const Endpoint *listen) {
 void tracker_leave(Tracker *tracker) {
     if (tracker->left)
         return;
-    say_bye(tracker);
+    tracker_say_bye(tracker);
     tracker->left = true;
-    start_anew(tracker);
+    tracker_start_anew(tracker);
 }
 
 void tracker_join(Tracker *tracker) {
@@ -423,7 +427,7 @@ void tracker_join(Tracker *tracker) {
     tracker->left = false;
     tracker->failures = 0;
     if (retry_now || tracker->state == TRACKER_IDLE) {
-        start_anew(tracker);
+        tracker_start_anew(tracker);
         return;
     }
     if (tracker->state != TRACKER_JOINED)
@@ -433,12 +437,12 @@ void tracker_join(Tracker *tracker) {
     if (r >= 0)
         r = stream_flush(&tracker->stream);
     if (r < 0)
-        handle_loss(tracker, r);
+        tracker_handle_loss(tracker, r);
 }
 
 void tracker_search_timed_out(Tracker *tracker) {
     if (tracker->state == TRACKER_JOINED)
-        handle_loss(tracker, -ETIMEDOUT);
+        tracker_handle_loss(tracker, -ETIMEDOUT);
 }
 
 TrackerState tracker_state(const Tracker *tracker) {
@@ -487,7 +491,7 @@ uint64_t tracker_searches(const Tracker *tracker) {
 }
 
 // Asks for what has just been added. Whoever searches may do so from a callback of the stream: it stays open until then.
-static void search_added(Tracker *tracker) {
+static void tracker_search_added(Tracker *tracker) {
     int r;
 
     tracker->searches_begun++;
@@ -504,12 +508,12 @@ int tracker_search(Tracker *tracker, const char *file_name, TrackerSearchHandler
                    void *userdata, TrackerSearch **ret) {
     int r;
 
-    if (tracker->state != TRACKER_JOINED && !is_joining(tracker))
+    if (tracker->state != TRACKER_JOINED && !tracker_is_joining(tracker))
         return -ENOTCONN;
     r = tracker_search_queue_add(&tracker->searches, file_name, handler, userdata, ret);
     if (r < 0)
         return r;
-    search_added(tracker);
+    tracker_search_added(tracker);
     return 0;
 }
 
@@ -517,11 +521,11 @@ int tracker_find(Tracker *tracker, const FindRequest *request, TrackerFindHandle
                  void *userdata, TrackerSearch **ret) {
     int r;
 
-    if (tracker->state != TRACKER_JOINED && !is_joining(tracker))
+    if (tracker->state != TRACKER_JOINED && !tracker_is_joining(tracker))
         return -ENOTCONN;
     r = tracker_search_queue_add_find(&tracker->searches, request, handler, userdata, ret);
     if (r < 0)
         return r;
-    search_added(tracker);
+    tracker_search_added(tracker);
     return 0;
 }

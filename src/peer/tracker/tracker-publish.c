@@ -27,7 +27,7 @@ struct ToldFile {
     char key[];     // name, NUL, type in lower case, NUL, size: record_same_file() in bytes
 };
 
-static size_t make_key(const Record *record, char key[static KEY_BYTES_MAX]) {
+static size_t tracker_publisher_make_key(const Record *record, char key[static KEY_BYTES_MAX]) {
     size_t n = strlen(record->name) + 1;
 
     memcpy(key, record->name, n);
@@ -38,25 +38,25 @@ static size_t make_key(const Record *record, char key[static KEY_BYTES_MAX]) {
     return n + sizeof(record->size);
 }
 
-static Record told_record(const ToldFile *file) {
+static Record tracker_publisher_told_record(const ToldFile *file) {
     Record record = {.name = file->key, .type = file->key + strlen(file->key) + 1};
 
     memcpy(&record.size, record.type + strlen(record.type) + 1, sizeof(record.size));
     return record;
 }
 
-static ToldFile *find(const TrackerPublisher *publisher, const Record *record) {
+static ToldFile *tracker_publisher_find(const TrackerPublisher *publisher, const Record *record) {
     char key[KEY_BYTES_MAX];
-    size_t len = make_key(record, key);
+    size_t len = tracker_publisher_make_key(record, key);
     ToldFile *file;
 
     HASH_FIND(hh, publisher->files, key, len, file);
     return file;
 }
 
-static ToldFile *add(TrackerPublisher *publisher, const Record *record) {
+static ToldFile *tracker_publisher_add(TrackerPublisher *publisher, const Record *record) {
     char key[KEY_BYTES_MAX];
-    size_t len = make_key(record, key);
+    size_t len = tracker_publisher_make_key(record, key);
     ToldFile *file;
 
     file = calloc(1, sizeof(*file) + len);
@@ -74,7 +74,7 @@ static ToldFile *add(TrackerPublisher *publisher, const Record *record) {
     return file;
 }
 
-static void drop(TrackerPublisher *publisher, ToldFile *file) {
+static void tracker_publisher_drop(TrackerPublisher *publisher, ToldFile *file) {
     HASH_DEL(publisher->files, file);
     TAILQ_REMOVE(&publisher->list, file, link);
     publisher->count--;
@@ -105,7 +105,8 @@ void tracker_publisher_end(TrackerPublisher *publisher) {
     tracker_publisher_init(publisher, publisher->hooks);
 }
 
-static bool next_offered(const TrackerPublisher *publisher, size_t *position, Record *ret) {
+static bool tracker_publisher_next_offered(const TrackerPublisher *publisher, size_t *position,
+                                           Record *ret) {
     return publisher->hooks->next_offered(publisher->hooks->userdata, position, ret);
 }
 
@@ -113,10 +114,11 @@ bool tracker_publisher_any(const TrackerPublisher *publisher) {
     size_t position = 0;
     Record record;
 
-    return next_offered(publisher, &position, &record);
+    return tracker_publisher_next_offered(publisher, &position, &record);
 }
 
-static bool is_told(const TrackerPublisher *publisher, const ToldFile *file, const Record *record) {
+static bool tracker_publisher_is_told(const TrackerPublisher *publisher, const ToldFile *file,
+                                      const Record *record) {
     if (!file || memcmp(&file->modified, &record->modified, sizeof(Date)) != 0)
         return false;
     return !publisher->syntax->rooted ||
@@ -127,8 +129,10 @@ bool tracker_publisher_current(TrackerPublisher *publisher) {
     size_t position = 0, n = 0;
     Record record;
 
-    while (n < publisher->allowed && next_offered(publisher, &position, &record)) {
-        if (!is_told(publisher, find(publisher, &record), &record))
+    while (n < publisher->allowed &&
+           tracker_publisher_next_offered(publisher, &position, &record)) {
+        if (!tracker_publisher_is_told(publisher, tracker_publisher_find(publisher, &record),
+                                       &record))
             return false;
         n++;
     }
@@ -141,13 +145,15 @@ void tracker_publisher_changed(TrackerPublisher *publisher) {
 }
 
 // Notes which of the told files are still among those that FT shall have.
-static void look_through_offer(TrackerPublisher *publisher) {
+static void tracker_publisher_look_through_offer(TrackerPublisher *publisher) {
     size_t position = 0;
     Record record;
 
     publisher->round++;
-    for (size_t n = 0; n < publisher->allowed && next_offered(publisher, &position, &record); n++) {
-        ToldFile *file = find(publisher, &record);
+    for (size_t n = 0;
+         n < publisher->allowed && tracker_publisher_next_offered(publisher, &position, &record);
+         n++) {
+        ToldFile *file = tracker_publisher_find(publisher, &record);
 
         if (file)
             file->round = publisher->round;
@@ -155,12 +161,12 @@ static void look_through_offer(TrackerPublisher *publisher) {
 }
 
 // What FT did not keep is taken back as well: then both know the same, whatever it has meant.
-static int write_gone(TrackerPublisher *publisher, Buffer *out, size_t end) {
+static int tracker_publisher_write_gone(TrackerPublisher *publisher, Buffer *out, size_t end) {
     ToldFile *file, *next;
     int r;
 
     TAILQ_FOREACH_SAFE (file, &publisher->list, link, next) {
-        const Record record = told_record(file);
+        const Record record = tracker_publisher_told_record(file);
 
         if (file->round == publisher->round && !file->refused)
             continue;
@@ -169,12 +175,13 @@ static int write_gone(TrackerPublisher *publisher, Buffer *out, size_t end) {
         r = message_put_file(out, publisher->framing, WORD_REMOVE, &record, publisher->syntax);
         if (r < 0)
             return r;
-        drop(publisher, file);
+        tracker_publisher_drop(publisher, file);
     }
     return 0;
 }
 
-static int write_record(TrackerPublisher *publisher, Buffer *out, Record *record, bool first) {
+static int tracker_publisher_write_record(TrackerPublisher *publisher, Buffer *out, Record *record,
+                                          bool first) {
     int r;
 
     record->endpoint = publisher->address;
@@ -186,23 +193,23 @@ static int write_record(TrackerPublisher *publisher, Buffer *out, Record *record
     return message_put_records(out, publisher->framing, publisher->syntax, record, 1);
 }
 
-static int write_new(TrackerPublisher *publisher, Buffer *out, size_t end) {
+static int tracker_publisher_write_new(TrackerPublisher *publisher, Buffer *out, size_t end) {
     size_t position = 0, begin = out->size;
     Record record;
     int r;
 
-    for (size_t n = 0;
-         n < publisher->allowed && out->size < end && next_offered(publisher, &position, &record);
+    for (size_t n = 0; n < publisher->allowed && out->size < end &&
+                       tracker_publisher_next_offered(publisher, &position, &record);
          n++) {
-        ToldFile *file = find(publisher, &record);
+        ToldFile *file = tracker_publisher_find(publisher, &record);
 
-        if (is_told(publisher, file, &record))
+        if (tracker_publisher_is_told(publisher, file, &record))
             continue;
-        r = write_record(publisher, out, &record, out->size == begin);
+        r = tracker_publisher_write_record(publisher, out, &record, out->size == begin);
         if (r < 0)
             return r;
         if (!file)
-            file = add(publisher, &record);
+            file = tracker_publisher_add(publisher, &record);
         if (!file)
             return -ENOMEM;
         file->round = publisher->round;
@@ -221,10 +228,10 @@ int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out) {
 
     if (publisher->awaiting)
         return 0;
-    look_through_offer(publisher);
-    r = write_gone(publisher, out, end);
+    tracker_publisher_look_through_offer(publisher);
+    r = tracker_publisher_write_gone(publisher, out, end);
     if (r >= 0)
-        r = write_new(publisher, out, end);
+        r = tracker_publisher_write_new(publisher, out, end);
     if (r < 0)
         return r;
     publisher->awaiting = publisher->rooted && out->size > begin;
@@ -233,7 +240,7 @@ int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out) {
 }
 
 // Those that FT has kept are the first ones that it was told.
-static void confirm(TrackerPublisher *publisher, size_t n) {
+static void tracker_publisher_confirm(TrackerPublisher *publisher, size_t n) {
     ToldFile *file;
 
     TAILQ_FOREACH (file, &publisher->list, link) {
@@ -251,7 +258,7 @@ bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n) {
     publisher->answered = true;
     if (n != publisher->count)
         return false;
-    confirm(publisher, publisher->count);
+    tracker_publisher_confirm(publisher, publisher->count);
     if (publisher->count > publisher->limit)
         publisher->limit = SIZE_MAX;
     if (publisher->limit == SIZE_MAX && publisher->count >= publisher->allowed) {
@@ -265,7 +272,7 @@ bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n) {
 void tracker_publisher_settle(TrackerPublisher *publisher) {
     if (publisher->kept < publisher->count)
         publisher->allowed = publisher->limit = publisher->kept;
-    confirm(publisher, MIN(publisher->kept, (uint64_t) publisher->count));
+    tracker_publisher_confirm(publisher, MIN(publisher->kept, (uint64_t) publisher->count));
 }
 
 size_t tracker_publisher_limit(const TrackerPublisher *publisher) {
@@ -275,7 +282,7 @@ size_t tracker_publisher_limit(const TrackerPublisher *publisher) {
 }
 
 bool tracker_publisher_has(const TrackerPublisher *publisher, const Record *record) {
-    const ToldFile *file = find(publisher, record);
+    const ToldFile *file = tracker_publisher_find(publisher, record);
 
     return file && file->kept;
 }

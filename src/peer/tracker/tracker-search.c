@@ -31,25 +31,25 @@ struct TrackerSearch {
     char name[];
 };
 
-static void search_drop(TrackerSearch *search) {
+static void tracker_search_drop(TrackerSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
     free(search->find);
     free(search);
 }
 
-static bool is_awaited(const TrackerSearch *search) {
+static bool tracker_search_is_awaited(const TrackerSearch *search) {
     return search->handler || search->find_handler;
 }
 
 // The handler may do anything to the queue, so the search is out of it by then.
-static void search_detach(TrackerSearch *search) {
+static void tracker_search_detach(TrackerSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
 }
 
-static void search_fail(TrackerSearch *search, int r) {
-    search_detach(search);
+static void tracker_search_fail(TrackerSearch *search, int r) {
+    tracker_search_detach(search);
     if (search->handler)
         search->handler(search, r, NULL, 0, search->userdata);
     else if (search->find_handler)
@@ -58,7 +58,7 @@ static void search_fail(TrackerSearch *search, int r) {
     free(search);
 }
 
-static void arm_timer(TrackerSearchQueue *queue) {
+static void tracker_search_arm_timer(TrackerSearchQueue *queue) {
     const TrackerSearch *first = TAILQ_FIRST(&queue->list);
 
     if (!first) {
@@ -69,7 +69,8 @@ static void arm_timer(TrackerSearchQueue *queue) {
     (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_ONESHOT);
 }
 
-static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int tracker_search_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                   void *userdata) {
     TrackerSearchQueue *queue = userdata;
     uint64_t now = time_monotonic();
     bool unanswered = false;
@@ -78,9 +79,9 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
         // Then the session is over: what came late would be taken for the answer to another one.
         unanswered |= search->sent;
-        search_fail(search, -ETIMEDOUT);
+        tracker_search_fail(search, -ETIMEDOUT);
     }
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
     if (unanswered)
         tracker_search_timed_out(queue->tracker);
     return 0;
@@ -91,7 +92,8 @@ int tracker_search_queue_init(TrackerSearchQueue *queue, sd_event *event, Tracke
 
     *queue = (TrackerSearchQueue){.tracker = tracker};
     TAILQ_INIT(&queue->list);
-    r = sd_event_add_time(event, &queue->timer, CLOCK_MONOTONIC, 0, 0, on_timer, queue);
+    r = sd_event_add_time(event, &queue->timer, CLOCK_MONOTONIC, 0, 0, tracker_search_on_timer,
+                          queue);
     return r < 0 ? r : sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
 }
 
@@ -102,7 +104,7 @@ void tracker_search_queue_done(TrackerSearchQueue *queue) {
     queue->timer = sd_event_source_disable_unref(queue->timer);
 }
 
-static int add(TrackerSearchQueue *queue, const char *text, TrackerSearch **ret) {
+static int tracker_search_add(TrackerSearchQueue *queue, const char *text, TrackerSearch **ret) {
     TrackerSearch *search;
 
     if (queue->count >= SEARCHES_MAX)
@@ -116,14 +118,14 @@ static int add(TrackerSearchQueue *queue, const char *text, TrackerSearch **ret)
     search->deadline = search->begun + SEARCH_USEC;
     TAILQ_INSERT_TAIL(&queue->list, search, link);
     queue->count++;
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
     *ret = search;
     return 0;
 }
 
 int tracker_search_queue_add(TrackerSearchQueue *queue, const char *file_name,
                              TrackerSearchHandler handler, void *userdata, TrackerSearch **ret) {
-    int r = add(queue, file_name, ret);
+    int r = tracker_search_add(queue, file_name, ret);
 
     if (r < 0)
         return r;
@@ -140,7 +142,7 @@ int tracker_search_queue_add_find(TrackerSearchQueue *queue, const FindRequest *
     if (!copy)
         return -ENOMEM;
     *copy = *request;
-    r = add(queue, request->text, ret);
+    r = tracker_search_add(queue, request->text, ret);
     if (r < 0)
         return r;
     (*ret)->find = TAKE_PTR(copy);
@@ -155,11 +157,11 @@ TrackerSearch *tracker_search_free(TrackerSearch *search) {
     search->handler = NULL;
     search->find_handler = NULL;
     if (!search->sent)
-        search_drop(search);
+        tracker_search_drop(search);
     return NULL;
 }
 
-static int send_one(TrackerSearch *search, Buffer *out, Framing framing, bool ours) {
+static int tracker_search_send_one(TrackerSearch *search, Buffer *out, Framing framing, bool ours) {
     int r = 0;
 
     if (search->find) {
@@ -184,21 +186,21 @@ int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing fr
     int r;
 
     TAILQ_FOREACH (search, &queue->list, link) {
-        r = search->sent ? 0 : send_one(search, out, framing, ours);
+        r = search->sent ? 0 : tracker_search_send_one(search, out, framing, ours);
         if (r < 0)
             return r;
         // Our own answers each one, in order. Of others that is not known, and FOUND does not say what it answers.
         if (framing == FRAMING_RAW || !ours)
             break;
     }
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
     return 0;
 }
 
 // FT's answer to a SEARCH.
-static size_t parse_found(const TrackerSearch *search, const Message *answer,
-                          RecordText texts[static RESULTS_MAX],
-                          Record records[static RESULTS_MAX]) {
+static size_t tracker_search_parse_found(const TrackerSearch *search, const Message *answer,
+                                         RecordText texts[static RESULTS_MAX],
+                                         Record records[static RESULTS_MAX]) {
     RecordList list;
     size_t n = 0, len;
     const char *text;
@@ -215,7 +217,8 @@ static size_t parse_found(const TrackerSearch *search, const Message *answer,
 }
 
 // An FT that knows no words has been asked for a name.
-static void finish_whole_name(TrackerSearch *search, const Record records[], size_t n) {
+static void tracker_search_finish_whole_name(TrackerSearch *search, const Record records[],
+                                             size_t n) {
     FoundFile files[RESULTS_MAX];
     TrackerMatches matches = {.files = files, .whole_name = true};
 
@@ -225,7 +228,7 @@ static void finish_whole_name(TrackerSearch *search, const Record records[], siz
     search->find_handler(search, 0, &matches, search->userdata);
 }
 
-static bool take_matches(TrackerSearch *search, const Message *answer) {
+static bool tracker_search_take_matches(TrackerSearch *search, const Message *answer) {
     TrackerFindHandler handler = search->find_handler;
     TrackerSearchQueue *queue = search->queue;
     const bool done = search->sent_as == FINDS_YES;
@@ -245,7 +248,7 @@ static bool take_matches(TrackerSearch *search, const Message *answer) {
         files[i] = found.entries[i].file;
     matches = (TrackerMatches){.summary = found.summary, .files = files, .n = found.n};
     if (done)
-        search_detach(search);
+        tracker_search_detach(search);
     else // the answer to the SEARCH is still to come
         search->find_handler = NULL;
     if (handler)
@@ -255,13 +258,13 @@ static bool take_matches(TrackerSearch *search, const Message *answer) {
         free(search);
     }
     found_files_clear(&found);
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
     return true;
 }
 
 // FT has been restarted without words, and said nothing to FIND: all of them are asked for in the old way, behind the
 // others. The first one whose answer this may be.
-static TrackerSearch *pass_over_finds(TrackerSearchQueue *queue) {
+static TrackerSearch *tracker_search_pass_over_finds(TrackerSearchQueue *queue) {
     TrackerSearch *search, *next;
 
     search = TAILQ_FIRST(&queue->list);
@@ -272,8 +275,8 @@ static TrackerSearch *pass_over_finds(TrackerSearchQueue *queue) {
         if (!search->sent || search->sent_as != FINDS_YES)
             continue;
         search->sent = false;
-        if (!is_awaited(search)) {
-            search_drop(search);
+        if (!tracker_search_is_awaited(search)) {
+            tracker_search_drop(search);
             continue;
         }
         TAILQ_REMOVE(&queue->list, search, link);
@@ -294,21 +297,21 @@ bool tracker_search_queue_answer(TrackerSearchQueue *queue, const Message *answe
     if (!search || !search->sent)
         return false;
     if (answer->kind == MESSAGE_MATCHES)
-        return take_matches(search, answer);
-    search = pass_over_finds(queue);
+        return tracker_search_take_matches(search, answer);
+    search = tracker_search_pass_over_finds(queue);
     if (!search)
         return true; // it was about something that is not asked any more
     if (search->find && search->find_handler && search->sent_as == FINDS_UNKNOWN)
         queue->finds = FINDS_NO; // it should have come first
-    n = parse_found(search, answer, texts, records);
-    search_detach(search);
+    n = tracker_search_parse_found(search, answer, texts, records);
+    tracker_search_detach(search);
     if (search->handler)
         search->handler(search, 0, records, n, search->userdata);
     else if (search->find)
-        finish_whole_name(search, records, n);
+        tracker_search_finish_whole_name(search, records, n);
     free(search->find);
     free(search);
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
     return true;
 }
 
@@ -318,10 +321,10 @@ void tracker_search_queue_rewind(TrackerSearchQueue *queue) {
     queue->finds = FINDS_UNKNOWN;
     TAILQ_FOREACH_SAFE (search, &queue->list, link, next) {
         search->sent = false;
-        if (!is_awaited(search))
-            search_drop(search);
+        if (!tracker_search_is_awaited(search))
+            tracker_search_drop(search);
     }
-    arm_timer(queue);
+    tracker_search_arm_timer(queue);
 }
 
 void tracker_search_queue_fail(TrackerSearchQueue *queue, int error) {
@@ -329,6 +332,6 @@ void tracker_search_queue_fail(TrackerSearchQueue *queue, int error) {
 
     queue->finds = FINDS_UNKNOWN;
     while ((search = TAILQ_FIRST(&queue->list)))
-        search_fail(search, error);
-    arm_timer(queue);
+        tracker_search_fail(search, error);
+    tracker_search_arm_timer(queue);
 }

@@ -18,7 +18,7 @@ static const uint64_t KEPT_FIRST_USEC = 3 * USEC_PER_SEC;
 static const uint64_t KEPT_REST_USEC = USEC_PER_SEC;
 static const uint64_t KEPT_USEC = 30 * USEC_PER_SEC;
 
-static Endpoint find_own_address(const Tracker *tracker) {
+static Endpoint tracker_session_find_own_address(const Tracker *tracker) {
     Endpoint own = tracker->listen;
     SocketAddress sockaddr = {};
     socklen_t len = sizeof(sockaddr);
@@ -36,14 +36,14 @@ static Endpoint find_own_address(const Tracker *tracker) {
     return own;
 }
 
-static const RecordSyntax *session_syntax(const Tracker *tracker) {
+static const RecordSyntax *tracker_session_syntax(const Tracker *tracker) {
     return tracker->way == WAY_RAW     ? &record_syntax_authors
            : tracker->way == WAY_PLAIN ? &record_syntax_own
                                        : &record_syntax_rooted;
 }
 
 // How long FT may take to answer what it has been told.
-static int arm_kept(Tracker *tracker) {
+static int tracker_session_arm_kept(Tracker *tracker) {
     const TrackerPublisher *publisher = &tracker->publisher;
 
     return stream_set_timeout(&tracker->stream, !publisher->awaiting    ? 0
@@ -58,7 +58,7 @@ int tracker_session_tell(Tracker *tracker) {
     if (tracker->publisher.awaiting)
         return 0; // when that has been answered
     r = tracker_publisher_write(&tracker->publisher, stream_out(&tracker->stream));
-    return r < 0 || tracker->framer.framing == FRAMING_RAW ? r : arm_kept(tracker);
+    return r < 0 || tracker->framer.framing == FRAMING_RAW ? r : tracker_session_arm_kept(tracker);
 }
 
 int tracker_session_search(Tracker *tracker) {
@@ -75,7 +75,7 @@ int tracker_session_ask_reachable(Tracker *tracker) {
     return message_put_word(stream_out(&tracker->stream), tracker->framer.framing, WORD_REACHABLE);
 }
 
-static int handle_reachable(Tracker *tracker, const Message *message) {
+static int tracker_session_handle_reachable(Tracker *tracker, const Message *message) {
     Reachability reachability;
     char text[ENDPOINT_TEXT_MAX];
     Endpoint address;
@@ -103,7 +103,7 @@ static int handle_reachable(Tracker *tracker, const Message *message) {
     return 0;
 }
 
-static int finish_joining(Tracker *tracker) {
+static int tracker_session_finish_joining(Tracker *tracker) {
     char text[ENDPOINT_TEXT_MAX], ft[TRACKER_TEXT_MAX];
     int r;
 
@@ -117,10 +117,10 @@ static int finish_joining(Tracker *tracker) {
     return r < 0 ? r : tracker_session_search(tracker);
 }
 
-static int handle_hi(Tracker *tracker) {
+static int tracker_session_handle_hi(Tracker *tracker) {
     int r;
 
-    tracker->address = find_own_address(tracker);
+    tracker->address = tracker_session_find_own_address(tracker);
     tracker->joined_at = time_monotonic();
     tracker->served = tracker->knows_roots = false;
     tracker->asked_reachable = 0;
@@ -128,8 +128,8 @@ static int handle_hi(Tracker *tracker) {
     tracker->logged = 0;
     // In RAW only a silence separates the records from the first search.
     tracker->settled = tracker->framer.framing == FRAMING_LINE;
-    tracker_publisher_begin(&tracker->publisher, tracker->framer.framing, session_syntax(tracker),
-                            &tracker->address);
+    tracker_publisher_begin(&tracker->publisher, tracker->framer.framing,
+                            tracker_session_syntax(tracker), &tracker->address);
     r = tracker_session_tell(tracker);
     if (r < 0)
         return r;
@@ -139,11 +139,11 @@ static int handle_hi(Tracker *tracker) {
         return 0;
     }
     r = tracker->settled ? 0 : stream_set_timeout(&tracker->stream, 2 * SILENCE_RAW_USEC);
-    return r < 0 ? r : finish_joining(tracker);
+    return r < 0 ? r : tracker_session_finish_joining(tracker);
 }
 
 // Only where something has changed: shares may come and go all day.
-static void log_published(Tracker *tracker) {
+static void tracker_session_log_published(Tracker *tracker) {
     bool full = tracker->publisher.count >= tracker_publisher_limit(&tracker->publisher);
     size_t count = tracker->publisher.count;
 
@@ -154,19 +154,19 @@ static void log_published(Tracker *tracker) {
 }
 
 // What FT holds has become known; on to what it has not been told yet.
-static int go_on_telling(Tracker *tracker) {
+static int tracker_session_go_on_telling(Tracker *tracker) {
     int r;
 
     r = tracker_session_tell(tracker);
     if (r < 0 || tracker->publisher.awaiting)
         return r;
-    log_published(tracker);
+    tracker_session_log_published(tracker);
     if (tracker->hooks.on_state)
         tracker->hooks.on_state(tracker->hooks.userdata);
     return 0;
 }
 
-static int handle_kept(Tracker *tracker, const Message *message) {
+static int tracker_session_handle_kept(Tracker *tracker, const Message *message) {
     uint64_t n;
     int r;
 
@@ -174,23 +174,23 @@ static int handle_kept(Tracker *tracker, const Message *message) {
         return 0;
     tracker->knows_roots = true;
     if (tracker->state == TRACKER_TELLING) {
-        r = finish_joining(tracker);
+        r = tracker_session_finish_joining(tracker);
         if (r < 0)
             return r;
     }
-    return tracker_publisher_kept(&tracker->publisher, n) ? go_on_telling(tracker)
-                                                          : arm_kept(tracker);
+    return tracker_publisher_kept(&tracker->publisher, n) ? tracker_session_go_on_telling(tracker)
+                                                          : tracker_session_arm_kept(tracker);
 }
 
-static int handle_message(Tracker *tracker, const Message *message) {
+static int tracker_session_handle_message(Tracker *tracker, const Message *message) {
     if (message->kind == MESSAGE_EMPTY)
         return 0;
     if (tracker->state == TRACKER_GREETING)
-        return message->kind == MESSAGE_HI ? handle_hi(tracker) : -EPROTO;
+        return message->kind == MESSAGE_HI ? tracker_session_handle_hi(tracker) : -EPROTO;
     if (message->kind == MESSAGE_KEPT)
-        return handle_kept(tracker, message);
+        return tracker_session_handle_kept(tracker, message);
     if (message->kind == MESSAGE_REACHABLE_IS)
-        return handle_reachable(tracker, message);
+        return tracker_session_handle_reachable(tracker, message);
     // Words of its own, from an FT that does not know us, answer a search as much as NOT FOUND does.
     if (!tracker_search_queue_answer(&tracker->searches, message))
         return 0;
@@ -198,7 +198,7 @@ static int handle_message(Tracker *tracker, const Message *message) {
     return tracker_session_search(tracker);
 }
 
-static int on_connected(Stream *stream) {
+static int tracker_session_on_connected(Stream *stream) {
     Tracker *tracker = container_of(stream, Tracker, stream);
     bool guess = tracker->framer.framing == FRAMING_LINE && tracker->dialect == DIALECT_AUTO;
     int r;
@@ -215,12 +215,13 @@ static int on_connected(Stream *stream) {
 }
 
 // HI from a RAW FT needs no silence behind it to be understood.
-static bool is_raw_hi(const Tracker *tracker, const char *data, size_t len) {
+static bool tracker_session_is_raw_hi(const Tracker *tracker, const char *data, size_t len) {
     return tracker->state == TRACKER_GREETING && tracker->framer.framing == FRAMING_RAW &&
            len >= strlen(WORD_HI) && memcmp(data, WORD_HI, strlen(WORD_HI)) == 0;
 }
 
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+static int tracker_session_on_data(Stream *stream, const char *data, size_t len, bool eof,
+                                   size_t *ret_consumed) {
     Tracker *tracker = container_of(stream, Tracker, stream);
     FrameResult result = FRAME_MESSAGE;
     size_t done = 0;
@@ -232,7 +233,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
         Message message;
         int r;
 
-        if (!is_raw_hi(tracker, text, len - done))
+        if (!tracker_session_is_raw_hi(tracker, text, len - done))
             result = frame_next(&tracker->framer, text, len - done, tracker->quiet || eof, &text,
                                 &text_len, &consumed);
         if (result == FRAME_TOO_LONG)
@@ -240,7 +241,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
         if (result != FRAME_MESSAGE)
             break;
         message = message_parse(text, text_len);
-        r = handle_message(tracker, &message);
+        r = tracker_session_handle_message(tracker, &message);
         if (r < 0)
             return r;
         done += consumed;
@@ -258,7 +259,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     return 0;
 }
 
-static int on_timeout(Stream *stream) {
+static int tracker_session_on_timeout(Stream *stream) {
     Tracker *tracker = container_of(stream, Tracker, stream);
     int r;
 
@@ -268,7 +269,7 @@ static int on_timeout(Stream *stream) {
         if (!tracker->publisher.answered)
             return -ETIMEDOUT;
         tracker_publisher_settle(&tracker->publisher);
-        r = go_on_telling(tracker);
+        r = tracker_session_go_on_telling(tracker);
         return r < 0 ? r : stream_flush(stream);
     }
     tracker->quiet = true;
@@ -282,8 +283,8 @@ static int on_timeout(Stream *stream) {
 }
 
 const StreamOps tracker_session_ops = {
-    .on_data = on_data,
-    .on_timeout = on_timeout,
-    .on_connected = on_connected,
+    .on_data = tracker_session_on_data,
+    .on_timeout = tracker_session_on_timeout,
+    .on_connected = tracker_session_on_connected,
     .on_closed = tracker_lost,
 };

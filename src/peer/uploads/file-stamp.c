@@ -14,7 +14,7 @@ int file_stamp_get(int fd, FileStamp *ret) {
     return 0;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b) {
+static bool file_stamp_same_time(const struct timespec *a, const struct timespec *b) {
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
@@ -25,8 +25,8 @@ int file_stamp_check(int fd, const FileStamp *then) {
     r = file_stamp_get(fd, &now);
     if (r < 0)
         return r;
-    return now.size == then->size && same_time(&now.modified, &then->modified) &&
-                   same_time(&now.changed, &then->changed)
+    return now.size == then->size && file_stamp_same_time(&now.modified, &then->modified) &&
+                   file_stamp_same_time(&now.changed, &then->changed)
                ? 0
                : -ESTALE;
 }

@@ -33,25 +33,25 @@ enum {
     STEP_STARVED, // the rate allows no more
 };
 
-static uint64_t rest(const Send *send) {
+static uint64_t sender_rest(const Send *send) {
     return send->end - send->offset;
 }
 
 // How many bytes of the body may go now. First come, first served: who waits for the rate is first.
-static uint64_t granted(const Send *send, bool resumed) {
+static uint64_t sender_granted(const Send *send, bool resumed) {
     Sender *sender = send->sender;
     uint64_t step = STEP_BYTES, rate = rate_limit_rate(&sender->rate);
 
     if (!send->limited || rate == 0)
-        return MIN(rest(send), step);
+        return MIN(sender_rest(send), step);
     if (!resumed && !TAILQ_EMPTY(&sender->starved))
         return 0;
     step = rate / (USEC_PER_SEC / RATE_BURST_USEC) / STEPS_PER_BURST;
     step = MIN(MAX(step, (uint64_t) STEP_BYTES_MIN), (uint64_t) STEP_BYTES);
-    return rate_limit_grant(&sender->rate, MIN(rest(send), step), time_monotonic());
+    return rate_limit_grant(&sender->rate, MIN(sender_rest(send), step), time_monotonic());
 }
 
-static void body_moved(Send *send, uint64_t bytes) {
+static void sender_body_moved(Send *send, uint64_t bytes) {
     send->offset += bytes;
     send->sender->total += bytes;
     if (send->moved)
@@ -61,8 +61,8 @@ static void body_moved(Send *send, uint64_t bytes) {
 }
 
 // Puts the last bytes of the body into `lead`.
-static int copy_tail(Send *send) {
-    size_t len = rest(send);
+static int sender_copy_tail(Send *send) {
+    size_t len = sender_rest(send);
     char *room = buffer_reserve(&send->lead, len);
     ssize_t n;
     int r;
@@ -78,14 +78,14 @@ static int copy_tail(Send *send) {
     if ((size_t) n != len)
         return -ESTALE;
     buffer_commit(&send->lead, len);
-    body_moved(send, len);
+    sender_body_moved(send, len);
     return STEP_MORE;
 }
 
-static int send_lead(Send *send) {
+static int sender_send_lead(Send *send) {
     while (send->lead.size > 0) {
         // What follows goes into the same segments.
-        int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (rest(send) > 0 ? MSG_MORE : 0);
+        int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (sender_rest(send) > 0 ? MSG_MORE : 0);
         ssize_t n =
             sendto(send->watch->fd, buffer_data(&send->lead), send->lead.size, flags, NULL, 0);
 
@@ -97,7 +97,7 @@ static int send_lead(Send *send) {
     return STEP_MORE;
 }
 
-static int send_body(Send *send, uint64_t max) {
+static int sender_send_body(Send *send, uint64_t max) {
     off_t offset = (off_t) send->offset;
     ssize_t n;
     int r;
@@ -116,32 +116,33 @@ static int send_body(Send *send, uint64_t max) {
     if (n == 0)
         return -ESTALE;
     send->sent += n;
-    body_moved(send, n);
+    sender_body_moved(send, n);
     return (uint64_t) n < max ? STEP_BLOCKED : STEP_MORE;
 }
 
-static int step(Send *send, bool resumed) {
+static int sender_step(Send *send, bool resumed) {
     uint64_t tail = send->memory ? 0 : TAIL_BYTES, budget = 0;
     int r = STEP_MORE;
 
-    if (rest(send) > 0) {
+    if (sender_rest(send) > 0) {
         // Before the lead, which must not leave alone.
-        budget = granted(send, resumed);
+        budget = sender_granted(send, resumed);
         if (budget == 0)
             return STEP_STARVED;
     }
-    if (rest(send) > 0 && rest(send) <= MIN(tail, budget)) {
-        r = copy_tail(send);
+    if (sender_rest(send) > 0 && sender_rest(send) <= MIN(tail, budget)) {
+        r = sender_copy_tail(send);
         budget = 0;
     }
     if (r == STEP_MORE)
-        r = send_lead(send);
+        r = sender_send_lead(send);
     if (r == STEP_MORE && budget > 0)
-        r = send_body(send, rest(send) > tail ? MIN(budget, rest(send) - tail) : budget);
-    return r == STEP_MORE && rest(send) == 0 && send->lead.size == 0 ? STEP_DONE : r;
+        r = sender_send_body(send, sender_rest(send) > tail ? MIN(budget, sender_rest(send) - tail)
+                                                            : budget);
+    return r == STEP_MORE && sender_rest(send) == 0 && send->lead.size == 0 ? STEP_DONE : r;
 }
 
-static void leave_starved(Send *send) {
+static void sender_leave_starved(Send *send) {
     if (!send->starved)
         return;
     TAILQ_REMOVE(&send->sender->starved, send, starved_link);
@@ -151,22 +152,22 @@ static void leave_starved(Send *send) {
 void send_stop(Send *send) {
     if (!send->sender)
         return;
-    leave_starved(send);
+    sender_leave_starved(send);
     TAILQ_REMOVE(&send->sender->active, send, link);
     buffer_clear(&send->lead);
     send->sender = NULL;
 }
 
-static void arm_wake(Sender *sender) {
+static void sender_arm_wake(Sender *sender) {
     (void) sd_event_source_set_time_relative(sender->wake, rate_limit_wait(&sender->rate));
     (void) sd_event_source_set_enabled(sender->wake, SD_EVENT_ONESHOT);
 }
 
-static void starve(Send *send) {
+static void sender_starve(Send *send) {
     Sender *sender = send->sender;
 
     if (TAILQ_EMPTY(&sender->starved))
-        arm_wake(sender);
+        sender_arm_wake(sender);
     TAILQ_INSERT_TAIL(&sender->starved, send, starved_link);
     send->starved = true;
     (void) poller_change(sender->poller, send->watch, 0);
@@ -174,27 +175,27 @@ static void starve(Send *send) {
 
 // Only the bytes of a file need a slot. Over HTTP, who waits comes and goes: that nobody is there for a moment lets nobody
 // off.
-static uint64_t enough(const Send *send, uint64_t now) {
+static uint64_t sender_enough(const Send *send, uint64_t now) {
     return now < send->sender->crowded_until && !send->memory ? STALL_CROWDED_BYTES : STALL_BYTES;
 }
 
-static void note_progress(Send *send, uint64_t now) {
-    if (send->sent - send->stall_sent < enough(send, now))
+static void sender_note_progress(Send *send, uint64_t now) {
+    if (send->sent - send->stall_sent < sender_enough(send, now))
         return;
     send->stall_sent = send->sent;
     send->stall_since = now;
 }
 
 // 1: all is sent, 0: not yet, or a negative errno.
-static int advance(Send *send, bool resumed) {
-    int r = step(send, resumed);
+static int sender_advance(Send *send, bool resumed) {
+    int r = sender_step(send, resumed);
 
     if (r == STEP_STARVED) {
-        starve(send);
+        sender_starve(send);
         return 0;
     }
     if (r == STEP_MORE || r == STEP_BLOCKED) {
-        note_progress(send, time_monotonic());
+        sender_note_progress(send, time_monotonic());
         r = poller_change(send->sender->poller, send->watch, EPOLLOUT);
         if (r >= 0)
             return 0;
@@ -203,14 +204,14 @@ static int advance(Send *send, bool resumed) {
     return r;
 }
 
-static void go_on(Send *send, bool resumed) {
-    int r = advance(send, resumed);
+static void sender_go_on(Send *send, bool resumed) {
+    int r = sender_advance(send, resumed);
 
     if (r != 0)
         send->on_done(send, MIN(r, 0));
 }
 
-static void update_limited(Send *send) {
+static void sender_update_limited(Send *send) {
     send->limited = !prefix_list_contains(&send->sender->exempt, &send->remote);
 }
 
@@ -218,16 +219,16 @@ int send_start(Sender *sender, Send *send) {
     send->sender = sender;
     send->sent = send->stall_sent = 0;
     send->stall_since = time_monotonic();
-    update_limited(send);
+    sender_update_limited(send);
     TAILQ_INSERT_TAIL(&sender->active, send, link);
-    return advance(send, false);
+    return sender_advance(send, false);
 }
 
 void send_ready(Send *send, uint32_t events) {
     int r = -ECONNRESET;
 
     if (!send->starved) {
-        go_on(send, false);
+        sender_go_on(send, false);
         return;
     }
     // Nothing is asked of the watch then, but an error it tells all the same, and again and again.
@@ -237,17 +238,18 @@ void send_ready(Send *send, uint32_t events) {
     }
 }
 
-static int on_wake(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int sender_on_wake(sd_event_source *source _unused_, uint64_t usec _unused_,
+                          void *userdata) {
     Sender *sender = userdata;
     Send *send;
 
     while ((send = TAILQ_FIRST(&sender->starved)) &&
            rate_limit_grant(&sender->rate, UINT64_MAX, time_monotonic()) > 0) {
-        leave_starved(send);
-        go_on(send, true);
+        sender_leave_starved(send);
+        sender_go_on(send, true);
     }
     if (send)
-        arm_wake(sender);
+        sender_arm_wake(sender);
     return 0;
 }
 
@@ -257,8 +259,8 @@ int sender_init(Sender *sender, sd_event *event, Poller *poller) {
     *sender = (Sender){.poller = poller};
     TAILQ_INIT(&sender->active);
     TAILQ_INIT(&sender->starved);
-    r = sd_event_add_time_relative(event, &sender->wake, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_wake,
-                                   sender);
+    r = sd_event_add_time_relative(event, &sender->wake, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
+                                   sender_on_wake, sender);
     return r < 0 ? r : sd_event_source_set_enabled(sender->wake, SD_EVENT_OFF);
 }
 
@@ -272,23 +274,23 @@ void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt) {
     rate_limit_set(&sender->rate, rate);
     sender->exempt = exempt;
     TAILQ_FOREACH (send, &sender->active, link)
-        update_limited(send);
+        sender_update_limited(send);
     // Whoever waits asks again.
     while ((send = TAILQ_FIRST(&sender->starved))) {
-        leave_starved(send);
+        sender_leave_starved(send);
         (void) poller_change(sender->poller, send->watch, EPOLLOUT);
     }
 }
 
 // Tries once more before it judges: the thread itself may have been busy, with a disk for instance.
-static void tick(Send *send, uint64_t now) {
+static void sender_check_progress(Send *send, uint64_t now) {
     int r;
 
     if (send->starved)
         send->stall_since = now; // nobody's fault but ours
     if (now - send->stall_since < STALL_USEC)
         return;
-    r = advance(send, false);
+    r = sender_advance(send, false);
     if (r == 0 && !send->starved && now - MIN(now, send->stall_since) >= STALL_USEC) {
         send_stop(send);
         r = -ETIMEDOUT;
@@ -303,5 +305,5 @@ void sender_tick(Sender *sender, uint64_t now, bool crowded) {
     if (crowded)
         sender->crowded_until = now + STALL_USEC;
     TAILQ_FOREACH_SAFE (send, &sender->active, link, next)
-        tick(send, now);
+        sender_check_progress(send, now);
 }

@@ -17,7 +17,7 @@ enum {
     HEAD_BYTES_MAX = 1024,
 };
 
-static const char *status_words(unsigned status) {
+static const char *http_answer_status_words(unsigned status) {
     static const struct {
         unsigned status;
         const char *words;
@@ -46,14 +46,14 @@ HttpAnswer http_answer_text(unsigned status, const char *text) {
 }
 
 // RFC 9112, 3.2: one Host; in 1.0 it may be missing.
-static bool has_host(const HttpHead *head) {
+static bool http_answer_has_host(const HttpHead *head) {
     HttpText host;
     int r = http_head_find(head, "Host", &host);
 
     return r == 0 || (r == -ENOENT && head->minor == 0);
 }
 
-static bool has_body(const HttpHead *head) {
+static bool http_answer_has_body(const HttpHead *head) {
     uint64_t len = 0;
     int r = http_head_body(head, &len);
 
@@ -61,7 +61,7 @@ static bool has_body(const HttpHead *head) {
 }
 
 // The ROOT of "/file/ROOT", "/file/ROOT/NAME", "/pieces/ROOT".
-static HttpAnswer read_target(HttpText target, HttpRequest *request) {
+static HttpAnswer http_answer_read_target(HttpText target, HttpRequest *request) {
     static const char file[] = "/file/", pieces[] = "/pieces/";
     char path[PATH_BYTES_MAX];
     const char *root;
@@ -87,28 +87,30 @@ HttpAnswer http_answer_read_request(const HttpHead *head, HttpRequest *ret) {
     bool get = http_text_equal(head->method, "GET");
 
     request.head = http_text_equal(head->method, "HEAD");
-    if (!has_host(head))
+    if (!http_answer_has_host(head))
         answer = http_answer_text(400, "A request has one Host.");
-    else if (has_body(head)) {
+    else if (http_answer_has_body(head)) {
         request.keep = false; // where the next request begins is not looked for
         answer = get || request.head ? http_answer_text(400, "A request has no body here.")
                                      : http_answer_text(405, "Only GET and HEAD are understood.");
     } else if (!get && !request.head)
         answer = http_answer_text(405, "Only GET and HEAD are understood.");
     else
-        answer = read_target(head->target, &request);
+        answer = http_answer_read_target(head->target, &request);
     request.keep = request.keep && answer.status != 400;
     *ret = request;
     return answer;
 }
 
-static void format_etag(const MerkleHash *root, char etag[static MERKLE_TEXT_BYTES + 3]) {
+static void http_answer_format_etag(const MerkleHash *root,
+                                    char etag[static MERKLE_TEXT_BYTES + 3]) {
     etag[0] = '"';
     merkle_hash_format(root, etag + 1);
     strcpy(etag + 1 + MERKLE_TEXT_BYTES, "\"");
 }
 
-static HttpRange read_range(const HttpHead *head, const char *etag, HttpAnswer *answer) {
+static HttpRange http_answer_read_range(const HttpHead *head, const char *etag,
+                                        HttpAnswer *answer) {
     HttpText range, condition;
     uint64_t last;
     HttpRange result;
@@ -133,13 +135,13 @@ HttpAnswer http_answer_file(const HttpHead *head, const HttpRequest *request, ui
     HttpText tags;
 
     answer.size = answer.end = request->pieces ? piece_count(size) * MERKLE_HASH_BYTES : size;
-    format_etag(&request->root, etag);
+    http_answer_format_etag(&request->root, etag);
     if (http_head_find(head, "If-None-Match", &tags) == 0 && http_etag_in_list(tags, etag)) {
         answer.status = 304;
         answer.end = 0;
         return answer;
     }
-    switch (read_range(head, etag, &answer)) {
+    switch (http_answer_read_range(head, etag, &answer)) {
     case HTTP_RANGE_PART:
         answer.status = 206;
         break;
@@ -160,7 +162,7 @@ typedef struct Writer {
     size_t len;
 } Writer;
 
-static void _printf_(2, 3) put(Writer *writer, const char *format, ...) {
+static void _printf_(2, 3) http_answer_print(Writer *writer, const char *format, ...) {
     va_list ap;
 
     va_start(ap, format);
@@ -169,56 +171,60 @@ static void _printf_(2, 3) put(Writer *writer, const char *format, ...) {
     va_end(ap);
 }
 
-static void put_date(Writer *writer, const char *name, time_t time) {
+static void http_answer_put_date(Writer *writer, const char *name, time_t time) {
     char date[HTTP_DATE_BYTES + 1];
 
     http_date_format(time, date);
-    put(writer, "%s: %s\r\n", name, date);
+    http_answer_print(writer, "%s: %s\r\n", name, date);
 }
 
 // What names the version that the answer is about.
-static void put_version(Writer *writer, const HttpAnswer *answer, const HttpRequest *request) {
+static void http_answer_put_version(Writer *writer, const HttpAnswer *answer,
+                                    const HttpRequest *request) {
     char etag[MERKLE_TEXT_BYTES + 3];
 
-    format_etag(&request->root, etag);
-    put(writer, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
-    put_date(writer, "Last-Modified", answer->modified);
+    http_answer_format_etag(&request->root, etag);
+    http_answer_print(writer, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
+    http_answer_put_date(writer, "Last-Modified", answer->modified);
 }
 
-static void put_body_fields(Writer *writer, const HttpAnswer *answer) {
+static void http_answer_put_body_fields(Writer *writer, const HttpAnswer *answer) {
     if (answer->status == 206)
-        put(writer, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", answer->offset,
-            answer->end - 1, answer->size);
+        http_answer_print(writer, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+                          answer->offset, answer->end - 1, answer->size);
     if (answer->status == 416)
-        put(writer, "Content-Range: bytes */%" PRIu64 "\r\n", answer->size);
+        http_answer_print(writer, "Content-Range: bytes */%" PRIu64 "\r\n", answer->size);
     if (answer->text)
-        put(writer, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
-            strlen(answer->text) + 1);
+        http_answer_print(writer,
+                          "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
+                          strlen(answer->text) + 1);
     else if (answer->status != 304)
-        put(writer, "Content-Type: application/octet-stream\r\nContent-Length: %" PRIu64 "\r\n",
+        http_answer_print(
+            writer, "Content-Type: application/octet-stream\r\nContent-Length: %" PRIu64 "\r\n",
             answer->end - answer->offset);
 }
 
 int http_answer_put(Buffer *out, const HttpAnswer *answer, const HttpRequest *request, time_t now) {
     Writer writer = {};
 
-    put(&writer, "HTTP/1.1 %u %s\r\n", answer->status, status_words(answer->status));
-    put_date(&writer, "Date", now);
+    http_answer_print(&writer, "HTTP/1.1 %u %s\r\n", answer->status,
+                      http_answer_status_words(answer->status));
+    http_answer_put_date(&writer, "Date", now);
     if (answer->status < 400)
-        put_version(&writer, answer, request);
-    put_body_fields(&writer, answer);
+        http_answer_put_version(&writer, answer, request);
+    http_answer_put_body_fields(&writer, answer);
     if (answer->status == 405)
-        put(&writer, "Allow: GET, HEAD\r\n");
+        http_answer_print(&writer, "Allow: GET, HEAD\r\n");
     if (answer->turn.retry_seconds > 0)
-        put(&writer, "Retry-After: %u\r\n", answer->turn.retry_seconds);
+        http_answer_print(&writer, "Retry-After: %u\r\n", answer->turn.retry_seconds);
     if (answer->turn.place > 0)
-        put(&writer, "Queue-Place: %u\r\n", answer->turn.place);
+        http_answer_print(&writer, "Queue-Place: %u\r\n", answer->turn.place);
     if (!request->keep)
-        put(&writer, "Connection: close\r\n");
+        http_answer_print(&writer, "Connection: close\r\n");
     else if (request->old)
-        put(&writer, "Connection: keep-alive\r\n");
-    put(&writer, "\r\n");
+        http_answer_print(&writer, "Connection: keep-alive\r\n");
+    http_answer_print(&writer, "\r\n");
     if (answer->text && !request->head)
-        put(&writer, "%s\n", answer->text);
+        http_answer_print(&writer, "%s\n", answer->text);
     return buffer_append(out, writer.text, writer.len);
 }

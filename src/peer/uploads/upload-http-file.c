@@ -17,7 +17,7 @@ struct PieceLayer {
     unsigned refs;
 };
 
-static PieceLayer *layer_unref(UploadServer *server, PieceLayer *layer) {
+static PieceLayer *piece_layer_unref(UploadServer *server, PieceLayer *layer) {
     if (layer && --layer->refs == 0) {
         LIST_REMOVE(layer, link);
         server->layer_bytes -= layer->bytes;
@@ -27,8 +27,8 @@ static PieceLayer *layer_unref(UploadServer *server, PieceLayer *layer) {
     return NULL;
 }
 
-static int read_hashes(UploadServer *server, const MerkleHash *root, uint64_t size,
-                       MerkleHash **ret) {
+static int piece_layer_read(UploadServer *server, const MerkleHash *root, uint64_t size,
+                            MerkleHash **ret) {
     int r;
 
     if (piece_count(size) > 1) {
@@ -42,8 +42,8 @@ static int read_hashes(UploadServer *server, const MerkleHash *root, uint64_t si
     return 0;
 }
 
-static int layer_get(UploadServer *server, const MerkleHash *root, uint64_t size,
-                     PieceLayer **ret) {
+static int piece_layer_get(UploadServer *server, const MerkleHash *root, uint64_t size,
+                           PieceLayer **ret) {
     _cleanup_free_ PieceLayer *layer = NULL;
     PieceLayer *known;
     int r;
@@ -62,7 +62,7 @@ static int layer_get(UploadServer *server, const MerkleHash *root, uint64_t size
     layer->bytes = piece_count(size) * MERKLE_HASH_BYTES;
     if (server->layer_bytes + layer->bytes > PIECE_LAYERS_BYTES_MAX)
         return -EBUSY;
-    r = read_hashes(server, root, size, &layer->hashes);
+    r = piece_layer_read(server, root, size, &layer->hashes);
     if (r < 0)
         return r;
     server->layer_bytes += layer->bytes;
@@ -77,7 +77,7 @@ static UploadHttpFile *upload_http_file_free(UploadHttpFile *file) {
     if (file->listed)
         TAILQ_REMOVE(&file->server->files, file, link);
     close_fd(file->fd);
-    layer_unref(file->server, file->layer);
+    piece_layer_unref(file->server, file->layer);
     free(file->transfer.path);
     free(file->transfer.error_message);
     free(file);
@@ -85,7 +85,7 @@ static UploadHttpFile *upload_http_file_free(UploadHttpFile *file) {
 }
 DEFINE_CLEANUP_FUNC(UploadHttpFile, upload_http_file_free)
 
-static void run_cancelled(LoopCall *call) {
+static void upload_http_file_run_cancelled(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, cancel_call);
 
     file->cancelling = false;
@@ -93,41 +93,44 @@ static void run_cancelled(LoopCall *call) {
         upload_http_file_free(file);
 }
 
-static void run_cancel(LoopCall *call) {
+static void upload_http_file_run_cancel(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, cancel_call);
     LoopThread *thread = file->server->hub.thread;
 
     if (file->session)
         upload_http_close(file->session, -ECANCELED);
-    file->cancel_call.run = run_cancelled;
+    file->cancel_call.run = upload_http_file_run_cancelled;
     loop_thread_reply(thread, &file->cancel_call);
 }
 
-static void cancel(Transfer *transfer) {
+static void upload_http_file_cancel(Transfer *transfer) {
     UploadHttpFile *file = container_of(transfer, UploadHttpFile, transfer);
 
     if (file->cancelling)
         return;
     file->cancelling = true;
-    file->cancel_call.run = run_cancel;
+    file->cancel_call.run = upload_http_file_run_cancel;
     loop_thread_call(file->server->hub.thread, &file->cancel_call);
 }
 
 // It has ended long ago, but its cancellation may still be on its way.
-static void free_transfer(Transfer *transfer) {
+static void upload_http_file_free_transfer(Transfer *transfer) {
     UploadHttpFile *file = container_of(transfer, UploadHttpFile, transfer);
 
     if (!file->cancelling)
         upload_http_file_free(file);
 }
 
-static uint64_t moved(const Transfer *transfer) {
+static uint64_t upload_http_file_moved(const Transfer *transfer) {
     return container_of(transfer, UploadHttpFile, transfer)->moved;
 }
 
-static const TransferOps transfer_ops = {.cancel = cancel, .free = free_transfer, .moved = moved};
+static const TransferOps transfer_ops = {.cancel = upload_http_file_cancel,
+                                         .free = upload_http_file_free_transfer,
+                                         .moved = upload_http_file_moved};
 
-static int open_file(const FileLookup *lookup, const Share *share, UploadHttpFile **ret) {
+static int upload_http_file_open(const FileLookup *lookup, const Share *share,
+                                 UploadHttpFile **ret) {
     _cleanup_(upload_http_file_freep) UploadHttpFile *file = calloc(1, sizeof(*file));
     UploadServer *server = lookup->server;
     int r;
@@ -148,7 +151,7 @@ static int open_file(const FileLookup *lookup, const Share *share, UploadHttpFil
     if (file->size != share_record(share).size)
         return -ESTALE;
     if (lookup->pieces)
-        r = layer_get(server, &file->root, file->size, &file->layer);
+        r = piece_layer_get(server, &file->root, file->size, &file->layer);
     if (r >= 0)
         r = upload_describe(&file->transfer, share, &lookup->remote);
     if (r < 0)
@@ -161,25 +164,25 @@ static int open_file(const FileLookup *lookup, const Share *share, UploadHttpFil
     return 0;
 }
 
-static void run_result(LoopCall *call) {
+static void upload_http_file_run_result(LoopCall *call) {
     FileLookup *lookup = container_of(call, FileLookup, call);
 
     lookup->on_result(lookup);
 }
 
-static void run_look_up(LoopCall *call) {
+static void upload_http_file_run_look_up(LoopCall *call) {
     FileLookup *lookup = container_of(call, FileLookup, call);
     UploadServer *server = lookup->server;
     const Share *share = share_table_find_root(shares_table(server->shares), &lookup->root);
 
     lookup->file = NULL;
-    lookup->result = share ? open_file(lookup, share, &lookup->file) : -ENOENT;
-    lookup->call.run = run_result;
+    lookup->result = share ? upload_http_file_open(lookup, share, &lookup->file) : -ENOENT;
+    lookup->call.run = upload_http_file_run_result;
     loop_thread_call(server->hub.thread, &lookup->call);
 }
 
 void upload_http_file_look_up(FileLookup *lookup) {
-    lookup->call.run = run_look_up;
+    lookup->call.run = upload_http_file_run_look_up;
     loop_thread_reply(lookup->server->hub.thread, &lookup->call);
 }
 
@@ -187,7 +190,7 @@ const char *upload_http_file_pieces(const UploadHttpFile *file) {
     return (const char *) file->layer->hashes;
 }
 
-static void run_begin(LoopCall *call) {
+static void upload_http_file_run_begin(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
@@ -198,16 +201,16 @@ void upload_http_file_begin(UploadHttpFile *file) {
     if (file->begun)
         return;
     file->begun = true;
-    file->begin_call.run = run_begin;
+    file->begin_call.run = upload_http_file_run_begin;
     loop_thread_reply(file->server->hub.thread, &file->begin_call);
 }
 
-static void run_end(LoopCall *call) {
+static void upload_http_file_run_end(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, end_call);
 
     file->ended = true;
     file->fd = close_fd(file->fd);
-    file->layer = layer_unref(file->server, file->layer);
+    file->layer = piece_layer_unref(file->server, file->layer);
     if (file->transfer.table)
         upload_finish_transfer(&file->transfer, file->result);
     else if (!file->cancelling)
@@ -217,7 +220,7 @@ static void run_end(LoopCall *call) {
 void upload_http_file_end(UploadHttpFile *file, int result) {
     file->session = NULL;
     file->result = result;
-    file->end_call.run = run_end;
+    file->end_call.run = upload_http_file_run_end;
     loop_thread_reply(file->server->hub.thread, &file->end_call);
 }
 

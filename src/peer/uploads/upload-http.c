@@ -68,7 +68,7 @@ enum {
     GO_ON = 1, // with the next request
 };
 
-static void session_free(UploadHttp *session) {
+static void upload_http_free(UploadHttp *session) {
     poller_remove(session->hub->poller, &session->watch);
     close_fd(session->fd);
     buffer_clear(&session->in);
@@ -76,7 +76,7 @@ static void session_free(UploadHttp *session) {
     free(session);
 }
 
-static void release_slot(UploadHttp *session) {
+static void upload_http_release_slot(UploadHttp *session) {
     if (!session->has_slot)
         return;
     session->has_slot = false;
@@ -84,7 +84,7 @@ static void release_slot(UploadHttp *session) {
     upload_queue_advance(&session->hub->queue, time_monotonic());
 }
 
-static void drop_file(UploadHttp *session, int result) {
+static void upload_http_drop_file(UploadHttp *session, int result) {
     if (session->file)
         upload_http_file_end(TAKE_PTR(session->file), result);
 }
@@ -94,57 +94,57 @@ void upload_http_close(UploadHttp *session, int error) {
     bool sending = session->state == HTTP_SENDING;
 
     send_stop(&session->send);
-    drop_file(session, sending || error == -ECANCELED ? error : 0);
+    upload_http_drop_file(session, sending || error == -ECANCELED ? error : 0);
     TAILQ_REMOVE(&hub->sessions, session, link);
     hub->session_count--;
-    release_slot(session);
-    session_free(session);
+    upload_http_release_slot(session);
+    upload_http_free(session);
 }
 
-static void set_state(UploadHttp *session, HttpState state, uint64_t timeout) {
+static void upload_http_set_state(UploadHttp *session, HttpState state, uint64_t timeout) {
     session->state = state;
     session->since = time_monotonic();
     session->deadline = session->since + timeout;
 }
 
-static int watch_for(UploadHttp *session, uint32_t events) {
+static int upload_http_watch_for(UploadHttp *session, uint32_t events) {
     return poller_change(session->hub->poller, &session->watch, events);
 }
 
 // The last answer has been sent.
-static int start_closing(UploadHttp *session) {
-    set_state(session, HTTP_CLOSING, CLOSING_USEC);
+static int upload_http_start_closing(UploadHttp *session) {
+    upload_http_set_state(session, HTTP_CLOSING, CLOSING_USEC);
     if (session->eof)
         return -ECONNRESET;
     (void) shutdown(session->fd, SHUT_WR);
     buffer_clear(&session->in);
-    return watch_for(session, EPOLLIN);
+    return upload_http_watch_for(session, EPOLLIN);
 }
 
 // An answer is over. GO_ON, WAIT, or the error that ends the connection.
-static int finish_answer(UploadHttp *session, int result) {
-    release_slot(session);
+static int upload_http_finish_answer(UploadHttp *session, int result) {
+    upload_http_release_slot(session);
     if (result < 0)
         return result;
     if (!session->request.keep)
-        return start_closing(session);
-    set_state(session, HTTP_READING, session->in.size > 0 ? HEAD_USEC : IDLE_USEC);
+        return upload_http_start_closing(session);
+    upload_http_set_state(session, HTTP_READING, session->in.size > 0 ? HEAD_USEC : IDLE_USEC);
     return GO_ON;
 }
 
-static void run(UploadHttp *session);
+static void upload_http_run(UploadHttp *session);
 
-static void on_sent(Send *send, int result) {
+static void upload_http_on_sent(Send *send, int result) {
     UploadHttp *session = container_of(send, UploadHttp, send);
-    int r = finish_answer(session, result);
+    int r = upload_http_finish_answer(session, result);
 
     if (r < 0)
         upload_http_close(session, result);
     else
-        run(session);
+        upload_http_run(session);
 }
 
-static int send_answer(UploadHttp *session, const HttpAnswer *answer) {
+static int upload_http_send_answer(UploadHttp *session, const HttpAnswer *answer) {
     const UploadHttpFile *file = session->file;
     Send *send = &session->send;
     int r;
@@ -153,7 +153,7 @@ static int send_answer(UploadHttp *session, const HttpAnswer *answer) {
         .watch = &session->watch,
         .remote = session->remote.address,
         .file_fd = -EBADF,
-        .on_done = on_sent,
+        .on_done = upload_http_on_sent,
     };
     if (!session->request.head && answer->end > answer->offset) {
         send->offset = answer->offset;
@@ -167,13 +167,14 @@ static int send_answer(UploadHttp *session, const HttpAnswer *answer) {
         }
     }
     r = http_answer_put(&send->lead, answer, &session->request, time(NULL));
-    set_state(session, HTTP_SENDING, 0);
+    upload_http_set_state(session, HTTP_SENDING, 0);
     if (r >= 0)
         r = send_start(&session->hub->sender, send);
-    return r == 0 ? WAIT : finish_answer(session, MIN(r, 0));
+    return r == 0 ? WAIT : upload_http_finish_answer(session, MIN(r, 0));
 }
 
-static void log_refusal(UploadHttp *session, const HttpHead *head, const HttpAnswer *answer) {
+static void upload_http_log_refusal(UploadHttp *session, const HttpHead *head,
+                                    const HttpAnswer *answer) {
     size_t len = head ? (size_t) (head->target.data + head->target.len - head->method.data) : 0;
     UploadRefusal refusal = answer->status == 404   ? UPLOAD_NOT_SHARED
                             : answer->status == 503 ? UPLOAD_BUSY
@@ -185,16 +186,16 @@ static void log_refusal(UploadHttp *session, const HttpHead *head, const HttpAns
 }
 
 // A request that cannot even be read.
-static int refuse(UploadHttp *session, unsigned status, const char *text) {
+static int upload_http_refuse(UploadHttp *session, unsigned status, const char *text) {
     const HttpAnswer answer = http_answer_text(status, text);
 
     session->request = (HttpRequest){};
     buffer_clear(&session->in);
-    log_refusal(session, NULL, &answer);
-    return send_answer(session, &answer);
+    upload_http_log_refusal(session, NULL, &answer);
+    return upload_http_send_answer(session, &answer);
 }
 
-static bool file_will_do(const UploadHttp *session, const HttpRequest *request) {
+static bool upload_http_file_will_do(const UploadHttp *session, const HttpRequest *request) {
     const UploadHttpFile *file = session->file;
 
     if (!file || !merkle_hash_equal(&file->root, &request->root))
@@ -204,7 +205,7 @@ static bool file_will_do(const UploadHttp *session, const HttpRequest *request) 
     return session->looked_up || file->generation == session->hub->generation;
 }
 
-static void on_looked_up(FileLookup *lookup) {
+static void upload_http_on_looked_up(FileLookup *lookup) {
     UploadHttp *session = container_of(lookup, UploadHttp, lookup);
 
     session->file = TAKE_PTR(lookup->file);
@@ -215,23 +216,23 @@ static void on_looked_up(FileLookup *lookup) {
         return;
     }
     session->looked_up = true;
-    set_state(session, HTTP_READING, IDLE_USEC);
-    run(session);
+    upload_http_set_state(session, HTTP_READING, IDLE_USEC);
+    upload_http_run(session);
 }
 
-static int look_up(UploadHttp *session, const HttpRequest *request) {
-    drop_file(session, 0);
+static int upload_http_look_up(UploadHttp *session, const HttpRequest *request) {
+    upload_http_drop_file(session, 0);
     session->lookup.root = request->root;
     session->lookup.pieces = request->pieces && !request->head;
     session->lookup.remote = session->remote;
     session->lookup.generation = session->hub->generation;
-    session->lookup.on_result = on_looked_up;
-    set_state(session, HTTP_LOOKING_UP, 0);
+    session->lookup.on_result = upload_http_on_looked_up;
+    upload_http_set_state(session, HTTP_LOOKING_UP, 0);
     upload_http_file_look_up(&session->lookup);
-    return watch_for(session, 0);
+    return upload_http_watch_for(session, 0);
 }
 
-static HttpAnswer no_file(int error) {
+static HttpAnswer upload_http_no_file(int error) {
     HttpAnswer answer;
 
     switch (error) {
@@ -255,23 +256,24 @@ static HttpAnswer no_file(int error) {
     }
 }
 
-static void on_revoked(UploadSlot *slot) {
+static void upload_http_on_revoked(UploadSlot *slot) {
     upload_http_close(container_of(slot, UploadHttp, slot), -EDQUOT);
 }
 
 // Bytes of a file need a slot.
-static HttpAnswer take_slot(UploadHttp *session, HttpAnswer answer) {
+static HttpAnswer upload_http_take_slot(UploadHttp *session, HttpAnswer answer) {
     HttpAnswer busy = http_answer_text(503, "All slots are taken: come back after Retry-After.");
     int r;
 
     r = file_stamp_check(session->file->fd, &session->file->stamp);
     if (r < 0)
-        return no_file(r);
-    session->slot = (UploadSlot){.address = session->remote.address, .on_revoked = on_revoked};
+        return upload_http_no_file(r);
+    session->slot =
+        (UploadSlot){.address = session->remote.address, .on_revoked = upload_http_on_revoked};
     r = upload_queue_ask(&session->hub->queue, &session->slot, &session->request.root,
                          time_monotonic(), &busy.turn);
     if (r == -ENOMEM)
-        return no_file(r);
+        return upload_http_no_file(r);
     session->has_slot = r > 0;
     if (!session->has_slot)
         return busy;
@@ -279,54 +281,55 @@ static HttpAnswer take_slot(UploadHttp *session, HttpAnswer answer) {
     return answer;
 }
 
-static int answer_request(UploadHttp *session, const HttpHead *head) {
+static int upload_http_answer_request(UploadHttp *session, const HttpHead *head) {
     const UploadHttpFile *file = session->file;
     HttpAnswer answer = http_answer_read_request(head, &session->request);
     const HttpRequest *request = &session->request;
 
-    if (answer.status == 0 && file_will_do(session, request)) {
+    if (answer.status == 0 && upload_http_file_will_do(session, request)) {
         answer = http_answer_file(head, request, file->size, file->modified);
         if (!request->head && !request->pieces && answer.end > answer.offset)
-            answer = take_slot(session, answer);
+            answer = upload_http_take_slot(session, answer);
     } else if (answer.status == 0 && session->looked_up)
-        answer = no_file(session->lookup.result);
+        answer = upload_http_no_file(session->lookup.result);
     else if (answer.status == 0)
-        return look_up(session, request);
+        return upload_http_look_up(session, request);
     if (answer.status >= 400 && answer.status != 416 && answer.status != 503)
-        log_refusal(session, head, &answer);
+        upload_http_log_refusal(session, head, &answer);
     session->looked_up = false;
     buffer_consume(&session->in, head->len);
-    return send_answer(session, &answer);
+    return upload_http_send_answer(session, &answer);
 }
 
-static int next_request(UploadHttp *session) {
+static int upload_http_next_request(UploadHttp *session) {
     HttpHead head;
 
     // A client may be slow, but not for ever: the time for a head begins with its first byte.
     switch (http_request_parse(buffer_data(&session->in) ?: "", session->in.size, &head)) {
     case HTTP_OK:
-        return answer_request(session, &head);
+        return upload_http_answer_request(session, &head);
     case HTTP_BAD:
-        return refuse(session, 400, "That is no HTTP/1.1 request.");
+        return upload_http_refuse(session, 400, "That is no HTTP/1.1 request.");
     case HTTP_TOO_LONG:
-        return refuse(session, 431, "The head of the request is too long.");
+        return upload_http_refuse(session, 431, "The head of the request is too long.");
     case HTTP_MORE:
         break;
     }
-    return session->eof ? -ECONNRESET : watch_for(session, EPOLLIN);
+    return session->eof ? -ECONNRESET : upload_http_watch_for(session, EPOLLIN);
 }
 
-static void run(UploadHttp *session) {
+static void upload_http_run(UploadHttp *session) {
     int r = GO_ON;
 
     for (unsigned i = 0; r == GO_ON && session->state == HTTP_READING; i++)
         // The socket can be written to, so that this is gone on with after the others.
-        r = i < REQUESTS_IN_A_ROW ? next_request(session) : watch_for(session, EPOLLOUT);
+        r = i < REQUESTS_IN_A_ROW ? upload_http_next_request(session)
+                                  : upload_http_watch_for(session, EPOLLOUT);
     if (r < 0)
         upload_http_close(session, r);
 }
 
-static int receive(UploadHttp *session) {
+static int upload_http_receive(UploadHttp *session) {
     char *scratch = poller_scratch(session->hub->poller);
     ssize_t n = recv(session->fd, scratch, READ_BYTES, MSG_DONTWAIT);
 
@@ -338,7 +341,7 @@ static int receive(UploadHttp *session) {
     return buffer_append(&session->in, scratch, n);
 }
 
-static int drop_input(UploadHttp *session) {
+static int upload_http_drop_input(UploadHttp *session) {
     char *scratch = poller_scratch(session->hub->poller);
     ssize_t n = recv(session->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
 
@@ -348,16 +351,16 @@ static int drop_input(UploadHttp *session) {
     return n == 0 || session->dropped > CLOSING_BYTES_MAX ? -ECONNRESET : 0;
 }
 
-static void on_event(PollWatch *watch, uint32_t events) {
+static void upload_http_on_event(PollWatch *watch, uint32_t events) {
     UploadHttp *session = container_of(watch, UploadHttp, watch);
     int r = 0;
 
     switch (session->state) {
     case HTTP_READING:
         if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-            r = receive(session);
+            r = upload_http_receive(session);
         if (r >= 0) {
-            run(session);
+            upload_http_run(session);
             return;
         }
         break;
@@ -370,7 +373,7 @@ static void on_event(PollWatch *watch, uint32_t events) {
         send_ready(&session->send, events);
         return;
     case HTTP_CLOSING:
-        r = drop_input(session);
+        r = upload_http_drop_input(session);
         break;
     }
     if (r < 0)
@@ -378,7 +381,7 @@ static void on_event(PollWatch *watch, uint32_t events) {
 }
 
 // Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it has its share.
-static void make_room(UploadHub *hub, const IpAddress *site) {
+static void upload_http_make_room(UploadHub *hub, const IpAddress *site) {
     UploadHttp *session, *oldest = NULL;
 
     TAILQ_FOREACH (session, &hub->sessions, link)
@@ -390,7 +393,7 @@ static void make_room(UploadHub *hub, const IpAddress *site) {
         upload_http_close(oldest, -EBUSY);
 }
 
-static size_t count_site(const UploadHub *hub, const IpAddress *site) {
+static size_t upload_http_count_site(const UploadHub *hub, const IpAddress *site) {
     const UploadHttp *session;
     size_t n = 0;
 
@@ -400,30 +403,30 @@ static size_t count_site(const UploadHub *hub, const IpAddress *site) {
 }
 
 // Whether there is room for one more, if need be after another one has been closed.
-static bool has_room(UploadHub *hub, const IpAddress *site) {
+static bool upload_http_has_room(UploadHub *hub, const IpAddress *site) {
     if (hub->session_count >= HTTP_SESSIONS_PER_SITE_MAX &&
-        count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX) {
-        make_room(hub, site);
-        if (count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX)
+        upload_http_count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX) {
+        upload_http_make_room(hub, site);
+        if (upload_http_count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX)
             return false;
     }
     if (hub->session_count >= HTTP_SESSIONS_MAX)
-        make_room(hub, NULL);
+        upload_http_make_room(hub, NULL);
     return hub->session_count < HTTP_SESSIONS_MAX;
 }
 
-static void run_start(LoopCall *call) {
+static void upload_http_run_start(LoopCall *call) {
     UploadHttp *session = container_of(call, UploadHttp, call);
     UploadHub *hub = session->hub;
 
-    if (!has_room(hub, &session->remote.address) ||
-        poller_add(hub->poller, &session->watch, session->fd, EPOLLIN, on_event) < 0) {
-        session_free(session);
+    if (!upload_http_has_room(hub, &session->remote.address) ||
+        poller_add(hub->poller, &session->watch, session->fd, EPOLLIN, upload_http_on_event) < 0) {
+        upload_http_free(session);
         return;
     }
     TAILQ_INSERT_TAIL(&hub->sessions, session, link);
     hub->session_count++;
-    set_state(session, HTTP_READING, HEAD_USEC);
+    upload_http_set_state(session, HTTP_READING, HEAD_USEC);
 }
 
 void upload_http_start(UploadServer *server, int fd, const Endpoint *remote) {
@@ -438,19 +441,19 @@ void upload_http_start(UploadServer *server, int fd, const Endpoint *remote) {
     session->fd = fd;
     session->remote = *remote;
     session->lookup.server = server;
-    session->call.run = run_start;
+    session->call.run = upload_http_run_start;
     loop_thread_call(server->hub.thread, &session->call);
 }
 
-static void tick(UploadHttp *session, uint64_t now) {
+static void upload_http_tick(UploadHttp *session, uint64_t now) {
     if (session->state == HTTP_READING && session->file && now - session->since >= FILE_IDLE_USEC)
-        drop_file(session, 0);
+        upload_http_drop_file(session, 0);
     if ((session->state != HTTP_READING && session->state != HTTP_CLOSING) ||
         now < session->deadline)
         return;
     if (session->state == HTTP_CLOSING || session->in.size == 0)
         upload_http_close(session, -ETIMEDOUT);
-    else if (refuse(session, 408, "The request took too long.") < 0)
+    else if (upload_http_refuse(session, 408, "The request took too long.") < 0)
         upload_http_close(session, -ETIMEDOUT);
 }
 
@@ -458,7 +461,7 @@ void upload_http_tick_all(UploadHub *hub, uint64_t now) {
     UploadHttp *session, *next;
 
     TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next)
-        tick(session, now);
+        upload_http_tick(session, now);
 }
 
 void upload_http_free_all(UploadHub *hub) {
@@ -466,6 +469,6 @@ void upload_http_free_all(UploadHub *hub) {
 
     TAILQ_FOREACH_SAFE (session, &hub->sessions, link, next) {
         TAILQ_REMOVE(&hub->sessions, session, link);
-        session_free(session);
+        upload_http_free(session);
     }
 }

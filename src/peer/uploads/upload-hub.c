@@ -19,7 +19,7 @@ typedef struct Change {
     UploadSettings settings;
 } Change;
 
-static int on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+static int upload_hub_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     UploadHub *hub = userdata;
     uint64_t now = time_monotonic();
 
@@ -42,7 +42,7 @@ int upload_hub_init(UploadHub *hub, LoopThread *thread) {
     if (r < 0)
         return r;
     return sd_event_add_time_relative(event, &hub->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_USEC / 10,
-                                      on_tick, hub);
+                                      upload_hub_on_tick, hub);
 }
 
 void upload_hub_done(UploadHub *hub) {
@@ -55,7 +55,7 @@ void upload_hub_done(UploadHub *hub) {
     prefix_list_clear(&hub->settings.exempt);
 }
 
-static void on_change(LoopCall *call) {
+static void upload_hub_on_change(LoopCall *call) {
     Change *change = container_of(call, Change, call);
     UploadHub *hub = change->hub;
     PrefixList old = hub->settings.exempt;
@@ -83,7 +83,7 @@ int upload_hub_configure(UploadHub *hub, uint64_t slots, uint64_t rate, const Pr
     change->hub = hub;
     change->settings.slots = slots;
     change->settings.rate = rate;
-    change->call.run = on_change;
+    change->call.run = upload_hub_on_change;
     loop_thread_call(hub->thread, &TAKE_PTR(change)->call);
     return 0;
 }

@@ -10,7 +10,7 @@ void upload_queue_init(UploadQueue *queue, uint64_t slots) {
     TAILQ_INIT(&queue->taken);
 }
 
-static void take_out(UploadQueue *queue, UploadPlace *place) {
+static void upload_queue_take_out(UploadQueue *queue, UploadPlace *place) {
     TAILQ_REMOVE(&queue->list, place, link);
     queue->count--;
     queue->reserved -= place->reserved;
@@ -19,7 +19,7 @@ static void take_out(UploadQueue *queue, UploadPlace *place) {
     place->waiting = place->reserved = false;
 }
 
-static bool comes_back(const UploadPlace *place) {
+static bool upload_queue_comes_back(const UploadPlace *place) {
     return place->until > 0;
 }
 
@@ -27,29 +27,29 @@ void upload_queue_done(UploadQueue *queue) {
     UploadPlace *place, *next;
 
     TAILQ_FOREACH_SAFE (place, &queue->list, link, next) {
-        take_out(queue, place);
-        if (comes_back(place))
+        upload_queue_take_out(queue, place);
+        if (upload_queue_comes_back(place))
             free(place);
     }
 }
 
-static void drop_late(UploadQueue *queue, uint64_t now) {
+static void upload_queue_drop_late(UploadQueue *queue, uint64_t now) {
     UploadPlace *place, *next;
 
     TAILQ_FOREACH_SAFE (place, &queue->list, link, next) {
-        if (!comes_back(place) || now < place->until)
+        if (!upload_queue_comes_back(place) || now < place->until)
             continue;
-        take_out(queue, place);
+        upload_queue_take_out(queue, place);
         free(place);
     }
 }
 
-static bool slot_is_free(const UploadQueue *queue) {
+static bool upload_queue_slot_is_free(const UploadQueue *queue) {
     return queue->active + queue->reserved < queue->slots;
 }
 
 // What a site may have while others wait: half of the slots.
-static uint64_t share(const UploadQueue *queue) {
+static uint64_t upload_queue_share(const UploadQueue *queue) {
     return MAX(queue->slots / 2 + queue->slots % 2, UINT64_C(1));
 }
 
@@ -58,7 +58,7 @@ typedef struct Vote {
     size_t lead;
 } Vote;
 
-static void vote(Vote *votes, const IpAddress *address) {
+static void upload_queue_vote(Vote *votes, const IpAddress *address) {
     if (votes->lead == 0)
         votes->site = address;
     votes->lead += address_same_site(votes->site, address) ? 1 : -1;
@@ -66,16 +66,16 @@ static void vote(Vote *votes, const IpAddress *address) {
 
 // Who has more than half of the slots that are not free, as a majority vote finds out; if nobody has, anybody or NULL.
 // *ret says how many it has.
-static const IpAddress *largest_site(const UploadQueue *queue, size_t *ret) {
+static const IpAddress *upload_queue_largest_site(const UploadQueue *queue, size_t *ret) {
     const UploadPlace *place;
     const UploadSlot *slot;
     Vote votes = {};
 
     TAILQ_FOREACH (slot, &queue->taken, link)
-        vote(&votes, &slot->address);
+        upload_queue_vote(&votes, &slot->address);
     TAILQ_FOREACH (place, &queue->list, link)
         if (place->reserved)
-            vote(&votes, &place->slot.address);
+            upload_queue_vote(&votes, &place->slot.address);
     *ret = 0;
     if (!votes.site)
         return NULL;
@@ -88,16 +88,16 @@ static const IpAddress *largest_site(const UploadQueue *queue, size_t *ret) {
 
 // The first one that no slot is kept for; of a site that has not got its share, if there is one. While a slot is free,
 // whoever has its share has more than half of the others.
-static UploadPlace *next_in_turn(const UploadQueue *queue) {
+static UploadPlace *upload_queue_next_in_turn(const UploadQueue *queue) {
     UploadPlace *place, *first = NULL;
     const IpAddress *site;
     size_t held;
 
-    site = largest_site(queue, &held);
+    site = upload_queue_largest_site(queue, &held);
     TAILQ_FOREACH (place, &queue->list, link) {
         if (place->reserved)
             continue;
-        if (held < share(queue) || !address_same_site(&place->slot.address, site))
+        if (held < upload_queue_share(queue) || !address_same_site(&place->slot.address, site))
             return place;
         if (!first)
             first = place;
@@ -105,7 +105,7 @@ static UploadPlace *next_in_turn(const UploadQueue *queue) {
     return first;
 }
 
-static void take_slot(UploadQueue *queue, UploadSlot *slot) {
+static void upload_queue_take_slot(UploadQueue *queue, UploadSlot *slot) {
     TAILQ_INSERT_HEAD(&queue->taken, slot, link);
     queue->active++;
 }
@@ -113,15 +113,15 @@ static void take_slot(UploadQueue *queue, UploadSlot *slot) {
 void upload_queue_advance(UploadQueue *queue, uint64_t now) {
     UploadPlace *place;
 
-    drop_late(queue, now);
-    while (slot_is_free(queue) && (place = next_in_turn(queue))) {
-        if (comes_back(place)) {
+    upload_queue_drop_late(queue, now);
+    while (upload_queue_slot_is_free(queue) && (place = upload_queue_next_in_turn(queue))) {
+        if (upload_queue_comes_back(place)) {
             place->reserved = true;
             queue->reserved++;
             continue;
         }
-        take_out(queue, place);
-        take_slot(queue, &place->slot);
+        upload_queue_take_out(queue, place);
+        upload_queue_take_slot(queue, &place->slot);
         place->on_slot(place); // it may be gone now
     }
 }
@@ -142,7 +142,7 @@ bool upload_queue_is_waited_for(const UploadQueue *queue) {
 }
 
 // What has been begun last has the least to lose.
-static void revoke_newest(UploadQueue *queue, const IpAddress *site) {
+static void upload_queue_revoke_newest(UploadQueue *queue, const IpAddress *site) {
     UploadSlot *slot;
 
     TAILQ_FOREACH (slot, &queue->taken, link)
@@ -153,7 +153,7 @@ static void revoke_newest(UploadQueue *queue, const IpAddress *site) {
 }
 
 // Else who came first and sends slowly, or without end, would have all slots for as long as it likes. One at a time.
-static void revoke_of_largest(UploadQueue *queue, uint64_t now) {
+static void upload_queue_revoke_of_largest(UploadQueue *queue, uint64_t now) {
     const IpAddress *site;
     UploadPlace *place;
     size_t held;
@@ -161,13 +161,13 @@ static void revoke_of_largest(UploadQueue *queue, uint64_t now) {
     // There are fewer slots than there were: nobody would get it.
     if (queue->active + queue->reserved > queue->slots)
         return;
-    site = largest_site(queue, &held);
-    if (held <= share(queue))
+    site = upload_queue_largest_site(queue, &held);
+    if (held <= upload_queue_share(queue))
         return;
     TAILQ_FOREACH (place, &queue->list, link)
         if (!place->reserved && now - place->since >= PATIENCE_SECONDS * USEC_PER_SEC &&
             !address_same_site(&place->slot.address, site)) {
-            revoke_newest(queue, site);
+            upload_queue_revoke_newest(queue, site);
             return;
         }
 }
@@ -177,7 +177,7 @@ void upload_queue_tick(UploadQueue *queue, uint64_t now) {
     unsigned number = 0;
 
     upload_queue_advance(queue, now);
-    revoke_of_largest(queue, now);
+    upload_queue_revoke_of_largest(queue, now);
     if (!queue->changed)
         return;
     TAILQ_FOREACH (place, &queue->list, link)
@@ -185,7 +185,7 @@ void upload_queue_tick(UploadQueue *queue, uint64_t now) {
     queue->changed = false;
 }
 
-static bool is_full(const UploadQueue *queue, const IpAddress *address) {
+static bool upload_queue_is_full(const UploadQueue *queue, const IpAddress *address) {
     const UploadPlace *place;
     size_t n = 0;
 
@@ -194,7 +194,7 @@ static bool is_full(const UploadQueue *queue, const IpAddress *address) {
     return queue->count >= UPLOADS_WAITING_MAX || n >= UPLOADS_WAITING_PER_ADDRESS_MAX;
 }
 
-static void append(UploadQueue *queue, UploadPlace *place, uint64_t now) {
+static void upload_queue_append(UploadQueue *queue, UploadPlace *place, uint64_t now) {
     TAILQ_INSERT_TAIL(&queue->list, place, link);
     place->number = ++queue->count;
     place->waiting = true;
@@ -204,29 +204,29 @@ static void append(UploadQueue *queue, UploadPlace *place, uint64_t now) {
 int upload_queue_wait(UploadQueue *queue, UploadPlace *place, uint64_t now) {
     place->until = 0;
     upload_queue_advance(queue, now);
-    if (slot_is_free(queue)) {
-        take_slot(queue, &place->slot);
+    if (upload_queue_slot_is_free(queue)) {
+        upload_queue_take_slot(queue, &place->slot);
         place->on_slot(place); // it may be gone now
         return 0;
     }
-    if (is_full(queue, &place->slot.address))
+    if (upload_queue_is_full(queue, &place->slot.address))
         return -EBUSY;
-    append(queue, place, now);
+    upload_queue_append(queue, place, now);
     return 1;
 }
 
 void upload_queue_leave(UploadQueue *queue, UploadPlace *place) {
     if (place->waiting)
-        take_out(queue, place);
+        upload_queue_take_out(queue, place);
 }
 
-static UploadPlace *find(const UploadQueue *queue, const IpAddress *address, const MerkleHash *root,
-                         unsigned *ret_number) {
+static UploadPlace *upload_queue_find(const UploadQueue *queue, const IpAddress *address,
+                                      const MerkleHash *root, unsigned *ret_number) {
     UploadPlace *place;
 
     *ret_number = 1;
     TAILQ_FOREACH (place, &queue->list, link) {
-        if (comes_back(place) && merkle_hash_equal(&place->root, root) &&
+        if (upload_queue_comes_back(place) && merkle_hash_equal(&place->root, root) &&
             address_equal(&place->slot.address, address))
             return place;
         ++*ret_number;
@@ -235,7 +235,7 @@ static UploadPlace *find(const UploadQueue *queue, const IpAddress *address, con
 }
 
 // How long to wait at this place: every turn of all slots takes a second at least.
-static unsigned retry_seconds(const UploadQueue *queue, unsigned place) {
+static unsigned upload_queue_retry_seconds(const UploadQueue *queue, unsigned place) {
     uint64_t turns = 1 + (place - 1) / MAX(queue->slots, UINT64_C(1));
 
     return MIN(turns, (uint64_t) RETRY_SECONDS_MAX);
@@ -247,17 +247,17 @@ int upload_queue_ask(UploadQueue *queue, UploadSlot *slot, const MerkleHash *roo
     UploadTurn turn;
 
     upload_queue_advance(queue, now);
-    place = find(queue, &slot->address, root, &turn.place);
-    if (place ? place->reserved : slot_is_free(queue)) {
+    place = upload_queue_find(queue, &slot->address, root, &turn.place);
+    if (place ? place->reserved : upload_queue_slot_is_free(queue)) {
         if (place) {
-            take_out(queue, place);
+            upload_queue_take_out(queue, place);
             free(place);
         }
-        take_slot(queue, slot);
+        upload_queue_take_slot(queue, slot);
         return 1;
     }
     if (!place) {
-        if (is_full(queue, &slot->address)) {
+        if (upload_queue_is_full(queue, &slot->address)) {
             *ret = (UploadTurn){.retry_seconds = RETRY_SECONDS_MAX};
             return -EBUSY;
         }
@@ -266,9 +266,9 @@ int upload_queue_ask(UploadQueue *queue, UploadSlot *slot, const MerkleHash *roo
             return -ENOMEM;
         place->slot.address = slot->address;
         place->root = *root;
-        append(queue, place, now);
+        upload_queue_append(queue, place, now);
     }
-    turn.retry_seconds = retry_seconds(queue, turn.place);
+    turn.retry_seconds = upload_queue_retry_seconds(queue, turn.place);
     place->until = now + (turn.retry_seconds + RETRY_GRACE_SECONDS) * USEC_PER_SEC;
     *ret = turn;
     return 0;

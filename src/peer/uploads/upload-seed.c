@@ -65,33 +65,33 @@ static void upload_seed_drop(PendingRequest *request) {
 
 // The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until the
 // thread has given it back, so that it cannot be another one's by now.
-static void cancel(Transfer *transfer) {
+static void upload_seed_cancel(Transfer *transfer) {
     UploadSeed *upload = container_of(transfer, UploadSeed, transfer);
 
     upload->cancelled = true;
     (void) shutdown(upload->socket_fd, SHUT_RDWR);
 }
 
-static void free_transfer(Transfer *transfer) {
+static void upload_seed_free_transfer(Transfer *transfer) {
     upload_seed_free(container_of(transfer, UploadSeed, transfer));
 }
 
-static uint64_t moved(const Transfer *transfer) {
+static uint64_t upload_seed_moved(const Transfer *transfer) {
     return container_of(transfer, UploadSeed, transfer)->moved;
 }
 
-static uint32_t queue_place(const Transfer *transfer) {
+static uint32_t upload_seed_queue_place(const Transfer *transfer) {
     return container_of(transfer, UploadSeed, transfer)->place.number;
 }
 
 static const TransferOps transfer_ops = {
-    .cancel = cancel,
-    .free = free_transfer,
-    .moved = moved,
-    .queue_place = queue_place,
+    .cancel = upload_seed_cancel,
+    .free = upload_seed_free_transfer,
+    .moved = upload_seed_moved,
+    .queue_place = upload_seed_queue_place,
 };
 
-static void run_begin(LoopCall *call) {
+static void upload_seed_run_begin(LoopCall *call) {
     UploadSeed *upload = container_of(call, UploadSeed, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
@@ -99,7 +99,7 @@ static void run_begin(LoopCall *call) {
     (void) transfer_add(upload->server->transfers, &upload->transfer);
 }
 
-static void run_start(LoopCall *call) {
+static void upload_seed_run_start(LoopCall *call) {
     UploadSeed *upload = container_of(call, UploadSeed, start_call);
 
     upload->transfer.queue_place = 0;
@@ -109,7 +109,7 @@ static void run_start(LoopCall *call) {
         upload->transfer.state = TRANSFER_ACTIVE;
 }
 
-static void run_end(LoopCall *call) {
+static void upload_seed_run_end(LoopCall *call) {
     UploadSeed *upload = container_of(call, UploadSeed, end_call);
 
     TAILQ_REMOVE(&upload->server->uploads, upload, link);
@@ -128,14 +128,15 @@ static void run_end(LoopCall *call) {
 
 // ----------------------------------------------------------------------------------- in the thread
 
-static void reply(UploadSeed *upload, LoopCall *call, void (*function)(LoopCall *call)) {
+static void upload_seed_reply(UploadSeed *upload, LoopCall *call,
+                              void (*function)(LoopCall *call)) {
     call->run = function;
     loop_thread_reply(upload->server->hub.thread, call);
 }
 
 // Closing a socket that still holds input resets the connection, and the reset may overtake the end of
 // the file on its way.
-static void drain(UploadSeed *upload) {
+static void upload_seed_drain(UploadSeed *upload) {
     char ignored[512];
 
     // Not for ever: who sends without end would have this thread to himself.
@@ -145,46 +146,46 @@ static void drain(UploadSeed *upload) {
     (void) shutdown(upload->socket_fd, SHUT_WR);
 }
 
-static void end(UploadSeed *upload, int result) {
+static void upload_seed_end(UploadSeed *upload, int result) {
     UploadHub *hub = &upload->server->hub;
     const bool has_slot = upload->has_slot;
 
     if (has_slot)
         upload_queue_release(&hub->queue, &upload->place.slot);
     if (result >= 0)
-        drain(upload);
+        upload_seed_drain(upload);
     poller_remove(hub->poller, &upload->watch);
     upload_queue_leave(&hub->queue, &upload->place);
     upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
-    reply(upload, &upload->end_call, run_end); // it is the other loop's now
+    upload_seed_reply(upload, &upload->end_call, upload_seed_run_end); // it is the other loop's now
     if (has_slot)
         upload_queue_advance(&hub->queue, time_monotonic());
 }
 
-static void begin(UploadSeed *upload) {
+static void upload_seed_begin(UploadSeed *upload) {
     if (!upload->begun)
-        reply(upload, &upload->begin_call, run_begin);
+        upload_seed_reply(upload, &upload->begin_call, upload_seed_run_begin);
     upload->begun = true;
 }
 
-static void on_sent(Send *send, int result) {
-    end(container_of(send, UploadSeed, send), result);
+static void upload_seed_on_sent(Send *send, int result) {
+    upload_seed_end(container_of(send, UploadSeed, send), result);
 }
 
-static void on_revoked(UploadSlot *slot) {
+static void upload_seed_on_revoked(UploadSlot *slot) {
     UploadSeed *upload = container_of(slot, UploadSeed, place.slot);
 
     send_stop(&upload->send);
-    end(upload, -EDQUOT);
+    upload_seed_end(upload, -EDQUOT);
 }
 
-static void on_slot(UploadPlace *place) {
+static void upload_seed_on_slot(UploadPlace *place) {
     UploadSeed *upload = container_of(place, UploadSeed, place);
     int r;
 
     upload->has_slot = true;
-    begin(upload);
-    reply(upload, &upload->start_call, run_start);
+    upload_seed_begin(upload);
+    upload_seed_reply(upload, &upload->start_call, upload_seed_run_start);
     upload->send = (Send){
         .watch = &upload->watch,
         .remote = place->slot.address,
@@ -192,45 +193,46 @@ static void on_slot(UploadPlace *place) {
         .stamp = &upload->stamp,
         .end = upload->stamp.size,
         .moved = &upload->moved,
-        .on_done = on_sent,
+        .on_done = upload_seed_on_sent,
     };
     r = buffer_append(&upload->send.lead, WORD_FILE " ", strlen(WORD_FILE " "));
     if (r >= 0)
         r = send_start(&upload->server->hub.sender, &upload->send);
     if (r != 0)
-        end(upload, MIN(r, 0));
+        upload_seed_end(upload, MIN(r, 0));
 }
 
-static void on_event(PollWatch *watch, uint32_t events) {
+static void upload_seed_on_event(PollWatch *watch, uint32_t events) {
     UploadSeed *upload = container_of(watch, UploadSeed, watch);
 
     if (upload->has_slot)
         send_ready(&upload->send, events);
     else if ((events & (EPOLLHUP | EPOLLERR)) || time_monotonic() - upload->since > HALF_CLOSE_USEC)
-        end(upload, -ECONNRESET);
+        upload_seed_end(upload, -ECONNRESET);
     else // may be a half-close; keep-alive probes find out whether anybody is there
         (void) poller_change(upload->server->hub.poller, watch, 0);
 }
 
-static void run_enter(LoopCall *call) {
+static void upload_seed_run_enter(LoopCall *call) {
     UploadSeed *upload = container_of(call, UploadSeed, enter_call);
     UploadHub *hub = &upload->server->hub;
     int r;
 
     upload->since = time_monotonic();
-    r = poller_add(hub->poller, &upload->watch, upload->socket_fd, EPOLLRDHUP, on_event);
+    r = poller_add(hub->poller, &upload->watch, upload->socket_fd, EPOLLRDHUP,
+                   upload_seed_on_event);
     if (r >= 0)
         r = upload_queue_wait(&hub->queue, &upload->place, upload->since);
     if (r < 0)
-        end(upload, r);
+        upload_seed_end(upload, r);
     else if (r > 0) // it waits; else it may be over by now
-        begin(upload);
+        upload_seed_begin(upload);
 }
 
 // --------------------------------------------------------------------------------------- the request
 
 // The request was for something that is shared: on to the thread.
-static int enter(UploadSeed *upload, const Share *share, int file_fd) {
+static int upload_seed_enter(UploadSeed *upload, const Share *share, int file_fd) {
     Transfer *transfer = &upload->transfer;
     UploadServer *server = upload->server;
     int r;
@@ -250,20 +252,20 @@ static int enter(UploadSeed *upload, const Share *share, int file_fd) {
     stream_keep_alive(&upload->stream);
     upload->socket_fd = stream_take_fd(&upload->stream);
     upload->place.slot.address = transfer->remote.address;
-    upload->place.slot.on_revoked = on_revoked;
-    upload->place.on_slot = on_slot;
-    upload->enter_call.run = run_enter;
+    upload->place.slot.on_revoked = upload_seed_on_revoked;
+    upload->place.on_slot = upload_seed_on_slot;
+    upload->enter_call.run = upload_seed_run_enter;
     TAILQ_INSERT_TAIL(&server->uploads, upload, link);
     loop_thread_call(server->hub.thread, &upload->enter_call);
     return 0;
 }
 
-static void refused(UploadSeed *upload, UploadRefusal refusal, const char *what, size_t len,
-                    const char *why) {
+static void upload_seed_refused(UploadSeed *upload, UploadRefusal refusal, const char *what,
+                                size_t len, const char *why) {
     upload_refused(&upload->server->refusals, refusal, &upload->stream.remote, what, len, why);
 }
 
-static int handle_request(UploadSeed *upload, const char *data, size_t len) {
+static int upload_seed_handle_request(UploadSeed *upload, const char *data, size_t len) {
     const Message message = message_parse(data, len);
     const Share *share;
     RecordText text;
@@ -272,24 +274,27 @@ static int handle_request(UploadSeed *upload, const char *data, size_t len) {
 
     if (message.kind != MESSAGE_DOWNLOAD ||
         record_parse_file(message.argument, message.argument_len, &text, &wanted) < 0) {
-        refused(upload, UPLOAD_NO_REQUEST, data, len, "not a DOWNLOAD");
+        upload_seed_refused(upload, UPLOAD_NO_REQUEST, data, len, "not a DOWNLOAD");
         return -EPROTO;
     }
     share = share_table_find(shares_table(upload->server->shares), wanted.name, wanted.type,
                              wanted.size);
     if (!share) {
-        refused(upload, UPLOAD_NOT_SHARED, data, len, "not shared with that name, type and size");
+        upload_seed_refused(upload, UPLOAD_NOT_SHARED, data, len,
+                            "not shared with that name, type and size");
         return -ENOENT;
     }
     fd = share_open(share);
-    r = fd < 0 ? fd : enter(upload, share, fd);
+    r = fd < 0 ? fd : upload_seed_enter(upload, share, fd);
     if (r < 0)
-        refused(upload, UPLOAD_UNREADABLE, data, len,
-                r == -ESTALE ? "the file has changed since it was read in" : strerror(-r));
+        upload_seed_refused(upload, UPLOAD_UNREADABLE, data, len,
+                            r == -ESTALE ? "the file has changed since it was read in"
+                                         : strerror(-r));
     return r;
 }
 
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+static int upload_seed_on_data(Stream *stream, const char *data, size_t len, bool eof,
+                               size_t *ret_consumed) {
     UploadSeed *upload = container_of(stream, UploadSeed, stream);
     size_t request_len;
     const char *request;
@@ -297,7 +302,7 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
     switch (frame_next(&upload->framer, data, len, upload->quiet || eof, &request, &request_len,
                        ret_consumed)) {
     case FRAME_MESSAGE:
-        return handle_request(upload, request, request_len);
+        return upload_seed_handle_request(upload, request, request_len);
     case FRAME_MORE_OR_QUIET:
         // A byte now and then does not hold the connection for ever: PendingRequest.deadline.
         return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
@@ -310,12 +315,12 @@ static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_
 }
 
 // The silence that ends a request without a newline.
-static int on_timeout(Stream *stream) {
+static int upload_seed_on_timeout(Stream *stream) {
     container_of(stream, UploadSeed, stream)->quiet = true;
     return stream_reconsider(stream);
 }
 
-static void on_closed(Stream *stream, int error _unused_) {
+static void upload_seed_on_closed(Stream *stream, int error _unused_) {
     UploadSeed *upload = container_of(stream, UploadSeed, stream);
 
     pending_request_remove(upload->server, &upload->request);
@@ -323,9 +328,9 @@ static void on_closed(Stream *stream, int error _unused_) {
 }
 
 static const StreamOps stream_ops = {
-    .on_data = on_data,
-    .on_timeout = on_timeout,
-    .on_closed = on_closed,
+    .on_data = upload_seed_on_data,
+    .on_timeout = upload_seed_on_timeout,
+    .on_closed = upload_seed_on_closed,
 };
 
 void upload_seed_start(UploadServer *server, int fd, const Endpoint *remote, uint64_t deadline) {

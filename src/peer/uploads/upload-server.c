@@ -30,7 +30,7 @@ typedef struct PendingConnection {
     Endpoint remote;
 } PendingConnection;
 
-static const char *failure(int error) {
+static const char *upload_server_failure(int error) {
     switch (error) {
     case -ESTALE:
         return "the file has changed while it was sent";
@@ -68,10 +68,11 @@ void upload_finish_transfer(Transfer *transfer, int result) {
     else if (result == -ECANCELED)
         transfer_finish(transfer, TRANSFER_CANCELLED, NULL, NULL);
     else
-        transfer_finish(transfer, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, "%s", failure(result));
+        transfer_finish(transfer, TRANSFER_FAILED, BUS_ERROR_NO_SOURCE, "%s",
+                        upload_server_failure(result));
 }
 
-static void arm_timer(UploadServer *server) {
+static void upload_server_arm_timer(UploadServer *server) {
     const PendingRequest *oldest = TAILQ_FIRST(&server->requests);
 
     if (!oldest)
@@ -88,7 +89,7 @@ void pending_request_remove(UploadServer *server, PendingRequest *request) {
     request->listed = false;
 }
 
-static void drop(UploadServer *server, PendingRequest *request) {
+static void upload_server_drop(UploadServer *server, PendingRequest *request) {
     pending_request_remove(server, request);
     request->drop(request);
 }
@@ -98,7 +99,7 @@ void pending_request_add(UploadServer *server, PendingRequest *request) {
     PendingRequest *before;
 
     if (server->request_count >= PENDING_REQUESTS_MAX)
-        drop(server, TAILQ_FIRST(&server->requests));
+        upload_server_drop(server, TAILQ_FIRST(&server->requests));
     TAILQ_FOREACH_REVERSE (before, &server->requests, PendingRequestList, link)
         if (before->deadline <= request->deadline)
             break;
@@ -108,17 +109,18 @@ void pending_request_add(UploadServer *server, PendingRequest *request) {
         TAILQ_INSERT_HEAD(&server->requests, request, link);
     request->listed = true;
     if (server->request_count++ == 0)
-        arm_timer(server);
+        upload_server_arm_timer(server);
 }
 
-static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int upload_server_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                  void *userdata) {
     UploadServer *server = userdata;
     uint64_t now = time_monotonic();
     PendingRequest *oldest;
 
     while ((oldest = TAILQ_FIRST(&server->requests)) && oldest->deadline <= now)
-        drop(server, oldest);
-    arm_timer(server);
+        upload_server_drop(server, oldest);
+    upload_server_arm_timer(server);
     return 0;
 }
 
@@ -133,12 +135,12 @@ static void pending_connection_drop(PendingRequest *request) {
 }
 
 // How many bytes must be there before the socket wakes us.
-static void set_wake(int fd, int bytes) {
+static void upload_server_set_wake(int fd, int bytes) {
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 // The bytes are only looked at: whoever they are for reads them again.
-static void on_bytes(PollWatch *watch, uint32_t events _unused_) {
+static void upload_server_on_bytes(PollWatch *watch, uint32_t events _unused_) {
     PendingConnection *pending = container_of(watch, PendingConnection, watch);
     UploadServer *server = pending->server;
     char data[GUESS_BYTES];
@@ -151,10 +153,10 @@ static void on_bytes(PollWatch *watch, uint32_t events _unused_) {
     if (n > 0)
         guess = http_guess(data, n);
     if (guess == HTTP_GUESS_MORE && !(events & EPOLLRDHUP)) {
-        set_wake(pending->fd, (int) n + 1);
+        upload_server_set_wake(pending->fd, (int) n + 1);
         return;
     }
-    set_wake(pending->fd, 1);
+    upload_server_set_wake(pending->fd, 1);
     poller_remove(server->poller, &pending->watch);
     pending_request_remove(server, &pending->request);
     if (guess == HTTP_GUESS_YES)
@@ -181,7 +183,8 @@ void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
     pending->request.drop = pending_connection_drop;
     pending->request.deadline = time_monotonic() + REQUEST_USEC;
     pending->watch.fd = -EBADF;
-    if (poller_add(server->poller, &pending->watch, fd, EPOLLIN | EPOLLRDHUP, on_bytes) < 0) {
+    if (poller_add(server->poller, &pending->watch, fd, EPOLLIN | EPOLLRDHUP,
+                   upload_server_on_bytes) < 0) {
         pending_connection_free(pending);
         return;
     }
@@ -202,7 +205,7 @@ int upload_server_init(UploadServer *server, Poller *poller, TransferTable *tran
     TAILQ_INIT(&server->files);
     LIST_INIT(&server->layers);
     r = sd_event_add_time_relative(poller_event(poller), &server->timer, CLOCK_MONOTONIC, 0,
-                                   10 * USEC_PER_MSEC, on_timer, server);
+                                   10 * USEC_PER_MSEC, upload_server_on_timer, server);
     if (r >= 0)
         r = sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
     if (r >= 0)
@@ -225,7 +228,7 @@ void upload_server_done(UploadServer *server) {
         return;
     loop_thread_stop(server->thread);
     while ((request = TAILQ_FIRST(&server->requests)))
-        drop(server, request);
+        upload_server_drop(server, request);
     upload_seed_free_all(server);
     upload_http_file_free_all(server);
     upload_hub_done(&server->hub);
