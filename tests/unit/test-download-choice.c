@@ -31,6 +31,20 @@ static void test_none(void **state _unused_) {
     assert_int_equal(choose(records, 1, (DownloadFilter){.has_root = true}).file_count, 0);
 }
 
+static void test_why_none(void **state _unused_) {
+    const Record records[] = {record("bin", 1, 1, 0)};
+    const DownloadFilter no_such_type = {.has_type = true, .type = "txt"};
+    char message[DOWNLOAD_EXPLANATION_MAX];
+
+    download_choice_explain_none(NULL, 0, &(DownloadFilter){}, "f.bin", message);
+    assert_string_equal(message, "nobody shares \"f.bin\"");
+    download_choice_explain_none(records, 1, &(DownloadFilter){}, "f.bin", message);
+    assert_string_equal(message, "only this peer shares \"f.bin\"");
+    download_choice_explain_none(records, 1, &no_such_type, "f.bin", message);
+    assert_string_equal(message,
+                        "nobody shares \"f.bin\" with that type, size, address, port or root");
+}
+
 static void test_one_file(void **state _unused_) {
     const Record records[] = {record("bin", 9, 1, 7), record("BIN", 9, 2, 7),
                               record("bin", 9, 1, 7)};
@@ -99,9 +113,10 @@ static void test_self(void **state _unused_) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),         cmocka_unit_test(test_one_file),
-        cmocka_unit_test(test_roots_decide), cmocka_unit_test(test_without_roots),
-        cmocka_unit_test(test_lying_size),   cmocka_unit_test(test_self),
+        cmocka_unit_test(test_none),          cmocka_unit_test(test_why_none),
+        cmocka_unit_test(test_one_file),      cmocka_unit_test(test_roots_decide),
+        cmocka_unit_test(test_without_roots), cmocka_unit_test(test_lying_size),
+        cmocka_unit_test(test_self),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,3 +84,17 @@ void download_choose(const Record records[], size_t n, const DownloadFilter *fil
         if (download_choice_same_file(file, fitting[i]) && fitting[i]->size == ret->size)
             download_choice_add_source(ret, &fitting[i]->endpoint);
 }
+
+void download_choice_explain_none(const Record records[], size_t n, const DownloadFilter *filter,
+                                  const char *file_name,
+                                  char message[static DOWNLOAD_EXPLANATION_MAX]) {
+    DownloadChoice with_self;
+
+    download_choose(records, n, filter, NULL, &with_self);
+    snprintf(message, DOWNLOAD_EXPLANATION_MAX,
+             n == 0                     ? "nobody shares \"%s\""
+             : with_self.file_count > 0 ? "only this peer shares \"%s\""
+                                        : "nobody shares \"%s\" with that type, size, address, "
+                                          "port or root",
+             file_name);
+}

@@ -33,3 +33,12 @@ typedef struct DownloadChoice {
 // that agree in the root and not in the size, the size that most have counts. `self` (NULL: none) is no source.
 void download_choose(const Record records[], size_t n, const DownloadFilter *filter,
                      const Endpoint *self, DownloadChoice *ret);
+
+enum {
+    DOWNLOAD_EXPLANATION_MAX = NAME_BYTES_MAX + 128,
+};
+
+// Why the records hold no file to download, for the user: download_choose() has found none, with this peer as `self`.
+void download_choice_explain_none(const Record records[], size_t n, const DownloadFilter *filter,
+                                  const char *file_name,
+                                  char message[static DOWNLOAD_EXPLANATION_MAX]);

@@ -357,16 +357,10 @@ static void download_begin(Download *download, const DownloadChoice *choice) {
 }
 
 static void download_not_found(Download *download, const Record records[], size_t n) {
-    char message[NAME_BYTES_MAX + 128];
-    DownloadChoice with_self;
+    char message[DOWNLOAD_EXPLANATION_MAX];
 
-    download_choose(records, n, &download->stored.filter, NULL, &with_self);
-    snprintf(message, sizeof(message),
-             n == 0                     ? "nobody shares \"%s\""
-             : with_self.file_count > 0 ? "only this peer shares \"%s\""
-                                        : "nobody shares \"%s\" with that type, size, address, "
-                                          "port or root",
-             download->file_name);
+    download_choice_explain_none(records, n, &download->stored.filter, download->file_name,
+                                 message);
     download_without_source(download, BUS_ERROR_NOT_FOUND, message);
 }
 
