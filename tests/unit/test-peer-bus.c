@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Peer1 on a socket pair, without a bus daemon: the peer behind it is idle, and has started no thread.
+// Peer1 on a socket pair, without a bus daemon: the peer behind it is idle, and has started no
+// thread.
 
 #include "test.h"
 
