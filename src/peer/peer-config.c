@@ -52,8 +52,8 @@ static int peer_config_parse_listen(const ConfigKey *key, const char *value, voi
     return config_parse_endpoint(key, value, field);
 }
 
-// A path without its trailing slashes, so that names and messages look alike however it was written; one that stands
-// there already, perhaps in another file, is the same share.
+// A path without its trailing slashes, so that names and messages look alike however it was
+// written; one that stands there already, perhaps in another file, is the same share.
 static int peer_config_parse_share(const ConfigKey *key, const char *value, void *field) {
     const StringList *paths = field;
     _cleanup_free_ char *copy = NULL;
@@ -127,7 +127,8 @@ static int peer_config_share_public_directory(StringList *paths) {
     return r < 0 || !path ? r : config_parse_list(NULL, path, paths);
 }
 
-// $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':' between.
+// $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':'
+// between.
 static int peer_config_default_state_dir(bool user, char **ret) {
     const char *directory = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
                *home = getenv("HOME");

@@ -28,8 +28,8 @@ typedef struct PeerConfig {
     StringList excludes;   // globs
 } PeerConfig;
 
-// Defaults, then the file. `user`: defaults for a user's own daemon. Logs what is wrong. 0, -EINVAL, or
-// -errno as config_load(); on -ENOENT *ret holds the defaults all the same, to
-// be given to peer_config_done().
+// Defaults, then the file. `user`: defaults for a user's own daemon. Logs what is wrong. 0,
+// -EINVAL, or -errno as config_load(); on -ENOENT *ret holds the defaults all the same, to be given
+// to peer_config_done().
 int peer_config_load(const char *path, bool user, PeerConfig *ret);
 void peer_config_done(PeerConfig *config);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The peer daemon: puts the shares, the session with FT, the uploads and the downloads together. It knows no D-Bus; who
-// wants to hear of changes sets the hooks.
+// The peer daemon: puts the shares, the session with FT, the uploads and the downloads together. It
+// knows no D-Bus; who wants to hear of changes sets the hooks.
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -52,12 +52,13 @@ DEFINE_CLEANUP_FUNC(Peer, peer_free)
 
 // Opens the port, systemd's or our own; logs why not. 0 or -errno.
 int peer_listen(Peer *peer);
-// Gives up all privileges but writing to the state and download directories; before peer_start(). Logs why not. 0 or -errno.
+// Gives up all privileges but writing to the state and download directories; before peer_start().
+// Logs why not. 0 or -errno.
 int peer_confine(Peer *peer);
 // Starts the threads, and walks the shares; FT is joined when that is done. 0 or -errno.
 int peer_start(Peer *peer);
-// Takes the new configuration over, and walks the shares anew. What cannot change while running is said in the log,
-// and so is what went wrong. 0 or -errno.
+// Takes the new configuration over, and walks the shares anew. What cannot change while running is
+// said in the log, and so is what went wrong. 0 or -errno.
 int peer_reconfigure(Peer *peer, PeerConfig *config);
 // For how long one of the threads has not answered, µs; 0: all have.
 uint64_t peer_silence(Peer *peer, uint64_t now);

@@ -81,8 +81,8 @@ static void transfer_tick(Transfer *transfer, uint64_t now) {
     }
 }
 
-// Tells progress, and lets go of what has ended long enough ago; some of them at a time, so that a call on
-// D-Bus does not wait for all.
+// Tells progress, and lets go of what has ended long enough ago; some of them at a time, so that a
+// call on D-Bus does not wait for all.
 static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     TransferTable *table = userdata;
     uint64_t now = time_monotonic();

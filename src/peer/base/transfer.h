@@ -7,8 +7,8 @@
 //   download:  searching ──► connecting ──► checking ──► active ──► done
 //                  ▲             ▲                          │ ▲
 //                  │             └──────── waiting ◄────────┘ │ no slot, the next source
-//                  └──────────── paused ◄─────────────────────┘ from anywhere, and by itself where the
-//                                                               disk is full
+//                  └──────────── paused ◄─────────────────────┘ from anywhere, and by itself
+//                                                               where the disk is full
 //   upload:    waiting ──► active ──► done
 //
 // failed, cancelled: from anywhere.
@@ -25,8 +25,8 @@
 #include "util/macro.h"
 
 enum {
-    // At once, both directions, the lingering included. Uploads and downloads have limits of their own
-    // below this, so that strangers who fetch cannot keep the user from fetching.
+    // At once, both directions, the lingering included. Uploads and downloads have limits of their
+    // own below this, so that strangers who fetch cannot keep the user from fetching.
     TRANSFERS_MAX = 16384,
     // Of those, that have ended: what strangers fetch in a second must not fill a reply on D-Bus.
     LINGERING_MAX = 256,
@@ -68,8 +68,8 @@ typedef struct TransferOps {
     int (*pause)(Transfer *transfer); // now or soon; 0 or -EOPNOTSUPP
     int (*resume)(Transfer *transfer);
     uint64_t (*moved)(const Transfer *transfer);
-    uint32_t (*queue_place)(
-        const Transfer *transfer); // where it may change by itself; asked while it waits
+    // Only where the place may change by itself; asked while the transfer waits.
+    uint32_t (*queue_place)(const Transfer *transfer);
 } TransferOps;
 
 // Embed it in the object that does the work.
@@ -80,9 +80,8 @@ struct Transfer {
     TAILQ_ENTRY(Transfer) ended_link; // in table->ended, once it has
     UT_hash_handle hh;
     bool hashed;
-    TAILQ_ENTRY(Transfer)
-    changed_link; // in table->changed, if it has changed and that is not told yet
-    bool changed;
+    TAILQ_ENTRY(Transfer) changed_link; // in table->changed, if `changed`
+    bool changed;                       // and the hooks have not been told yet
     uint32_t id;
     TransferDirection direction;
     uid_t owner; // of a download: who asked for it; TRANSFER_NOBODY: nobody knows
@@ -135,8 +134,8 @@ int transfer_table_init(TransferTable *table, sd_event *event); // 0 or -errno
 void transfer_table_done(TransferTable *table);                 // frees all transfers
 Transfer *transfer_find(TransferTable *table, uint32_t id);
 
-// Enters a transfer whose ops, direction, state and names are set; gives it its ID. 0, or -EMFILE: there
-// are too many.
+// Enters a transfer whose ops, direction, state and names are set; gives it its ID. 0, or -EMFILE:
+// there are too many.
 int transfer_add(TransferTable *table, Transfer *transfer);
 void transfer_remove(Transfer *transfer); // from the table; does not free
 
@@ -147,8 +146,8 @@ void transfer_set_state(Transfer *transfer, TransferState state);
 void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
                      ...) _printf_(4, 5);
 
-// Why it waits or is paused, as transfer_finish() has it; NULL: for no reason that needs words. Before
-// transfer_set_state().
+// Why it waits or is paused, as transfer_finish() has it; NULL: for no reason that needs words.
+// Before transfer_set_state().
 void transfer_set_error(Transfer *transfer, const char *error, const char *message);
 
 // Bytes of the file so far.

@@ -14,6 +14,7 @@ typedef struct Examiner {
 
 void examiner_done(Examiner *examiner); // nobody is answered
 
-// Carries out a call of Examine, which polkit has allowed; answers when the file system has. As a method of sd-bus.
+// Carries out a call of Examine, which polkit has allowed; answers when the file system has. As a
+// method of sd-bus.
 int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,
                      sd_bus_error *error);

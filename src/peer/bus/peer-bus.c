@@ -424,7 +424,8 @@ static ShareView peer_bus_view_share(const Peer *peer, const Share *share) {
 }
 
 enum {
-    // A message of more than 32 MiB would end the connection with the bus. p2pctl says what is left out.
+    // A message of more than 32 MiB would end the connection with the bus. p2pctl says what is left
+    // out.
     SHARES_BYTES_MAX = 8 * 1024 * 1024,
 };
 

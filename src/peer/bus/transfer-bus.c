@@ -255,8 +255,8 @@ static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
                               "uos", transfer->id, path, transfer_state_name(result));
 }
 
-// Anybody on the bus may send a signal of this name to us; only the bus sends it as itself. (sd_bus_track
-// does not look.)
+// Anybody on the bus may send a signal of this name to us; only the bus sends it as itself.
+// (sd_bus_track does not look.)
 static int transfer_bus_on_caller_gone(sd_bus_message *message, void *userdata,
                                        sd_bus_error *error _unused_) {
     const char *sender = sd_bus_message_get_sender(message);

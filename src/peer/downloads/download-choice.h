@@ -28,9 +28,10 @@ typedef struct DownloadChoice {
     size_t source_count;
 } DownloadChoice;
 
-// Files are different if their roots are, or their name, type or size where no record has a root: a record
-// without one is passed over where another one has it, for nothing says that it is the same file. Of records
-// that agree in the root and not in the size, the size that most have counts. `self` (NULL: none) is no source.
+// Files are different if their roots are, or their name, type or size where no record has a root: a
+// record without one is passed over where another one has it, for nothing says that it is the same
+// file. Of records that agree in the root and not in the size, the size that most have counts.
+// `self` (NULL: none) is no source.
 void download_choose(const Record records[], size_t n, const DownloadFilter *filter,
                      const Endpoint *self, DownloadChoice *ret);
 
@@ -38,7 +39,8 @@ enum {
     DOWNLOAD_EXPLANATION_MAX = NAME_BYTES_MAX + 128,
 };
 
-// Why the records hold no file to download, for the user: download_choose() has found none, with this peer as `self`.
+// Why the records hold no file to download, for the user: download_choose() has found none, with
+// this peer as `self`.
 void download_choice_explain_none(const Record records[], size_t n, const DownloadFilter *filter,
                                   const char *file_name,
                                   char message[static DOWNLOAD_EXPLANATION_MAX]);

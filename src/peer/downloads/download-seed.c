@@ -15,8 +15,8 @@ enum {
 };
 
 static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
-// Until FILE. A peer whose slots are taken lets us wait: go to the next one soon, but be patient with
-// the last.
+// Until FILE. A peer whose slots are taken lets us wait: go to the next one soon, but be patient
+// with the last.
 static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
 static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
 // In RAW, where LINE has just been refused: a program that answers at all answers soon.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A download as the seed has it: DOWNLOAD to one source after the other, until one delivers. Nothing but the
-// size is checked.
+// A download as the seed has it: DOWNLOAD to one source after the other, until one delivers.
+// Nothing but the size is checked.
 //
 //   connecting ──► waiting ──► active ──► on_done
 //        ▲            │           │
@@ -36,8 +36,8 @@ typedef struct DownloadSeedJob {
     int fd;              // borrowed until on_done; is emptied
 
     void (*on_changed)(DownloadSeed *fetch, void *userdata); // state, source
-    // It is over, and gone after the call. 0: the file is whole and on disk; -ECANCELED; -ENODATA: no source
-    // has delivered; another -errno is about the file. `why`: a sentence, or NULL.
+    // It is over, and gone after the call. 0: the file is whole and on disk; -ECANCELED; -ENODATA:
+    // no source has delivered; another -errno is about the file. `why`: a sentence, or NULL.
     void (*on_done)(DownloadSeed *fetch, int result, const char *why, void *userdata);
     void *userdata;
 } DownloadSeedJob;

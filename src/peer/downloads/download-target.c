@@ -58,8 +58,8 @@ static int download_target_rename_new(int dir_fd, const char *from, const char *
     return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
 }
 
-// So that the name survives a loss of power as the contents do. Not every file system can, and a file under
-// its final name is whole with or without it.
+// So that the name survives a loss of power as the contents do. Not every file system can, and a
+// file under its final name is whole with or without it.
 static void download_target_sync_directory(int dir_fd) {
     _cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Where a download goes: NAME.part in a directory, renamed to NAME when it is whole; or a file that a
-// caller has opened.
+// Where a download goes: NAME.part in a directory, renamed to NAME when it is whole; or a file that
+// a caller has opened.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,11 +19,12 @@ typedef struct DownloadTarget {
 #define DOWNLOAD_TARGET_INIT \
     { .fd = -EBADF, .dir_fd = -EBADF }
 
-// Opens directory/name.part, with what an earlier download has left in it. -EEXIST: `name` is there already;
-// -EWOULDBLOCK: another download writes the same file; -errno.
+// Opens directory/name.part, with what an earlier download has left in it. -EEXIST: `name` is there
+// already; -EWOULDBLOCK: another download writes the same file; -errno.
 int download_target_open(DownloadTarget *target, const char *directory, const char *name);
 
-// Whether so many bytes will fit; what is in the file already need not fit again. 0, -ENOSPC, -errno.
+// Whether so many bytes will fit; what is in the file already need not fit again. 0, -ENOSPC,
+// -errno.
 int download_target_check_space(const DownloadTarget *target, uint64_t size);
 
 // Gives the file, whose contents are on disk, its name; 0, -EEXIST, -errno.

@@ -340,7 +340,8 @@ static void download_begin(Download *download, const DownloadChoice *choice) {
     transfer->root = choice->root;
     if (choice->has_root &&
         !(download->stored.filter.has_root && download->stored.filter.has_size)) {
-        // From now on it is this file that is wanted, whatever else comes under its name or, with another size, its root.
+        // From now on it is this file that is wanted, whatever else comes under its name or, with
+        // another size, its root.
         download->stored.filter = (DownloadFilter){
             .has_root = true, .root = choice->root, .has_size = true, .size = choice->size};
         download_store(download);

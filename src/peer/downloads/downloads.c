@@ -71,7 +71,8 @@ void downloads_configure(Downloads *downloads, const DownloadsConfig *config) {
     rate_limit_set(&downloads->rate, config->rate);
 }
 
-// What was not there, or not writable for the unit, stays so until a restart, whatever it looks like meanwhile.
+// What was not there, or not writable for the unit, stays so until a restart, whatever it looks
+// like meanwhile.
 void downloads_check_directory(Downloads *downloads) {
     const char *directory = downloads->config.directory;
 

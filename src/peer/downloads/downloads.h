@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What all downloads share: the thread that receives, the swarms and the mover in it, the rate, the directory they go
-// to, and the list of those that have been promised. download.h is one of them.
+// What all downloads share: the thread that receives, the swarms and the mover in it, the rate, the
+// directory they go to, and the list of those that have been promised. download.h is one of them.
 
 #include <systemd/sd-event.h>
 
@@ -46,7 +46,8 @@ typedef struct Downloads {
     char *directory_problem; // the same for people; NULL: there is none
 } Downloads;
 
-// Opens the store in `state_dir`, or one in memory where that cannot be, which is logged. 0 or -errno.
+// Opens the store in `state_dir`, or one in memory where that cannot be, which is logged. 0 or
+// -errno.
 int downloads_init(Downloads *downloads, const DownloadsParts *parts, const char *state_dir,
                    const DownloadsConfig *config);
 int downloads_start(Downloads *downloads); // the threads; 0 or -errno

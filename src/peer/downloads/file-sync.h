@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// fdatasync(2) off the loop: it may take as long as the disk likes. Few at once: a thousand downloads that end
-// together shall not be a thousand threads.
+// fdatasync(2) off the loop: it may take as long as the disk likes. Few at once: a thousand
+// downloads that end together shall not be a thousand threads.
 
 #include "util/work.h"
 

@@ -18,11 +18,12 @@ enum {
 // The first step: writes what has come already. As move_io_step().
 int move_io_begin(Move *move);
 
-// Moves a bounded number of bytes, at most `max` > 0. MOVE_IO_* or a negative errno, see Move.result.
+// Moves a bounded number of bytes, at most `max` > 0. MOVE_IO_* or a negative errno, see
+// Move.result.
 int move_io_step(Move *move, MoveBuffer *buffer, uint64_t max);
 
-// Whether a move that gets no more bytes has a whole file already: its sender wrote a header that is
-// shorter than it looked, because the file begins with white space.
+// Whether a move that gets no more bytes has a whole file already: its sender wrote a header that
+// is shorter than it looked, because the file begins with white space.
 bool move_io_complete_if_quiet(const Move *move);
 
 // Finishes one that has all its bytes. 0 or -errno.

@@ -27,8 +27,8 @@ struct Mover {
 enum {
     // How often stalls and silences are looked for.
     TICK_USEC = 250 * 1000,
-    // A sender that says nothing for this long and has sent what may be all has sent all. Longer than a
-    // lost segment takes to come again.
+    // A sender that says nothing for this long and has sent what may be all has sent all. Longer
+    // than a lost segment takes to come again.
     QUIET_USEC = 5 * 1000 * 1000,
     // A side that moves less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
     STALL_USEC = 60 * 1000 * 1000,
@@ -160,7 +160,8 @@ static void mover_on_submitted(LoopCall *call) {
         move_finish(move, r);
 }
 
-// Looks at what is there before it judges: the thread itself may have been busy, with a disk for instance.
+// Looks at what is there before it judges: the thread itself may have been busy, with a disk for
+// instance.
 static void move_tick(Move *move, uint64_t now) {
     if (move->cancelled) {
         move_finish(move, -ECANCELED);
@@ -247,8 +248,8 @@ void mover_submit(Mover *mover, Move *move) {
     loop_thread_call(mover->thread, &move->call);
 }
 
-// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until
-// on_done has the move, so that it cannot be another one's by now.
+// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open
+// until on_done has the move, so that it cannot be another one's by now.
 void move_cancel(Move *move) {
     move->cancelled = true;
     (void) shutdown(move->socket_fd, SHUT_RDWR);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Moves what a DOWNLOAD brings from its socket into a file, in a LoopThread, so that neither a slow disk nor
-// hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in with its socket and file
-// ready; it comes back when it is over. Progress is read from an atomic.
+// Moves what a DOWNLOAD brings from its socket into a file, in a LoopThread, so that neither a slow
+// disk nor hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in
+// with its socket and file ready; it comes back when it is over. Progress is read from an atomic.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,8 +34,8 @@ struct Move {
     _Atomic uint64_t moved; // bytes of the file so far
     _Atomic bool cancelled;
 
-    // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less, -EMSGSIZE: or
-    // more than `size`; -ETIMEDOUT: too little progress; -errno.
+    // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less,
+    // -EMSGSIZE: or more than `size`; -ETIMEDOUT: too little progress; -errno.
     int result;
     bool file_failed; // the result is about our file, not about the other side
 
@@ -53,7 +53,8 @@ struct Move {
     uint64_t stall_moved; // `moved` then
 };
 
-// `limit`: of all moves that are not exempt; the thread's. Before the thread is started. 0 or -errno.
+// `limit`: of all moves that are not exempt; the thread's. Before the thread is started. 0 or
+// -errno.
 int mover_new(LoopThread *thread, RateLimit *limit, Mover **ret);
 // After the thread has been stopped. Frees the moves that are under way, without on_done.
 Mover *mover_free(Mover *mover);

@@ -18,15 +18,17 @@ enum {
     THREADS_MAX = 64,
     BATCH_FILES_MAX = 256,
     BATCH_BYTES_MAX = 16 * 1024 * 1024, // and no more than a second's, unless one file is larger
-    // A larger file that was written to a moment ago will be written to again: it is hashed when it has been
-    // quiet for so long, and twice as long after each time that it has changed while it was read.
+    // A larger file that was written to a moment ago will be written to again: it is hashed when it
+    // has been quiet for so long, and twice as long after each time that it has changed while it
+    // was read.
     QUIET_BYTES_MIN = 16 * 1024 * 1024,
     QUIET_DOUBLINGS_MAX = 7,
     RESTLESS_MAX = 16, // files of which such times are counted
 };
 
 static const int64_t QUIET_NSEC = INT64_C(5000000000);
-// Two changes within one tick of the file system's clock cannot be told apart: what is read must be older.
+// Two changes within one tick of the file system's clock cannot be told apart: what is read must be
+// older.
 static const int64_t TICK_NSEC = 20000000;
 // Before another try, where memory or threads have run out.
 static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
@@ -79,7 +81,7 @@ struct Hasher {
     size_t restless_next; // the oldest one
 };
 
-// ------------------------------------------------------------------------------------- in the thread
+// ----------------------------------------------------------------------------------- in the thread
 
 static int hasher_check_wanted(const Batch *batch) {
     return atomic_load(&batch->items[atomic_load(&batch->current)].cancelled) ? -ECANCELED : 0;
@@ -186,7 +188,7 @@ static void batch_free(void *job) {
     free(batch);
 }
 
-// ---------------------------------------------------------------------------------------- on the loop
+// ------------------------------------------------------------------------------------- on the loop
 
 static bool hasher_is_path(const char *path, const ShareFile *file) {
     size_t len = strlen(file->root);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Hashes what has no root yet, in the order of the table, off the loop. Batch by batch: some small files, or
-// one large one; what comes out goes into the cache in the thread, and into the table on the loop.
+// Hashes what has no root yet, in the order of the table, off the loop. Batch by batch: some small
+// files, or one large one; what comes out goes into the cache in the thread, and into the table on
+// the loop.
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -27,8 +28,8 @@ DEFINE_CLEANUP_FUNC(Hasher, hasher_free)
 // Bytes per second (0: no limit), and threads on one file (0: all cores; for what begins after it).
 void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate);
 
-// Borrowed, until the next one or NULL. What is under way goes on if it is in the new table too; the old one
-// must still be there.
+// Borrowed, until the next one or NULL. What is under way goes on if it is in the new table too;
+// the old one must still be there.
 void hasher_set_table(Hasher *hasher, ShareTable *table);
 
 bool hasher_is_idle(const Hasher *hasher); // nothing is under way, or waits for its time

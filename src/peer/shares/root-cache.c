@@ -12,8 +12,8 @@
 #include "util/log-id.h"
 #include "util/log.h"
 
-// Pieces stand in the row of their file, so that they come and go with its root; only where they are more
-// than the root itself.
+// Pieces stand in the row of their file, so that they come and go with its root; only where they
+// are more than the root itself.
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS files (device INTEGER, inode INTEGER, size INTEGER NOT NULL,"
     " modified INTEGER NOT NULL, changed INTEGER NOT NULL, root BLOB NOT NULL, pieces BLOB,"

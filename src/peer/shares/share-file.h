@@ -19,6 +19,6 @@ void share_file_done(ShareFile *file);
 // 64 bits that stand for an identity: the table keeps no more of it.
 uint64_t share_stamp_of(const FileIdentity *identity);
 
-// Opens it without leaving the directory. Returns an fd; -ESTALE: not the file any more that was walked (size,
-// times, inode); -errno.
+// Opens it without leaving the directory. Returns an fd; -ESTALE: not the file any more that was
+// walked (size, times, inode); -errno.
 int share_file_open(const ShareFile *file, struct stat *ret);

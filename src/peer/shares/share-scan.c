@@ -41,10 +41,10 @@ static bool share_scan_is_excluded(const ShareWalk *walk, const char *directory,
     return false;
 }
 
-// ------------------------------------------------------------------------------------- one directory
+// ----------------------------------------------------------------------------------- one directory
 
-// What a directory holds: a byte that is the d_type, then the name. No more memory than that: there may be
-// a million.
+// What a directory holds: a byte that is the d_type, then the name. No more memory than that: there
+// may be a million.
 typedef struct Listing {
     char *text;
     size_t len, capacity;
@@ -187,7 +187,7 @@ static int share_scan_walk_directory(ShareWalk *walk, int fd, const char *path) 
     return r;
 }
 
-// ------------------------------------------------------------------------------- what is configured
+// ------------------------------------------------------------------------------ what is configured
 
 // An entry for a path as it was configured, or for a directory that could not be read.
 static int share_scan_add_path(ShareTable *table, const char *path, char *target,
@@ -227,8 +227,9 @@ static int share_scan_path(const ShareScan *scan, ShareTable *table, const char 
 
     if (scan->watches)
         watch_set_add_name(scan->watches, path);
-    // Symlinks are followed here only: what those below lead to is not what the administrator has named. And none of
-    // somebody else's: who owns a share could put one in its place, to what nobody but p2p-peer may read.
+    // Symlinks are followed here only: what those below lead to is not what the administrator has
+    // named. And none of somebody else's: who owns a share could put one in its place, to what
+    // nobody but p2p-peer may read.
     path_fd = open_trusted(path, O_PATH, &real);
     if (path_fd < 0)
         return path_fd == -ENOMEM ? -ENOMEM
@@ -246,10 +247,11 @@ static int share_scan_path(const ShareScan *scan, ShareTable *table, const char 
                   : share_scan_walk_directory(&walk, fd, path);
 }
 
-// -------------------------------------------------------------------------------- roots that are known
+// ---------------------------------------------------------------------------- roots that are known
 
-// All entries by their stamp, to be met by the rows of the cache in the order of its file: neither side needs
-// to be sorted, and no row is looked for. Open addressing; 0: free, else the number of an entry + 1.
+// All entries by their stamp, to be met by the rows of the cache in the order of its file: neither
+// side needs to be sorted, and no row is looked for. Open addressing; 0: free, else the number of
+// an entry + 1.
 typedef struct Join {
     const ShareScan *scan;
     ShareTable *table;

@@ -19,6 +19,7 @@ typedef struct ShareScan {
     const atomic_bool *cancelled; // NULL: never
 } ShareScan;
 
-// Walks the paths in their order, directories by name, and looks up the roots of what has not changed.
-// Blocks. 0, -ENOMEM, -E2BIG, -ECANCELED; what goes wrong with a path is an entry in the table.
+// Walks the paths in their order, directories by name, and looks up the roots of what has not
+// changed. Blocks. 0, -ENOMEM, -E2BIG, -ECANCELED; what goes wrong with a path is an entry in the
+// table.
 int share_scan(const ShareScan *scan, ShareTable **ret);

@@ -14,8 +14,9 @@
 static const uint64_t SETTLE_USEC = USEC_PER_SEC;
 static const uint64_t SETTLE_USEC_MAX = 10 * USEC_PER_SEC;
 static const uint64_t RESCAN_USEC = 600 * USEC_PER_SEC;
-// Events that do not count may come by the thousand, of a download into a shared directory say. Not with
-// sd_event_source_set_ratelimit(): libsystemd 252 aborts when a source is switched off while it is held back.
+// Events that do not count may come by the thousand, of a download into a shared directory say. Not
+// with sd_event_source_set_ratelimit(): libsystemd 252 aborts when a source is switched off while
+// it is held back.
 static const uint64_t READ_INTERVAL_USEC = 50 * USEC_PER_MSEC;
 
 enum {

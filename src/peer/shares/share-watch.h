@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Says when the shares must be walked again: inotify on every directory that the last walk has seen. What
-// has happened there does not count, only that something has; a walk is cheap beside what could be missed.
+// Says when the shares must be walked again: inotify on every directory that the last walk has
+// seen. What has happened there does not count, only that something has; a walk is cheap beside
+// what could be missed.
 //
 //        an event                 1 s without one, or 10 s in all
 //     idle ───────► settling ─────────────────────────────────────► on_change ──► walk

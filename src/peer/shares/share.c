@@ -262,7 +262,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
     return 0;
 }
 
-// ------------------------------------------------------------------------------------------- look-ups
+// ---------------------------------------------------------------------------------------- look-ups
 
 static int share_index_new(size_t count, ShareIndex *ret) {
     size_t capacity = 16;
@@ -341,8 +341,8 @@ static void share_table_index_root(ShareTable *table, const Share *share) {
         *slot = (uint32_t) share_index(share) + 1;
 }
 
-// Of two files that nobody can tell apart the first one counts, if it can be read: only then is that worth
-// asking before it is hashed.
+// Of two files that nobody can tell apart the first one counts, if it can be read: only then is
+// that worth asking before it is hashed.
 static bool share_is_readable(Share *share) {
     _cleanup_free_ char *path = NULL;
 
@@ -460,7 +460,7 @@ void share_table_set_error(ShareTable *table, size_t i, int error) {
     share_set_state(table, share, error == ENOENT ? SHARE_VANISHED : SHARE_UNREADABLE);
 }
 
-// ------------------------------------------------------------------------------------------ one share
+// --------------------------------------------------------------------------------------- one share
 
 static const Directory *share_directory(const Share *share) {
     return &share_chunk(share)->table->directories[share->directory];
@@ -522,7 +522,7 @@ Record share_record(const Share *share) {
     };
 }
 
-// -------------------------------------------------------------------------------------------- opening
+// ----------------------------------------------------------------------------------------- opening
 
 int share_file(const Share *share, ShareFile *ret) {
     const Directory *directory = share_directory(share);
@@ -532,8 +532,8 @@ int share_file(const Share *share, ShareFile *ret) {
 
     if (!path)
         return -ENOMEM;
-    // A link that was configured itself may lead anywhere: to where it led when it was walked, not to where
-    // somebody may point it later.
+    // A link that was configured itself may lead anywhere: to where it led when it was walked, not
+    // to where somebody may point it later.
     root_len = directory->target ? (size_t) (strrchr(path, '/') - path) : directory->root_len;
     *ret = (ShareFile){
         .root = strndup(path, MAX(root_len, (size_t) 1)),

@@ -99,8 +99,9 @@ static int shares_on_publish_timer(sd_event_source *source _unused_, uint64_t us
     return 0;
 }
 
-// At once, or soon where what is being hashed now may be ready then: a file that has changed is taken back
-// and offered anew in one go, and a peer with only that one need not leave FT in between.
+// At once, or soon where what is being hashed now may be ready then: a file that has changed is
+// taken back and offered anew in one go, and a peer with only that one need not leave FT in
+// between.
 static void shares_publish_soon(Shares *shares) {
     int enabled = SD_EVENT_OFF;
 
@@ -121,8 +122,8 @@ static size_t shares_count_impossible(const Shares *shares) {
            share_table_count_state(shares->table, SHARE_HASHING);
 }
 
-// Each of those that cannot be read; the first one for everybody, when it is not so many as before. Before all is hashed
-// again they are not all known.
+// Each of those that cannot be read; the first one for everybody, when it is not so many as before.
+// Before all is hashed again they are not all known.
 static void shares_log_unreadable(Shares *shares) {
     size_t count = share_table_count_state(shares->table, SHARE_UNREADABLE) +
                    share_table_count_state(shares->table, SHARE_VANISHED);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What this peer shares, kept up to date: it walks the configured paths, hashes what is new, watches for
-// changes, and walks again. The loop's; hooks say when something has changed.
+// What this peer shares, kept up to date: it walks the configured paths, hashes what is new,
+// watches for changes, and walks again. The loop's; hooks say when something has changed.
 //
 //   shares_rescan() ──► walk ──► on_table, on_scanned ──► hash ──► on_offer ──► …
 //        ▲                                                 │
@@ -53,8 +53,8 @@ const ShareTable *shares_table(const Shares *shares);
 // The piece hashes of what is shared are there.
 RootCache *shares_roots(const Shares *shares);
 
-// The next record to be published at or behind *position (at first 0), which is moved behind it. False: there
-// are no more. The strings of the record belong to the table.
+// The next record to be published at or behind *position (at first 0), which is moved behind it.
+// False: there are no more. The strings of the record belong to the table.
 bool shares_next_offered(const Shares *shares, size_t *position, Record *ret);
 // What has to be done before there may be more to publish, in words; NULL: nothing.
 const char *shares_pending(const Shares *shares);

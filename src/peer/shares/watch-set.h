@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The directories that one walk has put under watch (inotify). Filled by the walk in its thread, each
-// directory before it is read, so that no change falls between; then share-watch.h takes it over.
+// The directories that one walk has put under watch (inotify). Filled by the walk in its thread,
+// each directory before it is read, so that no change falls between; then share-watch.h takes it
+// over.
 
 #include <stdbool.h>
 #include <stddef.h>

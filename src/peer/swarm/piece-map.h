@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Which pieces of a file are there, which have been asked of somebody, and which are to be asked yet.
+// Which pieces of a file are there, which have been asked of somebody, and which are to be asked
+// yet.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,8 @@ static inline bool piece_map_complete(const PieceMap *map) {
     return map->there == map->count;
 }
 
-// Takes the first run of missing pieces, at most `max`: they are asked for now. Returns how many, from
+// Takes the first run of missing pieces, at most `max`: they are asked for now. Returns how many,
+// from
 // *ret_first on; 0: none is missing.
 uint64_t piece_map_take(PieceMap *map, uint64_t max, uint64_t *ret_first);
 void piece_map_set(PieceMap *map, uint64_t piece, PieceState state);

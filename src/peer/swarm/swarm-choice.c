@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Which peers a swarm knows, which of them it is connected with, and which have to make room for others.
+// Which peers a swarm knows, which of them it is connected with, and which have to make room for
+// others.
 
 #include "peer/swarm/swarm-internal.h"
 #include "util/time-util.h"
@@ -10,14 +11,15 @@ enum {
     SOURCES_AT_ONCE = 8,
     // Connections of all swarms. A swarm that has none gets one all the same.
     CONNECTIONS_MAX = 2048,
-    // Who made room in the list of sources, most recent ones: four times as many as are in an answer of FT.
+    // Who made room in the list of sources, most recent ones: four times as many as are in an
+    // answer of FT.
     FORGOTTEN_MAX = 4 * SWARM_SOURCES_MAX,
 };
 
 // To connect, to answer, and to show how fast it is.
 static const uint64_t TRIAL_USEC = 3 * USEC_PER_SEC;
-// One that had its trial, and rests, has another one so long after all others: speeds vary, and to change costs a part
-// of a piece.
+// One that had its trial, and rests, has another one so long after all others: speeds vary, and to
+// change costs a part of a piece.
 static const uint64_t TRIAL_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 static bool swarm_choice_is_connected(const SwarmSource *source) {
@@ -58,8 +60,8 @@ static SwarmSource *swarm_choice_next_to_connect(Swarm *swarm, uint64_t now) {
     return best;
 }
 
-// The places are taken, by sources that are all together far slower than this one may be, though nothing but
-// themselves keeps them.
+// The places are taken, by sources that are all together far slower than this one may be, though
+// nothing but themselves keeps them.
 static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t now) {
     const SwarmSource *source;
     double sum = 0, slowest = NEW_SOURCE_SPEED;
@@ -79,8 +81,8 @@ static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *n
             (next->speed > STEAL_GAIN * slowest && now - swarm->trial_began >= TRIAL_AGAIN_USEC));
 }
 
-// There is one more than there are places: the newest has to go, or the slowest of the others, if that one is far
-// slower.
+// There is one more than there are places: the newest has to go, or the slowest of the others, if
+// that one is far slower.
 static void swarm_choice_end_trial(Swarm *swarm, uint64_t now) {
     SwarmSource *source, *newest = NULL, *slowest = NULL;
 
@@ -148,7 +150,8 @@ static void swarm_choice_choose(Swarm *swarm, uint64_t now) {
             break;
 }
 
-// A source that fails at once calls this again, in the middle of it. That ends: each that fails rests for a while.
+// A source that fails at once calls this again, in the middle of it. That ends: each that fails
+// rests for a while.
 void swarm_source_idle(Swarm *swarm) {
     swarm->again = true;
     if (swarm->choosing)

@@ -209,7 +209,8 @@ void engine_verify(SwarmEngine *engine, Block *block) {
     loop_thread_call(engine->verifier, &block->call);
 }
 
-// In the verify thread. What is there is read whether the cache has it or not: this thread may wait.
+// In the verify thread. What is there is read whether the cache has it or not: this thread may
+// wait.
 static int engine_hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t piece,
                              MerkleHash *ret) {
     uint64_t len = piece_len(swarm->size, piece), at = piece * swarm->piece_bytes;

@@ -16,7 +16,7 @@
 #include "util/time-util.h"
 
 enum {
-    // Pieces asked for at once: few of a peer that may be slow, many of one that has shown to be fast.
+    // Pieces asked for at once: few until a peer has shown that it is fast, then many.
     RUN_FIRST = 4,
     RUN_MAX = 64,
     FAILURES_MAX = 4, // in a row
@@ -445,8 +445,7 @@ static int source_write_block(const Swarm *swarm, const Block *block, uint64_t a
     return 0;
 }
 
-// Writes the bytes of the block where they belong, and has them hashed. False: the source has no more to
-// receive now.
+// Writes the block where it belongs and has it hashed. False: there is nothing more to receive now.
 static bool source_take_block(SwarmSource *source, Block *block) {
     Swarm *swarm = source->swarm;
     uint64_t len = piece_len(swarm->size, source->piece);

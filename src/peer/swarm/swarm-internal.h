@@ -20,7 +20,8 @@ enum {
 
 // Bytes per second that may be expected of a source of which nothing is known.
 #define NEW_SOURCE_SPEED 1048576.0
-// Taking a piece away from a source that crawls costs what it has of it: only if another one is so much faster.
+// Taking a piece away from a source that crawls costs what it has of it: only if another one is so
+// much faster.
 #define STEAL_GAIN 2
 
 typedef struct SwarmSource SwarmSource;
@@ -97,8 +98,8 @@ struct Swarm {
     uint64_t places_taken_at; // when a place was taken last, and one on trial; CLOCK_MONOTONIC µs
     uint64_t trial_began;
     uint64_t held_at; // our own rate, or our own disk, held a source up
-    size_t
-        busy_count; // blocks and checks in the verify thread: nothing is freed before they are back
+    // Blocks and checks in the verify thread: nothing is freed before they are back.
+    size_t busy_count;
     SwarmCheck checks[CHECKS_MAX];
     bool checking;
     uint64_t check_next; // the piece
@@ -207,7 +208,8 @@ bool swarm_needs_sources(Swarm *swarm, uint64_t now);
 // swarm-choice.c
 // A source has ended a run, failed, or been dropped: others may go on with what it had.
 void swarm_source_idle(Swarm *swarm);
-// Those that are not known yet, as far as there is room. 0 or -errno. Not while somebody goes through the list.
+// Those that are not known yet, as far as there is room. 0 or -errno. Not while somebody goes
+// through the list.
 int swarm_take_sources(Swarm *swarm, const SwarmSourceInfo infos[], size_t n);
 
 // swarm-http.c

@@ -51,8 +51,8 @@ static void swarm_run_hand_over(LoopCall *call) {
     loop_thread_reply(engine->thread, &swarm->call);
 }
 
-// Blocks and checks that the verify thread has are waited for. From then on the control loop may free it at
-// any moment: not before whoever called us is done with it.
+// Blocks and checks that the verify thread has are waited for. From then on the control loop may
+// free it at any moment: not before whoever called us is done with it.
 static void swarm_hand_over(Swarm *swarm) {
     if (!swarm->finished || swarm->busy_count > 0)
         return;
@@ -224,9 +224,9 @@ static SwarmSource *swarm_find_slowest(Swarm *swarm, const SwarmSource *but, uin
     return slowest;
 }
 
-// Nothing is missing that nobody was asked for: ask for what another source is slow to deliver. What it has
-// not begun, in halves; a piece that it has begun only if fetching it anew is much faster. It stops writing
-// then, so that a piece has one writer at any time.
+// Nothing is missing that nobody was asked for: ask for what another source is slow to deliver.
+// What it has not begun, in halves; a piece that it has begun only if fetching it anew is much
+// faster. It stops writing then, so that a piece has one writer at any time.
 static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     uint64_t now = time_monotonic(), piece = swarm->piece_bytes, first, n;
     SwarmSource *slow = swarm_find_slowest(swarm, source, now);
@@ -253,7 +253,8 @@ static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     return true;
 }
 
-// Without the piece layer nothing can begin: one source that lets us wait for it must not hold up all.
+// Without the piece layer nothing can begin: one source that lets us wait for it must not hold up
+// all.
 static bool swarm_wants_layer(const Swarm *swarm, uint64_t now) {
     return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A verified download: fetches the pieces of one file from all peers that have it, over HTTP (proto/http.h),
-// several at once. A piece counts once its hash has been checked against the root; a source that sends a
-// wrong one is not asked again. What is in the file already is checked first and not fetched again.
+// A verified download: fetches the pieces of one file from all peers that have it, over HTTP
+// (proto/http.h), several at once. A piece counts once its hash has been checked against the root;
+// a source that sends a wrong one is not asked again. What is in the file already is checked first
+// and not fetched again.
 //
 //   control loop          download thread                        verify thread
 //   ────────────          ───────────────                        ─────────────
@@ -28,9 +29,9 @@ enum {
 typedef struct Swarm Swarm;
 typedef struct SwarmEngine SwarmEngine;
 
-// What all swarms share: the download thread, the verify thread, memory for what is on its way, the rate of
-// all sources that are not exempt (`limit`, the download thread's). Before the download thread is started. 0 or
-// -errno.
+// What all swarms share: the download thread, the verify thread, memory for what is on its way, the
+// rate of all sources that are not exempt (`limit`, the download thread's). Before the download
+// thread is started. 0 or -errno.
 int swarm_engine_new(LoopThread *thread, RateLimit *limit, SwarmEngine **ret);
 int swarm_engine_start(SwarmEngine *engine); // the verify thread; 0 or -errno
 // Stops the verify thread: before the download thread is stopped.
@@ -74,9 +75,9 @@ typedef struct SwarmJob {
     size_t source_count;
 
     void (*on_changed)(Swarm *swarm, void *userdata); // swarm_status() has
-    // The swarm is over, and gone after the call. 0: every piece is there, not synced yet; -ECANCELED:
-    // swarm_stop(); -ENODATA: no source is left, `why` says what the last one did; -errno: the file cannot
-    // be written or read.
+    // The swarm is over, and gone after the call. 0: every piece is there, not synced yet;
+    // -ECANCELED: swarm_stop(); -ENODATA: no source is left, `why` says what the last one did;
+    // -errno: the file cannot be written or read.
     void (*on_done)(Swarm *swarm, int result, const char *why, void *userdata);
     void *userdata;
 } SwarmJob;

@@ -12,7 +12,8 @@ enum {
     RESOLVE_MAX = 8, // addresses of one host that are tried
 };
 
-// r: 0 and n >= 1 endpoints, in the order of RFC 6724; or a negative errno and a message for people.
+// r: 0 and n >= 1 endpoints, in the order of RFC 6724; or a negative errno and a message for
+// people.
 typedef void (*ResolveHandler)(int r, const char *message, const Endpoint endpoints[], size_t n,
                                void *userdata);
 

@@ -25,8 +25,8 @@ static const uint64_t PUBLISH_USEC = USEC_PER_SEC / 2;
 // An FT that was not spoken to in the best way is tried again, after this time first.
 static const uint64_t BETTER_WAY_USEC = 60 * USEC_PER_SEC;
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 2;
-// A session that lasted this long, or answered something, was a good one: come back at once. An FT that crashes may
-// do so again and again, and each time its peers are what it has.
+// A session that lasted this long, or answered something, was a good one: come back at once. An FT
+// that crashes may do so again and again, and each time its peers are what it has.
 static const uint64_t GOOD_SESSION_USEC = USEC_PER_SEC;
 // After one that lasted this long, FT may have become another one.
 static const uint64_t LONG_SESSION_USEC = 10 * USEC_PER_SEC;
@@ -87,7 +87,8 @@ static void tracker_disconnect(Tracker *tracker) {
     tracker_search_queue_rewind(&tracker->searches);
 }
 
-// Says BYE if there is someone to say it to. Not waited for: FT forgets us at the close all the same.
+// Says BYE if there is someone to say it to. Not waited for: FT forgets us at the close all the
+// same.
 static void tracker_say_bye(Tracker *tracker) {
     if (!tracker_in_session(tracker))
         return;
@@ -108,7 +109,8 @@ static void tracker_start_retry(Tracker *tracker, uint64_t first, unsigned times
     uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
-    // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one instant.
+    // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one
+    // instant.
     (void) getrandom(&random, sizeof(random), 0);
     (void) sd_event_source_set_time_relative(tracker->retry,
                                              delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
@@ -149,7 +151,8 @@ void tracker_joined(Tracker *tracker) {
         tracker->lesser_joins = 0;
         return;
     }
-    // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is verified.
+    // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is
+    // verified.
     tracker_start_retry(tracker, BETTER_WAY_USEC, tracker->lesser_joins);
     tracker->lesser_joins++;
 }
@@ -164,7 +167,8 @@ static void tracker_connect_again(Tracker *tracker, TrackerWay way) {
 // A session has ended that did what it should.
 static void tracker_come_back(Tracker *tracker, bool long_enough) {
     tracker->failures = 0;
-    // An FT that closes after each answer is spoken to as it was: looking for a better way takes seconds.
+    // An FT that closes after each answer is spoken to as it was: looking for a better way takes
+    // seconds.
     if (long_enough)
         tracker_start_anew(tracker);
     else
@@ -490,7 +494,8 @@ uint64_t tracker_searches(const Tracker *tracker) {
     return tracker->searches_begun;
 }
 
-// Asks for what has just been added. Whoever searches may do so from a callback of the stream: it stays open until then.
+// Asks for what has just been added. Whoever searches may do so from a callback of the stream: it
+// stays open until then.
 static void tracker_search_added(Tracker *tracker) {
     int r;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The peer's session with FT: joins, publishes, searches, leaves, and comes back by itself when FT has
-// been away.
+// The peer's session with FT: joins, publishes, searches, leaves, and comes back by itself when FT
+// has been away.
 //
 //                    nothing to publish
 //          idle ◄──────────────────────┐ tracker_publish()
@@ -51,11 +51,12 @@ const char *tracker_state_name(TrackerState state);
 
 typedef struct TrackerHooks {
     void (*on_state)(void *userdata); // state, reason, address or what is published has changed
-    // The next record that shall be published at or behind *position (at first 0), which is moved behind it,
-    // in the order in which they count: FT may not keep them all. False: there are no more. Its strings
-    // need not last longer than this call of ours.
+    // The next record that shall be published at or behind *position (at first 0), which is moved
+    // behind it, in the order in which they count: FT may not keep them all. False: there are no
+    // more. Its strings need not last longer than this call of ours.
     bool (*next_offered)(void *userdata, size_t *position, Record *ret);
-    // What has to be done before next_offered() may give something; NULL: it has said all that there is.
+    // What has to be done before next_offered() may give something; NULL: it has said all that
+    // there is.
     const char *(*offer_pending)(void *userdata);
     void *userdata;
 } TrackerHooks;
@@ -71,8 +72,8 @@ int tracker_configure(Tracker *tracker, const char *host, uint16_t port, Dialect
 // Where others reach this peer, for the records. An unspecified address: find one.
 void tracker_set_listen(Tracker *tracker, const Endpoint *listen);
 
-// What next_offered() says has changed. A session tells FT the difference; at once, or soon where it has
-// done so just now.
+// What next_offered() says has changed. A session tells FT the difference; at once, or soon where
+// it has done so just now.
 void tracker_publish(Tracker *tracker);
 
 void tracker_leave(Tracker *tracker);
@@ -93,19 +94,20 @@ bool tracker_is_full(const Tracker *tracker, size_t *ret_limit);
 size_t tracker_published(const Tracker *tracker);
 uint64_t tracker_joins(const Tracker *tracker);
 uint64_t tracker_searches(const Tracker *tracker);
-// How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the seed
-// authors'.
+// How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the
+// seed authors'.
 Framing tracker_framing(const Tracker *tracker);
 
-// A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is borrowed),
-// or -ETIMEDOUT, -ENOTCONN, -ENOMEM.
+// A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is
+// borrowed), or -ETIMEDOUT, -ENOTCONN, -ENOMEM.
 typedef struct TrackerSearch TrackerSearch;
 typedef void (*TrackerSearchHandler)(TrackerSearch *search, int r, const Record records[], size_t n,
                                      void *userdata);
 // 0; -ENOTCONN: not joined and not about to; -EBUSY: too many at once.
 int tracker_search(Tracker *tracker, const char *file_name, TrackerSearchHandler handler,
                    void *userdata, TrackerSearch **ret);
-// A search by words, with the same results but for `matches`, NULL where r < 0, and valid during the call.
+// A search by words, with the same results but for `matches`, NULL where r < 0, and valid during
+// the call.
 typedef struct TrackerMatches {
     FindSummary summary;
     const FoundFile *files;

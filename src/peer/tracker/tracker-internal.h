@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What tracker-client.c (joining, coming back) and tracker-session.c (what is said to an FT that is connected) share.
+// What tracker-client.c (joining, coming back) and tracker-session.c (what is said to an FT that is
+// connected) share.
 
 #include "net/stream.h"
 #include "peer/tracker/resolver.h"

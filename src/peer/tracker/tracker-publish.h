@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What FT is told of this peer's files: the difference between what is offered now and what it has been
-// told in this session, in batches. Nothing here knows a socket or a clock. Internal to tracker-client.
+// What FT is told of this peer's files: the difference between what is offered now and what it has
+// been told in this session, in batches. Nothing here knows a socket or a clock. Internal to
+// tracker-client.
 //
-// Five files are what FT promises everybody. Whether it keeps more shows in a rooted session, where it
-// answers each batch with the number of records that it holds (KEPT):
+// Five files are what FT promises everybody. Whether it keeps more shows in a rooted session, where
+// it answers each batch with the number of records that it holds (KEPT):
 //
 //      five ──KEPT: 5──► one more ──KEPT: 6──► twice as many ──KEPT: 12──► … until all are told
 //        │                  │                      │
-//        └──────────────────┴── KEPT: n, and it stays n: that is the limit; the first n are published
+//        └──────────────────┴── KEPT: n, and it stays n: that is the limit, and the first n
+//                               are published
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,8 +57,8 @@ bool tracker_publisher_current(TrackerPublisher *publisher);
 // The offer has changed: also a reason to see whether FT keeps more than it did.
 void tracker_publisher_changed(TrackerPublisher *publisher);
 
-// Appends the next batch to `out`; nothing while KEPT is awaited, or if FT knows all. In RAW it can be
-// called once in a session. 0 or -ENOMEM.
+// Appends the next batch to `out`; nothing while KEPT is awaited, or if FT knows all. In RAW it can
+// be called once in a session. 0 or -ENOMEM.
 int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out);
 // FT holds n records. True if it has gone through all of the batch: then write on.
 bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n);

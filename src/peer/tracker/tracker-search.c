@@ -12,7 +12,8 @@ enum {
 };
 
 static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
-// FT has that long, however late a search was sent: for the session before it, or for the searches before it.
+// FT has that long, however late a search was sent: for the session before it, or for the searches
+// before it.
 static const uint64_t ANSWER_USEC = 5 * USEC_PER_SEC;
 // But nobody waits longer than that, however often the session ends.
 static const uint64_t SEARCH_USEC_MAX = 20 * USEC_PER_SEC;
@@ -189,7 +190,8 @@ int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing fr
         r = search->sent ? 0 : tracker_search_send_one(search, out, framing, ours);
         if (r < 0)
             return r;
-        // Our own answers each one, in order. Of others that is not known, and FOUND does not say what it answers.
+        // Our own answers each one, in order. Of others that is not known, and FOUND does not say
+        // what it answers.
         if (framing == FRAMING_RAW || !ours)
             break;
     }
@@ -262,8 +264,8 @@ static bool tracker_search_take_matches(TrackerSearch *search, const Message *an
     return true;
 }
 
-// FT has been restarted without words, and said nothing to FIND: all of them are asked for in the old way, behind the
-// others. The first one whose answer this may be.
+// FT has been restarted without words, and said nothing to FIND: all of them are asked for in the
+// old way, behind the others. The first one whose answer this may be.
 static TrackerSearch *tracker_search_pass_over_finds(TrackerSearchQueue *queue) {
     TrackerSearch *search, *next;
 

@@ -7,8 +7,8 @@
 
 TAILQ_HEAD(TrackerSearchList, TrackerSearch);
 
-// Whether FT knows words. Until that is known, the question in the old way goes right behind each FIND: the first answer
-// shows it.
+// Whether FT knows words. Until that is known, the question in the old way goes right behind each
+// FIND: the first answer shows it.
 typedef enum TrackerFinds {
     FINDS_UNKNOWN,
     FINDS_YES,
@@ -31,8 +31,8 @@ int tracker_search_queue_add(TrackerSearchQueue *queue, const char *file_name,
 int tracker_search_queue_add_find(TrackerSearchQueue *queue, const FindRequest *request,
                                   TrackerFindHandler handler, void *userdata, TrackerSearch **ret);
 
-// Writes what may be asked now: everything at once, and FIND, if FT has shown that it is one of ours, which answers each
-// question, in their order; else one at a time. 0 or -ENOMEM.
+// Writes what may be asked now: everything at once, and FIND, if FT has shown that it is one of
+// ours, which answers each question, in their order; else one at a time. 0 or -ENOMEM.
 int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing framing, bool ours);
 // Takes FT's answer to the first one. False: nothing was asked.
 bool tracker_search_queue_answer(TrackerSearchQueue *queue, const Message *answer);

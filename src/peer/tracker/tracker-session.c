@@ -10,10 +10,11 @@
 #include "util/time-util.h"
 
 static const uint64_t GREET_USEC = 10 * USEC_PER_SEC;
-// It has understood us before, and is perhaps just being started anew: do not take its silence for RAW.
+// It has understood us before, and is perhaps just being started anew: do not take its silence for
+// RAW.
 static const uint64_t GREET_AGAIN_USEC = 3 * USEC_PER_SEC;
-// KEPT: for the first one, which shows whether FT knows roots at all; for the rest of an answer that has
-// begun; and for any other.
+// KEPT: for the first one, which shows whether FT knows roots at all; for the rest of an answer
+// that has begun; and for any other.
 static const uint64_t KEPT_FIRST_USEC = 3 * USEC_PER_SEC;
 static const uint64_t KEPT_REST_USEC = USEC_PER_SEC;
 static const uint64_t KEPT_USEC = 30 * USEC_PER_SEC;
@@ -191,7 +192,8 @@ static int tracker_session_handle_message(Tracker *tracker, const Message *messa
         return tracker_session_handle_kept(tracker, message);
     if (message->kind == MESSAGE_REACHABLE_IS)
         return tracker_session_handle_reachable(tracker, message);
-    // Words of its own, from an FT that does not know us, answer a search as much as NOT FOUND does.
+    // Words of its own, from an FT that does not know us, answer a search as much as NOT FOUND
+    // does.
     if (!tracker_search_queue_answer(&tracker->searches, message))
         return 0;
     tracker->served = true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Whether an open file is still what it was: bytes of two versions must not be sent as one file. ctime is
-// looked at because anybody may set mtime back; so a file that is renamed, unlinked or linked while it is
-// sent counts as changed, too.
+// Whether an open file is still what it was: bytes of two versions must not be sent as one file.
+// ctime is looked at because anybody may set mtime back; so a file that is renamed, unlinked or
+// linked while it is sent counts as changed, too.
 
 #include <stdint.h>
 #include <sys/stat.h>

@@ -20,8 +20,8 @@ enum {
     // A side that takes less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
     STALL_USEC = 60 * 1000 * 1000,
     STALL_BYTES = 16 * 1024,
-    // While others wait for its slot. Not more, because the way out may be ours that is slow: with 1 Mbit/s, the 32 slots
-    // of the default get almost twice that each.
+    // While others wait for its slot. Not more, because the way out may be ours that is slow: with
+    // 1 Mbit/s, the 32 slots of the default get almost twice that each.
     STALL_CROWDED_BYTES = 128 * 1024,
 };
 
@@ -173,8 +173,8 @@ static void sender_starve(Send *send) {
     (void) poller_change(sender->poller, send->watch, 0);
 }
 
-// Only the bytes of a file need a slot. Over HTTP, who waits comes and goes: that nobody is there for a moment lets nobody
-// off.
+// Only the bytes of a file need a slot. Over HTTP, who waits comes and goes: that nobody is there
+// for a moment lets nobody off.
 static uint64_t sender_enough(const Send *send, uint64_t now) {
     return now < send->sender->crowded_until && !send->memory ? STALL_CROWDED_BYTES : STALL_BYTES;
 }

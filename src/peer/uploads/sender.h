@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Sends files, and what is in memory, to sockets, as fast as they take it and as upload-rate allows. Lives in
-// the thread of the uploads. Socket, file and watch belong to whoever sends; a Send says what goes where and
-// how far it has come.
+// Sends files, and what is in memory, to sockets, as fast as they take it and as upload-rate
+// allows. Lives in the thread of the uploads. Socket, file and watch belong to whoever sends; a
+// Send says what goes where and how far it has come.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -41,8 +41,8 @@ struct Send {
     const FileStamp *stamp;  // what the file must be all the time
     uint64_t offset, end;    // of the body; offset moves on
     _Atomic uint64_t *moved; // counts the bytes of the body; NULL: nobody asks
-    // Only for what send_start() has left to be done. 0; -ESTALE: the file has changed; -EIO: cannot be read;
-    // -ETIMEDOUT: the other side takes too little; -errno.
+    // Only for what send_start() has left to be done. 0; -ESTALE: the file has changed; -EIO:
+    // cannot be read; -ETIMEDOUT: the other side takes too little; -errno.
     void (*on_done)(Send *send, int result);
 
     // The sender's own.
@@ -59,12 +59,13 @@ void sender_done(Sender *sender);                                 // forgets all
 
 // For all that is under way, too. `exempt` is borrowed until the next call.
 void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt);
-// Once a second or so: ends what does not move; while it is crowded, which is to say that others wait for a slot, and a
-// minute longer, also files that move far too slowly.
+// Once a second or so: ends what does not move; while it is crowded, which is to say that others
+// wait for a slot, and a minute longer, also files that move far too slowly.
 void sender_tick(Sender *sender, uint64_t now, bool crowded);
 
-// 1: all is sent; 0: the rest goes later, and on_done is called; or a negative errno as there. A failure in the
-// middle leaves a body that is too short: the connection is to be closed. `lead` is empty then.
+// 1: all is sent; 0: the rest goes later, and on_done is called; or a negative errno as there. A
+// failure in the middle leaves a body that is too short: the connection is to be closed. `lead` is
+// empty then.
 int send_start(Sender *sender, Send *send);
 // The watch has reported; may call on_done.
 void send_ready(Send *send, uint32_t events);

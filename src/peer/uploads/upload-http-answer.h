@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What B answers to an HTTP request: decided and written here, without I/O, from the request's head and what
-// the file is. GET and HEAD of
+// What B answers to an HTTP request: decided and written here, without I/O, from the request's head
+// and what the file is. GET and HEAD of
 //
 //   /file/ROOT/NAME   the file; NAME is for whoever saves it, only ROOT counts
 //   /pieces/ROOT      the hashes of its pieces (util/merkle.h), 32 bytes each

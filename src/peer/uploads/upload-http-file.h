@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A file that an HTTP connection serves, as both threads see it. The control loop looks it up among the
-// shares, opens it and shows it as a transfer; the uploads' thread sends ranges of it, for as long as they
-// follow each other, and then hands it back. One connection that fetches a thousand ranges is one transfer: its
-// size is the file's, and it counts what has been sent.
+// A file that an HTTP connection serves, as both threads see it. The control loop looks it up among
+// the shares, opens it and shows it as a transfer; the uploads' thread sends ranges of it, for as
+// long as they follow each other, and then hands it back. One connection that fetches a thousand
+// ranges is one transfer: its size is the file's, and it counts what has been sent.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -67,8 +67,8 @@ typedef struct FileLookup {
     void (*on_result)(struct FileLookup *lookup); // in the thread
     LoopCall call;
 
-    // The answer. 0; -ENOENT: not shared; -ESTALE: has changed; -ENODATA: no piece hashes; -EBUSY: too many
-    // piece hashes are being fetched; -errno.
+    // The answer. 0; -ENOENT: not shared; -ESTALE: has changed; -ENODATA: no piece hashes; -EBUSY:
+    // too many piece hashes are being fetched; -errno.
     int result;
     UploadHttpFile *file;
 } FileLookup;

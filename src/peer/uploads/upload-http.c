@@ -17,7 +17,8 @@
 #include "util/time-util.h"
 
 enum {
-    // What is read at once. With a head that is not complete it is all that a connection may make us hold.
+    // What is read at once. With a head that is not complete it is all that a connection may make
+    // us hold.
     READ_BYTES = 16 * 1024,
     // Requests that are answered in a row before it is the others' turn.
     REQUESTS_IN_A_ROW = 8,
@@ -380,7 +381,8 @@ static void upload_http_on_event(PollWatch *watch, uint32_t events) {
         upload_http_close(session, r);
 }
 
-// Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it has its share.
+// Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it
+// has its share.
 static void upload_http_make_room(UploadHub *hub, const IpAddress *site) {
     UploadHttp *session, *oldest = NULL;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// One HTTP connection, in the uploads' thread: requests come in and are answered in their order, one after
-// the other.
+// One HTTP connection, in the uploads' thread: requests come in and are answered in their order,
+// one after the other.
 //
 //             ┌───────────────────────────────────────────────┐
 //             ▼                                               │ all is sent

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What the uploads share in their thread: who may send (upload-queue.h), who sends (sender.h), and the HTTP
-// connections, which live there from their first byte to their last: a range that is asked for on an open
-// connection costs the control loop nothing.
+// What the uploads share in their thread: who may send (upload-queue.h), who sends (sender.h), and
+// the HTTP connections, which live there from their first byte to their last: a range that is asked
+// for on an open connection costs the control loop nothing.
 
 #include <stdatomic.h>
 

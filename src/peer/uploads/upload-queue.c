@@ -64,7 +64,8 @@ static void upload_queue_vote(Vote *votes, const IpAddress *address) {
     votes->lead += address_same_site(votes->site, address) ? 1 : -1;
 }
 
-// Who has more than half of the slots that are not free, as a majority vote finds out; if nobody has, anybody or NULL.
+// Who has more than half of the slots that are not free, as a majority vote finds out; if nobody
+// has, anybody or NULL.
 // *ret says how many it has.
 static const IpAddress *upload_queue_largest_site(const UploadQueue *queue, size_t *ret) {
     const UploadPlace *place;
@@ -86,8 +87,8 @@ static const IpAddress *upload_queue_largest_site(const UploadQueue *queue, size
     return votes.site;
 }
 
-// The first one that no slot is kept for; of a site that has not got its share, if there is one. While a slot is free,
-// whoever has its share has more than half of the others.
+// The first one that no slot is kept for; of a site that has not got its share, if there is one.
+// While a slot is free, whoever has its share has more than half of the others.
 static UploadPlace *upload_queue_next_in_turn(const UploadQueue *queue) {
     UploadPlace *place, *first = NULL;
     const IpAddress *site;
@@ -152,7 +153,8 @@ static void upload_queue_revoke_newest(UploadQueue *queue, const IpAddress *site
         }
 }
 
-// Else who came first and sends slowly, or without end, would have all slots for as long as it likes. One at a time.
+// Else who came first and sends slowly, or without end, would have all slots for as long as it
+// likes. One at a time.
 static void upload_queue_revoke_of_largest(UploadQueue *queue, uint64_t now) {
     const IpAddress *site;
     UploadPlace *place;

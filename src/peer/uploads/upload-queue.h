@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Who may send: max-uploads slots, and a queue before them, first come first served, as long as no site has half of the
-// slots: then those of other sites come before its own, and if one of these has waited for long, a site that has more
-// than half loses one. A DOWNLOAD waits with its connection open. An HTTP client is told its place and when to come back; the place is kept for that long and
-// a little longer, by its address and the file, and when its turn has come a slot is kept for it as well. No
-// I/O, no clock: the caller says what time it is.
+// Who may send: max-uploads slots, and a queue before them, first come first served, as long as no
+// site has half of the slots: then those of other sites come before its own, and if one of these
+// has waited for long, a site that has more than half loses one. A DOWNLOAD waits with its
+// connection open. An HTTP client is told its place and when to come back; the place is kept for
+// that long and a little longer, by its address and the file, and when its turn has come a slot is
+// kept for it as well. No I/O, no clock: the caller says what time it is.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +22,9 @@ enum {
     RETRY_SECONDS_MAX = 30,
     // A client may be this much later than it was told to be.
     RETRY_GRACE_SECONDS = 5,
-    // Then a site that has more than its share of the slots loses one. As long as the longest way back of an HTTP client:
-    // who asks for one range after another gives its slot back by itself sooner than that.
+    // Then a site that has more than its share of the slots loses one. As long as the longest way
+    // back of an HTTP client: who asks for one range after another gives its slot back by itself
+    // sooner than that.
     PATIENCE_SECONDS = 30,
 };
 
@@ -47,8 +49,8 @@ struct UploadPlace {
     // The queue's own.
     TAILQ_ENTRY(UploadPlace) link;
     bool waiting; // in the queue
-    _Atomic unsigned
-        number; // there, 1 = the next, as upload_queue_tick() has seen it last; may be read by any thread
+    // Its place there as upload_queue_tick() has seen it last, 1 = the next. Any thread may read it.
+    _Atomic unsigned number;
     uint64_t since;  // it has been waiting, µs
     MerkleHash root; // of one that comes back
     uint64_t until;  // likewise: kept until then, µs; 0: it waits with its connection
@@ -72,11 +74,12 @@ void upload_queue_done(UploadQueue *queue); // nobody is told
 void upload_queue_set_slots(UploadQueue *queue, uint64_t slots, uint64_t now);
 // Gives the free slots to those that wait.
 void upload_queue_advance(UploadQueue *queue, uint64_t now);
-// Lets go of those that did not come back, takes a slot from a site that has too many while others wait, and numbers
-// those that wait. May call on_revoked of one.
+// Lets go of those that did not come back, takes a slot from a site that has too many while others
+// wait, and numbers those that wait. May call on_revoked of one.
 void upload_queue_tick(UploadQueue *queue, uint64_t now);
 
-// For a connection. 0: on_slot has been called; 1: it waits, and on_slot comes; -EBUSY: too many do.
+// For a connection. 0: on_slot has been called; 1: it waits, and on_slot comes; -EBUSY: too many
+// do.
 int upload_queue_wait(UploadQueue *queue, UploadPlace *place, uint64_t now);
 // It is no longer used; upload_queue_advance() is to follow. Calls nobody.
 void upload_queue_release(UploadQueue *queue, UploadSlot *slot);
@@ -90,7 +93,7 @@ typedef struct UploadTurn {
     unsigned retry_seconds;
 } UploadTurn;
 
-// For a client that comes and goes. 1: it has a slot; 0: it must come back, *ret says when; -EBUSY: too many
-// are waiting, *ret says when to try; -ENOMEM.
+// For a client that comes and goes. 1: it has a slot; 0: it must come back, *ret says when; -EBUSY:
+// too many are waiting, *ret says when to try; -ENOMEM.
 int upload_queue_ask(UploadQueue *queue, UploadSlot *slot, const MerkleHash *root, uint64_t now,
                      UploadTurn *ret);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Who got nothing, by cause: counted, and some of them logged. One thread's; the counts may be read by any.
+// Who got nothing, by cause: counted, and some of them logged. One thread's; the counts may be read
+// by any.
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -16,8 +16,8 @@ enum {
     OUT_BYTES_MAX = 4096, // nothing is ever written before the thread has the socket
 };
 
-// Who closes its side together with the request may well wait for the answer; who does so later than this
-// has given up.
+// Who closes its side together with the request may well wait for the answer; who does so later
+// than this has given up.
 static const uint64_t HALF_CLOSE_USEC = USEC_PER_SEC;
 
 struct UploadSeed {
@@ -61,10 +61,10 @@ static void upload_seed_drop(PendingRequest *request) {
     upload_seed_free(container_of(request, UploadSeed, request));
 }
 
-// ------------------------------------------------------------- the control loop's side of the transfer
+// --------------------------------------------------------- the control loop's side of the transfer
 
-// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open until the
-// thread has given it back, so that it cannot be another one's by now.
+// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open
+// until the thread has given it back, so that it cannot be another one's by now.
 static void upload_seed_cancel(Transfer *transfer) {
     UploadSeed *upload = container_of(transfer, UploadSeed, transfer);
 
@@ -134,8 +134,8 @@ static void upload_seed_reply(UploadSeed *upload, LoopCall *call,
     loop_thread_reply(upload->server->hub.thread, call);
 }
 
-// Closing a socket that still holds input resets the connection, and the reset may overtake the end of
-// the file on its way.
+// Closing a socket that still holds input resets the connection, and the reset may overtake the end
+// of the file on its way.
 static void upload_seed_drain(UploadSeed *upload) {
     char ignored[512];
 
@@ -229,7 +229,7 @@ static void upload_seed_run_enter(LoopCall *call) {
         upload_seed_begin(upload);
 }
 
-// --------------------------------------------------------------------------------------- the request
+// ------------------------------------------------------------------------------------- the request
 
 // The request was for something that is shared: on to the thread.
 static int upload_seed_enter(UploadSeed *upload, const Share *share, int file_fd) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// B's side of a DOWNLOAD. A connection is a stranger until its request names something that is shared; then
-// it goes to the uploads' thread, where it waits for a slot and is sent, and is a transfer.
+// B's side of a DOWNLOAD. A connection is a stranger until its request names something that is
+// shared; then it goes to the uploads' thread, where it waits for a slot and is sent, and is a
+// transfer.
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What this peer serves: accepts connections on the peer's port, and tells by the first bytes what they
-// speak, DOWNLOAD (upload-seed.h) or HTTP (upload-http.h).
+// What this peer serves: accepts connections on the peer's port, and tells by the first bytes what
+// they speak, DOWNLOAD (upload-seed.h) or HTTP (upload-http.h).
 
 #include <stdint.h>
 
