@@ -123,7 +123,7 @@ static void peer_main_stop(void *userdata) {
 
     if (!daemon)
         return;
-    // Transfers that end with it are still to be said on the bus.
+    // The peer first: it tells the bus of the transfers that it ends.
     peer_free(daemon->peer);
     peer_bus_free(daemon->bus);
     free(daemon);

@@ -2,7 +2,7 @@
 #pragma once
 
 // The peer daemon: puts the shares, the session with FT, the uploads and the downloads together. It
-// knows no D-Bus; who wants to hear of changes sets the hooks.
+// knows no D-Bus: peer/bus sets the hooks to hear of changes.
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -24,7 +24,7 @@ enum {
 typedef struct PeerHooks {
     void (*on_state)(void *userdata);  // state, reason, address, FT or configuration may be new
     void (*on_shares)(void *userdata); // what is shared, or what FT has of it
-    // A walk of the shares is over, also one that nobody has asked for. r < 0: it failed.
+    // A walk of the shares is over, whatever has started it. r: 0 or -errno.
     void (*on_scanned)(int r, void *userdata);
     void *userdata;
 } PeerHooks;

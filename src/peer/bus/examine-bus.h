@@ -12,7 +12,7 @@ typedef struct Examiner {
     sd_bus_message *call; // to be answered then
 } Examiner;
 
-void examiner_done(Examiner *examiner); // nobody is answered
+void examiner_done(Examiner *examiner); // the call stays without an answer
 
 // Carries out a call of Examine, which polkit has allowed; answers when the file system has. As a
 // method of sd-bus.

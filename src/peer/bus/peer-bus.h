@@ -25,9 +25,9 @@ typedef struct PeerBus {
     Examiner examiner;
 } PeerBus;
 
-// Offers the peer on `bus`, which is taken over, and sets the hooks of the peer and of its
-// transfers. 0 or -errno.
+// Offers the peer on `bus` (of which it takes a reference), and sets the hooks of the peer and of
+// its transfers. 0 or -errno.
 int peer_bus_new(Peer *peer, Daemon *daemon, sd_bus *bus, PeerBus **ret);
-// After peer_free(), which says on the bus what it ends. What has been sent is flushed.
+// After peer_free(), which still sends signals. Flushes and closes the connection.
 PeerBus *peer_bus_free(PeerBus *self);
 DEFINE_CLEANUP_FUNC(PeerBus, peer_bus_free)

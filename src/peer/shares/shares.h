@@ -2,7 +2,8 @@
 #pragma once
 
 // What this peer shares, kept up to date: it walks the configured paths, hashes what is new,
-// watches for changes, and walks again. The loop's; hooks say when something has changed.
+// watches for changes, and walks again. All of it runs on the control loop; hooks say what has
+// changed.
 //
 //   shares_rescan() ──► walk ──► on_table, on_scanned ──► hash ──► on_offer ──► …
 //        ▲                                                 │
@@ -20,10 +21,11 @@
 
 typedef struct Shares Shares;
 
+// None may be NULL.
 typedef struct SharesHooks {
     void (*on_table)(void *userdata); // shares_table() is another one
     void (*on_offer)(void *userdata); // shares_next_offered() may say something else now
-    // The walk that shares_rescan() has asked for is over: 0 or -errno. None follows it at once.
+    // A walk is over, and no other one has to follow at once. 0 or -errno.
     void (*on_scanned)(int result, void *userdata);
     void *userdata;
 } SharesHooks;
@@ -40,7 +42,7 @@ int shares_new(sd_event *event, const char *state_dir, const SharesConfig *confi
 Shares *shares_free(Shares *shares); // ends what is under way, without hooks
 DEFINE_CLEANUP_FUNC(Shares, shares_free)
 
-// What it says about hashing holds from now on, and the rest from the next walk on.
+// The values for hashing hold at once, the paths from the next walk on.
 void shares_configure(Shares *shares, const SharesConfig *config);
 
 // Walks the shares; one walk at a time. 0 or -errno.
@@ -48,9 +50,9 @@ int shares_rescan(Shares *shares);
 // The same with another configuration: what is under way is of no use.
 int shares_rescan_anew(Shares *shares);
 
-// NULL: the first walk is not over. Valid until on_table.
+// NULL: the first walk is not over. Valid until the next on_table returns.
 const ShareTable *shares_table(const Shares *shares);
-// The piece hashes of what is shared are there.
+// The cache that holds the piece hashes of what is shared.
 RootCache *shares_roots(const Shares *shares);
 
 // The next record to be published at or behind *position (at first 0), which is moved behind it.
