@@ -12,7 +12,7 @@ void bus_format_date(const Date *date, char text[static BUS_DATE_MAX]) {
     snprintf(text, BUS_DATE_MAX, "%04u-%02u-%02u", date->year, date->month, date->day);
 }
 
-static int append_record(sd_bus_message *message, const Record *record) {
+static int bus_append_record(sd_bus_message *message, const Record *record) {
     char date[BUS_DATE_MAX], address[INET6_ADDRSTRLEN], root[MERKLE_TEXT_BYTES + 1];
     int r;
 
@@ -35,7 +35,7 @@ int bus_append_records(sd_bus_message *message, const Record records[], size_t n
     for (size_t i = 0; i < n && r >= 0; i++) {
         r = sd_bus_message_open_container(message, 'r', "sstssqa{sv}");
         if (r >= 0)
-            r = append_record(message, &records[i]);
+            r = bus_append_record(message, &records[i]);
         if (r >= 0)
             r = sd_bus_message_close_container(message);
     }

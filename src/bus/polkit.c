@@ -76,7 +76,7 @@ typedef enum Verdict {
     VERDICT_NO_POLKIT, // or it is out of order
 } Verdict;
 
-static int deny(Verdict verdict, const char *action, sd_bus_error *error) {
+static int polkit_deny(Verdict verdict, const char *action, sd_bus_error *error) {
     if (verdict == VERDICT_PASSWORD)
         return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
                                  "That takes a password (%s)", action);
@@ -89,20 +89,20 @@ static int deny(Verdict verdict, const char *action, sd_bus_error *error) {
                              action);
 }
 
-static bool is_absent(const sd_bus_error *error) {
+static bool polkit_is_absent(const sd_bus_error *error) {
     return sd_bus_error_has_names(
                error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitMasked") ||
            strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0;
 }
 
-static Verdict read_verdict(Polkit *polkit, sd_bus_message *answer) {
+static Verdict polkit_read_verdict(Polkit *polkit, sd_bus_message *answer) {
     const sd_bus_error *error = sd_bus_message_get_error(answer);
     int authorized, challenge, r;
 
     if (error) {
         // An installation without polkit is none that is broken.
-        if (!is_absent(error))
+        if (!polkit_is_absent(error))
             log_limited(&polkit->log, LOG_WARNING, &(LogFields){}, "Cannot ask polkit: %s",
                         error->message ?: error->name);
         return VERDICT_NO_POLKIT;
@@ -118,18 +118,19 @@ static Verdict read_verdict(Polkit *polkit, sd_bus_message *answer) {
     return authorized ? VERDICT_ALLOWED : challenge ? VERDICT_PASSWORD : VERDICT_DENIED;
 }
 
-static int on_answer(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error _unused_) {
+static int polkit_on_answer(sd_bus_message *answer, void *userdata,
+                            sd_bus_error *ret_error _unused_) {
     Pending *pending = userdata;
     const PolkitQuestion question = pending->question;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = sd_bus_message_ref(pending->call);
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    Verdict verdict = read_verdict(pending->polkit, answer);
+    Verdict verdict = polkit_read_verdict(pending->polkit, answer);
     uid_t caller = pending->caller;
     int r;
 
     pending_free(pending);
     r = verdict == VERDICT_ALLOWED ? question.allowed(call, caller, question.userdata, &error)
-                                   : deny(verdict, question.action, &error);
+                                   : polkit_deny(verdict, question.action, &error);
     if (sd_bus_error_is_set(&error))
         (void) sd_bus_reply_method_error(call, &error);
     else if (r < 0)
@@ -138,7 +139,8 @@ static int on_answer(sd_bus_message *answer, void *userdata, sd_bus_error *ret_e
 }
 
 // Nobody is left to be answered: a dialog that asks for a password must not stay, either.
-static int on_gone(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error _unused_) {
+static int polkit_on_gone(sd_bus_message *signal, void *userdata,
+                          sd_bus_error *ret_error _unused_) {
     const char *sender = sd_bus_message_get_sender(signal);
     _cleanup_(pending_freep) Pending *pending = NULL;
 
@@ -153,23 +155,23 @@ static int on_gone(sd_bus_message *signal, void *userdata, sd_bus_error *ret_err
 }
 
 // Without the match, nothing but an answer ends a question.
-static int on_match_installed(sd_bus_message *reply _unused_, void *userdata _unused_,
-                              sd_bus_error *ret_error _unused_) {
+static int polkit_on_match_installed(sd_bus_message *reply _unused_, void *userdata _unused_,
+                                     sd_bus_error *ret_error _unused_) {
     return 0;
 }
 
-static int watch_caller(Pending *pending, const char *name) {
+static int polkit_watch_caller(Pending *pending, const char *name) {
     char match[256];
 
     snprintf(match, sizeof(match),
              "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
              "member='NameOwnerChanged',arg0='%s'",
              name);
-    return sd_bus_add_match_async(pending->polkit->bus, &pending->gone, match, on_gone,
-                                  on_match_installed, pending);
+    return sd_bus_add_match_async(pending->polkit->bus, &pending->gone, match, polkit_on_gone,
+                                  polkit_on_match_installed, pending);
 }
 
-static int send_question(Pending *pending, const char *name) {
+static int polkit_send_question(Pending *pending, const char *name) {
     bool interactive = sd_bus_message_get_allow_interactive_authorization(pending->call) > 0;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     sd_bus *bus = pending->polkit->bus;
@@ -184,11 +186,11 @@ static int send_question(Pending *pending, const char *name) {
                                   pending->cancellation);
     // Who is asked for a password takes as long as it takes.
     return r < 0 ? r
-                 : sd_bus_call_async(bus, &pending->answer, message, on_answer, pending,
+                 : sd_bus_call_async(bus, &pending->answer, message, polkit_on_answer, pending,
                                      interactive ? UINT64_MAX : 0);
 }
 
-static size_t count_of_user(const Polkit *polkit, uid_t uid) {
+static size_t polkit_count_of_user(const Polkit *polkit, uid_t uid) {
     const Pending *pending;
     size_t n = 0;
 
@@ -197,14 +199,14 @@ static size_t count_of_user(const Polkit *polkit, uid_t uid) {
     return n;
 }
 
-static int ask_polkit(Polkit *polkit, sd_bus_message *call, uid_t caller,
-                      const PolkitQuestion *question, sd_bus_error *error) {
+static int polkit_ask_daemon(Polkit *polkit, sd_bus_message *call, uid_t caller,
+                             const PolkitQuestion *question, sd_bus_error *error) {
     _cleanup_(pending_freep) Pending *pending = NULL;
     const char *name = sd_bus_message_get_sender(call);
     int r;
 
     if (polkit->count >= POLKIT_QUESTIONS_MAX ||
-        count_of_user(polkit, caller) >= POLKIT_QUESTIONS_OF_USER)
+        polkit_count_of_user(polkit, caller) >= POLKIT_QUESTIONS_OF_USER)
         return sd_bus_error_set(error, BUS_ERROR_TOO_MANY,
                                 "Too many calls wait for polkit at once");
     pending = calloc(1, sizeof(*pending));
@@ -218,9 +220,9 @@ static int ask_polkit(Polkit *polkit, sd_bus_message *call, uid_t caller,
     pending->caller = caller;
     snprintf(pending->cancellation, sizeof(pending->cancellation), "p2pshare-%" PRIu64,
              polkit->next++);
-    r = watch_caller(pending, name);
+    r = polkit_watch_caller(pending, name);
     if (r >= 0)
-        r = send_question(pending, name);
+        r = polkit_send_question(pending, name);
     if (r < 0)
         return r;
     TAKE_PTR(pending);
@@ -244,5 +246,5 @@ int polkit_ask(Polkit *polkit, sd_bus_message *call, const PolkitQuestion *quest
         !sd_bus_message_get_sender(call))
         return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                 "only root and the daemon's own user may");
-    return ask_polkit(polkit, call, caller, question, error);
+    return polkit_ask_daemon(polkit, call, caller, question, error);
 }

@@ -162,37 +162,37 @@ typedef struct Reader {
     int error; // the first
 } Reader;
 
-static void reader_fail(Reader *reader, int error) {
+static void config_reader_fail(Reader *reader, int error) {
     if (reader->error == 0)
         reader->error = error;
 }
 
-static LogFields wrong_in(const char *path) {
+static LogFields config_wrong_in(const char *path) {
     return (LogFields){.id = EVENT_CONFIG_WRONG, .file = path};
 }
 
-static bool section_of_another(const Reader *reader, const char *section) {
+static bool config_section_of_another(const Reader *reader, const char *section) {
     for (const char *const *s = reader->other_sections; s && *s; s++)
         if (strcmp(*s, section) == 0)
             return true;
     return false;
 }
 
-static bool has_section(const Reader *reader, const char *section) {
+static bool config_has_section(const Reader *reader, const char *section) {
     for (size_t i = 0; i < reader->key_count; i++)
         if (strcmp(reader->keys[i].section, section) == 0)
             return true;
     return false;
 }
 
-static void warn_unknown(const Reader *reader, const char *section, const char *name) {
+static void config_warn_unknown(const Reader *reader, const char *section, const char *name) {
     _cleanup_free_ char *s = text_escape(section, strlen(section));
     _cleanup_free_ char *n = text_escape(name, strlen(name));
 
     if (!*section)
         log_warning("%s:%u: \"%s\" stands before any [section]; ignored", reader->path,
                     reader->line, n ?: "");
-    else if (!has_section(reader, section))
+    else if (!config_has_section(reader, section))
         log_warning("%s:%u: there is no section [%s], so its key \"%s\" is ignored", reader->path,
                     reader->line, s ?: "", n ?: "");
     else
@@ -200,9 +200,10 @@ static void warn_unknown(const Reader *reader, const char *section, const char *
                     n ?: "");
 }
 
-static void say_wrong(const Reader *reader, const ConfigKey *key, const char *value, int error) {
+static void config_say_wrong(const Reader *reader, const ConfigKey *key, const char *value,
+                             int error) {
     _cleanup_free_ char *shown = text_escape(value, strlen(value));
-    const LogFields wrong = wrong_in(reader->path);
+    const LogFields wrong = config_wrong_in(reader->path);
     char network[ADDRESS_PREFIX_TEXT_MAX];
     AddressPrefix prefix;
 
@@ -216,8 +217,9 @@ static void say_wrong(const Reader *reader, const ConfigKey *key, const char *va
                   reader->line, key->section, key->name, shown ?: "", key->expected);
 }
 
-// inih calls this for the line that read_line() has just handed out.
-static int on_value(void *userdata, const char *section, const char *name, const char *value) {
+// inih calls this for the line that config_read_line() has just handed out.
+static int config_on_value(void *userdata, const char *section, const char *name,
+                           const char *value) {
     Reader *reader = userdata;
 
     for (size_t i = 0; i < reader->key_count; i++) {
@@ -228,22 +230,22 @@ static int on_value(void *userdata, const char *section, const char *name, const
             continue;
         r = key->parser(key, value, (char *) reader->target + key->offset);
         if (r < 0) {
-            say_wrong(reader, key, value, r);
-            reader_fail(reader, -EINVAL);
+            config_say_wrong(reader, key, value, r);
+            config_reader_fail(reader, -EINVAL);
         }
         return 1;
     }
-    if (!section_of_another(reader, section))
-        warn_unknown(reader, section, name);
+    if (!config_section_of_another(reader, section))
+        config_warn_unknown(reader, section, name);
     return 1;
 }
 
 // fgets() for inih, which would silently take the rest of a line longer than its buffer for a line of
 // its own. Leading white space is dropped too: inih reads an indented line as more of the value above,
 // and nothing here has a value of two lines.
-static char *read_line(char *buffer, int size, void *userdata) {
+static char *config_read_line(char *buffer, int size, void *userdata) {
     Reader *reader = userdata;
-    const LogFields wrong = wrong_in(reader->path);
+    const LogFields wrong = config_wrong_in(reader->path);
     size_t len, blank;
     int c;
 
@@ -254,7 +256,7 @@ static char *read_line(char *buffer, int size, void *userdata) {
     if (len > 0 && buffer[len - 1] != '\n' && !feof(reader->file)) {
         log_event(LOG_ERR, &wrong, "%s:%u: the line is longer than %d bytes", reader->path,
                   reader->line, size - 2);
-        reader_fail(reader, -EINVAL);
+        config_reader_fail(reader, -EINVAL);
         while ((c = getc(reader->file)) != EOF && c != '\n')
             ;
         buffer[0] = '\0';
@@ -273,33 +275,33 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
         .other_sections = other_sections,
         .target = target,
     };
-    const LogFields wrong = wrong_in(path);
+    const LogFields wrong = config_wrong_in(path);
     int line;
 
     reader.file = fopen(path, "re");
     if (!reader.file)
         return -errno;
-    line = ini_parse_stream(read_line, &reader, on_value, &reader);
+    line = ini_parse_stream(config_read_line, &reader, config_on_value, &reader);
     if (ferror(reader.file))
-        reader_fail(&reader, -EIO);
+        config_reader_fail(&reader, -EIO);
     fclose(reader.file);
     if (line > 0) {
         log_event(LOG_ERR, &wrong, "%s:%d: neither [section], nor key = value, nor a comment", path,
                   line);
-        reader_fail(&reader, -EINVAL);
+        config_reader_fail(&reader, -EINVAL);
     } else if (line < 0)
-        reader_fail(&reader, -ENOMEM);
+        config_reader_fail(&reader, -ENOMEM);
     return reader.error;
 }
 
-static int is_drop_in(const struct dirent *entry) {
+static int config_is_drop_in(const struct dirent *entry) {
     size_t len = strlen(entry->d_name);
 
     return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".ini") == 0;
 }
 
 // Not alphasort(), which asks the locale.
-static int compare_names(const struct dirent **a, const struct dirent **b) {
+static int config_compare_names(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
@@ -313,7 +315,7 @@ int config_drop_ins(const char *path, StringList *ret) {
         directory = NULL;
         return -ENOMEM;
     }
-    n = scandir(directory, &entries, is_drop_in, compare_names);
+    n = scandir(directory, &entries, config_is_drop_in, config_compare_names);
     if (n < 0)
         r = errno == ENOENT ? 0 : -errno;
     if (n > CONFIG_DROP_INS_MAX)
@@ -337,15 +339,15 @@ int config_drop_ins(const char *path, StringList *ret) {
     return r;
 }
 
-static void log_unreadable(const char *path, int error) {
-    const LogFields wrong = wrong_in(path);
+static void config_log_unreadable(const char *path, int error) {
+    const LogFields wrong = config_wrong_in(path);
 
     log_event(LOG_ERR, &wrong, "Cannot read %s: %s", path, strerror(-error));
 }
 
 int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_count,
                          const char *const *other_sections, void *target, int r) {
-    const LogFields wrong = wrong_in(path);
+    const LogFields wrong = config_wrong_in(path);
     StringList files;
     int q = config_drop_ins(path, &files);
 
@@ -356,7 +358,7 @@ int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_cou
     for (size_t i = 0; i < files.count; i++) {
         q = config_load(files.items[i], keys, key_count, other_sections, target);
         if (q < 0 && q != -EINVAL)
-            log_unreadable(files.items[i], q);
+            config_log_unreadable(files.items[i], q);
         if (q < 0 && (r == 0 || r == -ENOENT))
             r = q == -ENOMEM ? q : -EINVAL;
     }

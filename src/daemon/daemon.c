@@ -26,8 +26,8 @@ enum {
 };
 
 // 0 to go on; 1: --help or --version was served; -EINVAL: the usage was wrong.
-static int parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOptions *options,
-                      bool *ret_check) {
+static int daemon_parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOptions *options,
+                             bool *ret_check) {
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'},
         {"check-config", no_argument, NULL, 'C'},
@@ -81,7 +81,7 @@ int daemon_fail(int r) {
     return r;
 }
 
-static void raise_fd_limit(void) {
+static void daemon_raise_fd_limit(void) {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -90,7 +90,7 @@ static void raise_fd_limit(void) {
     (void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int event_new(sd_event **ret) {
+static int daemon_event_new(sd_event **ret) {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     sigset_t mask;
     int r;
@@ -142,8 +142,8 @@ int daemon_reload(Daemon *daemon, char **ret_reason) {
     return r;
 }
 
-static int on_sighup(sd_event_source *source _unused_, const struct signalfd_siginfo *si _unused_,
-                     void *userdata) {
+static int daemon_on_sighup(sd_event_source *source _unused_,
+                            const struct signalfd_siginfo *si _unused_, void *userdata) {
     _cleanup_free_ char *reason = NULL;
 
     (void) daemon_reload(userdata, &reason); // logged
@@ -152,7 +152,7 @@ static int on_sighup(sd_event_source *source _unused_, const struct signalfd_sig
 
 // That this runs is the control loop's sign of life; the threads are asked for theirs. One that waits for a disk that
 // has gone to sleep is not stuck yet.
-static bool is_alive(Daemon *daemon) {
+static bool daemon_is_alive(Daemon *daemon) {
     uint64_t now = time_monotonic(), silence = 0;
 
     if (daemon->object && daemon->ops->silence)
@@ -170,10 +170,10 @@ static bool is_alive(Daemon *daemon) {
     return false;
 }
 
-static int on_watchdog(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+static int daemon_on_watchdog(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Daemon *daemon = userdata;
 
-    if (is_alive(daemon))
+    if (daemon_is_alive(daemon))
         (void) sd_notify(false, "WATCHDOG=1");
     (void) sd_event_source_set_time_relative(source, daemon->watchdog_usec / 3);
     (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -181,25 +181,25 @@ static int on_watchdog(sd_event_source *source, uint64_t usec _unused_, void *us
 }
 
 // WatchdogSec= of the unit.
-static int start_watchdog(Daemon *daemon, sd_event *event) {
+static int daemon_start_watchdog(Daemon *daemon, sd_event *event) {
     int r = sd_watchdog_enabled(true, &daemon->watchdog_usec);
 
     if (r <= 0)
         return r;
-    return sd_event_add_time_relative(event, &daemon->watchdog, CLOCK_MONOTONIC, 0, 0, on_watchdog,
-                                      daemon);
+    return sd_event_add_time_relative(event, &daemon->watchdog, CLOCK_MONOTONIC, 0, 0,
+                                      daemon_on_watchdog, daemon);
 }
 
-static int run(Daemon *daemon) {
+static int daemon_run(Daemon *daemon) {
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     int r;
 
-    raise_fd_limit();
-    r = event_new(&event);
+    daemon_raise_fd_limit();
+    r = daemon_event_new(&event);
     if (r >= 0)
-        r = sd_event_add_signal(event, NULL, SIGHUP, on_sighup, daemon);
+        r = sd_event_add_signal(event, NULL, SIGHUP, daemon_on_sighup, daemon);
     if (r >= 0)
-        r = start_watchdog(daemon, event);
+        r = daemon_start_watchdog(daemon, event);
     if (r < 0)
         return daemon_fail(r);
     r = daemon->ops->start(&daemon->options, event, &daemon->object);
@@ -215,7 +215,7 @@ static int run(Daemon *daemon) {
 }
 
 // Strangers talk to it: what they could do with it must not be all.
-static bool may_run(const DaemonOps *ops) {
+static bool daemon_may_run(const DaemonOps *ops) {
     const char *allowed = getenv("P2PSHARE_ALLOW_ROOT");
 
     if (geteuid() != 0 || (allowed && strcmp(allowed, "1") == 0))
@@ -233,10 +233,10 @@ int daemon_main(int argc, char *argv[], const DaemonOps *ops) {
     int r;
 
     log_open(ops->name);
-    r = parse_argv(argc, argv, ops, &daemon.options, &check);
+    r = daemon_parse_argv(argc, argv, ops, &daemon.options, &check);
     if (r == 0 && check)
         r = ops->check(&daemon.options) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    else if (r == 0 && may_run(ops) && run(&daemon) == 0)
+    else if (r == 0 && daemon_may_run(ops) && daemon_run(&daemon) == 0)
         r = EXIT_SUCCESS;
     else if (r == 0)
         r = daemon.config_wrong ? EX_CONFIG : EXIT_FAILURE;
@@ -293,7 +293,7 @@ int daemon_confine(const char *const writable[], size_t n) {
 }
 
 // The same as the log says, for systemctl status, where the daemon ends because of it.
-static void give_up_config(const DaemonOptions *options, int r) {
+static void daemon_give_up_config(const DaemonOptions *options, int r) {
     if (options->daemon->object)
         return;
     options->daemon->config_wrong = r != -ENOMEM;
@@ -318,6 +318,6 @@ int daemon_config_result(const DaemonOptions *options, int r) {
         log_event(LOG_ERR, &wrong, "The configuration has wrong values");
     else
         log_event(LOG_ERR, &wrong, "Cannot read %s: %s", options->config_path, strerror(-r));
-    give_up_config(options, r);
+    daemon_give_up_config(options, r);
     return r;
 }

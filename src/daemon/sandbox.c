@@ -45,7 +45,7 @@ static const uint64_t NOTHING_OF_OURS =
     LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM |
     LANDLOCK_ACCESS_FS_IOCTL_DEV;
 
-static Ruleset ruleset_for(int abi) {
+static Ruleset sandbox_ruleset_for(int abi) {
     Ruleset ruleset = {OWN_FILES | NOTHING_OF_OURS, 0, 0};
 
     if (abi < 2)
@@ -61,7 +61,7 @@ static Ruleset ruleset_for(int abi) {
     return ruleset;
 }
 
-static int allow_beneath(int ruleset_fd, const char *path, uint64_t access) {
+static int sandbox_allow_beneath(int ruleset_fd, const char *path, uint64_t access) {
     _cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
 
@@ -74,9 +74,9 @@ static int allow_beneath(int ruleset_fd, const char *path, uint64_t access) {
                : 0;
 }
 
-static int enter_landlock(const char *const writable[], size_t n) {
+static int sandbox_enter_landlock(const char *const writable[], size_t n) {
     int abi = (int) syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    Ruleset ruleset = ruleset_for(abi);
+    Ruleset ruleset = sandbox_ruleset_for(abi);
     _cleanup_close_ int fd = -EBADF;
 
     if (abi < 0) {
@@ -87,7 +87,7 @@ static int enter_landlock(const char *const writable[], size_t n) {
     if (fd < 0)
         return -errno;
     for (size_t i = 0; i < n; i++) {
-        int r = allow_beneath(fd, writable[i], OWN_FILES & ruleset.handled_access_fs);
+        int r = sandbox_allow_beneath(fd, writable[i], OWN_FILES & ruleset.handled_access_fs);
 
         if (r < 0)
             return r;
@@ -95,7 +95,7 @@ static int enter_landlock(const char *const writable[], size_t n) {
     return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
 }
 
-static int drop_capabilities(void) {
+static int sandbox_drop_capabilities(void) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
     struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
@@ -109,10 +109,10 @@ static int drop_capabilities(void) {
 int sandbox_enter(const char *const writable[], size_t n) {
     int r;
 
-    r = drop_capabilities();
+    r = sandbox_drop_capabilities();
     if (r < 0)
         return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    return enter_landlock(writable, n);
+    return sandbox_enter_landlock(writable, n);
 }

@@ -20,7 +20,7 @@ struct Admission {
     uint8_t key[crypto_shorthash_KEYBYTES];
 };
 
-static Site site_of(const IpAddress *address) {
+static Site site_at(const IpAddress *address) {
     Site site = {.v6 = address->family == AF_INET6};
 
     memcpy(&site.prefix, &address->v6, site.v6 ? sizeof(site.prefix) : sizeof(address->v4));
@@ -28,7 +28,7 @@ static Site site_of(const IpAddress *address) {
 }
 
 // Keyed: strangers choose the addresses of IPv6.
-static uint64_t hash_site(const Admission *admission, const Site *site) {
+static uint64_t admission_hash(const Admission *admission, const Site *site) {
     uint8_t hash[crypto_shorthash_BYTES], data[sizeof(site->prefix) + 1];
     uint64_t value;
 
@@ -39,10 +39,10 @@ static uint64_t hash_site(const Admission *admission, const Site *site) {
     return value;
 }
 
-static uint64_t hash_of(const void *userdata, uint32_t ref) {
+static uint64_t admission_hash_of(const void *userdata, uint32_t ref) {
     const Admission *admission = userdata;
 
-    return hash_site(admission, &admission->sites[ref]);
+    return admission_hash(admission, &admission->sites[ref]);
 }
 
 typedef struct SiteKey {
@@ -50,15 +50,16 @@ typedef struct SiteKey {
     Site site;
 } SiteKey;
 
-static bool match(const void *key, uint32_t ref) {
+static bool admission_match(const void *key, uint32_t ref) {
     const SiteKey *wanted = key;
     const Site *site = &wanted->admission->sites[ref];
 
     return site->prefix == wanted->site.prefix && site->v6 == wanted->site.v6;
 }
 
-static SiteId find(const Admission *admission, const SiteKey *key) {
-    return ref_table_find(&admission->table, hash_site(admission, &key->site), match, key);
+static SiteId admission_find(const Admission *admission, const SiteKey *key) {
+    return ref_table_find(&admission->table, admission_hash(admission, &key->site), admission_match,
+                          key);
 }
 
 int admission_new(Admission **ret) {
@@ -70,7 +71,7 @@ int admission_new(Admission **ret) {
     if (!admission)
         return -ENOMEM;
     crypto_shorthash_keygen(admission->key);
-    ref_table_init(&admission->table, hash_of, admission);
+    ref_table_init(&admission->table, admission_hash_of, admission);
     *ret = admission;
     return 0;
 }
@@ -90,13 +91,13 @@ size_t admission_bytes(const Admission *admission) {
 }
 
 Site admission_look(const Admission *admission, const IpAddress *address) {
-    const SiteKey key = {admission, site_of(address)};
-    SiteId id = find(admission, &key);
+    const SiteKey key = {admission, site_at(address)};
+    SiteId id = admission_find(admission, &key);
 
     return id ? admission->sites[id] : key.site;
 }
 
-static int reserve_site(Admission *admission) {
+static int admission_reserve(Admission *admission) {
     uint32_t capacity = MAX(admission->capacity * 2, (uint32_t) SITES_MIN);
     Site *sites;
 
@@ -111,7 +112,7 @@ static int reserve_site(Admission *admission) {
 }
 
 // There is room for one.
-static SiteId take_site(Admission *admission) {
+static SiteId admission_take(Admission *admission) {
     SiteId id = admission->unused;
 
     if (!id)
@@ -121,19 +122,19 @@ static SiteId take_site(Admission *admission) {
 }
 
 int admission_enter(Admission *admission, const IpAddress *address, SiteId *ret) {
-    const SiteKey key = {admission, site_of(address)};
-    SiteId id = find(admission, &key);
+    const SiteKey key = {admission, site_at(address)};
+    SiteId id = admission_find(admission, &key);
     int r;
 
     if (!id) {
-        r = reserve_site(admission);
+        r = admission_reserve(admission);
         if (r >= 0)
             r = ref_table_reserve(&admission->table, 1);
         if (r < 0)
             return r;
-        id = take_site(admission);
+        id = admission_take(admission);
         admission->sites[id] = key.site;
-        ref_table_add(&admission->table, hash_site(admission, &key.site), id);
+        ref_table_add(&admission->table, admission_hash(admission, &key.site), id);
     }
     admission->sites[id].sessions++;
     admission->sites[id].handshakes++;
@@ -152,7 +153,7 @@ void admission_leave(Admission *admission, SiteId id) {
     if (--site->sessions > 0)
         return;
     assert(site->handshakes == 0 && site->records == 0);
-    ref_table_remove(&admission->table, hash_site(admission, site), id);
+    ref_table_remove(&admission->table, admission_hash(admission, site), id);
     *site = (Site){.prefix = admission->unused};
     admission->unused = id;
 }

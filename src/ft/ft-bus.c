@@ -16,33 +16,34 @@
 // After the bus has gone: a restart of it takes milliseconds, and one that is broken is in no hurry.
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 4, RETRY_MAX_USEC = 64 * USEC_PER_SEC;
 
-static int get_files(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                     const char *property _unused_, sd_bus_message *reply, void *userdata,
-                     sd_bus_error *error _unused_) {
+static int ft_bus_get_files(sd_bus *bus _unused_, const char *path _unused_,
+                            const char *iface _unused_, const char *property _unused_,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
 
     return sd_bus_message_append(reply, "t", index_names(ft->index));
 }
 
-static int get_records(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                       const char *property _unused_, sd_bus_message *reply, void *userdata,
-                       sd_bus_error *error _unused_) {
+static int ft_bus_get_records(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
 
     return sd_bus_message_append(reply, "t", index_records(ft->index));
 }
 
-static int get_sessions(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                        const char *property _unused_, sd_bus_message *reply, void *userdata,
-                        sd_bus_error *error _unused_) {
+static int ft_bus_get_sessions(sd_bus *bus _unused_, const char *path _unused_,
+                               const char *iface _unused_, const char *property _unused_,
+                               sd_bus_message *reply, void *userdata,
+                               sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
 
     return sd_bus_message_append(reply, "u", ft->waiting_count + ft->accepted_count);
 }
 
-static int get_memory(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                      const char *property _unused_, sd_bus_message *reply, void *userdata,
-                      sd_bus_error *error _unused_) {
+static int ft_bus_get_memory(sd_bus *bus _unused_, const char *path _unused_,
+                             const char *iface _unused_, const char *property _unused_,
+                             sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
     const FtMemory memory = ft_memory(userdata);
 
     return sd_bus_message_append(reply, "a{st}", 4, "records", memory.records, "words",
@@ -50,9 +51,9 @@ static int get_memory(sd_bus *bus _unused_, const char *path _unused_, const cha
                                  memory.buffers);
 }
 
-static int get_listen(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                      const char *property _unused_, sd_bus_message *reply, void *userdata,
-                      sd_bus_error *error _unused_) {
+static int ft_bus_get_listen(sd_bus *bus _unused_, const char *path _unused_,
+                             const char *iface _unused_, const char *property _unused_,
+                             sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
     int r;
 
@@ -62,9 +63,9 @@ static int get_listen(sd_bus *bus _unused_, const char *path _unused_, const cha
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_refused(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                       const char *property _unused_, sd_bus_message *reply, void *userdata,
-                       sd_bus_error *error _unused_) {
+static int ft_bus_get_refused(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
     int r;
 
@@ -74,21 +75,23 @@ static int get_refused(sd_bus *bus _unused_, const char *path _unused_, const ch
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
-                              const char *iface _unused_, const char *property _unused_,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+static int ft_bus_get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
+                                     const char *iface _unused_, const char *property _unused_,
+                                     sd_bus_message *reply, void *userdata,
+                                     sd_bus_error *error _unused_) {
     const Ft *ft = userdata;
 
     return sd_bus_message_append_strv(reply, (char **) ft->restart_needed);
 }
 
-static int get_version(sd_bus *bus _unused_, const char *path _unused_, const char *iface _unused_,
-                       const char *property _unused_, sd_bus_message *reply,
-                       void *userdata _unused_, sd_bus_error *error _unused_) {
+static int ft_bus_get_version(sd_bus *bus _unused_, const char *path _unused_,
+                              const char *iface _unused_, const char *property _unused_,
+                              sd_bus_message *reply, void *userdata _unused_,
+                              sd_bus_error *error _unused_) {
     return sd_bus_message_append(reply, "s", VERSION);
 }
 
-static int method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int ft_bus_method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     const Ft *ft = userdata;
     Record results[RESULTS_MAX];
@@ -110,7 +113,8 @@ static int method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *err
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+static int ft_bus_method_list_peers(sd_bus_message *call, void *userdata,
+                                    sd_bus_error *error _unused_) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     const Ft *ft = userdata;
     const Session *session;
@@ -137,7 +141,7 @@ static int method_list_peers(sd_bus_message *call, void *userdata, sd_bus_error 
     return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int ft_bus_method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     char sender[BUS_SENDER_MAX];
     Endpoint whom = {};
     const char *text;
@@ -156,7 +160,8 @@ static int method_kick(sd_bus_message *call, void *userdata, sd_bus_error *error
     return sd_bus_reply_method_return(call, "u", n);
 }
 
-static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *error _unused_) {
+static int ft_bus_method_metrics(sd_bus_message *call, void *userdata,
+                                 sd_bus_error *error _unused_) {
     _cleanup_free_ char *text = NULL;
     int r;
 
@@ -164,7 +169,7 @@ static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *er
     return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
-static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+static int ft_bus_method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     _cleanup_free_ char *reason = NULL;
     char sender[BUS_SENDER_MAX];
     const Ft *ft = userdata;
@@ -181,29 +186,29 @@ static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *err
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
-                            method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
+                            ft_bus_method_lookup, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListPeers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sqsuts)", peers),
-                            method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
+                            ft_bus_method_list_peers, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Kick", SD_BUS_ARGS("s", address), SD_BUS_RESULT("u", sessions),
-                            method_kick, 0),
-    SD_BUS_METHOD("Reload", "", "", method_reload, 0),
-    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text), method_metrics,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Listen", "as", get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+                            ft_bus_method_kick, 0),
+    SD_BUS_METHOD("Reload", "", "", ft_bus_method_reload, 0),
+    SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", text),
+                            ft_bus_method_metrics, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_PROPERTY("Version", "s", ft_bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Listen", "as", ft_bus_get_listen, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Peers", "u", NULL, offsetof(Ft, accepted_count), 0),
-    SD_BUS_PROPERTY("Files", "t", get_files, 0, 0),
-    SD_BUS_PROPERTY("Records", "t", get_records, 0, 0),
+    SD_BUS_PROPERTY("Files", "t", ft_bus_get_files, 0, 0),
+    SD_BUS_PROPERTY("Records", "t", ft_bus_get_records, 0, 0),
     SD_BUS_PROPERTY("Searches", "t", NULL, offsetof(Ft, searches), 0),
-    SD_BUS_PROPERTY("Refused", "a{st}", get_refused, 0, 0),
-    SD_BUS_PROPERTY("Sessions", "u", get_sessions, 0, 0),
-    SD_BUS_PROPERTY("Memory", "a{st}", get_memory, 0, 0),
-    SD_BUS_PROPERTY("RestartNeeded", "as", get_restart_needed, 0, 0),
+    SD_BUS_PROPERTY("Refused", "a{st}", ft_bus_get_refused, 0, 0),
+    SD_BUS_PROPERTY("Sessions", "u", ft_bus_get_sessions, 0, 0),
+    SD_BUS_PROPERTY("Memory", "a{st}", ft_bus_get_memory, 0, 0),
+    SD_BUS_PROPERTY("RestartNeeded", "as", ft_bus_get_restart_needed, 0, 0),
     SD_BUS_VTABLE_END,
 };
 
-static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
-                           sd_bus_error *ret_error _unused_) {
+static int ft_bus_on_disconnected(sd_bus_message *message _unused_, void *userdata,
+                                  sd_bus_error *ret_error _unused_) {
     Ft *ft = userdata;
 
     log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_BUS},
@@ -214,7 +219,7 @@ static int on_disconnected(sd_bus_message *message _unused_, void *userdata,
     return 0;
 }
 
-static int offer(Ft *ft) {
+static int ft_bus_join(Ft *ft) {
     int r;
 
     r = daemon_bus_open(ft->event, ft->bus_of_user, &ft->bus);
@@ -224,16 +229,16 @@ static int offer(Ft *ft) {
     if (r >= 0)
         r = sd_bus_match_signal(ft->bus, NULL, "org.freedesktop.DBus.Local",
                                 "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, ft);
+                                "Disconnected", ft_bus_on_disconnected, ft);
     return r < 0 ? r : daemon_bus_own(ft->bus, BUS_FT_NAME);
 }
 
-// Not done in on_disconnected(), where the old connection is in use.
-static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+// Not done in ft_bus_on_disconnected(), where the old connection is in use.
+static int ft_bus_on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Ft *ft = userdata;
 
     ft->bus = sd_bus_close_unref(ft->bus);
-    if (offer(ft) >= 0) {
+    if (ft_bus_join(ft) >= 0) {
         log_info("Back on D-Bus");
         return 0;
     }
@@ -247,11 +252,11 @@ void ft_bus_offer(Ft *ft, bool user) {
     int r;
 
     ft->bus_of_user = user;
-    r = sd_event_add_time(ft->event, &ft->bus_retry, CLOCK_MONOTONIC, 0, 0, on_retry, ft);
+    r = sd_event_add_time(ft->event, &ft->bus_retry, CLOCK_MONOTONIC, 0, 0, ft_bus_on_retry, ft);
     if (r >= 0)
         r = sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_OFF);
     if (r >= 0)
-        r = offer(ft);
+        r = ft_bus_join(ft);
     if (r < 0)
         log_warning("No status on D-Bus (p2pctl ft); going on without");
 }

@@ -49,7 +49,7 @@ typedef union SocketControl {
     char bytes[CMSG_SPACE(sizeof(int) * SOCKETS_AT_ONCE)];
 } SocketControl;
 
-static void store(const char *name, const int fds[], size_t n) {
+static void fd_store_put(const char *name, const int fds[], size_t n) {
     char text[128];
     int r;
 
@@ -60,17 +60,17 @@ static void store(const char *name, const int fds[], size_t n) {
         log_warning("Cannot hand a file descriptor to systemd: %s", strerror(-r));
 }
 
-static void unstore(const char *name) {
+static void fd_store_remove(const char *name) {
     (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
-static void queues_done(SocketQueues *queues) {
+static void socket_queues_done(SocketQueues *queues) {
     for (size_t i = 0; i < queues->n; i++)
         close_fd(queues->readers[i]);
     close_fd(queues->writer);
 }
 
-static int open_queue(SocketQueues *queues) {
+static int socket_queues_open(SocketQueues *queues) {
     int pair[2];
 
     if (queues->n == FT_QUEUES_MAX)
@@ -84,7 +84,7 @@ static int open_queue(SocketQueues *queues) {
     return 0;
 }
 
-static int send_batch(SocketQueues *queues) {
+static int socket_queues_send_batch(SocketQueues *queues) {
     SocketBatch *batch = &queues->batch;
     const size_t len = sizeof(int) * batch->n;
     struct iovec iov = {.iov_base = &batch->first, .iov_len = sizeof(batch->first)};
@@ -100,7 +100,7 @@ static int send_batch(SocketQueues *queues) {
     if (batch->n == 0)
         return 0;
     if (queues->room == 0)
-        r = open_queue(queues);
+        r = socket_queues_open(queues);
     if (r < 0)
         return r;
     control.header = (struct cmsghdr){
@@ -117,7 +117,7 @@ static int send_batch(SocketQueues *queues) {
     return 0;
 }
 
-static int save_session(const Ft *ft, const Session *session, StateWriter *writer) {
+static int restart_save_session(const Ft *ft, const Session *session, StateWriter *writer) {
     SavedSession saved;
     uint32_t cursor = 0;
     Record record;
@@ -135,21 +135,21 @@ static int save_session(const Ft *ft, const Session *session, StateWriter *write
     return r;
 }
 
-static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
-                     SocketQueues *queues) {
+static int restart_save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
+                             SocketQueues *queues) {
     SocketBatch *batch = &queues->batch;
     const Session *session;
     int r = 0;
 
     TAILQ_FOREACH (session, list, link) {
-        r = save_session(ft, session, writer);
+        r = restart_save_session(ft, session, writer);
         if (r == -E2BIG)
             continue;
         if (r < 0)
             return r;
         batch->fds[batch->n++] = session->stream.fd;
         if (batch->n == SOCKETS_AT_ONCE)
-            r = send_batch(queues);
+            r = socket_queues_send_batch(queues);
         if (r < 0)
             return r;
     }
@@ -157,15 +157,15 @@ static int save_list(const Ft *ft, const SessionList *list, StateWriter *writer,
 }
 
 // Puts the sockets into queues. Those that do not fit are closed; the state may have their sessions or not.
-static int save_sessions(const Ft *ft, StateWriter *writer, SocketQueues *queues) {
+static int restart_save_sessions(const Ft *ft, StateWriter *writer, SocketQueues *queues) {
     const uint32_t count = ft->accepted_count + ft->waiting_count;
     int r;
 
-    r = save_list(ft, &ft->accepted, writer, queues);
+    r = restart_save_list(ft, &ft->accepted, writer, queues);
     if (r >= 0)
-        r = save_list(ft, &ft->waiting, writer, queues);
+        r = restart_save_list(ft, &ft->waiting, writer, queues);
     if (r >= 0)
-        r = send_batch(queues);
+        r = socket_queues_send_batch(queues);
     if (r == -EAGAIN || r == -ETOOMANYREFS) {
         log_warning("Only %" PRIu32 " of %" PRIu32 " sessions can be kept over a restart",
                     queues->batch.first, count);
@@ -174,24 +174,24 @@ static int save_sessions(const Ft *ft, StateWriter *writer, SocketQueues *queues
     return r;
 }
 
-static int freeze(const Ft *ft) {
+static int restart_serialize(const Ft *ft) {
     _cleanup_(state_writer_done) StateWriter writer;
-    _cleanup_(queues_done) SocketQueues queues = {.writer = -EBADF};
+    _cleanup_(socket_queues_done) SocketQueues queues = {.writer = -EBADF};
     _cleanup_close_ int state = -EBADF;
     int r;
 
     r = state_writer_init(&writer);
     if (r < 0)
         return r;
-    r = save_sessions(ft, &writer, &queues);
+    r = restart_save_sessions(ft, &writer, &queues);
     if (r < 0)
         return r;
     r = state = state_writer_finish(&writer);
     if (r < 0)
         return r;
     queues.writer = close_fd(queues.writer);
-    store(NAME_STATE, &state, 1);
-    store(NAME_SESSIONS, queues.readers, queues.n);
+    fd_store_put(NAME_STATE, &state, 1);
+    fd_store_put(NAME_SESSIONS, queues.readers, queues.n);
     // systemd closes what is still in its socket when the process is gone.
     r = sd_notify_barrier(false, BARRIER_USEC);
     if (r < 0)
@@ -206,7 +206,7 @@ void ft_freeze(const Ft *ft) {
 
     if (count == 0 || !getenv("NOTIFY_SOCKET"))
         return;
-    r = freeze(ft);
+    r = restart_serialize(ft);
     if (r < 0)
         log_warning("The sessions cannot be kept over a restart: %s", strerror(-r));
     else
@@ -214,7 +214,7 @@ void ft_freeze(const Ft *ft) {
                  count == 1 ? " is" : "s are", (time_monotonic() - begin) / USEC_PER_MSEC);
 }
 
-static bool is_configured(int fd, const Endpoint *listen) {
+static bool restart_is_configured(int fd, const Endpoint *listen) {
     SocketAddress sockaddr = {};
     socklen_t len = sizeof(sockaddr);
     Endpoint endpoint;
@@ -226,11 +226,11 @@ static bool is_configured(int fd, const Endpoint *listen) {
            (endpoint.port == listen->port || listen->port == 0);
 }
 
-static void take_listener(const FtConfig *config, Inheritance *inheritance, const char *name,
-                          int fd) {
-    if (strcmp(name, NAME_LISTEN) == 0 && !is_configured(fd, &config->listen)) {
+static void fd_store_take_listener(const FtConfig *config, Inheritance *inheritance,
+                                   const char *name, int fd) {
+    if (strcmp(name, NAME_LISTEN) == 0 && !restart_is_configured(fd, &config->listen)) {
         // Closed by systemd, too, before another one is opened: the new address may include the old one.
-        unstore(NAME_LISTEN);
+        fd_store_remove(NAME_LISTEN);
         (void) sd_notify_barrier(false, BARRIER_USEC);
     } else if (inheritance->listen_count < FT_LISTENERS_MAX) {
         inheritance->listen_fds[inheritance->listen_count++] = fd;
@@ -240,14 +240,15 @@ static void take_listener(const FtConfig *config, Inheritance *inheritance, cons
     close_fd(fd);
 }
 
-static void take_fd(const FtConfig *config, Inheritance *inheritance, const char *name, int fd) {
+static void fd_store_take_fd(const FtConfig *config, Inheritance *inheritance, const char *name,
+                             int fd) {
     if (strcmp(name, NAME_STATE) == 0) {
         close_fd(inheritance->state_fd);
         inheritance->state_fd = fd;
     } else if (strcmp(name, NAME_SESSIONS) == 0 && inheritance->queue_count < FT_QUEUES_MAX)
         inheritance->queue_fds[inheritance->queue_count++] = fd;
     else if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
-        take_listener(config, inheritance, name, fd);
+        fd_store_take_listener(config, inheritance, name, fd);
     else
         close_fd(fd);
 }
@@ -259,7 +260,7 @@ void inheritance_take(const FtConfig *config, Inheritance *ret) {
     *ret = INHERITANCE_NONE;
     n = sd_listen_fds_with_names(true, &names);
     for (int i = 0; i < n; i++) {
-        take_fd(config, ret, names[i], SD_LISTEN_FDS_START + i);
+        fd_store_take_fd(config, ret, names[i], SD_LISTEN_FDS_START + i);
         free(names[i]);
     }
     free(names);
@@ -285,7 +286,7 @@ static void sockets_done(Sockets *sockets) {
     free(sockets->fds);
 }
 
-static void place_sockets(Sockets *sockets, uint32_t first, const struct cmsghdr *control) {
+static void sockets_place(Sockets *sockets, uint32_t first, const struct cmsghdr *control) {
     const size_t n = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
@@ -303,7 +304,7 @@ static void place_sockets(Sockets *sockets, uint32_t first, const struct cmsghdr
 }
 
 // Empties the queue.
-static void receive_sockets(int fd, Sockets *sockets) {
+static void sockets_receive_queue(int fd, Sockets *sockets) {
     for (;;) {
         uint32_t first = UINT32_MAX;
         struct iovec iov = {.iov_base = &first, .iov_len = sizeof(first)};
@@ -321,7 +322,7 @@ static void receive_sockets(int fd, Sockets *sockets) {
         if (n <= 0)
             return;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-            place_sockets(sockets, first, c);
+            sockets_place(sockets, first, c);
     }
 }
 
@@ -334,13 +335,13 @@ static int sockets_receive(const Inheritance *inheritance, uint32_t count, Socke
     for (size_t i = 0; i < count; i++)
         sockets.fds[i] = -EBADF;
     for (size_t i = 0; i < inheritance->queue_count; i++)
-        receive_sockets(inheritance->queue_fds[i], &sockets);
+        sockets_receive_queue(inheritance->queue_fds[i], &sockets);
     *ret = sockets;
     return 0;
 }
 
 // Whether it is the connection that the state speaks of, and still one.
-static bool is_connected(int fd, const Endpoint *remote) {
+static bool restart_is_connected(int fd, const Endpoint *remote) {
     SocketAddress sockaddr = {};
     socklen_t len = sizeof(sockaddr);
     Endpoint endpoint;
@@ -352,7 +353,7 @@ static bool is_connected(int fd, const Endpoint *remote) {
 }
 
 // Reads its records, whether there is a session or not.
-static int thaw_records(StateReader *reader, Session *session) {
+static int restart_deserialize_records(StateReader *reader, Session *session) {
     RecordText text;
     Record record;
     int r, failed = 0;
@@ -364,20 +365,22 @@ static int thaw_records(StateReader *reader, Session *session) {
 }
 
 // Takes the socket if it goes on. 0; -EBADMSG: the state cannot be read.
-static int thaw_session(Ft *ft, StateReader *reader, const SavedSession *saved, int *fd) {
+static int restart_deserialize_session(Ft *ft, StateReader *reader, const SavedSession *saved,
+                                       int *fd) {
     Session *session = NULL;
     int r;
 
     if (ft->accepted_count + ft->waiting_count < ft->config.max_peers &&
-        ft_config_allows(&ft->config, &saved->remote.address) && is_connected(*fd, &saved->remote))
+        ft_config_allows(&ft->config, &saved->remote.address) &&
+        restart_is_connected(*fd, &saved->remote))
         session = session_restore(ft, TAKE_FD(*fd), saved);
-    r = thaw_records(reader, session);
+    r = restart_deserialize_records(reader, session);
     if (session && (r < 0 || session_resume(session, saved) < 0))
         session_free(session);
     return r == -EBADMSG ? r : 0;
 }
 
-static int thaw_all(Ft *ft, StateReader *reader, const Inheritance *inheritance) {
+static int restart_deserialize_all(Ft *ft, StateReader *reader, const Inheritance *inheritance) {
     _cleanup_(sockets_done) Sockets sockets = {};
     const uint32_t count = reader->sessions;
     SavedSession saved;
@@ -390,7 +393,7 @@ static int thaw_all(Ft *ft, StateReader *reader, const Inheritance *inheritance)
     if (r < 0)
         return r;
     for (uint32_t i = 0; (r = state_read_session(reader, &saved)) > 0; i++) {
-        r = thaw_session(ft, reader, &saved, &sockets.fds[i]);
+        r = restart_deserialize_session(ft, reader, &saved, &sockets.fds[i]);
         if (r < 0)
             break;
     }
@@ -400,7 +403,7 @@ static int thaw_all(Ft *ft, StateReader *reader, const Inheritance *inheritance)
 }
 
 // Sealed: nobody truncates it under us, which would be SIGBUS.
-static int map_state(int fd, void **ret, size_t *ret_len) {
+static int restart_map_state(int fd, void **ret, size_t *ret_len) {
     const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
     const int seals = fcntl(fd, F_GET_SEALS);
     struct stat st;
@@ -416,19 +419,19 @@ static int map_state(int fd, void **ret, size_t *ret_len) {
     return 0;
 }
 
-static int thaw(Ft *ft, const Inheritance *inheritance, uint32_t *ret_count) {
+static int restart_deserialize(Ft *ft, const Inheritance *inheritance, uint32_t *ret_count) {
     StateReader reader;
     void *data = NULL;
     size_t len = 0;
     int r;
 
-    r = map_state(inheritance->state_fd, &data, &len);
+    r = restart_map_state(inheritance->state_fd, &data, &len);
     if (r < 0)
         return r;
     r = state_read_begin(&reader, data, len);
     if (r >= 0) {
         *ret_count = reader.sessions;
-        r = thaw_all(ft, &reader, inheritance);
+        r = restart_deserialize_all(ft, &reader, inheritance);
     }
     munmap(data, len);
     return r;
@@ -442,14 +445,14 @@ void ft_thaw(Ft *ft, Inheritance *inheritance) {
     if (inheritance->listen_count == 0) {
         const int fd = listener_fd(ft->listeners[0]);
 
-        store(NAME_LISTEN, &fd, 1);
+        fd_store_put(NAME_LISTEN, &fd, 1);
     }
     if (inheritance->state_fd < 0 && inheritance->queue_count == 0)
         return;
     // First of all: what would make FT crash must not meet the next one again.
-    unstore(NAME_STATE);
-    unstore(NAME_SESSIONS);
-    r = thaw(ft, inheritance, &count);
+    fd_store_remove(NAME_STATE);
+    fd_store_remove(NAME_SESSIONS);
+    r = restart_deserialize(ft, inheritance, &count);
     inheritance_done(inheritance);
     gone_on = ft->accepted_count + ft->waiting_count;
     if (r < 0) {

@@ -18,7 +18,7 @@ enum {
 
 static const char magic[8] = "p2p-ft\n";
 
-static int write_all(int fd, const void *data, size_t len, off_t offset) {
+static int state_write_all(int fd, const void *data, size_t len, off_t offset) {
     const char *bytes = data;
 
     while (len > 0) {
@@ -48,14 +48,14 @@ void state_writer_done(StateWriter *writer) {
     writer->fd = close_fd(writer->fd);
 }
 
-static int write_pending(StateWriter *writer) {
+static int state_write_pending(StateWriter *writer) {
     const char *data = buffer_data(&writer->pending);
     const size_t len = writer->pending.size;
     int r;
 
     if (len == 0)
         return 0;
-    r = write_all(writer->fd, data, len, (off_t) (sizeof(StateHeader) + writer->header.len));
+    r = state_write_all(writer->fd, data, len, (off_t) (sizeof(StateHeader) + writer->header.len));
     if (r < 0)
         return r;
     crypto_generichash_update(&writer->hash, (const uint8_t *) data, len);
@@ -64,52 +64,52 @@ static int write_pending(StateWriter *writer) {
     return 0;
 }
 
-static int put(StateWriter *writer, const void *data, size_t len) {
+static int state_put(StateWriter *writer, const void *data, size_t len) {
     return buffer_append(&writer->pending, data, len);
 }
 
-static int put_number(StateWriter *writer, uint64_t value) {
-    return put(writer, &value, sizeof(value));
+static int state_put_number(StateWriter *writer, uint64_t value) {
+    return state_put(writer, &value, sizeof(value));
 }
 
-static int put_byte(StateWriter *writer, uint8_t value) {
-    return put(writer, &value, sizeof(value));
+static int state_put_byte(StateWriter *writer, uint8_t value) {
+    return state_put(writer, &value, sizeof(value));
 }
 
-static int put_bytes(StateWriter *writer, const void *data, size_t len) {
-    int r = put_number(writer, len);
+static int state_put_bytes(StateWriter *writer, const void *data, size_t len) {
+    int r = state_put_number(writer, len);
 
-    return r < 0 ? r : put(writer, data, len);
+    return r < 0 ? r : state_put(writer, data, len);
 }
 
 // A name or a type.
-static int put_text(StateWriter *writer, const char *text) {
+static int state_put_text(StateWriter *writer, const char *text) {
     const size_t len = strlen(text);
-    int r = put_byte(writer, (uint8_t) len);
+    int r = state_put_byte(writer, (uint8_t) len);
 
-    return r < 0 ? r : put(writer, text, len);
+    return r < 0 ? r : state_put(writer, text, len);
 }
 
-static int put_endpoint(StateWriter *writer, const Endpoint *endpoint) {
+static int state_put_endpoint(StateWriter *writer, const Endpoint *endpoint) {
     bool v6 = endpoint->address.family == AF_INET6;
     int r;
 
-    r = put_byte(writer, v6 ? 6 : 4);
+    r = state_put_byte(writer, v6 ? 6 : 4);
     if (r >= 0)
-        r = v6 ? put(writer, &endpoint->address.v6, sizeof(endpoint->address.v6))
-               : put(writer, &endpoint->address.v4, sizeof(endpoint->address.v4));
-    return r < 0 ? r : put(writer, &endpoint->port, sizeof(endpoint->port));
+        r = v6 ? state_put(writer, &endpoint->address.v6, sizeof(endpoint->address.v6))
+               : state_put(writer, &endpoint->address.v4, sizeof(endpoint->address.v4));
+    return r < 0 ? r : state_put(writer, &endpoint->port, sizeof(endpoint->port));
 }
 
-static int put_syntax(StateWriter *writer, const RecordSyntax *s) {
+static int state_put_syntax(StateWriter *writer, const RecordSyntax *s) {
     const uint8_t flags[] = {s->named,     s->full_name, s->spaced,   s->dotted,   s->empty_type,
                              s->long_year, s->dashed,    s->brackets, s->one_pair, s->rooted};
     int r;
 
-    r = put(writer, s->order, sizeof(s->order));
+    r = state_put(writer, s->order, sizeof(s->order));
     if (r >= 0)
-        r = put(writer, flags, sizeof(flags));
-    return r < 0 ? r : put(writer, s->list_separator, sizeof(s->list_separator));
+        r = state_put(writer, flags, sizeof(flags));
+    return r < 0 ? r : state_put(writer, s->list_separator, sizeof(s->list_separator));
 }
 
 int state_write_session(StateWriter *writer, const SavedSession *saved) {
@@ -118,25 +118,25 @@ int state_write_session(StateWriter *writer, const SavedSession *saved) {
     const uint64_t numbers[] = {saved->deadline, saved->since, saved->probed_at};
     int r;
 
-    r = put_endpoint(writer, &saved->remote);
+    r = state_put_endpoint(writer, &saved->remote);
     if (r >= 0)
-        r = put(writer, bytes, sizeof(bytes));
+        r = state_put(writer, bytes, sizeof(bytes));
     if (r >= 0)
-        r = put_syntax(writer, &saved->syntax);
+        r = state_put_syntax(writer, &saved->syntax);
     if (r >= 0)
-        r = put(writer, numbers, sizeof(numbers));
+        r = state_put(writer, numbers, sizeof(numbers));
     if (r >= 0)
-        r = put_bytes(writer, saved->in, saved->in_len);
+        r = state_put_bytes(writer, saved->in, saved->in_len);
     if (r >= 0)
-        r = put_bytes(writer, saved->out, saved->out_len);
+        r = state_put_bytes(writer, saved->out, saved->out_len);
     if (r >= 0)
-        r = put_number(writer, saved->record_count);
+        r = state_put_number(writer, saved->record_count);
     if (r >= 0 && saved->state == SESSION_ACCEPTED)
-        r = put_endpoint(writer, &saved->endpoint);
+        r = state_put_endpoint(writer, &saved->endpoint);
     if (r < 0)
         return r;
     writer->header.sessions++;
-    return writer->pending.size >= PENDING_BYTES ? write_pending(writer) : 0;
+    return writer->pending.size >= PENDING_BYTES ? state_write_pending(writer) : 0;
 }
 
 int state_write_record(StateWriter *writer, const Record *record) {
@@ -154,28 +154,28 @@ int state_write_record(StateWriter *writer, const Record *record) {
     };
     int r;
 
-    r = put_text(writer, record->name);
+    r = state_put_text(writer, record->name);
     if (r >= 0)
-        r = put_text(writer, record->type);
+        r = state_put_text(writer, record->type);
     if (r >= 0)
-        r = put(writer, &fixed, sizeof(fixed));
+        r = state_put(writer, &fixed, sizeof(fixed));
     if (r >= 0)
-        r = put_endpoint(writer, &record->endpoint);
+        r = state_put_endpoint(writer, &record->endpoint);
     if (r >= 0 && record->has_root)
-        r = put(writer, &record->root, sizeof(record->root));
+        r = state_put(writer, &record->root, sizeof(record->root));
     if (r < 0)
         return r;
-    return writer->pending.size >= PENDING_BYTES ? write_pending(writer) : 0;
+    return writer->pending.size >= PENDING_BYTES ? state_write_pending(writer) : 0;
 }
 
 int state_writer_finish(StateWriter *writer) {
     int r;
 
-    r = write_pending(writer);
+    r = state_write_pending(writer);
     if (r < 0)
         return r;
     crypto_generichash_final(&writer->hash, writer->header.hash, STATE_HASH_BYTES);
-    r = write_all(writer->fd, &writer->header, sizeof(writer->header), 0);
+    r = state_write_all(writer->fd, &writer->header, sizeof(writer->header), 0);
     if (r < 0)
         return r;
     if (fcntl(writer->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) <
@@ -208,7 +208,7 @@ int state_read_begin(StateReader *reader, const void *data, size_t len) {
 
 // The readers say whether there was enough, and whether it was possible.
 
-static const void *take(StateReader *reader, size_t len) {
+static const void *state_take(StateReader *reader, size_t len) {
     const uint8_t *data = reader->data;
 
     if (len > reader->len)
@@ -218,68 +218,70 @@ static const void *take(StateReader *reader, size_t len) {
     return data;
 }
 
-static bool get(StateReader *reader, void *ret, size_t len) {
-    const void *data = take(reader, len);
+static bool state_get_number(StateReader *reader, void *ret, size_t len) {
+    const void *data = state_take(reader, len);
 
     if (data)
         memcpy(ret, data, len);
     return data;
 }
 
-static bool get_bytes(StateReader *reader, size_t max, const char **ret, size_t *ret_len) {
+static bool state_get_bytes(StateReader *reader, size_t max, const char **ret, size_t *ret_len) {
     uint64_t len;
 
-    if (!get(reader, &len, sizeof(len)) || len > max)
+    if (!state_get_number(reader, &len, sizeof(len)) || len > max)
         return false;
-    *ret = take(reader, len);
+    *ret = state_take(reader, len);
     *ret_len = len;
     return *ret;
 }
 
-static bool get_text(StateReader *reader, char *text, size_t max) {
+static bool state_get_text(StateReader *reader, char *text, size_t max) {
     uint8_t len;
 
-    if (!get(reader, &len, sizeof(len)) || len > max || !get(reader, text, len))
+    if (!state_get_number(reader, &len, sizeof(len)) || len > max ||
+        !state_get_number(reader, text, len))
         return false;
     text[len] = '\0';
     return strlen(text) == len;
 }
 
-static bool get_flag(uint8_t byte, bool *ret) {
+static bool state_get_flag(uint8_t byte, bool *ret) {
     *ret = byte;
     return byte <= 1;
 }
 
-static bool get_endpoint(StateReader *reader, Endpoint *ret) {
+static bool state_get_endpoint(StateReader *reader, Endpoint *ret) {
     uint8_t version;
 
     *ret = (Endpoint){};
-    if (!get(reader, &version, sizeof(version)))
+    if (!state_get_number(reader, &version, sizeof(version)))
         return false;
     if (version == 4) {
         ret->address.family = AF_INET;
-        if (!get(reader, &ret->address.v4, sizeof(ret->address.v4)))
+        if (!state_get_number(reader, &ret->address.v4, sizeof(ret->address.v4)))
             return false;
     } else if (version == 6) {
         ret->address.family = AF_INET6;
-        if (!get(reader, &ret->address.v6, sizeof(ret->address.v6)))
+        if (!state_get_number(reader, &ret->address.v6, sizeof(ret->address.v6)))
             return false;
     } else
         return false;
-    return get(reader, &ret->port, sizeof(ret->port)) && ret->port > 0;
+    return state_get_number(reader, &ret->port, sizeof(ret->port)) && ret->port > 0;
 }
 
-static bool get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_learnt) {
+static bool state_get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_learnt) {
     uint8_t values[10];
     bool flags[ELEMENTSOF(values)];
     unsigned seen = 0;
 
     *ret = (RecordSyntax){};
-    if (!get(reader, ret->order, sizeof(ret->order)) || !get(reader, values, sizeof(values)) ||
-        !get(reader, ret->list_separator, sizeof(ret->list_separator)))
+    if (!state_get_number(reader, ret->order, sizeof(ret->order)) ||
+        !state_get_number(reader, values, sizeof(values)) ||
+        !state_get_number(reader, ret->list_separator, sizeof(ret->list_separator)))
         return false;
     for (size_t i = 0; i < ELEMENTSOF(values); i++)
-        if (!get_flag(values[i], &flags[i]))
+        if (!state_get_flag(values[i], &flags[i]))
             return false;
     ret->named = flags[0];
     ret->full_name = flags[1];
@@ -302,19 +304,21 @@ static bool get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_learnt)
            memchr(ret->list_separator, '\0', sizeof(ret->list_separator));
 }
 
-static bool get_session(StateReader *reader, SavedSession *ret) {
+static bool state_get_session(StateReader *reader, SavedSession *ret) {
     uint64_t numbers[3], records;
     uint8_t bytes[5];
     bool learnt;
 
-    if (!get_endpoint(reader, &ret->remote) || !get(reader, bytes, sizeof(bytes)) ||
-        !get_syntax(reader, &ret->syntax, &learnt) || !get(reader, numbers, sizeof(numbers)) ||
-        !get_bytes(reader, SAVED_IN_BYTES_MAX, &ret->in, &ret->in_len) ||
-        !get_bytes(reader, SAVED_OUT_BYTES_MAX, &ret->out, &ret->out_len) ||
-        !get(reader, &records, sizeof(records)))
+    if (!state_get_endpoint(reader, &ret->remote) ||
+        !state_get_number(reader, bytes, sizeof(bytes)) ||
+        !state_get_syntax(reader, &ret->syntax, &learnt) ||
+        !state_get_number(reader, numbers, sizeof(numbers)) ||
+        !state_get_bytes(reader, SAVED_IN_BYTES_MAX, &ret->in, &ret->in_len) ||
+        !state_get_bytes(reader, SAVED_OUT_BYTES_MAX, &ret->out, &ret->out_len) ||
+        !state_get_number(reader, &records, sizeof(records)))
         return false;
     if (bytes[0] > SESSION_REJECTED || bytes[1] > FRAMING_RAW || bytes[2] >= _REACHABILITY_COUNT ||
-        !get_flag(bytes[3], &ret->asks_reachable) || !get_flag(bytes[4], &ret->probing))
+        !state_get_flag(bytes[3], &ret->asks_reachable) || !state_get_flag(bytes[4], &ret->probing))
         return false;
     ret->state = bytes[0];
     ret->framing = bytes[1];
@@ -326,7 +330,7 @@ static bool get_session(StateReader *reader, SavedSession *ret) {
     ret->endpoint = (Endpoint){};
     if (ret->state == SESSION_ACCEPTED)
         return ret->framing != FRAMING_UNKNOWN && learnt && records <= FILES_PER_PEER_MAX &&
-               get_endpoint(reader, &ret->endpoint);
+               state_get_endpoint(reader, &ret->endpoint);
     return records == 0 && !ret->asks_reachable && !ret->probing;
 }
 
@@ -335,24 +339,24 @@ int state_read_session(StateReader *reader, SavedSession *ret) {
         return -EBADMSG;
     if (reader->sessions == 0)
         return reader->len == 0 ? 0 : -EBADMSG;
-    if (!get_session(reader, ret))
+    if (!state_get_session(reader, ret))
         return -EBADMSG;
     reader->sessions--;
     reader->records = ret->record_count;
     return 1;
 }
 
-static bool get_record(StateReader *reader, RecordText *text, Record *ret) {
+static bool state_get_record(StateReader *reader, RecordText *text, Record *ret) {
     uint8_t rest[3];
 
     *ret = (Record){.name = text->name, .type = text->type};
-    if (!get_text(reader, text->name, NAME_BYTES_MAX) ||
-        !get_text(reader, text->type, TYPE_BYTES_MAX) ||
-        !get(reader, &ret->size, sizeof(ret->size)) ||
-        !get(reader, &ret->modified.year, sizeof(ret->modified.year)) ||
-        !get(reader, rest, sizeof(rest)) || !get_flag(rest[2], &ret->has_root) ||
-        !get_endpoint(reader, &ret->endpoint) ||
-        (ret->has_root && !get(reader, &ret->root, sizeof(ret->root))))
+    if (!state_get_text(reader, text->name, NAME_BYTES_MAX) ||
+        !state_get_text(reader, text->type, TYPE_BYTES_MAX) ||
+        !state_get_number(reader, &ret->size, sizeof(ret->size)) ||
+        !state_get_number(reader, &ret->modified.year, sizeof(ret->modified.year)) ||
+        !state_get_number(reader, rest, sizeof(rest)) || !state_get_flag(rest[2], &ret->has_root) ||
+        !state_get_endpoint(reader, &ret->endpoint) ||
+        (ret->has_root && !state_get_number(reader, &ret->root, sizeof(ret->root))))
         return false;
     ret->modified.month = rest[0];
     ret->modified.day = rest[1];
@@ -365,7 +369,7 @@ static bool get_record(StateReader *reader, RecordText *text, Record *ret) {
 int state_read_record(StateReader *reader, RecordText *text, Record *ret) {
     if (reader->records == 0)
         return 0;
-    if (!get_record(reader, text, ret))
+    if (!state_get_record(reader, text, ret))
         return -EBADMSG;
     reader->records--;
     return 1;

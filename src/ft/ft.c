@@ -52,7 +52,7 @@ const char *ft_refusal_name(FtRefusal refusal) {
     return refusals[refusal].name;
 }
 
-static void arm_refused_timer(Ft *ft) {
+static void ft_arm_refused_timer(Ft *ft) {
     int enabled;
 
     if (sd_event_source_get_enabled(ft->refused_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
@@ -61,47 +61,47 @@ static void arm_refused_timer(Ft *ft) {
     (void) sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_ONESHOT);
 }
 
-static LogFields refusal_fields(FtRefusal refusal, const char *peer) {
+static LogFields ft_refusal_fields(FtRefusal refusal, const char *peer) {
     return (LogFields){.id = refusal == REFUSED_FULL ? EVENT_FULL : EVENT_REFUSED, .peer = peer};
 }
 
-static int refusal_level(FtRefusal refusal) {
+static int ft_refusal_level(FtRefusal refusal) {
     return refusal == REFUSED_FULL ? LOG_WARNING : LOG_INFO;
 }
 
 // How large a flood was that has ended: no next message says it.
-static int on_refused_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                            void *userdata) {
+static int ft_on_refused_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                               void *userdata) {
     Ft *ft = userdata;
 
     for (FtRefusal i = 0; i < _REFUSED_COUNT; i++) {
-        const LogFields fields = refusal_fields(i, NULL);
+        const LogFields fields = ft_refusal_fields(i, NULL);
         uint64_t n = log_limit_take(&ft->refused_log[i]);
 
         if (n > 0)
-            log_event(refusal_level(i), &fields,
+            log_event(ft_refusal_level(i), &fields,
                       "Refused %" PRIu64 " more time%s, not logged one by one: somebody %s", n,
                       n == 1 ? "" : "s", refusals[i].sentence);
         if (ft->refused_log[i].suppressed > 0)
-            arm_refused_timer(ft);
+            ft_arm_refused_timer(ft);
     }
     return 0;
 }
 
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal) {
     char text[ENDPOINT_TEXT_MAX];
-    const LogFields fields = refusal_fields(refusal, text);
+    const LogFields fields = ft_refusal_fields(refusal, text);
 
     ft->refused[refusal]++;
     endpoint_format(remote, text);
-    log_limited(&ft->refused_log[refusal], refusal_level(refusal), &fields, "Refused: %s %s", text,
-                refusals[refusal].sentence);
+    log_limited(&ft->refused_log[refusal], ft_refusal_level(refusal), &fields, "Refused: %s %s",
+                text, refusals[refusal].sentence);
     if (ft->refused_log[refusal].suppressed > 0)
-        arm_refused_timer(ft);
+        ft_arm_refused_timer(ft);
 }
 
 // Running out of file descriptors must not be how the limit is found.
-static void limit_to_fds(FtConfig *config) {
+static void ft_limit_to_fds(FtConfig *config) {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -115,8 +115,8 @@ static void limit_to_fds(FtConfig *config) {
                config->max_peers, (uint64_t) limit.rlim_cur);
 }
 
-static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
-                           void *userdata) {
+static int ft_on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                              void *userdata) {
     const Ft *ft = userdata;
     uint64_t records = index_records(ft->index);
 
@@ -126,14 +126,14 @@ static int on_status_timer(sd_event_source *source _unused_, uint64_t usec _unus
 }
 
 // What is left to forget of peers with many records is done bit by bit, along with what arrives meanwhile.
-static bool on_work(void *userdata) {
+static bool ft_on_index_work(void *userdata) {
     const Ft *ft = userdata;
 
     return index_work(ft->index);
 }
 
 // free() keeps what was needed by a burst wherever something that stays has come to lie behind it.
-static void give_burst_back(Ft *ft) {
+static void ft_give_burst_back(Ft *ft) {
     uint64_t held = poller_held(ft->poller);
 
     ft->held_most = MAX(ft->held_most, held);
@@ -143,14 +143,14 @@ static void give_burst_back(Ft *ft) {
     (void) malloc_trim(0);
 }
 
-static void on_batch_done(void *userdata) {
+static void ft_on_batch_done(void *userdata) {
     Ft *ft = userdata;
 
     search_queue_run(&ft->search_queue);
-    give_burst_back(ft);
+    ft_give_burst_back(ft);
 }
 
-static void apply_config(Ft *ft) {
+static void ft_apply_config(Ft *ft) {
     poller_set_held_max(ft->poller, ft->config.max_queues);
     ft->search_queue.results_max = ft->config.max_results;
 }
@@ -170,7 +170,7 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         r = admission_new(&ft->admission);
     if (r < 0)
         return r;
-    poller_after_batch(ft->poller, on_batch_done, ft);
+    poller_after_batch(ft->poller, ft_on_batch_done, ft);
     r = index_new(&ft->index);
     if (r >= 0) {
         search_queue_init(&ft->search_queue, ft->index);
@@ -180,22 +180,22 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         r = index_add_words(ft->index);
     if (r < 0)
         return r;
-    r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0, on_status_timer,
-                                   ft);
+    r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0,
+                                   ft_on_status_timer, ft);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &ft->refused_timer, CLOCK_MONOTONIC, 0, 0,
-                                       on_refused_timer, ft);
+                                       ft_on_refused_timer, ft);
     if (r >= 0)
         r = sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_OFF);
     if (r < 0)
         return r;
-    r = poller_set_work(ft->poller, on_work, ft);
+    r = poller_set_work(ft->poller, ft_on_index_work, ft);
     if (r < 0)
         return r;
     ft->config = *config;
     *config = (FtConfig){};
-    limit_to_fds(&ft->config);
-    apply_config(ft);
+    ft_limit_to_fds(&ft->config);
+    ft_apply_config(ft);
     *ret = TAKE_PTR(ft);
     return 0;
 }
@@ -232,7 +232,7 @@ Ft *ft_free(Ft *ft) {
 
 // One more connection is always taken: strangers that say nothing make room for it, the oldest first.
 // Only where every session is an accepted peer is there none.
-static bool make_room(Ft *ft, const Endpoint *remote) {
+static bool ft_make_room(Ft *ft, const Endpoint *remote) {
     bool full = ft->waiting_count + ft->accepted_count >= ft->config.max_peers;
 
     if (!full && ft->waiting_count < ft->config.max_handshakes)
@@ -246,7 +246,7 @@ static bool make_room(Ft *ft, const Endpoint *remote) {
 
 // One site cannot take the places of all others. Its new connections are the ones that are refused: nobody has to be
 // looked for that could be put out.
-static bool site_has_room(Ft *ft, const Endpoint *remote) {
+static bool ft_site_has_room(Ft *ft, const Endpoint *remote) {
     const Site site = admission_look(ft->admission, &remote->address);
 
     if (prefix_list_contains(&ft->config.limit_exempt, &remote->address))
@@ -260,46 +260,46 @@ static bool site_has_room(Ft *ft, const Endpoint *remote) {
     return false;
 }
 
-static bool is_allowed(Ft *ft, const Endpoint *remote) {
+static bool ft_is_allowed(Ft *ft, const Endpoint *remote) {
     if (ft_config_allows(&ft->config, &remote->address))
         return true;
     ft_count_refusal(ft, remote, REFUSED_DENIED);
     return false;
 }
 
-static void on_connection(int fd, const Endpoint *remote, void *userdata) {
+static void ft_on_connection(int fd, const Endpoint *remote, void *userdata) {
     Ft *ft = userdata;
 
-    if (is_allowed(ft, remote) && site_has_room(ft, remote) && make_room(ft, remote))
+    if (ft_is_allowed(ft, remote) && ft_site_has_room(ft, remote) && ft_make_room(ft, remote))
         session_new(ft, fd, remote);
     else
         close_fd(fd);
 }
 
-static int add_listener(Ft *ft, int fd) {
-    int r = listener_new(ft->event, fd, on_connection, ft, &ft->listeners[ft->listener_count]);
+static int ft_add_listener(Ft *ft, int fd) {
+    int r = listener_new(ft->event, fd, ft_on_connection, ft, &ft->listeners[ft->listener_count]);
 
     if (r >= 0)
         ft->listener_count++;
     return r;
 }
 
-static int open_listeners(Ft *ft, int fds[], size_t n) {
+static int ft_open_listeners(Ft *ft, int fds[], size_t n) {
     int r = 0;
 
     for (size_t i = 0; i < n && r >= 0; i++)
-        r = add_listener(ft, TAKE_FD(fds[i]));
+        r = ft_add_listener(ft, TAKE_FD(fds[i]));
     if (n > 0)
         return r;
     r = listener_open(&ft->config.listen);
-    return r < 0 ? r : add_listener(ft, r);
+    return r < 0 ? r : ft_add_listener(ft, r);
 }
 
 int ft_listen(Ft *ft, int fds[], size_t n) {
     char text[ENDPOINT_TEXT_MAX];
     int r;
 
-    r = open_listeners(ft, fds, n);
+    r = ft_open_listeners(ft, fds, n);
     if (r < 0)
         return listener_fail(&ft->config.listen, "p2p-ft", r);
     for (size_t i = 0; i < ft->listener_count; i++) {
@@ -310,7 +310,7 @@ int ft_listen(Ft *ft, int fds[], size_t n) {
 }
 
 // Tells systemd what `systemctl status` shows; soon, not at once: a lab that boots is one message.
-static void update_status(Ft *ft) {
+static void ft_update_status(Ft *ft) {
     int enabled;
 
     if (sd_event_source_get_enabled(ft->status_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
@@ -320,9 +320,10 @@ static void update_status(Ft *ft) {
 }
 
 // Ends the sessions of whom `wanted` says so; returns how many.
-static unsigned end_sessions(Ft *ft,
-                             bool (*wanted)(const Ft *ft, const Endpoint *remote, const void *key),
-                             const void *key, FtRefusal refusal) {
+static unsigned ft_end_sessions(Ft *ft,
+                                bool (*wanted)(const Ft *ft, const Endpoint *remote,
+                                               const void *key),
+                                const void *key, FtRefusal refusal) {
     SessionList *const lists[] = {&ft->waiting, &ft->accepted};
     Session *session, *next;
     unsigned n = 0;
@@ -337,7 +338,7 @@ static unsigned end_sessions(Ft *ft,
     return n;
 }
 
-static bool is_whom(const Ft *ft _unused_, const Endpoint *remote, const void *key) {
+static bool ft_is_target(const Ft *ft _unused_, const Endpoint *remote, const void *key) {
     const Endpoint *whom = key;
 
     return address_equal(&remote->address, &whom->address) &&
@@ -345,10 +346,10 @@ static bool is_whom(const Ft *ft _unused_, const Endpoint *remote, const void *k
 }
 
 unsigned ft_kick(Ft *ft, const Endpoint *whom) {
-    return end_sessions(ft, is_whom, whom, REFUSED_KICKED);
+    return ft_end_sessions(ft, ft_is_target, whom, REFUSED_KICKED);
 }
 
-static bool is_denied(const Ft *ft, const Endpoint *remote, const void *key _unused_) {
+static bool ft_is_denied(const Ft *ft, const Endpoint *remote, const void *key _unused_) {
     return !ft_config_allows(&ft->config, &remote->address);
 }
 
@@ -369,11 +370,11 @@ void ft_reconfigure(Ft *ft, FtConfig *config) {
         changed.words = ft->config.words;
     }
     ft->restart_needed[n] = NULL;
-    limit_to_fds(&changed);
+    ft_limit_to_fds(&changed);
     ft_config_done(&ft->config);
     ft->config = changed;
-    apply_config(ft);
-    (void) end_sessions(ft, is_denied, NULL, REFUSED_DENIED);
+    ft_apply_config(ft);
+    (void) ft_end_sessions(ft, ft_is_denied, NULL, REFUSED_DENIED);
     log_info("Configuration reloaded: max-peers %" PRIu64 ", max-files-per-peer %" PRIu64,
              changed.max_peers, changed.max_files_per_peer);
 }
@@ -416,7 +417,7 @@ void ft_session_accepted(Ft *ft, Session *session) {
     endpoint_format(&session->stream.remote, text);
     log_debug("%s has joined with %zu record%s", text, index_owner_count(session->owner),
               index_owner_count(session->owner) == 1 ? "" : "s");
-    update_status(ft);
+    ft_update_status(ft);
 }
 
 void ft_session_removed(Ft *ft, Session *session) {
@@ -435,5 +436,5 @@ void ft_session_removed(Ft *ft, Session *session) {
     }
     TAILQ_REMOVE(&ft->accepted, session, link);
     ft->accepted_count--;
-    update_status(ft);
+    ft_update_status(ft);
 }

@@ -51,7 +51,7 @@ bool index_has_words(const Index *index) {
     return index->words;
 }
 
-static bool spend(Find *find, uint64_t cost) {
+static bool index_find_spend(Find *find, uint64_t cost) {
     if (find->work < cost) {
         find->stopped = true;
         return false;
@@ -60,7 +60,7 @@ static bool spend(Find *find, uint64_t cost) {
     return true;
 }
 
-static bool is_wanted(const Find *find, const StoredRecord *r, const char *type) {
+static bool index_find_is_wanted(const Find *find, const StoredRecord *r, const char *type) {
     const FindRequest *request = find->request;
 
     return r->size >= request->min_size && r->size <= request->max_size &&
@@ -68,7 +68,7 @@ static bool is_wanted(const Find *find, const StoredRecord *r, const char *type)
 }
 
 // Whether those of name and type together have all words.
-static bool has_words(const Find *find, const Words *name, const Words *type) {
+static bool index_find_has_words(const Find *find, const Words *name, const Words *type) {
     const size_t last = find->words.n - 1;
 
     for (size_t i = 0; i <= last; i++) {
@@ -85,27 +85,27 @@ static bool has_words(const Find *find, const Words *name, const Words *type) {
              words_have(type, word_text(&find->words, last), find->words.words[last].len, false));
 }
 
-static bool same_file(const FoundFile *file, const Record *record) {
+static bool index_find_same_file(const FoundFile *file, const Record *record) {
     return file->size == record->size && file->has_root == record->has_root &&
            (!file->has_root || merkle_hash_equal(&file->root, &record->root)) &&
            strcasecmp(file->type, record->type) == 0;
 }
 
-static bool is_later(const Date *a, const Date *b) {
+static bool index_find_is_later(const Date *a, const Date *b) {
     return a->year != b->year     ? a->year > b->year
            : a->month != b->month ? a->month > b->month
                                   : a->day > b->day;
 }
 
 // The file of this record, among those from `first` on, which have its name. NULL: there is no room.
-static Candidate *file_of(Find *find, size_t first, const Record *record) {
+static Candidate *index_find_file_of(Find *find, size_t first, const Record *record) {
     Candidate *files;
     size_t i = first;
 
-    while (i < find->n && !same_file(&find->files[i].file, record))
+    while (i < find->n && !index_find_same_file(&find->files[i].file, record))
         i++;
     if (i < find->n)
-        return spend(find, (i - first) / 8) ? &find->files[i] : NULL;
+        return index_find_spend(find, (i - first) / 8) ? &find->files[i] : NULL;
     if (find->n == find->room) {
         size_t room = find->room > 0 ? find->room * 2 : 64;
 
@@ -126,18 +126,18 @@ static Candidate *file_of(Find *find, size_t first, const Record *record) {
                  .root = record->root},
         .exact = name_matches(record->name, record->type, find->request->text),
     };
-    return spend(find, (i - first) / 8) ? &find->files[find->n++] : NULL;
+    return index_find_spend(find, (i - first) / 8) ? &find->files[find->n++] : NULL;
 }
 
-static bool take_record(Find *find, size_t first, RecordId id) {
+static bool index_find_take_record(Find *find, size_t first, RecordId id) {
     const Record record = record_store_view(&find->index->store, id);
     RecordOwner *records = record_store_chunk(&find->index->store, id)->owner;
     IndexOwner *owner = container_of(records, IndexOwner, records);
-    Candidate *file = file_of(find, first, &record);
+    Candidate *file = index_find_file_of(find, first, &record);
 
     if (!file)
         return false;
-    if (is_later(&record.modified, &file->file.modified))
+    if (index_find_is_later(&record.modified, &file->file.modified))
         file->file.modified = record.modified;
     file->file.sources++;
     file->reachable += !records->last;
@@ -149,7 +149,7 @@ static bool take_record(Find *find, size_t first, RecordId id) {
 }
 
 // Looks at all records of a name, whose first this is. False: it is time to stop.
-static bool take_name(Find *find, RecordId head) {
+static bool index_find_take_name(Find *find, RecordId head) {
     const RecordStore *store = &find->index->store;
     const size_t first = find->n;
     const char *known_type = NULL;
@@ -162,15 +162,15 @@ static bool take_name(Find *find, RecordId head) {
         const StoredRecord *r = record_store_get(store, id);
         const char *text = record_store_type(store, id);
 
-        if (!spend(find, COST_RECORD))
+        if (!index_find_spend(find, COST_RECORD))
             return false;
         if (!known_type || strcmp(known_type, text) != 0) {
             known_type = text;
             words_split(text, strcasecmp(text, TYPE_NONE) == 0 ? 0 : r->type_len, &type);
-            fits = has_words(find, &name, &type);
+            fits = index_find_has_words(find, &name, &type);
         }
-        if (fits && is_wanted(find, r, text) && !record_store_chunk(store, id)->owner->gone &&
-            !take_record(find, first, id))
+        if (fits && index_find_is_wanted(find, r, text) &&
+            !record_store_chunk(store, id)->owner->gone && !index_find_take_record(find, first, id))
             return false;
         id = r->name_next;
         if (id == head)
@@ -188,19 +188,19 @@ typedef struct NameMatch {
 } NameMatch;
 
 // All entries of the table that may be of that name are shown here, and none is the one.
-static bool match_code(const void *userdata, uint32_t id) {
+static bool index_find_match_code(const void *userdata, uint32_t id) {
     NameMatch *match = (NameMatch *) userdata;
     const Index *index = match->find->index;
     const uint64_t hash = index_hash(index, record_store_name(&index->store, id),
                                      record_store_get(&index->store, id)->name_len);
 
     if (match->go_on && (hash & match->bits) == match->hash)
-        match->go_on = take_name(match->find, id);
+        match->go_on = index_find_take_name(match->find, id);
     return false;
 }
 
 // False: it was looked at before.
-static bool note_seen(Find *find, uint32_t code) {
+static bool index_find_note_seen(Find *find, uint32_t code) {
     const uint32_t mark = code ?: 1;
     size_t i = mark & (SEEN_SLOTS - 1);
 
@@ -214,40 +214,41 @@ static bool note_seen(Find *find, uint32_t code) {
 }
 
 // Looks at the names of that code; false: it is time to stop.
-static bool take_code(Find *find, uint32_t code) {
+static bool index_find_take_code(Find *find, uint32_t code) {
     const RefTable *names = &find->index->names;
     NameMatch match = {
         .find = find, .hash = name_code_hash(code), .bits = NAME_CODE_BITS, .go_on = true};
 
-    if (!note_seen(find, code))
+    if (!index_find_note_seen(find, code))
         return true;
-    if (find->seen_count == SEEN_MAX || !spend(find, COST_NAME)) {
+    if (find->seen_count == SEEN_MAX || !index_find_spend(find, COST_NAME)) {
         find->stopped = true;
         return false;
     }
     // Where a table is larger than a code can say, the name is in one of two places.
     if (MAX(names->now.mask, names->old.mask) > REF_MAX) {
         match.bits |= UINT64_C(1) << REF_BITS;
-        (void) ref_table_find(names, match.hash, match_code, &match);
+        (void) ref_table_find(names, match.hash, index_find_match_code, &match);
         match.hash |= UINT64_C(1) << REF_BITS;
     }
-    (void) ref_table_find(names, match.hash, match_code, &match);
+    (void) ref_table_find(names, match.hash, index_find_match_code, &match);
     return match.go_on;
 }
 
-static bool in_range(const Posting *posting, const WordRange *range) {
+static bool index_find_in_range(const Posting *posting, const WordRange *range) {
     return posting && (posting->key < range->to.key ||
                        (posting->key == range->to.key && posting->rest <= range->to.rest));
 }
 
-static bool skip(Find *find, PostingCursor *cursor, const WordRange *range, uint32_t code) {
+static bool index_find_skip(Find *find, PostingCursor *cursor, const WordRange *range,
+                            uint32_t code) {
     const Posting to = {range->from.key, range->from.rest | code};
 
-    return spend(find, posting_cursor_skip(cursor, to) ? COST_STEP : COST_SEEK);
+    return index_find_spend(find, posting_cursor_skip(cursor, to) ? COST_STEP : COST_SEEK);
 }
 
 // Goes through the list `driver`, with the help of those of the other whole words.
-static void go_through(Find *find, size_t driver, size_t whole) {
+static void index_find_go_through(Find *find, size_t driver, size_t whole) {
     PostingCursor cursors[WORDS_MAX];
     const PostingTree *tree = &find->index->words->tree;
     const bool ordered = driver < whole;
@@ -256,32 +257,32 @@ static void go_through(Find *find, size_t driver, size_t whole) {
     for (size_t i = 0; i < find->words.n; i++)
         cursors[i] = posting_tree_seek(tree, find->ranges[i].from);
     while ((posting = posting_cursor_get(&cursors[driver])) &&
-           in_range(posting, &find->ranges[driver])) {
+           index_find_in_range(posting, &find->ranges[driver])) {
         const uint32_t code = posting_name(posting);
         uint32_t target = code;
 
         for (size_t i = 0; ordered && i < whole && target == code; i++) {
             if (i == driver)
                 continue;
-            if (!skip(find, &cursors[i], &find->ranges[i], code))
+            if (!index_find_skip(find, &cursors[i], &find->ranges[i], code))
                 return;
             posting = posting_cursor_get(&cursors[i]);
-            if (!in_range(posting, &find->ranges[i]))
+            if (!index_find_in_range(posting, &find->ranges[i]))
                 return; // no name behind it has this word
             target = posting_name(posting);
         }
         if (target != code) {
-            if (!skip(find, &cursors[driver], &find->ranges[driver], target))
+            if (!index_find_skip(find, &cursors[driver], &find->ranges[driver], target))
                 return;
             continue;
         }
-        if (!take_code(find, code) || !spend(find, COST_STEP))
+        if (!index_find_take_code(find, code) || !index_find_spend(find, COST_STEP))
             return;
         posting_cursor_next(&cursors[driver]);
     }
 }
 
-static void find_all(Find *find, bool whole) {
+static void index_find_through_words(Find *find, bool whole) {
     const size_t n = find->words.n;
     size_t driver = 0;
 
@@ -297,11 +298,11 @@ static void find_all(Find *find, bool whole) {
             driver = i;
     }
     if (find->counts[driver] > 0)
-        go_through(find, driver, n - !whole);
+        index_find_go_through(find, driver, n - !whole);
 }
 
 // What is called so first, then what most can get it from, then by name.
-static int compare(const void *a, const void *b) {
+static int index_find_compare(const void *a, const void *b) {
     const Candidate *x = a, *y = b;
     int r;
 
@@ -331,13 +332,13 @@ size_t index_find_words(Index *index, const FindRequest *request, FoundFile resu
     if (!index->words || find.words.n == 0)
         return 0;
     index->finds++;
-    find_all(&find, true);
+    index_find_through_words(&find, true);
     memset(find.seen, 0, sizeof(find.seen));
     find.seen_count = 0;
     if (!find.stopped || find.work > 0)
-        find_all(&find, false);
+        index_find_through_words(&find, false);
     if (find.n > 0)
-        qsort(find.files, find.n, sizeof(*find.files), compare);
+        qsort(find.files, find.n, sizeof(*find.files), index_find_compare);
     n = MIN(find.n, (size_t) request->limit);
     for (size_t i = 0; i < n; i++)
         results[i] = find.files[i].file;

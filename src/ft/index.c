@@ -27,7 +27,7 @@ typedef struct FileKey {
     size_t type_len;
 } FileKey;
 
-static FileKey key_of(const Index *index, RecordId id) {
+static FileKey index_key_of(const Index *index, RecordId id) {
     const StoredRecord *r = record_store_get(&index->store, id);
 
     return (FileKey){
@@ -48,7 +48,7 @@ uint64_t index_hash(const Index *index, const char *text, size_t len) {
     return value;
 }
 
-static FileKey key_of_record(const Index *index, const Record *record) {
+static FileKey index_key_of_record(const Index *index, const Record *record) {
     return (FileKey){
         .index = index,
         .name = record->name,
@@ -58,12 +58,12 @@ static FileKey key_of_record(const Index *index, const Record *record) {
     };
 }
 
-static uint64_t name_hash(const FileKey *key) {
+static uint64_t index_name_hash(const FileKey *key) {
     return index_hash(key->index, key->name, key->name_len);
 }
 
 // The name, and the type in lower case.
-static uint64_t type_hash(const FileKey *key) {
+static uint64_t index_type_hash(const FileKey *key) {
     char text[FILE_NAME_BYTES_MAX];
 
     memcpy(text, key->name, key->name_len);
@@ -73,20 +73,20 @@ static uint64_t type_hash(const FileKey *key) {
     return index_hash(key->index, text, key->name_len + 1 + key->type_len);
 }
 
-static uint64_t name_hash_of(const void *userdata, uint32_t id) {
-    const FileKey key = key_of(userdata, id);
+static uint64_t index_name_hash_of(const void *userdata, uint32_t id) {
+    const FileKey key = index_key_of(userdata, id);
 
-    return name_hash(&key);
+    return index_name_hash(&key);
 }
 
-static uint64_t type_hash_of(const void *userdata, uint32_t id) {
-    const FileKey key = key_of(userdata, id);
+static uint64_t index_type_hash_of(const void *userdata, uint32_t id) {
+    const FileKey key = index_key_of(userdata, id);
 
-    return type_hash(&key);
+    return index_type_hash(&key);
 }
 
 // memcmp() is a call, and its masked loads take longer than all of a name where a processor emulates them.
-static inline bool same(const char *a, const char *b, size_t n) {
+static inline bool index_same_bytes(const char *a, const char *b, size_t n) {
     uint64_t x, y;
 
     for (; n >= 8; n -= 8, a += 8, b += 8) {
@@ -101,27 +101,27 @@ static inline bool same(const char *a, const char *b, size_t n) {
     return true;
 }
 
-static bool name_match(const void *userdata, uint32_t id) {
+static bool index_name_match(const void *userdata, uint32_t id) {
     const FileKey *key = userdata;
     const RecordStore *store = &key->index->store;
 
     return record_store_get(store, id)->name_len == key->name_len &&
-           same(record_store_name(store, id), key->name, key->name_len);
+           index_same_bytes(record_store_name(store, id), key->name, key->name_len);
 }
 
-static bool type_match(const void *userdata, uint32_t id) {
+static bool index_type_match(const void *userdata, uint32_t id) {
     const FileKey *key = userdata;
     const RecordStore *store = &key->index->store;
     const char *type = record_store_type(store, id);
 
     // Most are written alike.
     return record_store_get(store, id)->type_len == key->type_len &&
-           (same(type, key->type, key->type_len) ||
+           (index_same_bytes(type, key->type, key->type_len) ||
             strncasecmp(type, key->type, key->type_len) == 0);
 }
 
-static bool file_match(const void *userdata, uint32_t id) {
-    return name_match(userdata, id) && type_match(userdata, id);
+static bool index_file_match(const void *userdata, uint32_t id) {
+    return index_name_match(userdata, id) && index_type_match(userdata, id);
 }
 
 int index_new(Index **ret) {
@@ -133,8 +133,8 @@ int index_new(Index **ret) {
     if (!index)
         return -ENOMEM;
     crypto_shorthash_keygen(index->key);
-    ref_table_init(&index->names, name_hash_of, index);
-    ref_table_init(&index->types, type_hash_of, index);
+    ref_table_init(&index->names, index_name_hash_of, index);
+    ref_table_init(&index->types, index_type_hash_of, index);
     LIST_INIT(&index->leaving);
     *ret = index;
     return 0;
@@ -162,59 +162,60 @@ Index *index_free(Index *index) {
     return NULL;
 }
 
-static const IndexOwner *owner_of(const Index *index, RecordId id) {
+static const IndexOwner *index_owner_of(const Index *index, RecordId id) {
     return container_of(record_store_chunk(&index->store, id)->owner, IndexOwner, records);
 }
 
-static bool is_alone(const Index *index, RecordId id) {
+static bool index_is_alone(const Index *index, RecordId id) {
     return record_store_get(&index->store, id)->name_next == id;
 }
 
 // The oldest record of the name, whose hash this is; 0: none.
-static RecordId find_hashed(const FileKey *key, uint64_t hash) {
-    return ref_table_find(&key->index->names, hash, name_match, key);
+static RecordId index_find_hashed(const FileKey *key, uint64_t hash) {
+    return ref_table_find(&key->index->names, hash, index_name_match, key);
 }
 
-static RecordId find_name(const FileKey *key) {
-    return find_hashed(key, name_hash(key));
+static RecordId index_find_name(const FileKey *key) {
+    return index_find_hashed(key, index_name_hash(key));
 }
 
 // The oldest record of that name and type, `first` being the oldest of the name; 0: none.
-static RecordId find_type(const FileKey *key, RecordId first) {
-    if (is_alone(key->index, first))
-        return type_match(key, first) ? first : 0;
-    return ref_table_find(&key->index->types, type_hash(key), file_match, key);
+static RecordId index_find_type(const FileKey *key, RecordId first) {
+    if (index_is_alone(key->index, first))
+        return index_type_match(key, first) ? first : 0;
+    return ref_table_find(&key->index->types, index_type_hash(key), index_file_match, key);
 }
 
 // A file may be shared by everybody, and a peer may share ten thousand: looks through both the ring of the
 // file and the records of the owner, and is done when the shorter one is.
-static RecordId find_own(const Index *index, const IndexOwner *owner, const Record *record) {
-    const FileKey key = key_of_record(index, record);
-    RecordId first = find_name(&key), theirs, own = 0;
+static RecordId index_find_own(const Index *index, const IndexOwner *owner, const Record *record) {
+    const FileKey key = index_key_of_record(index, record);
+    RecordId first = index_find_name(&key), theirs, own = 0;
 
-    first = first ? find_type(&key, first) : 0;
+    first = first ? index_find_type(&key, first) : 0;
     theirs = first;
     while (theirs && record_store_next_of_owner(&index->store, &owner->records, &own)) {
         const StoredRecord *r = record_store_get(&index->store, theirs);
 
-        if (r->size == record->size && owner_of(index, theirs) == owner)
+        if (r->size == record->size && index_owner_of(index, theirs) == owner)
             return theirs;
-        if (record_store_get(&index->store, own)->size == record->size && file_match(&key, own))
+        if (record_store_get(&index->store, own)->size == record->size &&
+            index_file_match(&key, own))
             return own;
-        theirs = is_alone(index, theirs) || r->type_next == first ? 0 : r->type_next;
+        theirs = index_is_alone(index, theirs) || r->type_next == first ? 0 : r->type_next;
     }
     return 0;
 }
 
 bool index_has(const Index *index, const IndexOwner *owner, const Record *record) {
-    return find_own(index, owner, record);
+    return index_find_own(index, owner, record);
 }
 
 // Puts it last into the ring of its type. There is room in the table.
-static void link_type(Index *index, RecordId id) {
-    const FileKey key = key_of(index, id);
-    const uint64_t hash = type_hash(&key);
-    const RecordId head = ref_table_find(&index->types, hash, file_match, &key);
+static void index_link_type(Index *index, RecordId id) {
+    const FileKey key = index_key_of(index, id);
+    const uint64_t hash = index_type_hash(&key);
+    const RecordId head = ref_table_find(&index->types, hash, index_file_match, &key);
     StoredRecord *r = record_store_get(&index->store, id), *first;
 
     r->type_next = r->type_prev = id;
@@ -229,9 +230,9 @@ static void link_type(Index *index, RecordId id) {
     first->type_prev = id;
 }
 
-static void unlink_type(Index *index, RecordId id) {
-    const FileKey key = key_of(index, id);
-    const uint64_t hash = type_hash(&key);
+static void index_unlink_type(Index *index, RecordId id) {
+    const FileKey key = index_key_of(index, id);
+    const uint64_t hash = index_type_hash(&key);
     const StoredRecord *r = record_store_get(&index->store, id);
 
     if (r->type_next == id) {
@@ -244,10 +245,10 @@ static void unlink_type(Index *index, RecordId id) {
 }
 
 // Puts it last into the ring of its name. There is room in the tables.
-static void link_record(Index *index, RecordId id) {
-    const FileKey key = key_of(index, id);
-    const uint64_t hash = name_hash(&key);
-    const RecordId head = ref_table_find(&index->names, hash, name_match, &key);
+static void index_link_record(Index *index, RecordId id) {
+    const FileKey key = index_key_of(index, id);
+    const uint64_t hash = index_name_hash(&key);
+    const RecordId head = ref_table_find(&index->names, hash, index_name_match, &key);
     StoredRecord *r = record_store_get(&index->store, id), *first;
 
     r->name_next = r->name_prev = id;
@@ -255,46 +256,46 @@ static void link_record(Index *index, RecordId id) {
         ref_table_add(&index->names, hash, id);
         return;
     }
-    if (is_alone(index, head))
-        link_type(index, head);
+    if (index_is_alone(index, head))
+        index_link_type(index, head);
     first = record_store_get(&index->store, head);
     r->name_next = head;
     r->name_prev = first->name_prev;
     record_store_get(&index->store, first->name_prev)->name_next = id;
     first->name_prev = id;
-    link_type(index, id);
+    index_link_type(index, id);
 }
 
-static void unlink_record(Index *index, RecordId id) {
-    const FileKey key = key_of(index, id);
-    const uint64_t hash = name_hash(&key);
+static void index_unlink_record(Index *index, RecordId id) {
+    const FileKey key = index_key_of(index, id);
+    const uint64_t hash = index_name_hash(&key);
     const StoredRecord *r = record_store_get(&index->store, id);
 
-    if (is_alone(index, id)) {
+    if (index_is_alone(index, id)) {
         ref_table_remove(&index->names, hash, id);
         return;
     }
-    unlink_type(index, id);
+    index_unlink_type(index, id);
     ref_table_replace(&index->names, hash, id, r->name_next); // if it is the first
     record_store_get(&index->store, r->name_prev)->name_next = r->name_next;
     record_store_get(&index->store, r->name_next)->name_prev = r->name_prev;
-    if (is_alone(index, r->name_next))
-        unlink_type(index, r->name_next);
+    if (index_is_alone(index, r->name_next))
+        index_unlink_type(index, r->name_next);
 }
 
 // A name has words while it has records, and those of a type while it has records of that type; nothing is done
 // where other records of them stay.
-static int add_words(Index *index, const Record *record) {
-    const FileKey key = key_of_record(index, record);
+static int index_add_words_of(Index *index, const Record *record) {
+    const FileKey key = index_key_of_record(index, record);
     uint64_t hash;
     RecordId first;
     int r = 0;
 
     if (!index->words)
         return 0;
-    hash = name_hash(&key);
-    first = find_hashed(&key, hash);
-    if (first && find_type(&key, first))
+    hash = index_name_hash(&key);
+    first = index_find_hashed(&key, hash);
+    if (first && index_find_type(&key, first))
         return 0;
     if (!first)
         r = word_index_add(index->words, key.name, key.name_len, name_code(hash));
@@ -307,35 +308,35 @@ static int add_words(Index *index, const Record *record) {
 }
 
 // Before the record is unlinked.
-static void remove_words(Index *index, RecordId id) {
-    const FileKey key = key_of(index, id);
-    const bool last = is_alone(index, id);
+static void index_remove_words_of(Index *index, RecordId id) {
+    const FileKey key = index_key_of(index, id);
+    const bool last = index_is_alone(index, id);
     uint64_t hash;
 
     if (!index->words || (!last && record_store_get(&index->store, id)->type_next != id))
         return;
-    hash = name_hash(&key);
+    hash = index_name_hash(&key);
     if (last)
         word_index_remove(index->words, key.name, key.name_len, name_code(hash));
     if (strcasecmp(key.type, TYPE_NONE) != 0)
         word_index_remove(index->words, key.type, key.type_len, name_code(hash));
 }
 
-static void drop(Index *index, RecordId id) {
-    remove_words(index, id);
-    unlink_record(index, id);
+static void index_drop(Index *index, RecordId id) {
+    index_remove_words_of(index, id);
+    index_unlink_record(index, id);
     record_store_remove(&index->store, id);
 }
 
 // Drops up to `max` records of owners that have left.
-static void drop_some(Index *index, size_t max) {
+static void index_drop_some(Index *index, size_t max) {
     IndexOwner *owner = LIST_FIRST(&index->leaving);
 
     while (owner && max > 0) {
         RecordId id = 0;
 
         if (record_store_next_of_owner(&index->store, &owner->records, &id)) {
-            drop(index, id);
+            index_drop(index, id);
             max--;
             continue;
         }
@@ -346,7 +347,7 @@ static void drop_some(Index *index, size_t max) {
 }
 
 bool index_work(Index *index) {
-    drop_some(index, WORK_RECORDS);
+    index_drop_some(index, WORK_RECORDS);
     return !LIST_EMPTY(&index->leaving);
 }
 
@@ -389,16 +390,16 @@ void index_owner_leave(Index *index, IndexOwner *owner) {
     LIST_INSERT_HEAD(&index->leaving, owner, leaving);
     // Few records go at once, and nobody has to think of them again.
     if (owner->records.count < WORK_RECORDS)
-        drop_some(index, owner->records.count + 1);
+        index_drop_some(index, owner->records.count + 1);
 }
 
 int index_add(Index *index, IndexOwner *owner, const Record *record) {
-    RecordId id = find_own(index, owner, record);
+    RecordId id = index_find_own(index, owner, record);
     int r;
 
     if (id)
         return record_store_refresh(&index->store, id, record);
-    drop_some(index, WORK_RECORDS_OF_ADD);
+    index_drop_some(index, WORK_RECORDS_OF_ADD);
     // The second record of a name takes the first one with it into the other table.
     r = ref_table_reserve(&index->names, 1);
     if (r >= 0)
@@ -407,22 +408,22 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
         r = record_store_add(&index->store, &owner->records, record, &id);
     if (r < 0)
         return r;
-    r = add_words(index, record);
+    r = index_add_words_of(index, record);
     if (r < 0) {
         record_store_remove(&index->store, id);
         return r;
     }
-    link_record(index, id);
+    index_link_record(index, id);
     index->record_count++;
     return 0;
 }
 
 int index_remove(Index *index, IndexOwner *owner, const Record *record) {
-    RecordId id = find_own(index, owner, record);
+    RecordId id = index_find_own(index, owner, record);
 
     if (!id)
         return -ENOENT;
-    drop(index, id);
+    index_drop(index, id);
     index->record_count--;
     return 0;
 }
@@ -435,7 +436,7 @@ typedef struct Results {
 } Results;
 
 // Appends the records of a ring, `first` being its first.
-static void add_results(const Index *index, RecordId first, bool typed, Results *results) {
+static void index_add_results(const Index *index, RecordId first, bool typed, Results *results) {
     RecordId id = first;
 
     for (size_t seen = 0; seen < RING_SEEN_MAX && results->n < results->max; seen++) {
@@ -454,7 +455,7 @@ static void add_results(const Index *index, RecordId first, bool typed, Results 
 
 // As name_split() and programs of others understand it: the name may end at any dot with a type behind it, or have no
 // extension. Most have one dot, if any, and both readings are hashed already.
-static void find_all(const Index *index, const IndexQuery *query, Results *results) {
+static void index_find_all(const Index *index, const IndexQuery *query, Results *results) {
     FileKey key = {.index = index, .name = query->name, .name_len = query->len};
     const char *end = query->name + query->len, *dot = end;
     RecordId first;
@@ -466,25 +467,25 @@ static void find_all(const Index *index, const IndexQuery *query, Results *resul
         key.type_len = end - dot - 1;
         if (dot == query->name || dot + 1 == end || dot[1] == '.')
             continue; // nothing has such a name or type
-        first =
-            find_hashed(&key, key.name_len == query->stem_len ? query->stem_hash : name_hash(&key));
-        first = first ? find_type(&key, first) : 0;
+        first = index_find_hashed(&key, key.name_len == query->stem_len ? query->stem_hash
+                                                                        : index_name_hash(&key));
+        first = first ? index_find_type(&key, first) : 0;
         if (first)
-            add_results(index, first, true, results);
+            index_add_results(index, first, true, results);
     }
     key.name_len = query->len;
-    first = find_hashed(&key, query->hash);
+    first = index_find_hashed(&key, query->hash);
     if (first)
-        add_results(index, first, false, results);
+        index_add_results(index, first, false, results);
 }
 
 size_t index_find(const Index *index, const IndexQuery *query, Record results[], size_t max) {
     Results found = {.records = results, .max = max};
 
-    find_all(index, query, &found);
+    index_find_all(index, query, &found);
     if (found.more && found.n < max) {
         found.last = true;
-        find_all(index, query, &found);
+        index_find_all(index, query, &found);
     }
     return found.n;
 }

@@ -17,11 +17,11 @@ static const char help[] =
     "     --version      show the version\n\n"
     "See p2p-ft(8), p2pshare.ini(5).\n";
 
-static int load(const DaemonOptions *options, FtConfig *config) {
+static int ft_main_load(const DaemonOptions *options, FtConfig *config) {
     return daemon_config_result(options, ft_config_load(options->config_path, config));
 }
 
-static int check(const DaemonOptions *options) {
+static int ft_main_check(const DaemonOptions *options) {
     FtConfig config = {};
     int r = ft_config_load(options->config_path, &config);
 
@@ -31,11 +31,11 @@ static int check(const DaemonOptions *options) {
     return r;
 }
 
-static int reload(const DaemonOptions *options, void *daemon) {
+static int ft_main_reload(const DaemonOptions *options, void *daemon) {
     FtConfig config = {};
     int r;
 
-    r = load(options, &config);
+    r = ft_main_load(options, &config);
     if (r < 0) {
         log_error("The old configuration stays in force");
         return r;
@@ -44,13 +44,13 @@ static int reload(const DaemonOptions *options, void *daemon) {
     return 0;
 }
 
-static int start(const DaemonOptions *options, sd_event *event, void **ret) {
+static int ft_main_start(const DaemonOptions *options, sd_event *event, void **ret) {
     _cleanup_(inheritance_done) Inheritance inheritance = INHERITANCE_NONE;
     FtConfig config = {};
     Ft *ft;
     int r;
 
-    r = load(options, &config);
+    r = ft_main_load(options, &config);
     if (r < 0)
         return r;
     r = ft_new(event, &config, &ft);
@@ -68,7 +68,7 @@ static int start(const DaemonOptions *options, sd_event *event, void **ret) {
     return daemon_confine(NULL, 0); // it writes no file
 }
 
-static void stop(void *daemon) {
+static void ft_main_stop(void *daemon) {
     ft_freeze(daemon);
     ft_free(daemon);
 }
@@ -77,10 +77,10 @@ int main(int argc, char *argv[]) {
     static const DaemonOps ops = {
         .name = "p2p-ft",
         .help = help,
-        .start = start,
-        .check = check,
-        .reload = reload,
-        .free = stop,
+        .start = ft_main_start,
+        .check = ft_main_check,
+        .reload = ft_main_reload,
+        .free = ft_main_stop,
     };
 
     return daemon_main(argc, argv, &ops);

@@ -30,18 +30,19 @@ struct PostingBranch {
     LeafRef refs[BRANCH_MAX];
 };
 
-static bool less(Posting a, Posting b) {
+static bool posting_less(Posting a, Posting b) {
     return a.key < b.key || (a.key == b.key && a.rest < b.rest);
 }
 
 // How many of `n` things, `stride` bytes apart, begin with a posting less than that.
-static size_t count_less(const void *things, size_t n, size_t stride, Posting than) {
+static size_t posting_count_less(const void *things, size_t n, size_t stride, Posting than) {
     size_t low = 0;
 
     while (low < n) {
         size_t middle = (low + n) / 2;
 
-        if (less(*(const Posting *) (const void *) ((const char *) things + middle * stride), than))
+        if (posting_less(
+                *(const Posting *) (const void *) ((const char *) things + middle * stride), than))
             low = middle + 1;
         else
             n = middle;
@@ -62,24 +63,24 @@ size_t posting_tree_bytes(const PostingTree *tree) {
 }
 
 // The leaf where it is, or the one before: equal ones may begin there.
-static void find_leaf(const PostingTree *tree, Posting posting, PostingCursor *ret) {
-    size_t top = count_less(tree->tops, tree->n, sizeof(*tree->tops), posting), ref;
+static void posting_tree_find_leaf(const PostingTree *tree, Posting posting, PostingCursor *ret) {
+    size_t top = posting_count_less(tree->tops, tree->n, sizeof(*tree->tops), posting), ref;
     const PostingBranch *branch;
 
     top -= top > 0;
     branch = tree->tops[top].branch;
-    ref = count_less(branch->refs, branch->n, sizeof(*branch->refs), posting);
+    ref = posting_count_less(branch->refs, branch->n, sizeof(*branch->refs), posting);
     ref -= ref > 0;
     *ret = (PostingCursor){.tree = tree, .top = top, .ref = ref};
-    ret->item = count_less(branch->refs[ref].leaf->items, branch->refs[ref].leaf->n,
-                           sizeof(Posting), posting);
+    ret->item = posting_count_less(branch->refs[ref].leaf->items, branch->refs[ref].leaf->n,
+                                   sizeof(Posting), posting);
 }
 
-static LeafRef *ref_at(const PostingCursor *cursor) {
+static LeafRef *posting_tree_ref_at(const PostingCursor *cursor) {
     return &cursor->tree->tops[cursor->top].branch->refs[cursor->ref];
 }
 
-static int insert_top(PostingTree *tree, size_t at, PostingTop top) {
+static int posting_tree_insert_top(PostingTree *tree, size_t at, PostingTop top) {
     if (tree->n == tree->room) {
         size_t room = MAX(tree->room * 2, (size_t) 16);
         PostingTop *tops = reallocarray(tree->tops, room, sizeof(*tops));
@@ -96,7 +97,7 @@ static int insert_top(PostingTree *tree, size_t at, PostingTop top) {
 }
 
 // NULL is a leaf without room.
-static PostingLeaf *leaf_resize(PostingTree *tree, PostingLeaf *leaf, size_t room) {
+static PostingLeaf *posting_tree_leaf_resize(PostingTree *tree, PostingLeaf *leaf, size_t room) {
     const size_t size = sizeof(*leaf) + room * sizeof(Posting);
     PostingLeaf *resized =
         leaf ? slab_resize(&tree->slab, leaf, size) : slab_alloc(&tree->slab, size);
@@ -106,15 +107,15 @@ static PostingLeaf *leaf_resize(PostingTree *tree, PostingLeaf *leaf, size_t roo
     return resized;
 }
 
-static size_t rounded(size_t n) {
+static size_t posting_tree_rounded(size_t n) {
     return (n + LEAF_STEP - 1) / LEAF_STEP * LEAF_STEP;
 }
 
-static int begin_tree(PostingTree *tree) {
+static int posting_tree_begin(PostingTree *tree) {
     _cleanup_free_ PostingBranch *branch = calloc(1, sizeof(*branch));
-    PostingLeaf *leaf = leaf_resize(tree, NULL, LEAF_STEP);
+    PostingLeaf *leaf = posting_tree_leaf_resize(tree, NULL, LEAF_STEP);
 
-    if (!branch || !leaf || insert_top(tree, 0, (PostingTop){.branch = branch}) < 0) {
+    if (!branch || !leaf || posting_tree_insert_top(tree, 0, (PostingTop){.branch = branch}) < 0) {
         slab_clear(&tree->slab); // nothing else is in it
         return -ENOMEM;
     }
@@ -125,11 +126,12 @@ static int begin_tree(PostingTree *tree) {
     return 0;
 }
 
-static int split_branch(PostingTree *tree, size_t top) {
+static int posting_tree_split_branch(PostingTree *tree, size_t top) {
     PostingBranch *branch = tree->tops[top].branch, *right = malloc(sizeof(*right));
     const size_t n = branch->n / 2;
 
-    if (!right || insert_top(tree, top + 1, (PostingTop){branch->refs[n].first, right}) < 0) {
+    if (!right ||
+        posting_tree_insert_top(tree, top + 1, (PostingTop){branch->refs[n].first, right}) < 0) {
         free(right);
         return -ENOMEM;
     }
@@ -140,12 +142,12 @@ static int split_branch(PostingTree *tree, size_t top) {
 }
 
 // There is room in the branch.
-static int split_leaf(PostingTree *tree, size_t top, size_t ref) {
+static int posting_tree_split_leaf(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
     PostingLeaf *leaf = branch->refs[ref].leaf, *shrunk, *right;
     const size_t n = leaf->n / 2;
 
-    right = leaf_resize(tree, NULL, rounded(leaf->n - n));
+    right = posting_tree_leaf_resize(tree, NULL, posting_tree_rounded(leaf->n - n));
     if (!right)
         return -ENOMEM;
     right->n = leaf->n - n;
@@ -155,7 +157,7 @@ static int split_leaf(PostingTree *tree, size_t top, size_t ref) {
             (branch->n - ref - 1) * sizeof(*branch->refs));
     branch->refs[ref + 1] = (LeafRef){right->items[0], right};
     branch->n++;
-    shrunk = leaf_resize(tree, leaf, rounded(n));
+    shrunk = posting_tree_leaf_resize(tree, leaf, posting_tree_rounded(n));
     if (shrunk)
         branch->refs[ref].leaf = shrunk;
     return 0;
@@ -166,23 +168,23 @@ int posting_tree_add(PostingTree *tree, Posting posting) {
     PostingLeaf *leaf;
     LeafRef *ref;
 
-    if (tree->n == 0 && begin_tree(tree) < 0)
+    if (tree->n == 0 && posting_tree_begin(tree) < 0)
         return -ENOMEM;
-    find_leaf(tree, posting, &at);
-    if (ref_at(&at)->leaf->n == LEAF_MAX) {
+    posting_tree_find_leaf(tree, posting, &at);
+    if (posting_tree_ref_at(&at)->leaf->n == LEAF_MAX) {
         if (tree->tops[at.top].branch->n == BRANCH_MAX) {
-            if (split_branch(tree, at.top) < 0)
+            if (posting_tree_split_branch(tree, at.top) < 0)
                 return -ENOMEM;
-            find_leaf(tree, posting, &at);
+            posting_tree_find_leaf(tree, posting, &at);
         }
-        if (split_leaf(tree, at.top, at.ref) < 0)
+        if (posting_tree_split_leaf(tree, at.top, at.ref) < 0)
             return -ENOMEM;
-        find_leaf(tree, posting, &at);
+        posting_tree_find_leaf(tree, posting, &at);
     }
-    ref = ref_at(&at);
+    ref = posting_tree_ref_at(&at);
     leaf = ref->leaf;
     if (leaf->n == leaf->room) {
-        leaf = leaf_resize(tree, leaf, leaf->room + LEAF_STEP);
+        leaf = posting_tree_leaf_resize(tree, leaf, leaf->room + LEAF_STEP);
         if (!leaf)
             return -ENOMEM;
         ref->leaf = leaf;
@@ -195,7 +197,7 @@ int posting_tree_add(PostingTree *tree, Posting posting) {
     return 0;
 }
 
-static void remove_leaf(PostingTree *tree, size_t top, size_t ref) {
+static void posting_tree_remove_leaf(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
 
     slab_free(&tree->slab, branch->refs[ref].leaf);
@@ -211,7 +213,7 @@ static void remove_leaf(PostingTree *tree, size_t top, size_t ref) {
 }
 
 // Puts the leaf behind this one into it, if both are small.
-static void merge_leaves(PostingTree *tree, size_t top, size_t ref) {
+static void posting_tree_merge_leaves(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
     PostingLeaf *leaf, *right;
 
@@ -222,18 +224,18 @@ static void merge_leaves(PostingTree *tree, size_t top, size_t ref) {
     if (leaf->n + right->n > LEAF_MERGED_MAX)
         return;
     if (leaf->n + right->n > leaf->room) {
-        leaf = leaf_resize(tree, leaf, rounded(leaf->n + right->n));
+        leaf = posting_tree_leaf_resize(tree, leaf, posting_tree_rounded(leaf->n + right->n));
         if (!leaf)
             return; // they may stay two
         branch->refs[ref].leaf = leaf;
     }
     memcpy(leaf->items + leaf->n, right->items, right->n * sizeof(Posting));
     leaf->n += right->n;
-    remove_leaf(tree, top, ref + 1);
+    posting_tree_remove_leaf(tree, top, ref + 1);
 }
 
 // The same with branches.
-static void merge_branches(PostingTree *tree, size_t top) {
+static void posting_tree_merge_branches(PostingTree *tree, size_t top) {
     PostingBranch *branch, *right;
 
     if (top + 1 >= tree->n)
@@ -257,34 +259,34 @@ bool posting_tree_remove(PostingTree *tree, Posting posting) {
 
     if (!found || found->key != posting.key || found->rest != posting.rest)
         return false;
-    leaf = ref_at(&at)->leaf;
+    leaf = posting_tree_ref_at(&at)->leaf;
     leaf->n--;
     tree->count--;
     memmove(&leaf->items[at.item], &leaf->items[at.item + 1],
             (leaf->n - at.item) * sizeof(Posting));
     if (leaf->n == 0) {
-        remove_leaf(tree, at.top, at.ref);
+        posting_tree_remove_leaf(tree, at.top, at.ref);
         return true;
     }
     if (leaf->room - leaf->n >= 2 * LEAF_STEP) {
-        shrunk = leaf_resize(tree, leaf, rounded(leaf->n));
+        shrunk = posting_tree_leaf_resize(tree, leaf, posting_tree_rounded(leaf->n));
         if (shrunk)
-            ref_at(&at)->leaf = shrunk;
+            posting_tree_ref_at(&at)->leaf = shrunk;
     }
-    merge_leaves(tree, at.top, at.ref);
+    posting_tree_merge_leaves(tree, at.top, at.ref);
     if (at.ref > 0)
-        merge_leaves(tree, at.top, at.ref - 1);
-    merge_branches(tree, at.top);
+        posting_tree_merge_leaves(tree, at.top, at.ref - 1);
+    posting_tree_merge_branches(tree, at.top);
     if (at.top > 0)
-        merge_branches(tree, at.top - 1);
+        posting_tree_merge_branches(tree, at.top - 1);
     return true;
 }
 
 // From behind the last posting of a leaf to the next leaf.
-static void settle(PostingCursor *cursor) {
+static void posting_tree_settle(PostingCursor *cursor) {
     const PostingTree *tree = cursor->tree;
 
-    if (cursor->top >= tree->n || cursor->item < ref_at(cursor)->leaf->n)
+    if (cursor->top >= tree->n || cursor->item < posting_tree_ref_at(cursor)->leaf->n)
         return;
     cursor->item = 0;
     if (++cursor->ref == tree->tops[cursor->top].branch->n) {
@@ -298,18 +300,19 @@ PostingCursor posting_tree_seek(const PostingTree *tree, Posting from) {
 
     if (tree->n == 0)
         return cursor;
-    find_leaf(tree, from, &cursor);
-    settle(&cursor);
+    posting_tree_find_leaf(tree, from, &cursor);
+    posting_tree_settle(&cursor);
     return cursor;
 }
 
 const Posting *posting_cursor_get(const PostingCursor *cursor) {
-    return cursor->top < cursor->tree->n ? &ref_at(cursor)->leaf->items[cursor->item] : NULL;
+    return cursor->top < cursor->tree->n ? &posting_tree_ref_at(cursor)->leaf->items[cursor->item]
+                                         : NULL;
 }
 
 void posting_cursor_next(PostingCursor *cursor) {
     cursor->item++;
-    settle(cursor);
+    posting_tree_settle(cursor);
 }
 
 bool posting_cursor_skip(PostingCursor *cursor, Posting to) {
@@ -317,10 +320,10 @@ bool posting_cursor_skip(PostingCursor *cursor, Posting to) {
 
     if (cursor->top >= cursor->tree->n)
         return true;
-    leaf = ref_at(cursor)->leaf;
-    if (!less(leaf->items[leaf->n - 1], to)) {
-        cursor->item +=
-            count_less(leaf->items + cursor->item, leaf->n - cursor->item, sizeof(Posting), to);
+    leaf = posting_tree_ref_at(cursor)->leaf;
+    if (!posting_less(leaf->items[leaf->n - 1], to)) {
+        cursor->item += posting_count_less(leaf->items + cursor->item, leaf->n - cursor->item,
+                                           sizeof(Posting), to);
         return true;
     }
     *cursor = posting_tree_seek(cursor->tree, to);
@@ -332,17 +335,17 @@ size_t posting_tree_count(const PostingTree *tree, Posting from, Posting to, siz
     size_t n = 0;
 
     while (n < max && cursor.top < tree->n) {
-        const PostingLeaf *leaf = ref_at(&cursor)->leaf;
+        const PostingLeaf *leaf = posting_tree_ref_at(&cursor)->leaf;
         size_t end;
 
-        if (!less(to, leaf->items[leaf->n - 1])) {
+        if (!posting_less(to, leaf->items[leaf->n - 1])) {
             n += leaf->n - cursor.item;
             cursor.item = leaf->n;
-            settle(&cursor);
+            posting_tree_settle(&cursor);
             continue;
         }
-        end = count_less(leaf->items, leaf->n, sizeof(Posting),
-                         (Posting){to.key + (to.rest == UINT64_MAX), to.rest + 1});
+        end = posting_count_less(leaf->items, leaf->n, sizeof(Posting),
+                                 (Posting){to.key + (to.rest == UINT64_MAX), to.rest + 1});
         n += end > cursor.item ? end - cursor.item : 0;
         break;
     }

@@ -51,7 +51,7 @@ struct Prober {
 };
 
 // Lacks of ours say nothing of the peer.
-static Reachability result_of(int error) {
+static Reachability probe_result_of(int error) {
     switch (error) {
     case -EISCONN:
         return REACHABLE_YES;
@@ -69,35 +69,35 @@ static Reachability result_of(int error) {
     }
 }
 
-static void finish(Probe *probe, int error) {
+static void probe_finish(Probe *probe, int error) {
     ProbeHandler handler = probe->handler;
     void *userdata = probe->userdata;
 
     probe_free(probe);
-    handler(result_of(error), userdata);
+    handler(probe_result_of(error), userdata);
 }
 
-static int on_connected(Stream *stream _unused_) {
+static int probe_on_connected(Stream *stream _unused_) {
     return -EISCONN; // that was all
 }
 
-static int on_data(Stream *stream _unused_, const char *data _unused_, size_t len _unused_,
-                   bool eof _unused_, size_t *ret_consumed _unused_) {
+static int probe_on_data(Stream *stream _unused_, const char *data _unused_, size_t len _unused_,
+                         bool eof _unused_, size_t *ret_consumed _unused_) {
     return -EISCONN;
 }
 
-static void on_closed(Stream *stream, int error) {
-    finish(container_of(stream, Probe, stream), error);
+static void probe_on_closed(Stream *stream, int error) {
+    probe_finish(container_of(stream, Probe, stream), error);
 }
 
 static const StreamOps stream_ops = {
-    .on_data = on_data,
-    .on_connected = on_connected,
-    .on_closed = on_closed,
+    .on_data = probe_on_data,
+    .on_connected = probe_on_connected,
+    .on_closed = probe_on_closed,
 };
 
 // After any change of the site. It may be gone then.
-static void site_changed(Prober *prober, ProbeSite *site) {
+static void prober_site_changed(Prober *prober, ProbeSite *site) {
     bool ready = !TAILQ_EMPTY(&site->waiting) && site->active < PROBES_PER_SITE;
 
     if (ready && !site->ready)
@@ -111,7 +111,7 @@ static void site_changed(Prober *prober, ProbeSite *site) {
     free(site);
 }
 
-static int reserve_sites(Prober *prober, SiteId id) {
+static int prober_reserve_sites(Prober *prober, SiteId id) {
     size_t capacity = MAX(prober->site_capacity, (size_t) SITES_MIN);
     ProbeSite **sites;
 
@@ -129,10 +129,10 @@ static int reserve_sites(Prober *prober, SiteId id) {
 }
 
 // The site, made if it has no probes yet; NULL: out of memory.
-static ProbeSite *site_of(Prober *prober, SiteId id) {
+static ProbeSite *prober_site(Prober *prober, SiteId id) {
     ProbeSite *site;
 
-    if (reserve_sites(prober, id) < 0)
+    if (prober_reserve_sites(prober, id) < 0)
         return NULL;
     if (prober->sites[id])
         return prober->sites[id];
@@ -144,7 +144,7 @@ static ProbeSite *site_of(Prober *prober, SiteId id) {
     return prober->sites[id] = site;
 }
 
-static void begin(Probe *probe) {
+static void probe_begin(Probe *probe) {
     Prober *prober = probe->prober;
     ProbeSite *site = probe->site;
     int r;
@@ -156,31 +156,32 @@ static void begin(Probe *probe) {
     // Its next turn is behind the others'.
     TAILQ_REMOVE(&prober->ready, site, link);
     site->ready = false;
-    site_changed(prober, site);
+    prober_site_changed(prober, site);
     r = stream_connect(&probe->stream, prober->poller, &stream_ops, &probe->remote, 0);
     if (r >= 0)
         r = stream_set_timeout(&probe->stream, PROBE_TIMEOUT_USEC);
     if (r < 0)
-        finish(probe, r);
+        probe_finish(probe, r);
 }
 
 // Sees to it that the next one begins when it may.
-static void arm(Prober *prober) {
+static void prober_arm(Prober *prober) {
     bool any = !TAILQ_EMPTY(&prober->ready) && prober->active < PROBES_AT_ONCE;
 
     (void) sd_event_source_set_time(prober->timer, prober->next);
     (void) sd_event_source_set_enabled(prober->timer, any ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+static int prober_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
+                           void *userdata) {
     Prober *prober = userdata;
     ProbeSite *site = TAILQ_FIRST(&prober->ready);
 
     if (!site)
         return 0;
     prober->next = time_monotonic() + PROBE_EVERY_USEC;
-    begin(TAILQ_FIRST(&site->waiting));
-    arm(prober);
+    probe_begin(TAILQ_FIRST(&site->waiting));
+    prober_arm(prober);
     return 0;
 }
 
@@ -193,11 +194,11 @@ int prober_new(sd_event *event, Poller *poller, Prober **ret) {
         return -ENOMEM;
     TAILQ_INIT(&prober->ready);
     prober->poller = poller;
-    r = sd_event_add_time(event, &prober->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer,
+    r = sd_event_add_time(event, &prober->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, prober_on_timer,
                           prober);
     if (r < 0)
         return r;
-    arm(prober);
+    prober_arm(prober);
     *ret = TAKE_PTR(prober);
     return 0;
 }
@@ -218,7 +219,7 @@ int prober_try(Prober *prober, SiteId id, const Endpoint *remote, ProbeHandler h
 
     if (!probe)
         return -ENOMEM;
-    site = site_of(prober, id);
+    site = prober_site(prober, id);
     if (!site)
         return -ENOMEM;
     *probe = (Probe){
@@ -230,8 +231,8 @@ int prober_try(Prober *prober, SiteId id, const Endpoint *remote, ProbeHandler h
         .userdata = userdata,
     };
     TAILQ_INSERT_TAIL(&site->waiting, probe, link);
-    site_changed(prober, site);
-    arm(prober);
+    prober_site_changed(prober, site);
+    prober_arm(prober);
     *ret = TAKE_PTR(probe);
     return 0;
 }
@@ -247,9 +248,9 @@ Probe *probe_free(Probe *probe) {
         prober->active--;
     } else
         TAILQ_REMOVE(&probe->site->waiting, probe, link);
-    site_changed(prober, probe->site);
+    prober_site_changed(prober, probe->site);
     stream_close(&probe->stream);
     free(probe);
-    arm(prober);
+    prober_arm(prober);
     return NULL;
 }

@@ -12,7 +12,7 @@ enum {
 };
 
 // An unused number holds the next one, told from a pointer by its lowest bit.
-static RecordChunk *unused_mark(uint32_t next) {
+static RecordChunk *record_store_unused_mark(uint32_t next) {
     return (RecordChunk *) ((uintptr_t) next << 1 | 1);
 }
 
@@ -28,7 +28,7 @@ size_t record_store_bytes(const RecordStore *store) {
 }
 
 // The pointers have address space for as many as there can be, so that they never move. Memory is where they are used.
-static int number_take(RecordStore *store, uint32_t *ret) {
+static int record_store_number_take(RecordStore *store, uint32_t *ret) {
     void *map;
 
     if (store->unused > 0) {
@@ -50,12 +50,13 @@ static int number_take(RecordStore *store, uint32_t *ret) {
     return 0;
 }
 
-static void number_give_back(RecordStore *store, uint32_t number) {
-    store->chunks[number] = unused_mark(store->unused);
+static void record_store_number_give_back(RecordStore *store, uint32_t number) {
+    store->chunks[number] = record_store_unused_mark(store->unused);
     store->unused = number;
 }
 
-static void ring_insert_first(RecordStore *store, RecordOwner *owner, uint32_t number) {
+static void record_store_ring_insert_first(RecordStore *store, RecordOwner *owner,
+                                           uint32_t number) {
     RecordChunk *chunk = store->chunks[number], *first;
 
     chunk->next = chunk->prev = number;
@@ -69,7 +70,7 @@ static void ring_insert_first(RecordStore *store, RecordOwner *owner, uint32_t n
     owner->chunks = number;
 }
 
-static void ring_remove(RecordStore *store, RecordOwner *owner, uint32_t number) {
+static void record_store_ring_remove(RecordStore *store, RecordOwner *owner, uint32_t number) {
     const RecordChunk *chunk = store->chunks[number];
 
     store->chunks[chunk->prev]->next = chunk->next;
@@ -85,17 +86,17 @@ static int chunk_new(RecordStore *store, RecordOwner *owner) {
     chunk = slab_alloc(&store->slab, sizeof(*chunk));
     if (!chunk)
         return -ENOMEM;
-    if (number_take(store, &number) < 0) {
+    if (record_store_number_take(store, &number) < 0) {
         slab_free(&store->slab, chunk);
         return -ENOMEM;
     }
     *chunk = (RecordChunk){.owner = owner};
     store->chunks[number] = chunk;
-    ring_insert_first(store, owner, number);
+    record_store_ring_insert_first(store, owner, number);
     return 0;
 }
 
-static size_t text_len(const StoredRecord *r) {
+static size_t record_text_len(const StoredRecord *r) {
     return r->name_len + 1 + r->type_len + 1 + (r->has_endpoint ? sizeof(Endpoint) : 0) +
            (r->has_root ? sizeof(MerkleHash) : 0);
 }
@@ -115,7 +116,7 @@ static int chunk_resize(RecordStore *store, uint32_t number, size_t room, size_t
     return 0;
 }
 
-static void text_remove(RecordChunk *chunk, size_t begin, size_t len) {
+static void record_text_remove(RecordChunk *chunk, size_t begin, size_t len) {
     char *text = record_chunk_text(chunk);
 
     memmove(text + begin, text + begin + len, chunk->text_len - begin - len);
@@ -125,13 +126,14 @@ static void text_remove(RecordChunk *chunk, size_t begin, size_t len) {
             chunk->records[i].text -= len;
 }
 
-static void text_append(RecordChunk *chunk, const void *data, size_t len) {
+static void record_text_append(RecordChunk *chunk, const void *data, size_t len) {
     memcpy(record_chunk_text(chunk) + chunk->text_len, data, len);
     chunk->text_len += len;
 }
 
 // All but the texts' lengths, which are not the record's own when it is refreshed.
-static void set_fields(const RecordChunk *chunk, StoredRecord *r, const Record *record) {
+static void record_store_set_fields(const RecordChunk *chunk, StoredRecord *r,
+                                    const Record *record) {
     r->year = record->modified.year;
     r->month = record->modified.month;
     r->day = record->modified.day;
@@ -139,11 +141,12 @@ static void set_fields(const RecordChunk *chunk, StoredRecord *r, const Record *
     r->has_endpoint = !endpoint_equal(&record->endpoint, &chunk->owner->endpoint);
 }
 
-static void append_extras(RecordChunk *chunk, const StoredRecord *r, const Record *record) {
+static void record_store_append_extras(RecordChunk *chunk, const StoredRecord *r,
+                                       const Record *record) {
     if (r->has_endpoint)
-        text_append(chunk, &record->endpoint, sizeof(record->endpoint));
+        record_text_append(chunk, &record->endpoint, sizeof(record->endpoint));
     if (r->has_root)
-        text_append(chunk, &record->root, sizeof(record->root));
+        record_text_append(chunk, &record->root, sizeof(record->root));
 }
 
 int record_store_add(RecordStore *store, RecordOwner *owner, const Record *record, RecordId *ret) {
@@ -163,21 +166,22 @@ int record_store_add(RecordStore *store, RecordOwner *owner, const Record *recor
         return -ENOMEM;
     number = owner->chunks;
     chunk = store->chunks[number];
-    set_fields(chunk, &r, record);
+    record_store_set_fields(chunk, &r, record);
     i = __builtin_ctz(~chunk->used);
-    if (chunk_resize(store, number, MAX(chunk->room, i + 1), chunk->text_len + text_len(&r)) < 0) {
+    if (chunk_resize(store, number, MAX(chunk->room, i + 1),
+                     chunk->text_len + record_text_len(&r)) < 0) {
         if (chunk->used == 0) {
-            ring_remove(store, owner, number);
+            record_store_ring_remove(store, owner, number);
             slab_free(&store->slab, chunk);
-            number_give_back(store, number);
+            record_store_number_give_back(store, number);
         }
         return -ENOMEM;
     }
     chunk = store->chunks[number];
     r.text = chunk->text_len;
-    text_append(chunk, record->name, r.name_len + 1);
-    text_append(chunk, record->type, r.type_len + 1);
-    append_extras(chunk, &r, record);
+    record_text_append(chunk, record->name, r.name_len + 1);
+    record_text_append(chunk, record->type, r.type_len + 1);
+    record_store_append_extras(chunk, &r, record);
     chunk->records[i] = r;
     chunk->used |= 1u << i;
     if (chunk->used == CHUNK_FULL)
@@ -191,22 +195,23 @@ int record_store_refresh(RecordStore *store, RecordId id, const Record *record) 
     const uint32_t number = id / CHUNK_RECORDS;
     RecordChunk *chunk = record_store_chunk(store, id);
     StoredRecord *r = record_store_get(store, id), fresh = *r;
-    const size_t names_len = r->name_len + 1 + r->type_len + 1, old_len = text_len(r);
+    const size_t names_len = r->name_len + 1 + r->type_len + 1, old_len = record_text_len(r);
     char names[NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX + 1];
 
-    set_fields(chunk, &fresh, record);
-    if (text_len(&fresh) > old_len &&
-        chunk_resize(store, number, chunk->room, chunk->text_len + text_len(&fresh) - old_len) < 0)
+    record_store_set_fields(chunk, &fresh, record);
+    if (record_text_len(&fresh) > old_len &&
+        chunk_resize(store, number, chunk->room,
+                     chunk->text_len + record_text_len(&fresh) - old_len) < 0)
         return -ENOMEM;
     chunk = record_store_chunk(store, id);
     r = record_store_get(store, id);
     memcpy(names, record_chunk_text(chunk) + r->text, names_len);
-    text_remove(chunk, r->text, old_len);
+    record_text_remove(chunk, r->text, old_len);
     fresh.text = chunk->text_len;
     *r = fresh;
-    text_append(chunk, names, names_len);
-    append_extras(chunk, r, record);
-    if (text_len(r) < old_len)
+    record_text_append(chunk, names, names_len);
+    record_store_append_extras(chunk, r, record);
+    if (record_text_len(r) < old_len)
         (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
     return 0;
 }
@@ -221,18 +226,18 @@ void record_store_remove(RecordStore *store, RecordId id) {
     owner->count--;
     chunk->used &= ~(1u << id % CHUNK_RECORDS);
     if (chunk->used == 0) {
-        ring_remove(store, owner, number);
+        record_store_ring_remove(store, owner, number);
         slab_free(&store->slab, chunk);
-        number_give_back(store, number);
+        record_store_number_give_back(store, number);
         return;
     }
     if (owner->gone)
         return;
-    text_remove(chunk, r->text, text_len(r));
+    record_text_remove(chunk, r->text, record_text_len(r));
     (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
     if (full) {
-        ring_remove(store, owner, number);
-        ring_insert_first(store, owner, number);
+        record_store_ring_remove(store, owner, number);
+        record_store_ring_insert_first(store, owner, number);
     }
 }
 

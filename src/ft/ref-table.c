@@ -69,11 +69,11 @@ size_t ref_table_bytes(const RefTable *table) {
 }
 
 // The bits of the hash that say where an entry goes are others than those that stand beside it.
-static uint32_t tag(uint64_t hash) {
+static uint32_t ref_table_tag(uint64_t hash) {
     return (uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX;
 }
 
-static uint32_t ref_of(uint32_t slot) {
+static uint32_t ref_table_ref_of(uint32_t slot) {
     return slot & REF_MAX;
 }
 
@@ -83,8 +83,9 @@ static uint32_t slots_find(const RefSlots *table, uint64_t hash, RefMatch match,
     if (!table->slots)
         return 0;
     for (size_t i = hash & table->mask; (slot = table->slots[i]); i = (i + 1) & table->mask)
-        if ((slot & ~(uint32_t) REF_MAX) == tag(hash) && match(key, ref_of(slot)))
-            return ref_of(slot);
+        if ((slot & ~(uint32_t) REF_MAX) == ref_table_tag(hash) &&
+            match(key, ref_table_ref_of(slot)))
+            return ref_table_ref_of(slot);
     return 0;
 }
 
@@ -105,8 +106,8 @@ uint32_t ref_table_guess(const RefTable *table, uint64_t hash) {
 
         if (!slot)
             return 0;
-        if ((slot & ~(uint32_t) REF_MAX) == tag(hash))
-            return ref_of(slot);
+        if ((slot & ~(uint32_t) REF_MAX) == ref_table_tag(hash))
+            return ref_table_ref_of(slot);
     }
     return 0;
 }
@@ -116,12 +117,12 @@ static void slots_add(RefSlots *table, uint64_t hash, uint32_t ref) {
 
     while (table->slots[i])
         i = (i + 1) & table->mask;
-    table->slots[i] = tag(hash) | ref;
+    table->slots[i] = ref_table_tag(hash) | ref;
 }
 
 // Empties some of the old slots. A run of entries goes as a whole (of one across the end, the part that begins
 // the slots goes first): what is left of the others is found as before.
-static void move_some(RefTable *table) {
+static void ref_table_move_some(RefTable *table) {
     const size_t begun = table->old_next;
     size_t n = 0, emptied;
     uint32_t ref;
@@ -129,7 +130,7 @@ static void move_some(RefTable *table) {
     if (!table->old.slots)
         return;
     do {
-        ref = ref_of(table->old.slots[table->old_next]);
+        ref = ref_table_ref_of(table->old.slots[table->old_next]);
         if (ref)
             slots_add(&table->now, table->hash(table->userdata, ref), ref);
         table->old.slots[table->old_next] = 0;
@@ -146,12 +147,12 @@ static void move_some(RefTable *table) {
                        SLOTS_GIVEN_BACK * sizeof(*table->old.slots), MADV_DONTNEED);
 }
 
-static int resize(RefTable *table, size_t size) {
+static int ref_table_resize(RefTable *table, size_t size) {
     RefSlots slots;
     int r;
 
     while (table->old.slots)
-        move_some(table);
+        ref_table_move_some(table);
     r = slots_new(&slots, size);
     if (r < 0)
         return r;
@@ -161,21 +162,21 @@ static int resize(RefTable *table, size_t size) {
     return 0;
 }
 
-static size_t slot_count(const RefTable *table) {
+static size_t ref_table_slot_count(const RefTable *table) {
     return table->now.slots ? table->now.mask + 1 : 0;
 }
 
 int ref_table_reserve(RefTable *table, size_t n) {
-    size_t size = slot_count(table);
+    size_t size = ref_table_slot_count(table);
 
     assert(n <= SLOTS_MIN / 2);
     if ((table->count + n) * 4 <= size * 3)
         return 0;
-    return resize(table, size > 0 ? size * 2 : SLOTS_MIN);
+    return ref_table_resize(table, size > 0 ? size * 2 : SLOTS_MIN);
 }
 
 void ref_table_add(RefTable *table, uint64_t hash, uint32_t ref) {
-    move_some(table);
+    ref_table_move_some(table);
     slots_add(&table->now, hash, ref);
     table->count++;
 }
@@ -185,7 +186,7 @@ static uint32_t *slots_locate(const RefSlots *table, uint64_t hash, uint32_t ref
     if (!table->slots)
         return NULL;
     for (size_t i = hash & table->mask; table->slots[i]; i = (i + 1) & table->mask)
-        if (ref_of(table->slots[i]) == ref)
+        if (ref_table_ref_of(table->slots[i]) == ref)
             return &table->slots[i];
     return NULL;
 }
@@ -194,14 +195,14 @@ bool ref_table_replace(RefTable *table, uint64_t hash, uint32_t ref, uint32_t ot
     uint32_t *slot = slots_locate(&table->now, hash, ref) ?: slots_locate(&table->old, hash, ref);
 
     if (slot)
-        *slot = tag(hash) | other;
+        *slot = ref_table_tag(hash) | other;
     return slot;
 }
 
 // Closes the gap with those behind it that would not be found across it.
 static void slots_remove(const RefTable *table, RefSlots *from, size_t gap) {
     for (size_t i = (gap + 1) & from->mask; from->slots[i]; i = (i + 1) & from->mask) {
-        size_t home = table->hash(table->userdata, ref_of(from->slots[i])) & from->mask;
+        size_t home = table->hash(table->userdata, ref_table_ref_of(from->slots[i])) & from->mask;
 
         if (((i - home) & from->mask) < ((i - gap) & from->mask))
             continue;
@@ -213,7 +214,7 @@ static void slots_remove(const RefTable *table, RefSlots *from, size_t gap) {
 
 void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref) {
     const uint32_t *slot = slots_locate(&table->now, hash, ref);
-    const size_t size = slot_count(table);
+    const size_t size = ref_table_slot_count(table);
 
     if (slot)
         slots_remove(table, &table->now, slot - table->now.slots);
@@ -223,7 +224,7 @@ void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref) {
         slots_remove(table, &table->old, slot - table->old.slots);
     }
     table->count--;
-    move_some(table);
+    ref_table_move_some(table);
     if (!table->old.slots && size > SLOTS_MIN && table->count < size / 8)
-        (void) resize(table, MAX(size / 4, (size_t) SLOTS_MIN)); // it may stay large, too
+        (void) ref_table_resize(table, MAX(size / 4, (size_t) SLOTS_MIN)); // it may stay large, too
 }

@@ -15,7 +15,7 @@ int session_tell_reachable(Session *session) {
                                  session->reachability, index_owner_endpoint(session->owner));
 }
 
-static void on_probed(Reachability result, void *userdata) {
+static void session_on_probed(Reachability result, void *userdata) {
     Session *session = userdata;
 
     session->probing = false;
@@ -37,7 +37,7 @@ int session_probe(Session *session, uint64_t again_usec) {
         (session->probed_at > 0 && now - session->probed_at < again_usec))
         return 0;
     r = prober_try(session->ft->prober, session->site, index_owner_endpoint(session->owner),
-                   on_probed, session, &probe);
+                   session_on_probed, session, &probe);
     if (r < 0)
         return r;
     session->probing = true;

@@ -34,13 +34,13 @@ static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
 // downloads asks for all of them.
 static const uint64_t SEARCH_BURST_USEC = 2 * USEC_PER_SEC;
 
-static void reject(Session *session, FtRefusal refusal) {
+static void session_reject(Session *session, FtRefusal refusal) {
     ft_count_refusal(session->ft, &session->stream.remote, refusal);
     session->state = SESSION_REJECTED;
     session->deadline = MIN(session->deadline, time_monotonic() + REJECT_USEC);
 }
 
-static void accept_peer(Session *session) {
+static void session_accept(Session *session) {
     session->state = SESSION_ACCEPTED;
     session->since = (uint32_t) time(NULL);
     session->search_due = 0;
@@ -49,7 +49,7 @@ static void accept_peer(Session *session) {
 
 // FT publishes the address that it sees. Only a peer on FT's own machine may name another address of
 // that machine: what FT sees of it is a loopback address, useless to everyone else.
-static IpAddress published_address(Session *session, const IpAddress *claimed) {
+static IpAddress session_published_address(Session *session, const IpAddress *claimed) {
     const IpAddress *seen = &session->stream.remote.address;
 
     if (!address_is_loopback(seen))
@@ -58,7 +58,7 @@ static IpAddress published_address(Session *session, const IpAddress *claimed) {
 }
 
 // Whether one more record is within the limits, or it is not one more.
-static bool may_add(Session *session, const Record *record) {
+static bool session_may_add(Session *session, const Record *record) {
     Ft *ft = session->ft;
     const FtConfig *config = &ft->config;
     FtRefusal refusal;
@@ -90,7 +90,7 @@ int session_add_record(Session *session, const Record *record) {
     return r;
 }
 
-static int add_records(Session *session, const Message *message) {
+static int session_add_records(Session *session, const Message *message) {
     RecordList list = record_list(message->argument, message->argument_len);
     bool learnt = session->state == SESSION_ACCEPTED; // even if it has taken all of them back
     const char *text;
@@ -110,9 +110,9 @@ static int add_records(Session *session, const Message *message) {
             session->syntax.rooted |= syntax.rooted;
         if (!session->owner && !(session->owner = index_owner_new(session->ft->index)))
             return -ENOMEM;
-        if (!may_add(session, &record))
+        if (!session_may_add(session, &record))
             continue;
-        record.endpoint.address = published_address(session, &record.endpoint.address);
+        record.endpoint.address = session_published_address(session, &record.endpoint.address);
         r = session_add_record(session, &record);
         if (r < 0)
             return r;
@@ -123,7 +123,7 @@ static int add_records(Session *session, const Message *message) {
     // Not before the end of the list: only then is it known how it was joined.
     if (session->state == SESSION_GREETED && index_owner_count(session->owner) > 0) {
         record_list_learn(&list, &session->syntax);
-        accept_peer(session);
+        session_accept(session);
     }
     return 0;
 }
@@ -140,7 +140,7 @@ void session_answer(Session *session, const Record results[], size_t n) {
 }
 
 // In RAW, the silence that completes a message comes alone: there is nothing to wait for.
-static void add_search(Session *session, const Message *message) {
+static void session_add_search(Session *session, const Message *message) {
     SearchQueue *queue = &session->ft->search_queue;
 
     if (search_queue_add(queue, session, message) < 0)
@@ -150,7 +150,7 @@ static void add_search(Session *session, const Message *message) {
         search_queue_run(queue);
 }
 
-static int remove_record(Session *session, const Message *message) {
+static int session_remove_record(Session *session, const Message *message) {
     RecordText storage;
     Record record;
 
@@ -163,7 +163,7 @@ static int remove_record(Session *session, const Message *message) {
 
 // KEPT, to those who have shown that they know of it. One for all that has been gone through since the
 // last one: a peer that sends a thousand records reads a few numbers.
-static int tell_kept(Session *session) {
+static int session_tell_kept(Session *session) {
     int r;
 
     if (!session->changed)
@@ -178,33 +178,33 @@ static int tell_kept(Session *session) {
                             index_owner_count(session->owner));
 }
 
-static int handle_connected(Session *session, const Message *message) {
+static int session_handle_connected(Session *session, const Message *message) {
     if (message->kind != MESSAGE_HELLO) {
-        reject(session, REFUSED_NO_HELLO);
+        session_reject(session, REFUSED_NO_HELLO);
         return 0;
     }
     session->state = SESSION_GREETED;
     return message_put_word(stream_out(&session->stream), session->framing, WORD_HI);
 }
 
-static int handle_greeted(Session *session, const Message *message) {
+static int session_handle_greeted(Session *session, const Message *message) {
     switch (message->kind) {
     case MESSAGE_RECORDS:
         session->changed = true;
-        return add_records(session, message);
+        return session_add_records(session, message);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
     case MESSAGE_HELLO:
         return 0;
     default:
-        reject(session, REFUSED_NOT_ACCEPTED);
+        session_reject(session, REFUSED_NOT_ACCEPTED);
         return 0;
     }
 }
 
 // A token bucket, told by the moment at which the next search would be on time. A search that comes too early waits,
 // and so does what is behind it: an answer that is late is right, one that says NOT FOUND would not be.
-static bool may_search(Session *session) {
+static bool session_may_search(Session *session) {
     uint64_t rate = session->ft->config.search_rate, now;
 
     if (rate == 0)
@@ -216,13 +216,13 @@ static bool may_search(Session *session) {
     return !session->slowed;
 }
 
-static void wait_turn(Session *session) {
+static void session_wait_turn(Session *session) {
     session->waits = true;
     stream_yield(&session->stream);
 }
 
 // One is answered with each batch, whoever asks: it may take milliseconds.
-static int answer_find(Session *session, const Message *message) {
+static int session_answer_find(Session *session, const Message *message) {
     _cleanup_free_ FoundFile *files = NULL;
     Ft *ft = session->ft;
     FindSummary summary;
@@ -231,11 +231,11 @@ static int answer_find(Session *session, const Message *message) {
 
     if (session->framing != FRAMING_LINE || !index_has_words(ft->index))
         return 0;
-    if (!session->find_paid && !may_search(session))
+    if (!session->find_paid && !session_may_search(session))
         return MESSAGE_WAITS;
     session->find_paid = !session->may_find;
     if (!session->may_find) {
-        wait_turn(session);
+        session_wait_turn(session);
         return MESSAGE_WAITS;
     }
     session->may_find = false;
@@ -251,7 +251,7 @@ static int answer_find(Session *session, const Message *message) {
     return matches_put(stream_out(&session->stream), &summary, files, n);
 }
 
-static int handle_accepted(Session *session, const Message *message) {
+static int session_handle_accepted(Session *session, const Message *message) {
     int r;
 
     // Answers keep the order of what they answer.
@@ -259,27 +259,27 @@ static int handle_accepted(Session *session, const Message *message) {
         search_queue_run(&session->ft->search_queue);
     switch (message->kind) {
     case MESSAGE_SEARCH:
-        if (!may_search(session))
+        if (!session_may_search(session))
             return MESSAGE_WAITS;
         // In RAW the two would run together.
         if (session->framing == FRAMING_RAW)
             session->changed = false;
-        r = tell_kept(session);
+        r = session_tell_kept(session);
         if (r >= 0)
-            add_search(session, message);
+            session_add_search(session, message);
         return r;
     case MESSAGE_RECORDS:
         session->changed = true;
-        return add_records(session, message);
+        return session_add_records(session, message);
     case MESSAGE_REMOVE:
         session->changed = true;
-        return remove_record(session, message);
+        return session_remove_record(session, message);
     case MESSAGE_REACHABLE:
-        r = tell_kept(session);
+        r = session_tell_kept(session);
         return r < 0 ? r : session_answer_reachable(session);
     case MESSAGE_FIND:
-        r = tell_kept(session);
-        return r < 0 ? r : answer_find(session, message);
+        r = session_tell_kept(session);
+        return r < 0 ? r : session_answer_find(session, message);
     case MESSAGE_BYE:
         return -ESHUTDOWN;
     default:
@@ -288,18 +288,18 @@ static int handle_accepted(Session *session, const Message *message) {
 }
 
 // 0, MESSAGE_WAITS or -errno.
-static int handle_message(Session *session, const char *data, size_t len) {
+static int session_handle_message(Session *session, const char *data, size_t len) {
     const Message message = message_parse(data, len);
 
     if (message.kind == MESSAGE_EMPTY)
         return 0;
     switch (session->state) {
     case SESSION_CONNECTED:
-        return handle_connected(session, &message);
+        return session_handle_connected(session, &message);
     case SESSION_GREETED:
-        return handle_greeted(session, &message);
+        return session_handle_greeted(session, &message);
     case SESSION_ACCEPTED:
-        return handle_accepted(session, &message);
+        return session_handle_accepted(session, &message);
     case SESSION_REJECTED:
         break;
     }
@@ -308,7 +308,7 @@ static int handle_message(Session *session, const char *data, size_t len) {
 
 // The next moment at which something must happen although no byte arrives: a silence that completes
 // a message, or the end of the time to be accepted.
-static int arm_timeout(Session *session, bool incomplete) {
+static int session_arm_timeout(Session *session, bool incomplete) {
     uint64_t timeout = 0, now;
 
     if (session->state == SESSION_REJECTED)
@@ -326,7 +326,7 @@ static int arm_timeout(Session *session, bool incomplete) {
 }
 
 // The search at the front waits until it is on time.
-static int slow_down(Session *session) {
+static int session_slow_down(Session *session) {
     uint64_t due = session->search_due, now = time_monotonic();
 
     ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TOO_FAST);
@@ -335,7 +335,7 @@ static int slow_down(Session *session) {
                               due - MIN(due, now + SEARCH_BURST_USEC) + USEC_PER_SEC / 10);
 }
 
-static int send_meanwhile(Stream *stream) {
+static int session_send_meanwhile(Stream *stream) {
     int r;
 
     if (stream_unsent(stream)->size < OUT_BYTES_AT_ONCE)
@@ -345,8 +345,8 @@ static int send_meanwhile(Stream *stream) {
 }
 
 // Goes through all messages that are complete. Sets *ret_incomplete if silence would complete another.
-static int handle_messages(Session *session, const char *data, size_t len, bool quiet,
-                           size_t *ret_consumed, bool *ret_incomplete) {
+static int session_handle_messages(Session *session, const char *data, size_t len, bool quiet,
+                                   size_t *ret_consumed, bool *ret_incomplete) {
     Framer framer = {FRAME_FROM_PEER, session->framing, (unsigned) session->ft->config.max_line};
     unsigned *work = &session->ft->turn_work;
     Stream *stream = &session->stream;
@@ -364,7 +364,7 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
             *ret_consumed = len; // whatever it says, nobody listens
             return 0;
         }
-        r = send_meanwhile(stream);
+        r = session_send_meanwhile(stream);
         if (r < 0 || stream_is_on_hold(stream)) {
             *ret_consumed = done;
             return r;
@@ -381,7 +381,7 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
             *ret_consumed = done;
             return 0;
         }
-        r = handle_message(session, message, message_len);
+        r = session_handle_message(session, message, message_len);
         if (r == MESSAGE_WAITS) {
             stream_pause(stream);
             *ret_consumed = done;
@@ -392,41 +392,43 @@ static int handle_messages(Session *session, const char *data, size_t len, bool 
         done += consumed;
         *work += consumed;
         if (*work >= TURN_WORK && done < len) {
-            wait_turn(session);
+            session_wait_turn(session);
             *ret_consumed = done;
             return 0;
         }
     }
 }
 
-static int on_data(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed) {
+static int session_on_data(Stream *stream, const char *data, size_t len, bool eof,
+                           size_t *ret_consumed) {
     Session *session = container_of(stream, Session, stream);
     bool incomplete;
     int r;
 
     session->may_find = session->waits;
     session->waits = false;
-    r = handle_messages(session, data, len, session->quiet || eof, ret_consumed, &incomplete);
+    r = session_handle_messages(session, data, len, session->quiet || eof, ret_consumed,
+                                &incomplete);
     session->may_find = false; // by now it has been, or there was none
     if (r < 0 || eof)
         search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
     if (r >= 0 && !session->waits)                    // one for all of it
-        r = tell_kept(session);
+        r = session_tell_kept(session);
     if (r < 0 || stream_is_on_hold(stream))
         return r;
-    return session->slowed ? slow_down(session) : arm_timeout(session, incomplete);
+    return session->slowed ? session_slow_down(session) : session_arm_timeout(session, incomplete);
 }
 
-static int on_timeout(Stream *stream) {
+static int session_on_timeout(Stream *stream) {
     Session *session = container_of(stream, Session, stream);
     int r;
 
     if (session->slowed) {
         session->slowed = false;
-        wait_turn(session);
+        session_wait_turn(session);
     }
     if (session->waits)
-        return arm_timeout(session, false);
+        return session_arm_timeout(session, false);
     // Silence ends no line: at most the time to be accepted is over.
     session->quiet = session->framing != FRAMING_LINE;
     r = stream_reconsider(stream);
@@ -434,7 +436,7 @@ static int on_timeout(Stream *stream) {
     return r;
 }
 
-static void on_closed(Stream *stream, int error) {
+static void session_on_closed(Stream *stream, int error) {
     Session *session = container_of(stream, Session, stream);
 
     if (error == -ETIMEDOUT && session->state != SESSION_REJECTED)
@@ -445,18 +447,18 @@ static void on_closed(Stream *stream, int error) {
 }
 
 static const StreamOps stream_ops = {
-    .on_data = on_data,
-    .on_timeout = on_timeout,
-    .on_closed = on_closed,
+    .on_data = session_on_data,
+    .on_timeout = session_on_timeout,
+    .on_closed = session_on_closed,
 };
 
 // Of a session that has come to nothing.
-static void end_admission(Ft *ft, SiteId site) {
+static void session_end_admission(Ft *ft, SiteId site) {
     admission_site(ft->admission, site)->handshakes--;
     admission_leave(ft->admission, site);
 }
 
-static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
+static Session *session_open(Ft *ft, int fd, const Endpoint *remote) {
     Session *session;
     SiteId site;
 
@@ -466,14 +468,14 @@ static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
     }
     session = slab_alloc(&ft->session_memory, sizeof(*session));
     if (!session) {
-        end_admission(ft, site);
+        session_end_admission(ft, site);
         close_fd(fd);
         return NULL;
     }
     *session = (Session){.ft = ft, .site = site, .deadline = time_monotonic() + ACCEPT_USEC};
     if (stream_accept(&session->stream, ft->poller, &stream_ops, fd, remote, ft->config.max_queue) <
         0) {
-        end_admission(ft, site);
+        session_end_admission(ft, site);
         slab_free(&ft->session_memory, session);
         return NULL;
     }
@@ -483,9 +485,9 @@ static Session *open_session(Ft *ft, int fd, const Endpoint *remote) {
 }
 
 void session_new(Ft *ft, int fd, const Endpoint *remote) {
-    Session *session = open_session(ft, fd, remote);
+    Session *session = session_open(ft, fd, remote);
 
-    if (session && arm_timeout(session, false) < 0)
+    if (session && session_arm_timeout(session, false) < 0)
         session_free(session);
 }
 
@@ -516,7 +518,7 @@ void session_save(const Session *session, SavedSession *ret) {
 }
 
 Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
-    _cleanup_(session_freep) Session *session = open_session(ft, fd, &saved->remote);
+    _cleanup_(session_freep) Session *session = session_open(ft, fd, &saved->remote);
 
     if (!session)
         return NULL;

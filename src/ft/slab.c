@@ -32,15 +32,15 @@ struct SlabRegion {
     void *map;
 };
 
-static SlabBlock *block_of(const void *piece) {
+static SlabBlock *slab_block_of(const void *piece) {
     return (SlabBlock *) ((uintptr_t) piece & ~(uintptr_t) (BLOCK_BYTES - 1));
 }
 
-static size_t rounded(size_t size) {
+static size_t slab_rounded(size_t size) {
     return (size + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP;
 }
 
-static int add_region(Slab *slab) {
+static int slab_add_region(Slab *slab) {
     SlabRegion *region;
     uintptr_t begin;
     void *map;
@@ -73,16 +73,16 @@ void slab_clear(Slab *slab) {
     *slab = (Slab){};
 }
 
-static SlabBlock *block_new(Slab *slab, size_t size) {
+static SlabBlock *slab_block_new(Slab *slab, size_t size) {
     SlabBlock *block = LIST_FIRST(&slab->empty);
 
     if (block) {
         LIST_REMOVE(block, link);
         slab->bytes -= PAGE_BYTES;
     } else {
-        if (slab->fresh == slab->fresh_end && add_region(slab) < 0)
+        if (slab->fresh == slab->fresh_end && slab_add_region(slab) < 0)
             return NULL;
-        block = block_of(slab->fresh);
+        block = slab_block_of(slab->fresh);
         slab->fresh += BLOCK_BYTES;
     }
     *block = (SlabBlock){.size = (uint32_t) size, .fresh = sizeof(*block)};
@@ -92,17 +92,17 @@ static SlabBlock *block_new(Slab *slab, size_t size) {
     return block;
 }
 
-static bool is_full(const SlabBlock *block) {
+static bool slab_is_full(const SlabBlock *block) {
     return !block->freed && block->fresh + block->size > BLOCK_BYTES;
 }
 
 void *slab_alloc(Slab *slab, size_t size) {
-    const size_t step = rounded(size);
+    const size_t step = slab_rounded(size);
     SlabBlock *block;
     void *piece;
 
     assert(size > 0 && size <= SLAB_BYTES_MAX);
-    block = LIST_FIRST(&slab->with_room[step / SLAB_STEP]) ?: block_new(slab, step);
+    block = LIST_FIRST(&slab->with_room[step / SLAB_STEP]) ?: slab_block_new(slab, step);
     if (!block)
         return NULL;
     piece = block->freed ?: (char *) block + block->fresh;
@@ -114,14 +114,14 @@ void *slab_alloc(Slab *slab, size_t size) {
         slab->bytes += step;
     }
     block->used++;
-    if (is_full(block))
+    if (slab_is_full(block))
         LIST_REMOVE(block, link);
     return piece;
 }
 
 void slab_free(Slab *slab, void *piece) {
-    SlabBlock *block = block_of(piece);
-    bool full = is_full(block);
+    SlabBlock *block = slab_block_of(piece);
+    bool full = slab_is_full(block);
 
     memcpy(piece, &block->freed, sizeof(void *));
     ASAN_POISON_MEMORY_REGION(piece, block->size);
@@ -140,10 +140,10 @@ void slab_free(Slab *slab, void *piece) {
 }
 
 void *slab_resize(Slab *slab, void *piece, size_t size) {
-    const size_t old_size = block_of(piece)->size;
+    const size_t old_size = slab_block_of(piece)->size;
     void *moved;
 
-    if (rounded(size) == old_size) {
+    if (slab_rounded(size) == old_size) {
         ASAN_UNPOISON_MEMORY_REGION(piece, size);
         return piece;
     }

@@ -14,7 +14,7 @@ enum {
         0xf8, // no byte of UTF-8: nothing else is in the keys of second postings' first byte
 };
 
-static uint64_t hash_of(const WordIndex *index, const char *text, size_t len) {
+static uint64_t word_hash(const WordIndex *index, const char *text, size_t len) {
     uint8_t hash[crypto_shorthash_BYTES];
     uint64_t value;
 
@@ -23,23 +23,23 @@ static uint64_t hash_of(const WordIndex *index, const char *text, size_t len) {
     return value;
 }
 
-static uint64_t key_of(const char text[static HEAD_BYTES]) {
+static uint64_t word_key(const char text[static HEAD_BYTES]) {
     uint64_t value;
 
     memcpy(&value, text, sizeof(value));
     return be64toh(value);
 }
 
-static uint64_t head_key(const char *word, size_t len, int fill) {
+static uint64_t word_head_key(const char *word, size_t len, int fill) {
     char bytes[HEAD_BYTES];
 
     memset(bytes, fill, sizeof(bytes));
     memcpy(bytes, word, MIN(len, sizeof(bytes)));
-    return key_of(bytes);
+    return word_key(bytes);
 }
 
-static uint64_t tail_key(const WordIndex *index, const char *word, size_t len, int fill) {
-    const uint64_t head = hash_of(index, word, HEAD_BYTES);
+static uint64_t word_tail_key(const WordIndex *index, const char *word, size_t len, int fill) {
+    const uint64_t head = word_hash(index, word, HEAD_BYTES);
     char bytes[HEAD_BYTES];
 
     memset(bytes, fill, sizeof(bytes));
@@ -47,35 +47,35 @@ static uint64_t tail_key(const WordIndex *index, const char *word, size_t len, i
     memcpy(bytes + 1, &head, HEAD_BYTES - TAIL_BYTES - 1);
     memcpy(bytes + HEAD_BYTES - TAIL_BYTES, word + HEAD_BYTES,
            MIN(len - HEAD_BYTES, (size_t) TAIL_BYTES));
-    return key_of(bytes);
+    return word_key(bytes);
 }
 
 // Writes the postings of a word and returns how many they are.
-static size_t postings_of(const WordIndex *index, const char *word, size_t len, uint32_t name,
-                          Posting ret[static 2]) {
-    const uint64_t rest = hash_of(index, word, len) << 32 | name;
+static size_t word_index_postings(const WordIndex *index, const char *word, size_t len,
+                                  uint32_t name, Posting ret[static 2]) {
+    const uint64_t rest = word_hash(index, word, len) << 32 | name;
 
-    ret[0] = (Posting){head_key(word, len, 0), rest};
+    ret[0] = (Posting){word_head_key(word, len, 0), rest};
     if (len <= HEAD_BYTES)
         return 1;
-    ret[1] = (Posting){tail_key(index, word, len, 0), rest};
+    ret[1] = (Posting){word_tail_key(index, word, len, 0), rest};
     return 2;
 }
 
-static size_t all_postings_of(const WordIndex *index, const char *text, size_t len, uint32_t name,
-                              Posting ret[static 2 * WORDS_MAX]) {
+static size_t word_index_all_postings(const WordIndex *index, const char *text, size_t len,
+                                      uint32_t name, Posting ret[static 2 * WORDS_MAX]) {
     Words words;
     size_t n = 0;
 
     words_split(text, len, &words);
     for (size_t i = 0; i < words.n; i++)
-        n += postings_of(index, word_text(&words, i), words.words[i].len, name, ret + n);
+        n += word_index_postings(index, word_text(&words, i), words.words[i].len, name, ret + n);
     return n;
 }
 
 int word_index_add(WordIndex *index, const char *text, size_t len, uint32_t name) {
     Posting postings[2 * WORDS_MAX];
-    size_t n = all_postings_of(index, text, len, name, postings);
+    size_t n = word_index_all_postings(index, text, len, name, postings);
 
     for (size_t i = 0; i < n; i++)
         if (posting_tree_add(&index->tree, postings[i]) < 0) {
@@ -88,14 +88,14 @@ int word_index_add(WordIndex *index, const char *text, size_t len, uint32_t name
 
 void word_index_remove(WordIndex *index, const char *text, size_t len, uint32_t name) {
     Posting postings[2 * WORDS_MAX];
-    size_t n = all_postings_of(index, text, len, name, postings);
+    size_t n = word_index_all_postings(index, text, len, name, postings);
 
     for (size_t i = 0; i < n; i++)
         (void) posting_tree_remove(&index->tree, postings[i]);
 }
 
 WordRange word_index_range(const WordIndex *index, const char *word, size_t len) {
-    const uint64_t key = head_key(word, len, 0), hash = hash_of(index, word, len) << 32;
+    const uint64_t key = word_head_key(word, len, 0), hash = word_hash(index, word, len) << 32;
 
     return (WordRange){{key, hash}, {key, hash | UINT32_MAX}};
 }
@@ -103,10 +103,10 @@ WordRange word_index_range(const WordIndex *index, const char *word, size_t len)
 // What is longer has a greater key, as no byte of a word is 0; behind the last byte of a key it has the same.
 WordRange word_index_longer(const WordIndex *index, const char *word, size_t len) {
     if (len < HEAD_BYTES)
-        return (WordRange){{head_key(word, len, 0) + 1, 0},
-                           {head_key(word, len, 0xff), UINT64_MAX}};
+        return (WordRange){{word_head_key(word, len, 0) + 1, 0},
+                           {word_head_key(word, len, 0xff), UINT64_MAX}};
     return (WordRange){
-        {tail_key(index, word, len, 0) + (len < HEAD_BYTES + TAIL_BYTES), 0},
-        {tail_key(index, word, len, 0xff), UINT64_MAX},
+        {word_tail_key(index, word, len, 0) + (len < HEAD_BYTES + TAIL_BYTES), 0},
+        {word_tail_key(index, word, len, 0xff), UINT64_MAX},
     };
 }

@@ -69,32 +69,32 @@ int listener_fail(const Endpoint *endpoint, const char *program, int r) {
     return r;
 }
 
-static void log_accept_error(Listener *listener, int error) {
+static void listener_log_error(Listener *listener, int error) {
     log_limited(&listener->limit, LOG_WARNING, &(LogFields){.id = EVENT_CANNOT_ACCEPT},
                 "Cannot accept a connection: %s", strerror(error));
 }
 
-static void hold_reserve(Listener *listener) {
+static void listener_hold_reserve(Listener *listener) {
     if (listener->reserve_fd < 0)
         listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 // A connection that cannot be accepted stays in the queue and would wake the loop for ever: take it
 // with the descriptor held in reserve, and close it.
-static void shed_connection(Listener *listener) {
+static void listener_shed_connection(Listener *listener) {
     int fd;
 
     listener->reserve_fd = close_fd(listener->reserve_fd);
     fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
     close_fd(fd);
-    hold_reserve(listener);
+    listener_hold_reserve(listener);
 }
 
-static int on_connection(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                         void *userdata) {
+static int listener_on_connection(sd_event_source *source _unused_, int fd,
+                                  uint32_t revents _unused_, void *userdata) {
     Listener *listener = userdata;
 
-    hold_reserve(listener); // it was lost if another thread was faster
+    listener_hold_reserve(listener); // it was lost if another thread was faster
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         SocketAddress sockaddr = {};
         socklen_t len = sizeof(sockaddr);
@@ -106,10 +106,10 @@ static int on_connection(sd_event_source *source _unused_, int fd, uint32_t reve
             if (errno == EAGAIN)
                 break;
             if (errno == EMFILE || errno == ENFILE) {
-                log_accept_error(listener, errno);
-                shed_connection(listener);
+                listener_log_error(listener, errno);
+                listener_shed_connection(listener);
             } else if (errno != EINTR && errno != ECONNABORTED) {
-                log_accept_error(listener, errno);
+                listener_log_error(listener, errno);
                 break;
             }
             continue;
@@ -135,14 +135,14 @@ int listener_new(sd_event *event, int fd, AcceptHandler handler, void *userdata,
     listener->handler = handler;
     listener->userdata = userdata;
     listener->reserve_fd = -EBADF;
-    hold_reserve(listener);
+    listener_hold_reserve(listener);
     if (getsockname(fd, &sockaddr.sa, &len) < 0)
         return -errno;
     listener->endpoint = endpoint_from_sockaddr(&sockaddr);
     // A socket from systemd may be in blocking mode.
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
         return -errno;
-    r = sd_event_add_io(event, &listener->source, fd, EPOLLIN, on_connection, listener);
+    r = sd_event_add_io(event, &listener->source, fd, EPOLLIN, listener_on_connection, listener);
     if (r < 0)
         return r;
     (void) sd_event_source_set_description(listener->source, "listener");

@@ -38,7 +38,7 @@ struct LoopThread {
     uint64_t pinged_at; // CLOCK_MONOTONIC µs; 0: not asked yet
 };
 
-static void queue_put(CallQueue *queue, LoopCall *call) {
+static void call_queue_put(CallQueue *queue, LoopCall *call) {
     bool first;
 
     pthread_mutex_lock(&queue->mutex);
@@ -49,7 +49,7 @@ static void queue_put(CallQueue *queue, LoopCall *call) {
         (void) eventfd_write(queue->event_fd, 1);
 }
 
-static LoopCall *queue_take(CallQueue *queue) {
+static LoopCall *call_queue_take(CallQueue *queue) {
     LoopCall *call;
 
     pthread_mutex_lock(&queue->mutex);
@@ -60,8 +60,8 @@ static LoopCall *queue_take(CallQueue *queue) {
     return call;
 }
 
-static int on_queued(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                     void *userdata) {
+static int loop_thread_on_queued(sd_event_source *source _unused_, int fd,
+                                 uint32_t revents _unused_, void *userdata) {
     CallQueue *queue = userdata;
     LoopCall *call;
     eventfd_t count;
@@ -69,7 +69,7 @@ static int on_queued(sd_event_source *source _unused_, int fd, uint32_t revents 
 
     (void) eventfd_read(fd, &count);
     for (int i = 0; i < CALLS_AT_ONCE; i++) {
-        call = queue_take(queue);
+        call = call_queue_take(queue);
         if (!call)
             return 0;
         call->run(call);
@@ -82,14 +82,15 @@ static int on_queued(sd_event_source *source _unused_, int fd, uint32_t revents 
     return 0;
 }
 
-static int queue_init(CallQueue *queue, sd_event *event) {
+static int call_queue_init(CallQueue *queue, sd_event *event) {
     queue->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (queue->event_fd < 0)
         return -errno;
-    return sd_event_add_io(event, &queue->source, queue->event_fd, EPOLLIN, on_queued, queue);
+    return sd_event_add_io(event, &queue->source, queue->event_fd, EPOLLIN, loop_thread_on_queued,
+                           queue);
 }
 
-static void queue_done(CallQueue *queue) {
+static void call_queue_done(CallQueue *queue) {
     sd_event_source_disable_unref(queue->source);
     close_fd(queue->event_fd);
     pthread_mutex_destroy(&queue->mutex);
@@ -112,16 +113,16 @@ int loop_thread_new(sd_event *control, const char *name, LoopThread **ret) {
     if (r >= 0)
         r = poller_new(thread->event, &thread->poller);
     if (r >= 0)
-        r = queue_init(&thread->calls, thread->event);
+        r = call_queue_init(&thread->calls, thread->event);
     if (r >= 0)
-        r = queue_init(&thread->replies, control);
+        r = call_queue_init(&thread->replies, control);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(thread);
     return 0;
 }
 
-static void *thread_main(void *arg) {
+static void *loop_thread_main(void *arg) {
     LoopThread *thread = arg;
 
     // By itself: naming another thread writes to a file (daemon/sandbox.h).
@@ -132,7 +133,7 @@ static void *thread_main(void *arg) {
 }
 
 int loop_thread_start(LoopThread *thread) {
-    int r = -pthread_create(&thread->thread, NULL, thread_main, thread);
+    int r = -pthread_create(&thread->thread, NULL, loop_thread_main, thread);
 
     if (r < 0)
         return r;
@@ -140,14 +141,14 @@ int loop_thread_start(LoopThread *thread) {
     return 0;
 }
 
-static void run_stop(LoopCall *call) {
+static void loop_thread_run_stop(LoopCall *call) {
     (void) sd_event_exit(container_of(call, LoopThread, stop)->event, 0);
 }
 
 void loop_thread_stop(LoopThread *thread) {
     if (!thread || !thread->running)
         return;
-    thread->stop.run = run_stop;
+    thread->stop.run = loop_thread_run_stop;
     loop_thread_call(thread, &thread->stop);
     pthread_join(thread->thread, NULL);
     thread->running = false;
@@ -157,15 +158,15 @@ LoopThread *loop_thread_free(LoopThread *thread) {
     if (!thread)
         return NULL;
     loop_thread_stop(thread);
-    queue_done(&thread->calls);
-    queue_done(&thread->replies);
+    call_queue_done(&thread->calls);
+    call_queue_done(&thread->replies);
     poller_free(thread->poller);
     sd_event_unref(thread->event);
     free(thread);
     return NULL;
 }
 
-static void run_ping(LoopCall *call) {
+static void loop_thread_run_ping(LoopCall *call) {
     container_of(call, LoopThread, ping)->ping_answered = true;
 }
 
@@ -174,7 +175,7 @@ uint64_t loop_thread_silence(LoopThread *thread, uint64_t now) {
         return thread->running ? now - thread->pinged_at : 0;
     thread->ping_answered = false;
     thread->pinged_at = now;
-    thread->ping.run = run_ping;
+    thread->ping.run = loop_thread_run_ping;
     loop_thread_call(thread, &thread->ping);
     return 0;
 }
@@ -188,9 +189,9 @@ Poller *loop_thread_poller(LoopThread *thread) {
 }
 
 void loop_thread_call(LoopThread *thread, LoopCall *call) {
-    queue_put(&thread->calls, call);
+    call_queue_put(&thread->calls, call);
 }
 
 void loop_thread_reply(LoopThread *thread, LoopCall *call) {
-    queue_put(&thread->replies, call);
+    call_queue_put(&thread->replies, call);
 }

@@ -35,7 +35,7 @@ struct Poller {
     char scratch[POLLER_SCRATCH_BYTES];
 };
 
-static void dispatch_batch(Poller *poller, int n) {
+static void poller_dispatch_batch(Poller *poller, int n) {
     poller->batch_size = n;
     for (poller->batch_next = 0; poller->batch_next < poller->batch_size;) {
         struct epoll_event *ready = &poller->batch[poller->batch_next++];
@@ -49,7 +49,7 @@ static void dispatch_batch(Poller *poller, int n) {
         poller->batch_done(poller->userdata);
 }
 
-static void dispatch_later(Poller *poller) {
+static void poller_dispatch_later(Poller *poller) {
     for (size_t i = 0; i < poller->later_count; i++) {
         PollWatch *watch = poller->later[i];
 
@@ -61,8 +61,8 @@ static void dispatch_later(Poller *poller) {
     poller->later_count = 0;
 }
 
-static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
-                    void *userdata) {
+static int poller_on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _unused_,
+                           void *userdata) {
     Poller *poller = userdata;
     int n;
 
@@ -70,9 +70,9 @@ static int on_ready(sd_event_source *source _unused_, int fd, uint32_t revents _
     if (n < 0)
         return 0; // EINTR; anything else would come again, and the source must stay
     poller->in_batch = true;
-    dispatch_batch(poller, n);
+    poller_dispatch_batch(poller, n);
     poller->in_batch = false; // what is done later than later is done at once
-    dispatch_later(poller);
+    poller_dispatch_later(poller);
     return 0;
 }
 
@@ -100,7 +100,7 @@ int poller_new(sd_event *event, Poller **ret) {
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poller->epoll_fd < 0)
         return -errno;
-    r = sd_event_add_io(event, &poller->source, poller->epoll_fd, EPOLLIN, on_ready, poller);
+    r = sd_event_add_io(event, &poller->source, poller->epoll_fd, EPOLLIN, poller_on_ready, poller);
     if (r < 0)
         return r;
     (void) sd_event_source_set_description(poller->source, "poller");
@@ -145,7 +145,7 @@ uint64_t poller_held(const Poller *poller) {
     return poller->streams.held;
 }
 
-static int control(Poller *poller, int op, PollWatch *watch) {
+static int poller_control(Poller *poller, int op, PollWatch *watch) {
     struct epoll_event event = {.events = watch->events, .data.ptr = watch};
 
     return epoll_ctl(poller->epoll_fd, op, watch->fd, &event) < 0 ? -errno : 0;
@@ -155,7 +155,7 @@ int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHa
     int r;
 
     *watch = (PollWatch){.handler = handler, .fd = fd, .events = (uint16_t) events};
-    r = control(poller, EPOLL_CTL_ADD, watch);
+    r = poller_control(poller, EPOLL_CTL_ADD, watch);
     if (r < 0)
         watch->fd = -EBADF;
     return r;
@@ -165,13 +165,13 @@ int poller_change(Poller *poller, PollWatch *watch, uint32_t events) {
     if (watch->events == events)
         return 0;
     watch->events = (uint16_t) events;
-    return control(poller, EPOLL_CTL_MOD, watch);
+    return poller_control(poller, EPOLL_CTL_MOD, watch);
 }
 
 void poller_remove(Poller *poller, PollWatch *watch) {
     if (watch->fd < 0)
         return;
-    (void) control(poller, EPOLL_CTL_DEL, watch);
+    (void) poller_control(poller, EPOLL_CTL_DEL, watch);
     watch->fd = -EBADF;
     // It may be freed now: what the running batch still holds of it must not be dispatched.
     for (int i = poller->batch_next; i < poller->batch_size; i++)
@@ -183,7 +183,7 @@ void poller_remove(Poller *poller, PollWatch *watch) {
     watch->later = false;
 }
 
-static void take_turn(Poller *poller) {
+static void poller_take_turn(Poller *poller) {
     PollTurn *turn = TAILQ_FIRST(&poller->turns);
     PollWatch *watch;
 
@@ -194,10 +194,10 @@ static void take_turn(Poller *poller) {
     watch->handler(watch, POLLER_TURN);
 }
 
-static void on_work(PollWatch *watch, uint32_t events _unused_) {
+static void poller_on_work(PollWatch *watch, uint32_t events _unused_) {
     Poller *poller = container_of(watch, Poller, work_watch);
 
-    take_turn(poller); // first: what comes to its end there may leave work
+    poller_take_turn(poller); // first: what comes to its end there may leave work
     if (!poller->work(poller->work_userdata) && TAILQ_EMPTY(&poller->turns))
         (void) poller_change(poller, watch, 0);
 }
@@ -210,7 +210,7 @@ int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata
         return -errno;
     poller->work = work;
     poller->work_userdata = userdata;
-    r = poller_add(poller, &poller->work_watch, fd, 0, on_work);
+    r = poller_add(poller, &poller->work_watch, fd, 0, poller_on_work);
     if (r >= 0)
         TAKE_FD(fd);
     return r;

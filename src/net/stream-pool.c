@@ -15,7 +15,7 @@ void stream_pool_init(StreamPool *pool) {
     *pool = (StreamPool){.full = {.size = SIZE_MAX, .capacity = SIZE_MAX}};
 }
 
-static void work_free(StreamWork *work) {
+static void stream_work_free(StreamWork *work) {
     buffer_clear(&work->out);
     free(work);
 }
@@ -25,7 +25,7 @@ void stream_pool_clear(StreamPool *pool) {
 
     while ((work = SLIST_FIRST(&pool->spares))) {
         SLIST_REMOVE_HEAD(&pool->spares, spare);
-        work_free(work);
+        stream_work_free(work);
     }
     pool->spare_count = 0;
 }
@@ -53,7 +53,7 @@ void stream_pool_give(StreamPool *pool, StreamWork *work) {
         buffer_clear(&out);
     *work = (StreamWork){.out = {.data = out.data, .capacity = out.capacity}};
     if (pool->spare_count == SPARES_MAX) {
-        work_free(work);
+        stream_work_free(work);
         return;
     }
     SLIST_INSERT_HEAD(&pool->spares, work, spare);

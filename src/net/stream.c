@@ -26,7 +26,7 @@ static const uint64_t HOLD_USEC = 10 * USEC_PER_SEC;
 
 static const Buffer nothing;
 
-static void handle_events(PollWatch *watch, uint32_t events);
+static void stream_handle_events(PollWatch *watch, uint32_t events);
 
 const Buffer *stream_unsent(const Stream *stream) {
     return stream->work ? &stream->work->out : &nothing;
@@ -41,13 +41,13 @@ bool stream_is_on_hold(const Stream *stream) {
 }
 
 // NULL: out of memory.
-static StreamWork *need_work(Stream *stream) {
+static StreamWork *stream_need_work(Stream *stream) {
     if (!stream->work)
         stream->work = stream_pool_take(poller_streams(stream->poller));
     return stream->work;
 }
 
-static void give_work_back(Stream *stream) {
+static void stream_give_work_back(Stream *stream) {
     if (!stream->work)
         return;
     poller_leave_turn(stream->poller, &stream->work->turn);
@@ -55,19 +55,19 @@ static void give_work_back(Stream *stream) {
     stream->work = NULL;
 }
 
-static bool is_idle(const StreamWork *work) {
+static bool stream_is_idle(const StreamWork *work) {
     return work->in.size == 0 && work->out.size == 0 && !work->timer && work->error == 0 &&
            !work->connecting && !work->eof && !work->paused;
 }
 
 // Keeps nothing that it does not need now.
-static void settle(Stream *stream) {
+static void stream_settle(Stream *stream) {
     StreamWork *work = stream->work;
 
     if (!work)
         return;
-    if (!work->delivering && is_idle(work)) {
-        give_work_back(stream);
+    if (!work->delivering && stream_is_idle(work)) {
+        stream_give_work_back(stream);
         return;
     }
     if (!work->delivering && work->out.size == 0)
@@ -76,25 +76,25 @@ static void settle(Stream *stream) {
 }
 
 // The last thing that happens to a stream by itself: the owner may free it in on_closed.
-static void fail(Stream *stream, int error) {
+static void stream_fail(Stream *stream, int error) {
     stream_close(stream);
     stream->ops->on_closed(stream, error);
 }
 
-static bool has_ended(const Stream *stream) {
+static bool stream_has_ended(const Stream *stream) {
     return stream->fd >= 0 && stream->work && stream->work->eof && !stream->work->paused &&
            stream->work->out.size == 0;
 }
 
 // Where a callback of the poller or of the loop ends.
-static void finish(Stream *stream, int r) {
+static void stream_finish(Stream *stream, int r) {
     if (r < 0)
-        fail(stream, r);
-    else if (has_ended(stream))
-        fail(stream, 0);
+        stream_fail(stream, r);
+    else if (stream_has_ended(stream))
+        stream_fail(stream, 0);
 }
 
-static int update_events(Stream *stream) {
+static int stream_update_events(Stream *stream) {
     const StreamWork *work = stream->work;
     uint32_t events = EPOLLIN;
 
@@ -120,13 +120,14 @@ static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, in
         .fd = fd,
     };
     if (connecting) {
-        if (!need_work(stream))
+        if (!stream_need_work(stream))
             return -ENOMEM;
         stream->work->connecting = true;
     }
     // Messages are written whole: waiting for more of them only adds delay.
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN, handle_events);
+    return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN,
+                      stream_handle_events);
 }
 
 int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
@@ -158,7 +159,7 @@ int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const E
 }
 
 Buffer *stream_out(Stream *stream) {
-    StreamWork *work = need_work(stream);
+    StreamWork *work = stream_need_work(stream);
 
     return work ? &work->out : &poller_streams(stream->poller)->full;
 }
@@ -166,10 +167,10 @@ Buffer *stream_out(Stream *stream) {
 int stream_restore(Stream *stream, const void *data, size_t len) {
     if (len == 0)
         return 0;
-    return need_work(stream) ? buffer_append(&stream->work->in, data, len) : -ENOMEM;
+    return stream_need_work(stream) ? buffer_append(&stream->work->in, data, len) : -ENOMEM;
 }
 
-static int send_queued(Stream *stream) {
+static int stream_send_queued(Stream *stream) {
     Buffer *out = stream->work ? &stream->work->out : NULL;
 
     while (out && out->size > 0) {
@@ -187,7 +188,7 @@ static int send_queued(Stream *stream) {
     return 0;
 }
 
-static bool holds_too_much(const Stream *stream) {
+static bool stream_holds_too_much(const Stream *stream) {
     const StreamWork *work = stream->work;
 
     return work && (work->out.size > stream->out_max ||
@@ -202,18 +203,18 @@ int stream_flush(Stream *stream) {
         return 0;
     if (stream->work && stream->work->error < 0)
         return stream->work->error;
-    r = send_queued(stream);
-    settle(stream);
+    r = stream_send_queued(stream);
+    stream_settle(stream);
     if (r < 0)
         return r;
     // First of all, so that whoever does not look at the result now gets it with the next event.
-    r = update_events(stream);
-    return holds_too_much(stream) ? -ENOBUFS : r;
+    r = stream_update_events(stream);
+    return stream_holds_too_much(stream) ? -ENOBUFS : r;
 }
 
 // Where nothing is handled later there is no batch, and the poller will have an event for it.
-static void fail_with_next_event(Stream *stream, int error) {
-    StreamWork *work = need_work(stream);
+static void stream_fail_with_next_event(Stream *stream, int error) {
+    StreamWork *work = stream_need_work(stream);
 
     if (work)
         work->error = error; // without memory even for that the other side will seem to have gone
@@ -227,21 +228,21 @@ void stream_flush_later(Stream *stream) {
         return;
     r = stream_flush(stream);
     if (r < 0)
-        fail_with_next_event(stream, r);
+        stream_fail_with_next_event(stream, r);
 }
 
 void stream_fail_later(Stream *stream, int error) {
-    StreamWork *work = need_work(stream);
+    StreamWork *work = stream_need_work(stream);
 
     if (work)
         work->error = error;
     if (!work || !poller_later(stream->poller, &stream->watch))
-        fail_with_next_event(stream, error);
+        stream_fail_with_next_event(stream, error);
 }
 
 // What is left of a burst is less than a message: let it not hold the memory of the burst, for as long
 // as the other side likes to be silent.
-static int keep_rest(Buffer *in, size_t consumed) {
+static int stream_keep_rest(Buffer *in, size_t consumed) {
     Buffer rest = {};
     int r;
 
@@ -257,7 +258,7 @@ static int keep_rest(Buffer *in, size_t consumed) {
 }
 
 // Shows the owner what is there. `data` is scratch memory, or work->in's own.
-static int deliver(Stream *stream, const char *data, size_t len) {
+static int stream_deliver(Stream *stream, const char *data, size_t len) {
     StreamWork *work = stream->work;
     bool owned = data == buffer_data(&work->in);
     size_t consumed = 0;
@@ -269,12 +270,12 @@ static int deliver(Stream *stream, const char *data, size_t len) {
         return r;
     work->delivering = false;
     if (r < 0) {
-        (void) send_queued(stream); // the answers to what came before the reason to close
+        (void) stream_send_queued(stream); // the answers to what came before the reason to close
         return r;
     }
     assert(consumed <= len);
     if (owned)
-        r = keep_rest(&work->in, consumed);
+        r = stream_keep_rest(&work->in, consumed);
     else if (consumed < len)
         r = buffer_append(&work->in, data + consumed, len - consumed);
     if (r < 0 || poller_later(stream->poller, &stream->watch))
@@ -283,13 +284,13 @@ static int deliver(Stream *stream, const char *data, size_t len) {
 }
 
 int stream_reconsider(Stream *stream) {
-    if (!need_work(stream))
+    if (!stream_need_work(stream))
         return -ENOMEM;
     // Owners add to the pointer, which NULL does not bear.
-    return deliver(stream, buffer_data(&stream->work->in) ?: "", stream->work->in.size);
+    return stream_deliver(stream, buffer_data(&stream->work->in) ?: "", stream->work->in.size);
 }
 
-static int receive(Stream *stream) {
+static int stream_receive(Stream *stream) {
     char *scratch = poller_scratch(stream->poller);
     ssize_t n;
     int r;
@@ -297,16 +298,16 @@ static int receive(Stream *stream) {
     n = recv(stream->fd, scratch, POLLER_SCRATCH_BYTES, MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    if (!need_work(stream))
+    if (!stream_need_work(stream))
         return -ENOMEM;
     stream->work->eof = n == 0;
     if (stream->work->in.size == 0)
-        return deliver(stream, scratch, n);
+        return stream_deliver(stream, scratch, n);
     r = buffer_append(&stream->work->in, scratch, n);
     return r < 0 ? r : stream_reconsider(stream);
 }
 
-static int finish_connect(Stream *stream) {
+static int stream_finish_connect(Stream *stream) {
     socklen_t len = sizeof(int);
     int error, r;
 
@@ -320,50 +321,52 @@ static int finish_connect(Stream *stream) {
 }
 
 // What has not been consumed may be, now.
-static int resume(Stream *stream) {
+static int stream_resume(Stream *stream) {
     stream->work->paused = false;
     stream->work->on_hold = 0;
     return stream_reconsider(stream);
 }
 
-static int flush_what_waits(Stream *stream) {
+static int stream_flush_what_waits(Stream *stream) {
     int r = stream_flush(stream);
 
-    return r >= 0 && stream_is_on_hold(stream) && stream->work->out.size == 0 ? resume(stream) : r;
+    return r >= 0 && stream_is_on_hold(stream) && stream->work->out.size == 0
+               ? stream_resume(stream)
+               : r;
 }
 
-static void handle_events(PollWatch *watch, uint32_t events) {
+static void stream_handle_events(PollWatch *watch, uint32_t events) {
     Stream *stream = container_of(watch, Stream, watch);
     bool eof;
     int r = 0;
 
     if (events == POLLER_TURN)
-        r = resume(stream);
+        r = stream_resume(stream);
     else if (stream->work && stream->work->connecting) {
         if (events != 0)
-            r = finish_connect(stream);
+            r = stream_finish_connect(stream);
     } else {
         if (events == 0 || (events & EPOLLOUT))
-            r = flush_what_waits(stream);
+            r = stream_flush_what_waits(stream);
         eof = stream->work && stream->work->eof;
         if (r >= 0 && !eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-            r = receive(stream);
+            r = stream_receive(stream);
         else if (r >= 0 && eof && (events & (EPOLLHUP | EPOLLERR)))
             r = -ECONNRESET; // nobody is left to read the answer
     }
-    finish(stream, r);
+    stream_finish(stream, r);
 }
 
 // The bytes that the other side has not taken: ours, and the kernel's.
-static uint64_t not_taken(const Stream *stream) {
+static uint64_t stream_not_taken(const Stream *stream) {
     int in_kernel = 0;
 
     (void) ioctl(stream->fd, SIOCOUTQ, &in_kernel);
     return stream->work->out.size + (uint64_t) in_kernel;
 }
 
-static int look_at_hold(Stream *stream) {
-    uint64_t left = not_taken(stream);
+static int stream_look_at_hold(Stream *stream) {
+    uint64_t left = stream_not_taken(stream);
 
     if (left >= stream->work->on_hold)
         return -ENOBUFS;
@@ -371,17 +374,17 @@ static int look_at_hold(Stream *stream) {
     return stream_set_timeout(stream, HOLD_USEC);
 }
 
-static int handle_timeout(sd_event_source *source _unused_, uint64_t usec _unused_,
-                          void *userdata) {
+static int stream_handle_timeout(sd_event_source *source _unused_, uint64_t usec _unused_,
+                                 void *userdata) {
     Stream *stream = userdata;
     int r;
 
     if (stream_is_on_hold(stream))
-        r = look_at_hold(stream);
+        r = stream_look_at_hold(stream);
     else
         r = stream->ops->on_timeout ? stream->ops->on_timeout(stream) : -ETIMEDOUT;
     if (r < 0)
-        fail(stream, r);
+        stream_fail(stream, r);
     return 0;
 }
 
@@ -393,16 +396,16 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
         // Most connections need no timer most of the time, and a source costs 400 bytes.
         if (work)
             work->timer = sd_event_source_disable_unref(work->timer);
-        settle(stream);
+        stream_settle(stream);
         return 0;
     }
-    work = need_work(stream);
+    work = stream_need_work(stream);
     if (!work)
         return -ENOMEM;
     if (!work->timer)
         return sd_event_add_time_relative(poller_event(stream->poller), &work->timer,
-                                          CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC, handle_timeout,
-                                          stream);
+                                          CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC,
+                                          stream_handle_timeout, stream);
     r = sd_event_source_set_time_relative(work->timer, usec);
     return r < 0 ? r : sd_event_source_set_enabled(work->timer, SD_EVENT_ONESHOT);
 }
@@ -410,7 +413,7 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
 // From a half to one and a half of it. Probes of thousands of connections that began in the same second would all be sent in
 // one moment, by both ends' kernels, time after time: what a queue of packets does not hold is lost, and with it
 // connections that are alive.
-static int spread(int seconds) {
+static int stream_spread(int seconds) {
     uint16_t random = UINT16_MAX / 2;
 
     (void) getrandom(&random, sizeof(random), 0);
@@ -423,8 +426,8 @@ void stream_keep_alive(Stream *stream) {
         int level, name, value;
     } options[] = {
         {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, spread(50)},
-        {IPPROTO_TCP, TCP_KEEPINTVL, spread(10)},
+        {IPPROTO_TCP, TCP_KEEPIDLE, stream_spread(50)},
+        {IPPROTO_TCP, TCP_KEEPINTVL, stream_spread(10)},
         {IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000},
     };
 
@@ -444,7 +447,7 @@ void stream_yield(Stream *stream) {
 
 int stream_hold(Stream *stream) {
     stream_pause(stream);
-    stream->work->on_hold = MAX(not_taken(stream), UINT64_C(1));
+    stream->work->on_hold = MAX(stream_not_taken(stream), UINT64_C(1));
     return stream_set_timeout(stream, HOLD_USEC);
 }
 
@@ -460,6 +463,6 @@ int stream_take_fd(Stream *stream) {
 void stream_close(Stream *stream) {
     if (stream->poller)
         poller_remove(stream->poller, &stream->watch);
-    give_work_back(stream);
+    stream_give_work_back(stream);
     stream->fd = close_fd(stream->fd);
 }

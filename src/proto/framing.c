@@ -8,12 +8,12 @@
 #include "proto/space.h"
 #include "util/macro.h"
 
-static bool starts_with(const char *data, size_t len, const char *word) {
+static bool frame_starts_with(const char *data, size_t len, const char *word) {
     return len >= strlen(word) && memcmp(data, word, strlen(word)) == 0;
 }
 
-static FrameResult message(const char *data, size_t len, size_t consumed, const char **ret,
-                           size_t *ret_len, size_t *ret_consumed) {
+static FrameResult frame_result_message(const char *data, size_t len, size_t consumed,
+                                        const char **ret, size_t *ret_len, size_t *ret_consumed) {
     while (len > 0 && is_space(data[len - 1]))
         len--;
     while (len > 0 && is_space(*data)) {
@@ -26,39 +26,40 @@ static FrameResult message(const char *data, size_t len, size_t consumed, const 
     return FRAME_MESSAGE;
 }
 
-static size_t line_max(const Framer *framer) {
+static size_t frame_line_max(const Framer *framer) {
     return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : framer->line_max ?: LINE_BYTES_MAX;
 }
 
-static size_t raw_max(const Framer *framer) {
+static size_t frame_raw_max(const Framer *framer) {
     return framer->source == FRAME_FROM_FT ? ANSWER_BYTES_MAX : RAW_BYTES_MAX;
 }
 
-static FrameResult next_line(const Framer *framer, const char *data, size_t len, bool quiet,
-                             const char **ret, size_t *ret_len, size_t *ret_consumed) {
-    const char *newline = len > 0 ? memchr(data, '\n', MIN(len, line_max(framer))) : NULL;
+static FrameResult frame_next_line(const Framer *framer, const char *data, size_t len, bool quiet,
+                                   const char **ret, size_t *ret_len, size_t *ret_consumed) {
+    const char *newline = len > 0 ? memchr(data, '\n', MIN(len, frame_line_max(framer))) : NULL;
 
     if (newline)
-        return message(data, newline - data, newline - data + 1, ret, ret_len, ret_consumed);
-    if (len >= line_max(framer))
+        return frame_result_message(data, newline - data, newline - data + 1, ret, ret_len,
+                                    ret_consumed);
+    if (len >= frame_line_max(framer))
         return FRAME_TOO_LONG;
     // A LINE peer that half-closes may leave its last line unterminated.
     if (quiet && len > 0)
-        return message(data, len, len, ret, ret_len, ret_consumed);
+        return frame_result_message(data, len, len, ret, ret_len, ret_consumed);
     return FRAME_MORE;
 }
 
-static bool is_word(const char *data, size_t len) {
+static bool frame_is_word(const char *data, size_t len) {
     size_t bye = strlen(WORD_BYE);
 
-    if (starts_with(data, len, WORD_BYE))
+    if (frame_starts_with(data, len, WORD_BYE))
         return len == bye || is_space(data[bye]);
-    return starts_with(data, len, WORD_SEARCH) || starts_with(data, len, WORD_REMOVE);
+    return frame_starts_with(data, len, WORD_SEARCH) || frame_starts_with(data, len, WORD_REMOVE);
 }
 
 // Several messages may arrive at once. Two things end one in spite of that: a newline, if a word
 // follows, and the '>' of the last record, which needs no newline. Returns the bytes of the first.
-static size_t raw_message_len(const char *data, size_t len) {
+static size_t frame_raw_message_len(const char *data, size_t len) {
     bool records = false;
     size_t i = 0;
 
@@ -72,48 +73,48 @@ static size_t raw_message_len(const char *data, size_t len) {
             continue;
         while (word < len && is_space(data[word]))
             word++;
-        if (is_word(data + word, len - word))
+        if (frame_is_word(data + word, len - word))
             return i + 1;
         i = word - 1;
     }
     return len;
 }
 
-static FrameResult next_raw(const Framer *framer, const char *data, size_t len, bool quiet,
-                            const char **ret, size_t *ret_len, size_t *ret_consumed) {
-    if (len > raw_max(framer))
+static FrameResult frame_next_raw(const Framer *framer, const char *data, size_t len, bool quiet,
+                                  const char **ret, size_t *ret_len, size_t *ret_consumed) {
+    if (len > frame_raw_max(framer))
         return FRAME_TOO_LONG;
     if (len == 0)
         return FRAME_MORE;
     if (!quiet)
         return FRAME_MORE_OR_QUIET;
-    len = raw_message_len(data, len);
-    return message(data, len, len, ret, ret_len, ret_consumed);
+    len = frame_raw_message_len(data, len);
+    return frame_result_message(data, len, len, ret, ret_len, ret_consumed);
 }
 
 // HELLO with no newline behind it, and then something else: a RAW peer that did not wait for HI.
-static bool raw_hello(const char *data, size_t len) {
+static bool frame_raw_hello(const char *data, size_t len) {
     size_t n = strlen(WORD_HELLO);
 
-    return starts_with(data, len, WORD_HELLO) && len > n && !is_space(data[n]);
+    return frame_starts_with(data, len, WORD_HELLO) && len > n && !is_space(data[n]);
 }
 
 // A part of HELLO: the rest of it is on its way, however long that takes.
-static bool hello_begins(const char *data, size_t len) {
+static bool frame_hello_begins(const char *data, size_t len) {
     return len > 0 && len < strlen(WORD_HELLO) && memcmp(data, WORD_HELLO, len) == 0;
 }
 
 FrameResult frame_next(Framer *framer, const char *data, size_t len, bool quiet, const char **ret,
                        size_t *ret_len, size_t *ret_consumed) {
     if (framer->framing == FRAMING_UNKNOWN) {
-        if (raw_hello(data, len)) {
+        if (frame_raw_hello(data, len)) {
             framer->framing = FRAMING_RAW;
-            return message(data, strlen(WORD_HELLO), strlen(WORD_HELLO), ret, ret_len,
-                           ret_consumed);
+            return frame_result_message(data, strlen(WORD_HELLO), strlen(WORD_HELLO), ret, ret_len,
+                                        ret_consumed);
         }
-        if ((len > 0 && memchr(data, '\n', len)) || len >= line_max(framer))
+        if ((len > 0 && memchr(data, '\n', len)) || len >= frame_line_max(framer))
             framer->framing = FRAMING_LINE;
-        else if (hello_begins(data, len))
+        else if (frame_hello_begins(data, len))
             return FRAME_MORE;
         else if (quiet && len > 0)
             framer->framing = FRAMING_RAW;
@@ -121,6 +122,6 @@ FrameResult frame_next(Framer *framer, const char *data, size_t len, bool quiet,
             return len > 0 ? FRAME_MORE_OR_QUIET : FRAME_MORE;
     }
     if (framer->framing == FRAMING_LINE)
-        return next_line(framer, data, len, quiet, ret, ret_len, ret_consumed);
-    return next_raw(framer, data, len, quiet, ret, ret_len, ret_consumed);
+        return frame_next_line(framer, data, len, quiet, ret, ret_len, ret_consumed);
+    return frame_next_raw(framer, data, len, quiet, ret, ret_len, ret_consumed);
 }

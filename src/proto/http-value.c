@@ -8,7 +8,7 @@
 #include "util/macro.h"
 #include "util/parse-util.h"
 
-static HttpText trim(HttpText text) {
+static HttpText http_value_trim(HttpText text) {
     while (text.len > 0 && strchr(" \t", text.data[text.len - 1]))
         text.len--;
     while (text.len > 0 && strchr(" \t", *text.data)) {
@@ -19,7 +19,7 @@ static HttpText trim(HttpText text) {
 }
 
 // Takes what stands before the first `c` off *rest, and `c`; all of it if there is none.
-static HttpText cut(HttpText *rest, char c) {
+static HttpText http_value_cut(HttpText *rest, char c) {
     const char *at = rest->len > 0 ? memchr(rest->data, c, rest->len) : NULL;
     size_t n = at ? (size_t) (at - rest->data) : rest->len;
     HttpText before = {rest->data, n};
@@ -30,7 +30,7 @@ static HttpText cut(HttpText *rest, char c) {
     return before;
 }
 
-static bool cut_prefix(HttpText *text, const char *prefix) {
+static bool http_value_cut_prefix(HttpText *text, const char *prefix) {
     size_t n = strlen(prefix);
 
     if (text->len < n || !http_text_equal_nocase((HttpText){text->data, n}, prefix))
@@ -42,7 +42,7 @@ static bool cut_prefix(HttpText *text, const char *prefix) {
 
 bool http_list_next(HttpText *rest, HttpText *ret) {
     while (rest->len > 0) {
-        HttpText element = trim(cut(rest, ','));
+        HttpText element = http_value_trim(http_value_cut(rest, ','));
 
         if (element.len == 0)
             continue;
@@ -57,7 +57,7 @@ int http_parse_number(HttpText value, uint64_t *ret) {
 }
 
 // A position in a file may be any number of digits; one that no file reaches is the largest that there is.
-static bool parse_position(HttpText text, uint64_t *ret) {
+static bool http_value_parse_position(HttpText text, uint64_t *ret) {
     int r = parse_u64_n(text.data, text.len, ret);
 
     if (r == -ERANGE)
@@ -69,12 +69,13 @@ HttpRange http_parse_range(HttpText value, uint64_t size, uint64_t *ret_first, u
     uint64_t first = 0, last = UINT64_MAX;
     HttpText from;
 
-    if (!cut_prefix(&value, "bytes=") || !memchr(value.data, '-', value.len))
+    if (!http_value_cut_prefix(&value, "bytes=") || !memchr(value.data, '-', value.len))
         return HTTP_RANGE_WHOLE;
-    value = trim(value);
-    from = cut(&value, '-');
-    if ((from.len > 0 && !parse_position(from, &first)) ||
-        (value.len > 0 && !parse_position(value, &last)) || (from.len == 0 && value.len == 0))
+    value = http_value_trim(value);
+    from = http_value_cut(&value, '-');
+    if ((from.len > 0 && !http_value_parse_position(from, &first)) ||
+        (value.len > 0 && !http_value_parse_position(value, &last)) ||
+        (from.len == 0 && value.len == 0))
         return HTTP_RANGE_WHOLE; // "bytes=0-1,4-5" too
     if (from.len == 0) {         // the last `last` bytes
         first = size - MIN(last, size);
@@ -94,10 +95,10 @@ int http_parse_content_range(HttpText value, uint64_t *ret_first, uint64_t *ret_
     uint64_t first, last, size;
     HttpText from, to;
 
-    if (!cut_prefix(&value, "bytes "))
+    if (!http_value_cut_prefix(&value, "bytes "))
         return -EBADMSG;
-    from = cut(&value, '-');
-    to = cut(&value, '/');
+    from = http_value_cut(&value, '-');
+    to = http_value_cut(&value, '/');
     if (http_parse_number(from, &first) < 0 || http_parse_number(to, &last) < 0 ||
         http_parse_number(value, &size) < 0 || first > last || last >= size)
         return -EBADMSG;
@@ -113,14 +114,14 @@ bool http_etag_in_list(HttpText value, const char *etag) {
     if (http_text_equal(value, "*"))
         return true;
     while (http_list_next(&value, &element)) {
-        (void) cut_prefix(&element, "W/");
+        (void) http_value_cut_prefix(&element, "W/");
         if (http_text_equal(element, etag))
             return true;
     }
     return false;
 }
 
-static int percent_decode(HttpText text, char out[], size_t size) {
+static int http_value_percent_decode(HttpText text, char out[], size_t size) {
     size_t n = 0;
 
     for (size_t i = 0; i < text.len; i++) {
@@ -146,7 +147,7 @@ static int percent_decode(HttpText text, char out[], size_t size) {
 }
 
 int http_target_path(HttpText target, char path[], size_t size) {
-    if (cut_prefix(&target, "http://")) {
+    if (http_value_cut_prefix(&target, "http://")) {
         const char *slash = memchr(target.data, '/', target.len);
 
         if (!slash)
@@ -156,7 +157,7 @@ int http_target_path(HttpText target, char path[], size_t size) {
     }
     if (target.len == 0 || *target.data != '/')
         return -EBADMSG;
-    return percent_decode(cut(&target, '?'), path, size);
+    return http_value_percent_decode(http_value_cut(&target, '?'), path, size);
 }
 
 void http_date_format(time_t time, char text[static HTTP_DATE_BYTES + 1]) {

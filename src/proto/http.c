@@ -11,7 +11,7 @@ bool http_text_equal(HttpText text, const char *other) {
     return text.len == strlen(other) && memcmp(text.data, other, text.len) == 0;
 }
 
-static char lower(char c) {
+static char http_lower(char c) {
     return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
 }
 
@@ -19,35 +19,35 @@ bool http_text_equal_nocase(HttpText text, const char *other) {
     if (text.len != strlen(other))
         return false;
     for (size_t i = 0; i < text.len; i++)
-        if (lower(text.data[i]) != lower(other[i]))
+        if (http_lower(text.data[i]) != http_lower(other[i]))
             return false;
     return true;
 }
 
 // RFC 9110, 5.6.2: tchar
-static bool is_token_char(char c) {
+static bool http_is_token_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static bool is_token(HttpText text) {
+static bool http_is_token(HttpText text) {
     for (size_t i = 0; i < text.len; i++)
-        if (!is_token_char(text.data[i]))
+        if (!http_is_token_char(text.data[i]))
             return false;
     return text.len > 0;
 }
 
-static bool is_digit(char c) {
+static bool http_is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static bool is_blank(char c) {
+static bool http_is_blank(char c) {
     return c == ' ' || c == '\t';
 }
 
 // The next line without its CRLF; *at moves behind it. Whatever a line is, it holds no control character
 // but the tab, so that a CR or an LF alone is found before its line is complete.
-static HttpParseResult next_line(const char *data, size_t len, size_t *at, HttpText *ret) {
+static HttpParseResult http_next_line(const char *data, size_t len, size_t *at, HttpText *ret) {
     for (size_t i = *at; i < len; i++) {
         unsigned char c = data[i];
 
@@ -67,16 +67,16 @@ static HttpParseResult next_line(const char *data, size_t len, size_t *at, HttpT
 }
 
 // "HTTP/1.x", where 1.2 and later would be read as 1.1.
-static bool parse_version(HttpText text, unsigned *ret_minor) {
+static bool http_parse_version(HttpText text, unsigned *ret_minor) {
     if (text.len != strlen("HTTP/1.1") || memcmp(text.data, "HTTP/1.", 7) != 0 ||
-        !is_digit(text.data[7]))
+        !http_is_digit(text.data[7]))
         return false;
     *ret_minor = text.data[7] > '0';
     return true;
 }
 
 // METHOD SP target SP version
-static bool parse_request_line(HttpText line, HttpHead *head) {
+static bool http_parse_request_line(HttpText line, HttpHead *head) {
     const char *end = line.data + line.len, *space;
 
     space = memchr(line.data, ' ', line.len);
@@ -88,26 +88,27 @@ static bool parse_request_line(HttpText line, HttpHead *head) {
     if (!space)
         return false;
     head->target.len = space - head->target.data;
-    return is_token(head->method) && head->target.len > 0 &&
+    return http_is_token(head->method) && head->target.len > 0 &&
            !memchr(head->target.data, '\t', head->target.len) &&
-           parse_version((HttpText){space + 1, end - space - 1}, &head->minor);
+           http_parse_version((HttpText){space + 1, end - space - 1}, &head->minor);
 }
 
 // version SP three digits, and perhaps SP and words for people
-static bool parse_status_line(HttpText line, HttpHead *head) {
+static bool http_parse_status_line(HttpText line, HttpHead *head) {
     const char *digits = line.data + 9;
 
     if (line.len < 12 || line.data[8] != ' ' ||
-        !parse_version((HttpText){line.data, 8}, &head->minor) ||
+        !http_parse_version((HttpText){line.data, 8}, &head->minor) ||
         (line.len > 12 && line.data[12] != ' '))
         return false;
-    if (digits[0] < '1' || digits[0] > '5' || !is_digit(digits[1]) || !is_digit(digits[2]))
+    if (digits[0] < '1' || digits[0] > '5' || !http_is_digit(digits[1]) ||
+        !http_is_digit(digits[2]))
         return false;
     head->status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
     return true;
 }
 
-static bool parse_field(HttpText line, HttpField *ret) {
+static bool http_parse_field(HttpText line, HttpField *ret) {
     const char *colon = memchr(line.data, ':', line.len);
     HttpText value;
 
@@ -115,48 +116,48 @@ static bool parse_field(HttpText line, HttpField *ret) {
         return false;
     ret->name = (HttpText){line.data, colon - line.data};
     value = (HttpText){colon + 1, line.data + line.len - colon - 1};
-    while (value.len > 0 && is_blank(value.data[value.len - 1]))
+    while (value.len > 0 && http_is_blank(value.data[value.len - 1]))
         value.len--;
-    while (value.len > 0 && is_blank(*value.data)) {
+    while (value.len > 0 && http_is_blank(*value.data)) {
         value.data++;
         value.len--;
     }
     ret->value = value;
-    return is_token(ret->name); // a folded line begins with white space, which no name does
+    return http_is_token(ret->name); // a folded line begins with white space, which no name does
 }
 
 typedef bool (*StartLineParser)(HttpText line, HttpHead *head);
 
-static HttpParseResult parse(const char *data, size_t len, StartLineParser parse_start,
-                             HttpHead *ret) {
+static HttpParseResult http_parse_head(const char *data, size_t len, StartLineParser parse_start,
+                                       HttpHead *ret) {
     size_t limit = MIN(len, (size_t) HTTP_HEAD_BYTES_MAX);
     HttpParseResult result;
     HttpText line;
 
     ret->len = ret->field_count = 0;
-    result = next_line(data, limit, &ret->len, &line);
+    result = http_next_line(data, limit, &ret->len, &line);
     if (result == HTTP_OK && !parse_start(line, ret))
         return HTTP_BAD;
     while (result == HTTP_OK) {
-        result = next_line(data, limit, &ret->len, &line);
+        result = http_next_line(data, limit, &ret->len, &line);
         if (result != HTTP_OK)
             break;
         if (line.len == 0)
             return HTTP_OK;
         if (ret->field_count == HTTP_FIELDS_MAX)
             return HTTP_TOO_LONG;
-        if (!parse_field(line, &ret->fields[ret->field_count++]))
+        if (!http_parse_field(line, &ret->fields[ret->field_count++]))
             return HTTP_BAD;
     }
     return result == HTTP_MORE && len >= HTTP_HEAD_BYTES_MAX ? HTTP_TOO_LONG : result;
 }
 
 HttpParseResult http_request_parse(const char *data, size_t len, HttpHead *ret) {
-    return parse(data, len, parse_request_line, ret);
+    return http_parse_head(data, len, http_parse_request_line, ret);
 }
 
 HttpParseResult http_response_parse(const char *data, size_t len, HttpHead *ret) {
-    return parse(data, len, parse_status_line, ret);
+    return http_parse_head(data, len, http_parse_status_line, ret);
 }
 
 int http_head_find(const HttpHead *head, const char *name, HttpText *ret) {

@@ -72,7 +72,7 @@ int message_kept(const Message *message, uint64_t *ret) {
 }
 
 // Takes what is before the next ", " off *text; 0 or -EBADMSG.
-static int take_field(const char **text, size_t *len, const char **ret, size_t *ret_len) {
+static int message_take_field(const char **text, size_t *len, const char **ret, size_t *ret_len) {
     const char *comma = memchr(*text, ',', *len);
 
     if (!comma)
@@ -94,8 +94,8 @@ int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_e
     Endpoint endpoint = {};
     uint64_t port;
 
-    if (take_field(&text, &len, &word, &word_len) < 0 ||
-        take_field(&text, &len, &address, &address_len) < 0 ||
+    if (message_take_field(&text, &len, &word, &word_len) < 0 ||
+        message_take_field(&text, &len, &address, &address_len) < 0 ||
         address_parse(address, address_len, &endpoint.address) < 0 ||
         parse_u64_n(text, len, &port) < 0 || port == 0 || port > UINT16_MAX)
         return -EBADMSG;
@@ -110,27 +110,27 @@ int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_e
     return -EBADMSG;
 }
 
-static inline int put(Buffer *out, const char *text) {
+static inline int message_put(Buffer *out, const char *text) {
     return buffer_append(out, text, strlen(text));
 }
 
-static int put_end(Buffer *out, Framing framing) {
-    return framing == FRAMING_LINE ? put(out, "\n") : 0;
+static int message_put_end(Buffer *out, Framing framing) {
+    return framing == FRAMING_LINE ? message_put(out, "\n") : 0;
 }
 
 int message_put_word(Buffer *out, Framing framing, const char *word) {
-    int r = put(out, word);
+    int r = message_put(out, word);
 
-    return r < 0 ? r : put_end(out, framing);
+    return r < 0 ? r : message_put_end(out, framing);
 }
 
 int message_put_search(Buffer *out, Framing framing, const char *name) {
     int r;
 
-    r = put(out, WORD_SEARCH " ");
+    r = message_put(out, WORD_SEARCH " ");
     if (r >= 0)
         r = name_encode(out, name, NAME_IN_MESSAGE);
-    return r < 0 ? r : put_end(out, framing);
+    return r < 0 ? r : message_put_end(out, framing);
 }
 
 int message_put_kept(Buffer *out, Framing framing, uint64_t n) {
@@ -154,12 +154,12 @@ int message_put_file(Buffer *out, Framing framing, const char *word, const Recor
                      const RecordSyntax *syntax) {
     int r;
 
-    r = put(out, word);
+    r = message_put(out, word);
     if (r >= 0)
-        r = put(out, " ");
+        r = message_put(out, " ");
     if (r >= 0)
         r = record_format_file(out, record, syntax);
-    return r < 0 ? r : put_end(out, framing);
+    return r < 0 ? r : message_put_end(out, framing);
 }
 
 int message_put_found(Buffer *out, Framing framing, const RecordSyntax *syntax,
@@ -169,22 +169,22 @@ int message_put_found(Buffer *out, Framing framing, const RecordSyntax *syntax,
 
     if (n == 0)
         return message_put_word(out, framing, WORD_NOT_FOUND);
-    r = put(out, WORD_FOUND " ");
+    r = message_put(out, WORD_FOUND " ");
     if (r >= 0 && syntax->brackets && syntax->one_pair)
-        r = put(out, "<");
+        r = message_put(out, "<");
     for (size_t i = 0; i < n && r >= 0; i++) {
         if (i > 0)
-            r = put(out, syntax->list_separator);
+            r = message_put(out, syntax->list_separator);
         if (r >= 0 && each)
-            r = put(out, "<");
+            r = message_put(out, "<");
         if (r >= 0)
             r = record_format(out, &records[i], syntax, syntax->named);
         if (r >= 0 && each)
-            r = put(out, ">");
+            r = message_put(out, ">");
     }
     if (r >= 0 && syntax->brackets && syntax->one_pair)
-        r = put(out, ">");
-    return r < 0 ? r : put_end(out, framing);
+        r = message_put(out, ">");
+    return r < 0 ? r : message_put_end(out, framing);
 }
 
 int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax,
@@ -193,15 +193,15 @@ int message_put_records(Buffer *out, Framing framing, const RecordSyntax *syntax
 
     for (size_t i = 0; i < n && r >= 0; i++) {
         if (framing == FRAMING_RAW && i > 0)
-            r = put(out, ";");
+            r = message_put(out, ";");
         if (r >= 0)
-            r = put(out, "<");
+            r = message_put(out, "<");
         if (r >= 0)
             r = record_format(out, &records[i], syntax, true);
         if (r >= 0)
-            r = put(out, ">");
+            r = message_put(out, ">");
         if (r >= 0)
-            r = put_end(out, framing);
+            r = message_put_end(out, framing);
     }
     return r;
 }

@@ -68,7 +68,7 @@ void name_join(const char *name, const char *type, char text[static FILE_NAME_BY
     snprintf(text, FILE_NAME_BYTES_MAX + 1, "%s%s%s", name, bare ? "" : ".", bare ? "" : type);
 }
 
-static bool must_encode(const char *name, size_t i, size_t len, NameContext context) {
+static bool name_must_encode(const char *name, size_t i, size_t len, NameContext context) {
     unsigned char c = name[i];
 
     if (c < ' ' || c == 0x7f)
@@ -87,7 +87,7 @@ int name_encode(Buffer *out, const char *name, NameContext context) {
         char code[4];
         int r;
 
-        if (must_encode(name, i, len, context)) {
+        if (name_must_encode(name, i, len, context)) {
             snprintf(code, sizeof(code), "%%%02X", (unsigned char) name[i]);
             r = buffer_append(out, code, 3);
         } else

@@ -16,14 +16,14 @@ enum {
 };
 
 // What writes at `p` returns where it ended.
-static char *put_separator(char *p, const RecordSyntax *syntax) {
+static char *record_put_separator(char *p, const RecordSyntax *syntax) {
     *p++ = ',';
     if (syntax->spaced)
         *p++ = ' ';
     return p;
 }
 
-static char *put_date(char *p, Date date, const RecordSyntax *syntax) {
+static char *record_put_date(char *p, Date date, const RecordSyntax *syntax) {
     char separator = syntax->dashed ? '-' : '/';
 
     p += format_2_digits(p, date.day);
@@ -35,7 +35,7 @@ static char *put_date(char *p, Date date, const RecordSyntax *syntax) {
     return p + format_2_digits(p, date.year % 100);
 }
 
-static char *put_type(char *p, const char *type, const RecordSyntax *syntax) {
+static char *record_put_type(char *p, const char *type, const RecordSyntax *syntax) {
     if (syntax->empty_type && strcasecmp(type, TYPE_NONE) == 0)
         return p;
     if (syntax->dotted)
@@ -45,15 +45,15 @@ static char *put_type(char *p, const char *type, const RecordSyntax *syntax) {
     return p;
 }
 
-static char *put_field(char *p, RecordField field, const Record *record,
-                       const RecordSyntax *syntax) {
+static char *record_put_field(char *p, RecordField field, const Record *record,
+                              const RecordSyntax *syntax) {
     switch (field) {
     case FIELD_TYPE:
-        return put_type(p, record->type, syntax);
+        return record_put_type(p, record->type, syntax);
     case FIELD_SIZE:
         return p + format_u64(p, record->size, 1);
     case FIELD_DATE:
-        return put_date(p, record->modified, syntax);
+        return record_put_date(p, record->modified, syntax);
     case FIELD_ADDRESS:
         return p + address_format(&record->endpoint.address, p);
     case FIELD_PORT:
@@ -63,8 +63,8 @@ static char *put_field(char *p, RecordField field, const Record *record,
     }
 }
 
-static int name_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
-                       NameContext context) {
+static int record_format_name(Buffer *out, const Record *record, const RecordSyntax *syntax,
+                              NameContext context) {
     bool with_type = syntax->full_name && strcasecmp(record->type, TYPE_NONE) != 0;
     size_t stem = with_type ? 0 : name_stem_len(record->name, strlen(record->name), record->type);
     char head[NAME_BYTES_MAX + 1];
@@ -91,7 +91,7 @@ int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
     int r = 0;
 
     if (named)
-        r = name_format(out, record, syntax, NAME_IN_RECORD);
+        r = record_format_name(out, record, syntax, NAME_IN_RECORD);
     if (r < 0)
         return r;
     text = p = buffer_reserve(out, FIELDS_BYTES_MAX);
@@ -99,11 +99,11 @@ int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
         return -ENOMEM;
     for (size_t i = 0; i < _FIELD_COUNT; i++) {
         if (named || i > 0)
-            p = put_separator(p, syntax);
-        p = put_field(p, syntax->order[i], record, syntax);
+            p = record_put_separator(p, syntax);
+        p = record_put_field(p, syntax->order[i], record, syntax);
     }
     if (syntax->rooted && record->has_root) {
-        p = put_separator(p, syntax);
+        p = record_put_separator(p, syntax);
         merkle_hash_format(&record->root, p);
         p += MERKLE_TEXT_BYTES;
     }
@@ -115,16 +115,16 @@ int record_format_file(Buffer *out, const Record *record, const RecordSyntax *sy
     char *text, *p;
     int r;
 
-    r = name_format(out, record, syntax, NAME_IN_MESSAGE);
+    r = record_format_name(out, record, syntax, NAME_IN_MESSAGE);
     if (r < 0)
         return r;
     text = buffer_reserve(out, FIELDS_BYTES_MAX);
     if (!text)
         return -ENOMEM;
-    p = put_separator(text, syntax);
-    p = put_field(p, FIELD_TYPE, record, syntax);
-    p = put_separator(p, syntax);
-    p = put_field(p, FIELD_SIZE, record, syntax);
+    p = record_put_separator(text, syntax);
+    p = record_put_field(p, FIELD_TYPE, record, syntax);
+    p = record_put_separator(p, syntax);
+    p = record_put_field(p, FIELD_SIZE, record, syntax);
     buffer_commit(out, p - text);
     return 0;
 }

@@ -20,7 +20,7 @@ RecordList record_list(const char *data, size_t len) {
 }
 
 // The first of `set` in [p, end), or NULL.
-static const char *find_any(const char *p, const char *end, const char *set) {
+static const char *record_list_find_any(const char *p, const char *end, const char *set) {
     for (; p < end; p++)
         if (*p && strchr(set, *p))
             return p;
@@ -29,14 +29,14 @@ static const char *find_any(const char *p, const char *end, const char *set) {
 
 // Remembers what stood between two records: the character, and whether a space follows it. It is
 // echoed in answers, so anything but the usual ones is as good as none.
-static void note_separator(RecordList *list, const char *begin, const char *end) {
-    const char *mark = find_any(begin, end, ",;|\n");
+static void record_list_note_separator(RecordList *list, const char *begin, const char *end) {
+    const char *mark = record_list_find_any(begin, end, ",;|\n");
 
     if (list->separator[0] || list->adjacent)
         return;
     list->adjacent = begin == end;
     if (!mark)
-        mark = find_any(begin, end, " ");
+        mark = record_list_find_any(begin, end, " ");
     if (!mark)
         return;
     list->separator[0] = *mark;
@@ -44,7 +44,8 @@ static void note_separator(RecordList *list, const char *begin, const char *end)
         list->separator[1] = ' ';
 }
 
-static bool next_bracketed(RecordList *list, const char **ret_begin, const char **ret_end) {
+static bool record_list_next_bracketed(RecordList *list, const char **ret_begin,
+                                       const char **ret_end) {
     const char *stop;
 
     if (!list->in_pair) {
@@ -55,7 +56,7 @@ static bool next_bracketed(RecordList *list, const char **ret_begin, const char 
         list->next = open + 1;
         list->in_pair = true;
     }
-    stop = find_any(list->next, list->end, ";>");
+    stop = record_list_find_any(list->next, list->end, ";>");
     if (!stop) {
         list->next = list->end; // never closed: whatever it is, it is not a record
         return false;
@@ -65,35 +66,36 @@ static bool next_bracketed(RecordList *list, const char **ret_begin, const char 
     list->next = stop + 1;
     if (*stop == ';') {
         list->one_pair = true;
-        note_separator(list, stop, MIN(stop + 2, list->end));
+        record_list_note_separator(list, stop, MIN(stop + 2, list->end));
     } else {
         const char *open = memchr(list->next, '<', list->end - list->next);
 
         list->in_pair = false;
         if (open)
-            note_separator(list, list->next, open);
+            record_list_note_separator(list, list->next, open);
     }
     return true;
 }
 
-static bool next_bare(RecordList *list, const char **ret_begin, const char **ret_end) {
+static bool record_list_next_bare(RecordList *list, const char **ret_begin, const char **ret_end) {
     const char *stop;
 
     if (list->next >= list->end)
         return false;
-    stop = find_any(list->next, list->end, "\n;|") ?: list->end;
+    stop = record_list_find_any(list->next, list->end, "\n;|") ?: list->end;
     *ret_begin = list->next;
     *ret_end = stop;
     list->next = stop < list->end ? stop + 1 : stop;
     if (list->next < list->end)
-        note_separator(list, stop, MIN(stop + 2, list->end));
+        record_list_note_separator(list, stop, MIN(stop + 2, list->end));
     return true;
 }
 
 bool record_list_next(RecordList *list, const char **ret, size_t *ret_len) {
     const char *begin, *end;
 
-    while (list->brackets ? next_bracketed(list, &begin, &end) : next_bare(list, &begin, &end)) {
+    while (list->brackets ? record_list_next_bracketed(list, &begin, &end)
+                          : record_list_next_bare(list, &begin, &end)) {
         while (begin < end && is_space(*begin))
             begin++;
         while (end > begin && is_space(end[-1]))

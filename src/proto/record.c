@@ -60,7 +60,7 @@ static Token token_take_last(const char *begin, const char **end, bool *ret_firs
     return token;
 }
 
-static int days_in_month(int month, int year) {
+static int record_days_in_month(int month, int year) {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
@@ -68,8 +68,8 @@ static int days_in_month(int month, int year) {
 }
 
 // True if the text has the shape of a date, possible or not.
-static bool date_shape(const char *text, size_t len, uint64_t value[3], size_t digits[3],
-                       char *ret_separator) {
+static bool record_date_shape(const char *text, size_t len, uint64_t value[3], size_t digits[3],
+                              char *ret_separator) {
     const char *p = text, *end = text + len;
 
     for (int i = 0; i < 3; i++) {
@@ -95,13 +95,13 @@ int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, boo
     char separator;
     int year;
 
-    if (!date_shape(text, len, value, digits, &separator))
+    if (!record_date_shape(text, len, value, digits, &separator))
         return -EINVAL;
     if (digits[0] > 2 || digits[1] > 2 || (digits[2] != 2 && digits[2] != 4))
         return -EINVAL;
     year = (int) value[2] + (digits[2] == 2 ? 2000 : 0);
     if (value[1] < 1 || value[1] > 12 || value[0] < 1 ||
-        value[0] > (uint64_t) days_in_month((int) value[1], year))
+        value[0] > (uint64_t) record_days_in_month((int) value[1], year))
         return -EINVAL;
     *ret = (Date){.year = year, .month = value[1], .day = value[0]};
     *ret_long_year = digits[2] == 4;
@@ -122,7 +122,7 @@ Date date_from_time(int64_t unix_seconds) {
 }
 
 // A number, perhaps with its unit: "3000", "3000 bytes". False if it is something else.
-static bool number_shape(Token token, uint64_t *ret, bool *ret_possible) {
+static bool record_number_shape(Token token, uint64_t *ret, bool *ret_possible) {
     size_t digits = 0;
     Token unit;
     int r;
@@ -179,7 +179,7 @@ static bool field_wanted(const Fields *f, RecordField field) {
 
 // The last field of a record may be its root. 64 hex digits are nothing else there: no type is that long,
 // and no size or port. Anywhere else they are a name or a part of one.
-static bool root_take(Fields *f, Token token) {
+static bool record_root_take(Fields *f, Token token) {
     if (f->count > 0 || f->has_root || f->wanted != FIELDS_OF_RECORD)
         return false;
     f->has_root = merkle_hash_parse(token.data, token.len, &f->root) >= 0;
@@ -201,14 +201,14 @@ static int field_read(Fields *f, Token token, bool after_address) {
     char separator;
     RecordField field = after_address ? FIELD_PORT : FIELD_SIZE;
 
-    if (field_wanted(f, field) && number_shape(token, &number, &possible)) {
+    if (field_wanted(f, field) && record_number_shape(token, &number, &possible)) {
         if (!possible || (field == FIELD_PORT && (number < 1 || number > UINT16_MAX)))
             return -EBADMSG;
         *(field == FIELD_PORT ? &f->port : &f->size) = number;
         return field_take(f, field);
     }
     if (field_wanted(f, FIELD_DATE) &&
-        date_shape(token.data, token.len, date_value, date_digits, &separator)) {
+        record_date_shape(token.data, token.len, date_value, date_digits, &separator)) {
         if (date_parse(token.data, token.len, &f->date, &f->long_year, &f->dashed) < 0)
             return -EBADMSG;
         return field_take(f, FIELD_DATE);
@@ -232,7 +232,7 @@ static int field_read(Fields *f, Token token, bool after_address) {
     return field_take(f, FIELD_TYPE);
 }
 
-static bool ends_with_address(const char *begin, const char *end, bool nameless) {
+static bool record_ends_with_address(const char *begin, const char *end, bool nameless) {
     IpAddress ignored;
     bool first;
     Token token = token_take_last(begin, &end, &first);
@@ -256,12 +256,12 @@ static int fields_read(const char *data, size_t len, unsigned wanted, bool namel
 
         if (token.len == 0 && f.count == 0 && !f.has_root && !first)
             continue; // a comma behind the last field
-        if (!first && root_take(&f, token))
+        if (!first && record_root_take(&f, token))
             r = FIELD_TAKEN;
         else if (!first || nameless)
             r = field_read(&f, token,
                            field_wanted(&f, FIELD_ADDRESS) && !first &&
-                               ends_with_address(data, end, nameless));
+                               record_ends_with_address(data, end, nameless));
         if (r < 0)
             return r;
         if (r == FIELD_IS_NAME) {
@@ -275,7 +275,7 @@ static int fields_read(const char *data, size_t len, unsigned wanted, bool namel
     return 0;
 }
 
-static int text_copy(const char *text, char *out, size_t size) {
+static int record_text_copy(const char *text, char *out, size_t size) {
     size_t len = strlen(text);
 
     if (len >= size)
@@ -295,7 +295,7 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
     if (f->name.len > 0)
         n = name_decode(f->name.data, f->name.len, text->name, sizeof(text->name));
     else
-        n = text_copy(default_name, text->name, sizeof(text->name));
+        n = record_text_copy(default_name, text->name, sizeof(text->name));
     if (n < 0 || !name_is_valid(text->name, n))
         return -EBADMSG;
 

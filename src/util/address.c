@@ -45,7 +45,7 @@ int address_parse(const char *text, size_t len, IpAddress *ret) {
 }
 
 // inet_ntop() is printf(), which took a good part of the time in which FT answers a search.
-static size_t v4_format(const struct in_addr *v4, char *text) {
+static size_t address_v4_format(const struct in_addr *v4, char *text) {
     const uint8_t *bytes = (const uint8_t *) v4;
     char *p = text;
 
@@ -67,7 +67,7 @@ static size_t v4_format(const struct in_addr *v4, char *text) {
 
 size_t address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]) {
     if (address->family == AF_INET)
-        return v4_format(&address->v4, text);
+        return address_v4_format(&address->v4, text);
     if (!inet_ntop(address->family, &address->v6, text, INET6_ADDRSTRLEN))
         strcpy(text, "-");
     return strlen(text);
@@ -95,7 +95,7 @@ bool address_is_any(const IpAddress *address) {
     return address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6);
 }
 
-static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits) {
+static bool address_same_bits(const uint8_t *a, const uint8_t *b, unsigned bits) {
     unsigned bytes = bits / 8, rest = bits % 8;
 
     return memcmp(a, b, bytes) == 0 && (rest == 0 || ((a[bytes] ^ b[bytes]) >> (8 - rest)) == 0);
@@ -103,16 +103,16 @@ static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits) {
 
 bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *address) {
     return address->family == prefix->address.family &&
-           same_bits(address->v6.s6_addr, prefix->address.v6.s6_addr, prefix->bits);
+           address_same_bits(address->v6.s6_addr, prefix->address.v6.s6_addr, prefix->bits);
 }
 
 bool address_same_site(const IpAddress *a, const IpAddress *b) {
     return a->family == b->family &&
-           same_bits(a->v6.s6_addr, b->v6.s6_addr, a->family == AF_INET6 ? 64 : 32);
+           address_same_bits(a->v6.s6_addr, b->v6.s6_addr, a->family == AF_INET6 ? 64 : 32);
 }
 
 // Whether there were any.
-static bool clear_bits_behind(IpAddress *address, unsigned bits) {
+static bool prefix_clear_host_bits(IpAddress *address, unsigned bits) {
     uint8_t *bytes = address->v6.s6_addr;
     bool any = false;
 
@@ -148,7 +148,7 @@ int address_prefix_parse(const char *text, AddressPrefix *ret) {
         bits -= 96;
     }
     prefix.bits = bits;
-    r = clear_bits_behind(&prefix.address, prefix.bits) ? -EDOM : 0;
+    r = prefix_clear_host_bits(&prefix.address, prefix.bits) ? -EDOM : 0;
     *ret = prefix;
     return r;
 }
@@ -160,7 +160,7 @@ void address_prefix_format(const AddressPrefix *prefix, char text[static ADDRESS
     snprintf(text, ADDRESS_PREFIX_TEXT_MAX, "%s/%u", address, prefix->bits);
 }
 
-static bool interface_address(const struct ifaddrs *i, IpAddress *ret) {
+static bool address_of_interface(const struct ifaddrs *i, IpAddress *ret) {
     SocketAddress sockaddr = {};
 
     if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
@@ -181,13 +181,13 @@ bool address_is_local(const IpAddress *address) {
     if (getifaddrs(&list) < 0)
         return false;
     for (struct ifaddrs *i = list; i && !found; i = i->ifa_next)
-        found = interface_address(i, &own) && address_equal(&own, address);
+        found = address_of_interface(i, &own) && address_equal(&own, address);
     freeifaddrs(list);
     return found;
 }
 
 // A link-local address means nothing without an interface: useless in a record.
-static bool is_reachable_from_outside(const struct ifaddrs *i, const IpAddress *address) {
+static bool address_is_reachable_from_outside(const struct ifaddrs *i, const IpAddress *address) {
     return (i->ifa_flags & IFF_UP) && !(i->ifa_flags & IFF_LOOPBACK) &&
            !(address->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->v6));
 }
@@ -201,8 +201,8 @@ int address_of_host(sa_family_t family, IpAddress *ret) {
     for (struct ifaddrs *i = list; i && r < 0; i = i->ifa_next) {
         IpAddress address;
 
-        if (!interface_address(i, &address) || address.family != family ||
-            !is_reachable_from_outside(i, &address))
+        if (!address_of_interface(i, &address) || address.family != family ||
+            !address_is_reachable_from_outside(i, &address))
             continue;
         *ret = address;
         r = 0;

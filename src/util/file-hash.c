@@ -39,7 +39,7 @@ struct FileHasher {
     Worker workers[];
 };
 
-static int64_t nanoseconds(const struct timespec *ts) {
+static int64_t file_hash_nanoseconds(const struct timespec *ts) {
     // Wraps for times that no clock will show; it is only compared.
     return (int64_t) ((uint64_t) ts->tv_sec * 1000000000 + (uint64_t) ts->tv_nsec);
 }
@@ -49,8 +49,8 @@ FileIdentity file_identity(const struct stat *st) {
         .device = st->st_dev,
         .inode = st->st_ino,
         .size = (uint64_t) st->st_size,
-        .modified = nanoseconds(&st->st_mtim),
-        .changed = nanoseconds(&st->st_ctim),
+        .modified = file_hash_nanoseconds(&st->st_mtim),
+        .changed = file_hash_nanoseconds(&st->st_ctim),
     };
 }
 
@@ -103,7 +103,7 @@ FileHasher *file_hasher_free(FileHasher *hasher) {
     return NULL;
 }
 
-static int read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t offset) {
+static int file_hash_read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t offset) {
     while (n > 0) {
         ssize_t got = pread(fd, buffer, n, (off_t) offset);
 
@@ -120,7 +120,7 @@ static int read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t offset) {
     return 0;
 }
 
-static int check_unchanged(const Job *job) {
+static int file_hash_check_unchanged(const Job *job) {
     FileIdentity now;
     struct stat st;
 
@@ -130,18 +130,18 @@ static int check_unchanged(const Job *job) {
     return file_identity_equal(&now, job->identity) ? 0 : -ESTALE;
 }
 
-static int hash_piece(Worker *worker, Job *job, uint64_t piece) {
+static int file_hash_piece(Worker *worker, Job *job, uint64_t piece) {
     uint64_t at = piece * piece_bytes(job->size), end = at + piece_len(job->size, piece);
     int r = 0;
 
     if (piece % PIECES_BETWEEN_LOOKS == PIECES_BETWEEN_LOOKS - 1)
-        r = check_unchanged(job);
+        r = file_hash_check_unchanged(job);
     while (r >= 0 && at < end) {
         size_t n = MIN(end - at, (uint64_t) READ_BYTES);
 
         r = job->gate ? job->gate(n, job->userdata) : 0;
         if (r >= 0)
-            r = read_exactly(job->fd, worker->buffer, n, at);
+            r = file_hash_read_exactly(job->fd, worker->buffer, n, at);
         if (r >= 0)
             r = merkle_update(worker->merkle, worker->buffer, n);
         at += n;
@@ -152,14 +152,14 @@ static int hash_piece(Worker *worker, Job *job, uint64_t piece) {
     return r;
 }
 
-static void *worker_main(void *arg) {
+static void *file_hash_worker_main(void *arg) {
     Worker *worker = arg;
     Job *job = worker->job;
     uint64_t piece;
 
     while (atomic_load(&job->result) == 0 &&
            (piece = atomic_fetch_add(&job->next, 1)) < job->piece_count) {
-        int r = hash_piece(worker, job, piece), none = 0;
+        int r = file_hash_piece(worker, job, piece), none = 0;
 
         if (r < 0)
             atomic_compare_exchange_strong(&job->result, &none, r);
@@ -168,16 +168,16 @@ static void *worker_main(void *arg) {
 }
 
 // The caller's thread is one of them. Fewer than wanted will do.
-static void run_workers(FileHasher *hasher, Job *job) {
+static void file_hash_run_workers(FileHasher *hasher, Job *job) {
     unsigned wanted = MIN((uint64_t) hasher->threads, job->piece_count), started;
 
     for (unsigned i = 0; i < wanted; i++)
         hasher->workers[i].job = job;
     for (started = 1; started < wanted; started++)
-        if (pthread_create(&hasher->workers[started].thread, NULL, worker_main,
+        if (pthread_create(&hasher->workers[started].thread, NULL, file_hash_worker_main,
                            &hasher->workers[started]) != 0)
             break;
-    worker_main(&hasher->workers[0]);
+    file_hash_worker_main(&hasher->workers[0]);
     for (unsigned i = 1; i < started; i++)
         pthread_join(hasher->workers[i].thread, NULL);
 }
@@ -209,12 +209,12 @@ int file_hash(FileHasher *hasher, int fd, FileHashGate gate, void *userdata, Fil
         .pieces = pieces,
     };
 
-    run_workers(hasher, &job);
+    file_hash_run_workers(hasher, &job);
     r = atomic_load(&job.result);
     if (r >= 0)
         r = merkle_root_of_pieces(hasher->workers[0].merkle, pieces, identity.size, &root);
     if (r >= 0)
-        r = check_unchanged(&job);
+        r = file_hash_check_unchanged(&job);
     if (r < 0)
         return r;
     *ret = (FileHash){.identity = identity, .root = root, .pieces = TAKE_PTR(pieces)};

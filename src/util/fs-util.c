@@ -19,7 +19,8 @@ enum {
     LINKS_MAX = 40, // as in path_resolution(7)
 };
 
-static int open_resolving(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve) {
+static int fs_open_resolving(int dir_fd, const char *path, int flags, mode_t mode,
+                             uint64_t resolve) {
     const struct open_how how = {
         .flags = (unsigned) flags | O_CLOEXEC,
         .mode = mode,
@@ -31,15 +32,15 @@ static int open_resolving(int dir_fd, const char *path, int flags, mode_t mode, 
 }
 
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
-    return open_resolving(dir_fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    return fs_open_resolving(dir_fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
-static int open_without_links(const char *path, int flags) {
-    return open_resolving(AT_FDCWD, path, flags, 0, RESOLVE_NO_SYMLINKS);
+static int fs_open_without_links(const char *path, int flags) {
+    return fs_open_resolving(AT_FDCWD, path, flags, 0, RESOLVE_NO_SYMLINKS);
 }
 
 // Where a link leads, if it is to be trusted.
-static int read_trusted_link(int fd, const struct stat *st, char ret[static PATH_MAX]) {
+static int fs_read_trusted_link(int fd, const struct stat *st, char ret[static PATH_MAX]) {
     ssize_t n;
 
     if (st->st_uid != 0 && st->st_uid != geteuid())
@@ -55,7 +56,7 @@ static int read_trusted_link(int fd, const struct stat *st, char ret[static PATH
 
 // Puts what the first link leads to in its place. It is looked at by its descriptor: the one that belongs to root is the
 // one that is read.
-static int replace_link(char path[static PATH_MAX]) {
+static int fs_replace_link(char path[static PATH_MAX]) {
     char target[PATH_MAX], replaced[2 * PATH_MAX];
 
     for (char *name = path + strspn(path, "/"), *end; *name; name = end + strspn(end, "/")) {
@@ -67,7 +68,7 @@ static int replace_link(char path[static PATH_MAX]) {
         end = name + strcspn(name, "/");
         behind = *end;
         *end = '\0';
-        r = fd = open_without_links(path, O_PATH | O_NOFOLLOW);
+        r = fd = fs_open_without_links(path, O_PATH | O_NOFOLLOW);
         if (r >= 0)
             r = fstat(fd, &st) < 0 ? -errno : 0;
         *end = behind;
@@ -75,7 +76,7 @@ static int replace_link(char path[static PATH_MAX]) {
             return r;
         if (!S_ISLNK(st.st_mode))
             continue;
-        r = read_trusted_link(fd, &st, target);
+        r = fs_read_trusted_link(fd, &st, target);
         if (r < 0)
             return r;
         snprintf(replaced, sizeof(replaced), "%.*s%s%s", target[0] == '/' ? 0 : (int) (name - path),
@@ -97,11 +98,11 @@ int open_trusted(const char *path, int flags, char **ret_real) {
         return -ENAMETOOLONG;
     strcpy(real, path);
     for (unsigned i = 0; i <= LINKS_MAX && fd == -ELOOP; i++) {
-        int r = i == 0 ? 0 : replace_link(real);
+        int r = i == 0 ? 0 : fs_replace_link(real);
 
         if (r < 0)
             return r;
-        fd = open_without_links(real, flags);
+        fd = fs_open_without_links(real, flags);
     }
     if (fd < 0 || !ret_real)
         return fd;
@@ -144,7 +145,7 @@ int make_directories(const char *path, mode_t mode) {
 }
 
 // The whole way once more, and the last part of it: as what is shared is opened.
-static int examine_end(const char *path) {
+static int fs_examine_end(const char *path) {
     char self[32];
     _cleanup_close_ int fd = open_trusted(path, O_PATH, NULL), opened = -EBADF, inside = -EBADF;
     struct stat st;
@@ -191,7 +192,7 @@ int examine_path(const char *path, char **ret_component) {
         }
     }
     if (r >= 0)
-        r = examine_end(path);
+        r = fs_examine_end(path);
     if (r >= 0)
         return 0;
     *ret_component = strndup(path, passed);

@@ -39,7 +39,7 @@ LeafHasher *leaf_hasher_free(LeafHasher *hasher) {
 }
 
 // Counts a job that has come back, and those behind it.
-static size_t count_done(IMB_MGR *manager, const IMB_JOB *job) {
+static size_t leaf_hash_count_done(IMB_MGR *manager, const IMB_JOB *job) {
     size_t done = 0;
 
     for (; job; job = IMB_GET_COMPLETED_JOB(manager))
@@ -65,11 +65,11 @@ int leaf_hasher_run(LeafHasher *hasher, const uint8_t *data, size_t n, MerkleHas
             .cipher_direction = IMB_DIR_ENCRYPT,
             .chain_order = IMB_ORDER_HASH_CIPHER,
         };
-        done += count_done(manager, IMB_SUBMIT_JOB(manager));
+        done += leaf_hash_count_done(manager, IMB_SUBMIT_JOB(manager));
     }
     // Nothing of these stays in there, so that no job outlives its leaf.
     while ((left = IMB_FLUSH_JOB(manager)))
-        done += count_done(manager, left);
+        done += leaf_hash_count_done(manager, left);
     return done == n ? 0 : -EIO;
 }
 

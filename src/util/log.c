@@ -31,7 +31,7 @@ static _Thread_local char **kept_errors;
 
 // systemd names the stream it has connected to stderr in JOURNAL_STREAM=DEVICE:INODE; a redirected
 // stderr (a test, a shell) must not be bypassed.
-static bool stderr_is_journal(void) {
+static bool log_stderr_is_journal(void) {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
     struct stat st;
@@ -43,7 +43,7 @@ static bool stderr_is_journal(void) {
 
 void log_open(const char *program) {
     sink.program = program;
-    sink.journal = stderr_is_journal();
+    sink.journal = log_stderr_is_journal();
 }
 
 void log_set_max_level(int level) {
@@ -54,7 +54,7 @@ void log_keep_errors(char **text) {
     kept_errors = text;
 }
 
-static void keep(const char *line) {
+static void log_keep_error(const char *line) {
     char *before = *kept_errors, *text;
 
     if (before && strlen(before) + strlen(line) >= KEPT_BYTES_MAX)
@@ -75,38 +75,38 @@ typedef struct Field {
     char text[LINE_BYTES];
 } Field;
 
-static void put_field(struct iovec iov[], size_t *n, Field *field, const char *name,
-                      const char *value) {
+static void log_put_field(struct iovec iov[], size_t *n, Field *field, const char *name,
+                          const char *value) {
     int len = snprintf(field->text, sizeof(field->text), "%s=%s", name, value);
 
     iov[(*n)++] = (struct iovec){field->text, MIN((size_t) len, sizeof(field->text) - 1)};
 }
 
-static void send_to_journal(int level, const LogFields *fields, const char *line) {
+static void log_send_to_journal(int level, const LogFields *fields, const char *line) {
     char priority[16], id[64], transfer[32];
     Field message, peer, file;
     struct iovec iov[IOV_MAX_USED];
     size_t n = 0;
 
-    put_field(iov, &n, &message, "MESSAGE", line);
+    log_put_field(iov, &n, &message, "MESSAGE", line);
     iov[n++] = (struct iovec){priority, snprintf(priority, sizeof(priority), "PRIORITY=%i", level)};
     if (fields->id)
         iov[n++] = (struct iovec){id, snprintf(id, sizeof(id), "MESSAGE_ID=%s", fields->id)};
     if (fields->peer)
-        put_field(iov, &n, &peer, "P2P_PEER", fields->peer);
+        log_put_field(iov, &n, &peer, "P2P_PEER", fields->peer);
     if (fields->file)
-        put_field(iov, &n, &file, "P2P_FILE", fields->file);
+        log_put_field(iov, &n, &file, "P2P_FILE", fields->file);
     if (fields->transfer)
         iov[n++] = (struct iovec){transfer, snprintf(transfer, sizeof(transfer),
                                                      "P2P_TRANSFER=%" PRIu32, fields->transfer)};
     (void) sd_journal_sendv(iov, (int) n);
 }
 
-static void put_line(int level, const LogFields *fields, const char *line) {
+static void log_put_line(int level, const LogFields *fields, const char *line) {
     if (level <= LOG_ERR && kept_errors)
-        keep(line);
+        log_keep_error(line);
     if (sink.journal)
-        send_to_journal(level, fields, line);
+        log_send_to_journal(level, fields, line);
     else
         (void) dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
 }
@@ -121,7 +121,7 @@ _printf_(4, 0) static void log_va(int level, const LogFields *fields, uint64_t s
     if (suppressed > 0 && (size_t) n < sizeof(line))
         snprintf(line + n, sizeof(line) - n, " (%" PRIu64 " like this before it were not logged)",
                  suppressed);
-    put_line(level, fields, line);
+    log_put_line(level, fields, line);
 }
 
 void log_message(int level, const char *format, ...) {

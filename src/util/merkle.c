@@ -23,8 +23,8 @@ struct Merkle {
     MerkleHash zero[LEVELS];    // [i]: a subtree of 2^i zero hashes
 };
 
-static int hash_nodes(Merkle *merkle, const MerkleHash *left, const MerkleHash *right,
-                      MerkleHash *ret) {
+static int merkle_hash_nodes(Merkle *merkle, const MerkleHash *left, const MerkleHash *right,
+                             MerkleHash *ret) {
     // A whole block of SHA-256 goes through at once, halves are copied.
     const MerkleHash both[2] = {*left, *right};
 
@@ -35,7 +35,7 @@ static int hash_nodes(Merkle *merkle, const MerkleHash *left, const MerkleHash *
     return 0;
 }
 
-static int begin_leaf(Merkle *merkle) {
+static int merkle_begin_leaf(Merkle *merkle) {
     merkle->leaf_len = 0;
     return EVP_DigestInit_ex2(merkle->leaf, merkle->md, NULL) ? 0 : -EIO;
 }
@@ -55,11 +55,11 @@ int merkle_new(Merkle **ret) {
     if (!merkle->leaf || !merkle->node)
         return -ENOMEM;
     for (size_t i = 1; i < LEVELS; i++) {
-        r = hash_nodes(merkle, &merkle->zero[i - 1], &merkle->zero[i - 1], &merkle->zero[i]);
+        r = merkle_hash_nodes(merkle, &merkle->zero[i - 1], &merkle->zero[i - 1], &merkle->zero[i]);
         if (r < 0)
             return r;
     }
-    r = begin_leaf(merkle);
+    r = merkle_begin_leaf(merkle);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(merkle);
@@ -78,12 +78,12 @@ Merkle *merkle_free(Merkle *merkle) {
 
 // A complete subtree of 2^level leaves joins its neighbour, that pair the pair next to it, and so on: a
 // binary counter.
-static int join_subtree(Merkle *merkle, MerkleHash hash, size_t level) {
+static int merkle_join_subtree(Merkle *merkle, MerkleHash hash, size_t level) {
     uint64_t leaves = UINT64_C(1) << level;
     int r;
 
     for (; merkle->leaves & (UINT64_C(1) << level); level++) {
-        r = hash_nodes(merkle, &merkle->pending[level], &hash, &hash);
+        r = merkle_hash_nodes(merkle, &merkle->pending[level], &hash, &hash);
         if (r < 0)
             return r;
     }
@@ -92,14 +92,14 @@ static int join_subtree(Merkle *merkle, MerkleHash hash, size_t level) {
     return 0;
 }
 
-static int end_leaf(Merkle *merkle) {
+static int merkle_end_leaf(Merkle *merkle) {
     MerkleHash hash;
     int r;
 
     if (!EVP_DigestFinal_ex(merkle->leaf, hash.bytes, NULL))
         return -EIO;
-    r = join_subtree(merkle, hash, 0);
-    return r < 0 ? r : begin_leaf(merkle);
+    r = merkle_join_subtree(merkle, hash, 0);
+    return r < 0 ? r : merkle_begin_leaf(merkle);
 }
 
 void merkle_use(Merkle *merkle, LeafHasher *leaves) {
@@ -107,14 +107,14 @@ void merkle_use(Merkle *merkle, LeafHasher *leaves) {
 }
 
 // As many whole leaves as there are, at once. Gives the bytes of them, or -EIO.
-static ssize_t add_leaves(Merkle *merkle, const uint8_t *data, size_t len) {
+static ssize_t merkle_add_leaves(Merkle *merkle, const uint8_t *data, size_t len) {
     const size_t n = MIN(len / MERKLE_LEAF_BYTES, (size_t) LEAVES_AT_ONCE);
     MerkleHash hashes[LEAVES_AT_ONCE];
     int r;
 
     r = leaf_hasher_run(merkle->hasher, data, n, hashes);
     for (size_t i = 0; i < n && r >= 0; i++)
-        r = join_subtree(merkle, hashes[i], 0);
+        r = merkle_join_subtree(merkle, hashes[i], 0);
     return r < 0 ? r : (ssize_t) (n * MERKLE_LEAF_BYTES);
 }
 
@@ -123,7 +123,7 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
     int r;
 
     while (merkle->hasher && merkle->leaf_len == 0 && len >= LEAVES_WORTH_IT * MERKLE_LEAF_BYTES) {
-        ssize_t n = add_leaves(merkle, p, len);
+        ssize_t n = merkle_add_leaves(merkle, p, len);
 
         if (n < 0)
             return (int) n;
@@ -139,7 +139,7 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
         p += n;
         len -= n;
         if (merkle->leaf_len == MERKLE_LEAF_BYTES) {
-            r = end_leaf(merkle);
+            r = merkle_end_leaf(merkle);
             if (r < 0)
                 return r;
         }
@@ -149,7 +149,7 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
 
 // Joins the subtrees that wait for a neighbour, zeros where there is none, up to one tree of at least
 // 2^min_level leaves.
-static int join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
+static int merkle_join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     bool carried = false;
     MerkleHash hash;
     int r;
@@ -163,11 +163,11 @@ static int join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
             return 0;
         }
         if (here && carried)
-            r = hash_nodes(merkle, &merkle->pending[level], &hash, &hash);
+            r = merkle_hash_nodes(merkle, &merkle->pending[level], &hash, &hash);
         else if (here)
-            r = hash_nodes(merkle, &merkle->pending[level], &merkle->zero[level], &hash);
+            r = merkle_hash_nodes(merkle, &merkle->pending[level], &merkle->zero[level], &hash);
         else if (carried)
-            r = hash_nodes(merkle, &hash, &merkle->zero[level], &hash);
+            r = merkle_hash_nodes(merkle, &hash, &merkle->zero[level], &hash);
         else
             continue;
         if (r < 0)
@@ -176,21 +176,21 @@ static int join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     }
 }
 
-static int finish(Merkle *merkle, size_t min_level, MerkleHash *ret) {
+static int merkle_finish_from(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     int r = 0;
 
     if (merkle->leaf_len > 0 || merkle->leaves == 0)
-        r = end_leaf(merkle);
+        r = merkle_end_leaf(merkle);
     if (r >= 0)
-        r = join_pending(merkle, min_level, ret);
+        r = merkle_join_pending(merkle, min_level, ret);
     merkle->leaves = 0;
-    if (begin_leaf(merkle) < 0)
+    if (merkle_begin_leaf(merkle) < 0)
         return -EIO;
     return r;
 }
 
 int merkle_finish(Merkle *merkle, MerkleHash *ret) {
-    return finish(merkle, 0, ret);
+    return merkle_finish_from(merkle, 0, ret);
 }
 
 uint64_t piece_bytes(uint64_t size) {
@@ -214,18 +214,18 @@ uint64_t piece_len(uint64_t size, uint64_t piece) {
 }
 
 // The level of the tree where the pieces of a file of `size` bytes are; 0: there is only one.
-static size_t piece_level(uint64_t size) {
+static size_t merkle_piece_level(uint64_t size) {
     return piece_count(size) == 1 ? 0 : __builtin_ctzll(piece_bytes(size) / MERKLE_LEAF_BYTES);
 }
 
 int merkle_finish_piece(Merkle *merkle, uint64_t size, MerkleHash *ret) {
-    return finish(merkle, piece_level(size), ret);
+    return merkle_finish_from(merkle, merkle_piece_level(size), ret);
 }
 
 int merkle_root_of_pieces(Merkle *merkle, const MerkleHash pieces[], uint64_t size,
                           MerkleHash *ret) {
     uint64_t count = piece_count(size);
-    size_t level = piece_level(size);
+    size_t level = merkle_piece_level(size);
     int r = 0;
 
     if (count == 1) {
@@ -235,9 +235,9 @@ int merkle_root_of_pieces(Merkle *merkle, const MerkleHash pieces[], uint64_t si
     // As if the leaves below each piece had been counted.
     merkle->leaves = 0;
     for (uint64_t i = 0; i < count && r >= 0; i++)
-        r = join_subtree(merkle, pieces[i], level);
+        r = merkle_join_subtree(merkle, pieces[i], level);
     if (r >= 0)
-        r = join_pending(merkle, level, ret);
+        r = merkle_join_pending(merkle, level, ret);
     merkle->leaves = 0;
     return r;
 }

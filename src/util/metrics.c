@@ -14,18 +14,18 @@ int metrics_begin(Metrics *metrics) {
     return metrics->file ? 0 : -ENOMEM;
 }
 
-static void family(Metrics *metrics, const char *name, const char *type, const char *help) {
+static void metrics_family(Metrics *metrics, const char *name, const char *type, const char *help) {
     metrics->name = name;
     fprintf(metrics->file, "# HELP %s %s.\n# TYPE %s %s\n", name, help, name, type);
 }
 
 void metrics_counter(Metrics *metrics, const char *name, const char *help) {
-    family(metrics, name, "counter", help);
+    metrics_family(metrics, name, "counter", help);
     metrics->suffix = "_total";
 }
 
 void metrics_gauge(Metrics *metrics, const char *name, const char *help) {
-    family(metrics, name, "gauge", help);
+    metrics_family(metrics, name, "gauge", help);
     metrics->suffix = "";
 }
 

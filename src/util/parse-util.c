@@ -46,7 +46,7 @@ const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
                            "50515253545556575859606162636465666768697071727374"
                            "75767778798081828384858687888990919293949596979899";
 
-static size_t digit_count(uint64_t value) {
+static size_t parse_digit_count(uint64_t value) {
     static const uint64_t powers[] = {
         UINT64_C(1),
         UINT64_C(10),
@@ -77,7 +77,7 @@ static size_t digit_count(uint64_t value) {
 
 // Two digits at a time, and written where they belong: FT writes ten numbers for each record that it finds.
 size_t format_u64(char *text, uint64_t value, size_t width) {
-    const size_t n = MAX(digit_count(value), width);
+    const size_t n = MAX(parse_digit_count(value), width);
     char *p = text + n;
 
     while (value >= 10) {

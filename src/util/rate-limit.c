@@ -9,12 +9,12 @@ enum {
     GRANT_BYTES_MIN = 16 * 1024,
 };
 
-static uint64_t burst(const RateLimit *limit) {
+static uint64_t rate_limit_burst(const RateLimit *limit) {
     return MAX(limit->rate / (USEC_PER_SEC / RATE_BURST_USEC), UINT64_C(1));
 }
 
-static uint64_t least_grant(const RateLimit *limit) {
-    return MIN(burst(limit), (uint64_t) GRANT_BYTES_MIN);
+static uint64_t rate_limit_least_grant(const RateLimit *limit) {
+    return MIN(rate_limit_burst(limit), (uint64_t) GRANT_BYTES_MIN);
 }
 
 void rate_limit_set(RateLimit *limit, uint64_t rate) {
@@ -35,14 +35,15 @@ uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now) {
     elapsed = MIN(now - limit->filled, (uint64_t) RATE_BURST_USEC);
     added = (uint64_t) ((__uint128_t) limit->rate * elapsed / USEC_PER_SEC);
     if (elapsed == RATE_BURST_USEC)
-        added = burst(limit);
+        added = rate_limit_burst(limit);
     // Not for a fraction of a byte: it would be lost.
     if (added > 0) {
-        limit->tokens = MIN(limit->tokens + added, burst(limit));
+        limit->tokens = MIN(limit->tokens + added, rate_limit_burst(limit));
         limit->filled = now;
     }
-    return limit->tokens < least_grant(limit) && limit->tokens < want ? 0
-                                                                      : MIN(limit->tokens, want);
+    return limit->tokens < rate_limit_least_grant(limit) && limit->tokens < want
+               ? 0
+               : MIN(limit->tokens, want);
 }
 
 void rate_limit_spend(RateLimit *limit, uint64_t bytes) {
@@ -51,7 +52,7 @@ void rate_limit_spend(RateLimit *limit, uint64_t bytes) {
 }
 
 uint64_t rate_limit_wait(const RateLimit *limit) {
-    uint64_t least = least_grant(limit);
+    uint64_t least = rate_limit_least_grant(limit);
 
     if (limit->rate == 0 || limit->tokens >= least)
         return 0;

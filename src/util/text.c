@@ -12,7 +12,7 @@
 
 // The character at p: its bytes, or 0 where there is none that D-Bus would take: not UTF-8, or one of the
 // noncharacters that Unicode keeps for programs (U+FDD0..FDEF and the last two of each plane).
-static size_t next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
+static size_t text_next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
     int n;
 
     if (*p > 0 && *p < 0x80) { // most are
@@ -37,7 +37,7 @@ bool text_is_utf8(const char *text, size_t len) {
 
     while (p < end) {
         ucs4_t c;
-        size_t n = next_char(p, end, &c);
+        size_t n = text_next_char(p, end, &c);
 
         if (n == 0 || c == 0)
             return false;
@@ -46,12 +46,12 @@ bool text_is_utf8(const char *text, size_t len) {
     return true;
 }
 
-static bool is_control(ucs4_t c) {
+static bool text_is_control(ucs4_t c) {
     return c < 0x20 || (c >= 0x7f && c <= 0x9f);
 }
 
 // Overrides and isolates can make "exe.gpj" read "jpg.exe".
-static bool is_bidi_override(ucs4_t c) {
+static bool text_is_bidi_override(ucs4_t c) {
     return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
@@ -60,9 +60,9 @@ bool text_has_control(const char *text, size_t len) {
 
     while (p < end) {
         ucs4_t c;
-        size_t n = next_char(p, end, &c);
+        size_t n = text_next_char(p, end, &c);
 
-        if (is_control(n > 0 ? c : *p))
+        if (text_is_control(n > 0 ? c : *p))
             return true;
         p += n > 0 ? n : 1;
     }
@@ -79,9 +79,9 @@ char *text_escape(const char *text, size_t len) {
         return NULL;
     while (p < end) {
         ucs4_t c;
-        size_t n = next_char(p, end, &c);
+        size_t n = text_next_char(p, end, &c);
 
-        if (n > 0 && !is_control(c) && !is_bidi_override(c) && c != '\\') {
+        if (n > 0 && !text_is_control(c) && !text_is_bidi_override(c) && c != '\\') {
             memcpy(out, p, n);
             out += n;
             p += n;
@@ -105,7 +105,7 @@ char *text_valid(const char *text) {
 }
 
 // uc_width() is -1 for controls, which nothing that is shown still holds.
-static size_t char_width(ucs4_t c) {
+static size_t text_char_width(ucs4_t c) {
     int width = uc_width(c, "UTF-8");
 
     return width > 0 ? (size_t) width : 0;
@@ -118,7 +118,7 @@ size_t text_prefix(const char *text, size_t columns) {
     int n;
 
     while ((n = u8_strmbtouc(&c, p)) > 0) {
-        width += char_width(c);
+        width += text_char_width(c);
         if (width > columns)
             break;
         p += n;
@@ -133,7 +133,7 @@ size_t text_width(const char *text) {
     int n;
 
     while ((n = u8_strmbtouc(&c, p)) > 0) {
-        width += char_width(c);
+        width += text_char_width(c);
         p += n;
     }
     return width;

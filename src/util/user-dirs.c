@@ -10,7 +10,7 @@
 #include "util/text.h"
 
 // What stands between the quotes, without its backslashes. NULL: no memory; "": it is not as it should be.
-static char *unquote(const char *text) {
+static char *user_dirs_unquote(const char *text) {
     char *copy = strdup(text), *out = copy;
 
     for (const char *in = text; copy && *in != '"'; in++) {
@@ -38,7 +38,7 @@ int user_dir_parse(const char *line, const char *name, const char *home, char **
     if (strncmp(line, "XDG_", 4) != 0 || strncmp(line + 4, name, len) != 0 ||
         strncmp(line + 4 + len, "_DIR=\"", 6) != 0)
         return 0;
-    value = unquote(line + 4 + len + 6);
+    value = user_dirs_unquote(line + 4 + len + 6);
     if (!value)
         return -ENOMEM;
     below_home =
@@ -54,7 +54,7 @@ int user_dir_parse(const char *line, const char *name, const char *home, char **
     return asprintf(ret, "%s%.*s", below_home ? home : "", (int) len, rest) < 0 ? -ENOMEM : 1;
 }
 
-static FILE *open_file(const char *home) {
+static FILE *user_dirs_open_file(const char *home) {
     const char *base = getenv("XDG_CONFIG_HOME");
     _cleanup_free_ char *path = NULL;
 
@@ -68,7 +68,7 @@ static FILE *open_file(const char *home) {
 
 int user_dir(const char *name, const char *fallback, char **ret) {
     const char *home = getenv("HOME") ?: "";
-    FILE *file = open_file(home);
+    FILE *file = user_dirs_open_file(home);
     _cleanup_free_ char *found = NULL;
     char line[4096];
     bool said = false;

@@ -20,7 +20,7 @@ bool words_have(const Words *words, const char *word, size_t len, bool prefix) {
 }
 
 // A word that has been there before is the last one now; false: it has not.
-static bool move_last(Words *words, const char *word, size_t len) {
+static bool words_move_last(Words *words, const char *word, size_t len) {
     for (size_t i = 0; i < words->n; i++)
         if (words->words[i].len == len && memcmp(word_text(words, i), word, len) == 0) {
             const Word moved = words->words[i];
@@ -34,7 +34,7 @@ static bool move_last(Words *words, const char *word, size_t len) {
 }
 
 // The character at p and its length; most are ASCII.
-static size_t next_char(const uint8_t *p, const uint8_t *end, bool *ret_of_word) {
+static size_t words_next_char(const uint8_t *p, const uint8_t *end, bool *ret_of_word) {
     ucs4_t c = *p;
     int n = 1;
 
@@ -50,7 +50,7 @@ static size_t next_char(const uint8_t *p, const uint8_t *end, bool *ret_of_word)
 }
 
 // Takes over what is folded already.
-static void split(const uint8_t *text, size_t len, Words *words) {
+static void words_split_folded(const uint8_t *text, size_t len, Words *words) {
     const uint8_t *p = text, *end = text + len;
     size_t used = 0;
 
@@ -59,14 +59,14 @@ static void split(const uint8_t *text, size_t len, Words *words) {
         bool of_word;
         size_t n;
 
-        while ((n = next_char(p, end, &of_word), of_word) && (p += n) < end)
+        while ((n = words_next_char(p, end, &of_word), of_word) && (p += n) < end)
             ;
         if (p > begin) {
             size_t word_len = MIN((size_t) (p - begin), WORDS_BYTES_MAX - used);
 
             if (word_len == 0)
                 break;
-            if (move_last(words, (const char *) begin, word_len))
+            if (words_move_last(words, (const char *) begin, word_len))
                 continue;
             memcpy(words->text + used, begin, word_len);
             words->words[words->n++] = (Word){.begin = (uint16_t) used, .len = (uint16_t) word_len};
@@ -85,13 +85,13 @@ void words_split(const char *text, size_t len, Words *ret) {
     for (; i < len && i < sizeof(buffer) && (unsigned char) text[i] < 0x80; i++)
         buffer[i] = text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i];
     if (i == len) {
-        split(buffer, len, ret);
+        words_split_folded(buffer, len, ret);
         return;
     }
     folded = u8_casefold((const uint8_t *) text, len, NULL, UNINORM_NFKC, buffer, &folded_len);
     if (!folded)
         return;
-    split(folded, folded_len, ret);
+    words_split_folded(folded, folded_len, ret);
     if (folded != buffer)
         free(folded);
 }

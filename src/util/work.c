@@ -29,7 +29,7 @@ static void work_unref(Work *work) {
     free(work);
 }
 
-static void *thread_main(void *arg) {
+static void *work_thread_main(void *arg) {
     Work *work = arg;
 
     thread_give_way();
@@ -40,8 +40,8 @@ static void *thread_main(void *arg) {
     return NULL;
 }
 
-static int on_done(sd_event_source *source _unused_, int fd _unused_, uint32_t revents _unused_,
-                   void *userdata) {
+static int work_on_done(sd_event_source *source _unused_, int fd _unused_,
+                        uint32_t revents _unused_, void *userdata) {
     Work *work = userdata;
 
     if (!atomic_load(&work->finished))
@@ -71,7 +71,7 @@ int work_start(sd_event *event, const WorkOps *ops, void *job, void *userdata, W
     work->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r = work->event_fd < 0 ? -errno : 0;
     if (r >= 0)
-        r = sd_event_add_io(event, &work->source, work->event_fd, EPOLLIN, on_done, work);
+        r = sd_event_add_io(event, &work->source, work->event_fd, EPOLLIN, work_on_done, work);
     if (r < 0) {
         work_free(work);
         return r;
@@ -80,7 +80,7 @@ int work_start(sd_event *event, const WorkOps *ops, void *job, void *userdata, W
     atomic_fetch_add(&work->refs, 1);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    r = -pthread_create(&thread, &attr, thread_main, work);
+    r = -pthread_create(&thread, &attr, work_thread_main, work);
     pthread_attr_destroy(&attr);
     if (r < 0) {
         work_unref(work);
