@@ -19,19 +19,19 @@ enum {
     CANCELLATION_MAX = sizeof("p2pshare-18446744073709551615"),
 };
 
-typedef struct Pending {
+typedef struct PolkitCall {
     Polkit *polkit;
-    TAILQ_ENTRY(Pending) link;
+    TAILQ_ENTRY(PolkitCall) link;
     PolkitQuestion question;
     sd_bus_message *call;
     uid_t caller;
     char cancellation[CANCELLATION_MAX]; // what polkit knows this question by
     sd_bus_slot *answer, *gone;
-} Pending;
+} PolkitCall;
 
 struct Polkit {
     sd_bus *bus;
-    TAILQ_HEAD(, Pending) pending;
+    TAILQ_HEAD(, PolkitCall) pending;
     size_t count;
     uint64_t next; // of cancellations
     LogLimit log;
@@ -48,7 +48,7 @@ int polkit_new(sd_bus *bus, Polkit **ret) {
     return 0;
 }
 
-static Pending *pending_free(Pending *pending) {
+static PolkitCall *polkit_call_free(PolkitCall *pending) {
     TAILQ_REMOVE(&pending->polkit->pending, pending, link);
     pending->polkit->count--;
     sd_bus_slot_unref(pending->answer);
@@ -57,26 +57,26 @@ static Pending *pending_free(Pending *pending) {
     free(pending);
     return NULL;
 }
-DEFINE_CLEANUP_FUNC(Pending, pending_free)
+DEFINE_CLEANUP_FUNC(PolkitCall, polkit_call_free)
 
 Polkit *polkit_free(Polkit *polkit) {
     if (!polkit)
         return NULL;
     while (!TAILQ_EMPTY(&polkit->pending))
-        pending_free(TAILQ_FIRST(&polkit->pending));
+        polkit_call_free(TAILQ_FIRST(&polkit->pending));
     sd_bus_unref(polkit->bus);
     free(polkit);
     return NULL;
 }
 
-typedef enum Verdict {
+typedef enum PolkitVerdict {
     VERDICT_ALLOWED,
     VERDICT_DENIED,
     VERDICT_PASSWORD,  // would be allowed with one, but must not ask for it
     VERDICT_NO_POLKIT, // or it is out of order
-} Verdict;
+} PolkitVerdict;
 
-static int polkit_deny(Verdict verdict, const char *action, sd_bus_error *error) {
+static int polkit_deny(PolkitVerdict verdict, const char *action, sd_bus_error *error) {
     if (verdict == VERDICT_PASSWORD)
         return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
                                  "That takes a password (%s)", action);
@@ -96,7 +96,7 @@ static bool polkit_is_absent(const sd_bus_error *error) {
            strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0;
 }
 
-static Verdict polkit_read_verdict(Polkit *polkit, sd_bus_message *answer) {
+static PolkitVerdict polkit_read_verdict(Polkit *polkit, sd_bus_message *answer) {
     const sd_bus_error *error = sd_bus_message_get_error(answer);
     int authorized, challenge, r;
 
@@ -120,15 +120,15 @@ static Verdict polkit_read_verdict(Polkit *polkit, sd_bus_message *answer) {
 
 static int polkit_on_answer(sd_bus_message *answer, void *userdata,
                             sd_bus_error *ret_error _unused_) {
-    Pending *pending = userdata;
+    PolkitCall *pending = userdata;
     const PolkitQuestion question = pending->question;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = sd_bus_message_ref(pending->call);
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-    Verdict verdict = polkit_read_verdict(pending->polkit, answer);
+    PolkitVerdict verdict = polkit_read_verdict(pending->polkit, answer);
     uid_t caller = pending->caller;
     int r;
 
-    pending_free(pending);
+    polkit_call_free(pending);
     r = verdict == VERDICT_ALLOWED ? question.allowed(call, caller, question.userdata, &error)
                                    : polkit_deny(verdict, question.action, &error);
     if (sd_bus_error_is_set(&error))
@@ -142,7 +142,7 @@ static int polkit_on_answer(sd_bus_message *answer, void *userdata,
 static int polkit_on_gone(sd_bus_message *signal, void *userdata,
                           sd_bus_error *ret_error _unused_) {
     const char *sender = sd_bus_message_get_sender(signal);
-    _cleanup_(pending_freep) Pending *pending = NULL;
+    _cleanup_(polkit_call_freep) PolkitCall *pending = NULL;
 
     // Anybody may send a signal of this name to us; only the bus sends it as itself.
     if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
@@ -160,7 +160,7 @@ static int polkit_on_match_installed(sd_bus_message *reply _unused_, void *userd
     return 0;
 }
 
-static int polkit_watch_caller(Pending *pending, const char *name) {
+static int polkit_watch_caller(PolkitCall *pending, const char *name) {
     char match[256];
 
     snprintf(match, sizeof(match),
@@ -171,7 +171,7 @@ static int polkit_watch_caller(Pending *pending, const char *name) {
                                   polkit_on_match_installed, pending);
 }
 
-static int polkit_send_question(Pending *pending, const char *name) {
+static int polkit_send_question(PolkitCall *pending, const char *name) {
     bool interactive = sd_bus_message_get_allow_interactive_authorization(pending->call) > 0;
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
     sd_bus *bus = pending->polkit->bus;
@@ -191,7 +191,7 @@ static int polkit_send_question(Pending *pending, const char *name) {
 }
 
 static size_t polkit_count_of_user(const Polkit *polkit, uid_t uid) {
-    const Pending *pending;
+    const PolkitCall *pending;
     size_t n = 0;
 
     TAILQ_FOREACH (pending, &polkit->pending, link)
@@ -201,7 +201,7 @@ static size_t polkit_count_of_user(const Polkit *polkit, uid_t uid) {
 
 static int polkit_ask_daemon(Polkit *polkit, sd_bus_message *call, uid_t caller,
                              const PolkitQuestion *question, sd_bus_error *error) {
-    _cleanup_(pending_freep) Pending *pending = NULL;
+    _cleanup_(polkit_call_freep) PolkitCall *pending = NULL;
     const char *name = sd_bus_message_get_sender(call);
     int r;
 

@@ -14,7 +14,7 @@ enum {
     PIECES_BETWEEN_LOOKS = 64,
 };
 
-typedef struct Job {
+typedef struct FileHashJob {
     int fd;
     uint64_t size;
     uint64_t piece_count;
@@ -24,19 +24,19 @@ typedef struct Job {
     MerkleHash *pieces;
     _Atomic uint64_t next; // piece that nobody works on
     atomic_int result;     // the first error
-} Job;
+} FileHashJob;
 
-typedef struct Worker {
+typedef struct FileHashWorker {
     Merkle *merkle;
     LeafHasher *leaves; // or NULL
     uint8_t *buffer;
-    Job *job;
+    FileHashJob *job;
     pthread_t thread;
-} Worker;
+} FileHashWorker;
 
 struct FileHasher {
     unsigned threads;
-    Worker workers[];
+    FileHashWorker workers[];
 };
 
 static int64_t file_hash_nanoseconds(const struct timespec *ts) {
@@ -72,7 +72,7 @@ int file_hasher_new(unsigned threads, FileHasher **ret) {
     if (!hasher)
         return -ENOMEM;
     for (; hasher->threads < threads; hasher->threads++) {
-        Worker *worker = &hasher->workers[hasher->threads];
+        FileHashWorker *worker = &hasher->workers[hasher->threads];
 
         r = merkle_new(&worker->merkle);
         if (r < 0)
@@ -120,7 +120,7 @@ static int file_hash_read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t of
     return 0;
 }
 
-static int file_hash_check_unchanged(const Job *job) {
+static int file_hash_check_unchanged(const FileHashJob *job) {
     FileIdentity now;
     struct stat st;
 
@@ -130,7 +130,7 @@ static int file_hash_check_unchanged(const Job *job) {
     return file_identity_equal(&now, job->identity) ? 0 : -ESTALE;
 }
 
-static int file_hash_piece(Worker *worker, Job *job, uint64_t piece) {
+static int file_hash_piece(FileHashWorker *worker, FileHashJob *job, uint64_t piece) {
     uint64_t at = piece * piece_bytes(job->size), end = at + piece_len(job->size, piece);
     int r = 0;
 
@@ -153,8 +153,8 @@ static int file_hash_piece(Worker *worker, Job *job, uint64_t piece) {
 }
 
 static void *file_hash_worker_main(void *arg) {
-    Worker *worker = arg;
-    Job *job = worker->job;
+    FileHashWorker *worker = arg;
+    FileHashJob *job = worker->job;
     uint64_t piece;
 
     while (atomic_load(&job->result) == 0 &&
@@ -168,7 +168,7 @@ static void *file_hash_worker_main(void *arg) {
 }
 
 // The caller's thread is one of them. Fewer than wanted will do.
-static void file_hash_run_workers(FileHasher *hasher, Job *job) {
+static void file_hash_run_workers(FileHasher *hasher, FileHashJob *job) {
     unsigned wanted = MIN((uint64_t) hasher->threads, job->piece_count), started;
 
     for (unsigned i = 0; i < wanted; i++)
@@ -199,7 +199,7 @@ int file_hash(FileHasher *hasher, int fd, FileHashGate gate, void *userdata, Fil
         return -ENOMEM;
     (void) posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 
-    Job job = {
+    FileHashJob job = {
         .fd = fd,
         .size = identity.size,
         .piece_count = piece_count(identity.size),
