@@ -199,7 +199,7 @@ static int restart_serialize(const Ft *ft) {
     return 0;
 }
 
-void ft_freeze(const Ft *ft) {
+void ft_serialize(const Ft *ft) {
     const uint32_t count = ft->accepted_count + ft->waiting_count;
     uint64_t begin = time_monotonic();
     int r;
@@ -226,38 +226,37 @@ static bool restart_is_configured(int fd, const Endpoint *listen) {
            (endpoint.port == listen->port || listen->port == 0);
 }
 
-static void fd_store_take_listener(const FtConfig *config, Inheritance *inheritance,
-                                   const char *name, int fd) {
+static void fd_store_take_listener(const FtConfig *config, FdStore *fd_store, const char *name,
+                                   int fd) {
     if (strcmp(name, NAME_LISTEN) == 0 && !restart_is_configured(fd, &config->listen)) {
         // Closed by systemd, too, before another one is opened: the new address may include the old one.
         fd_store_remove(NAME_LISTEN);
         (void) sd_notify_barrier(false, BARRIER_USEC);
-    } else if (inheritance->listen_count < FT_LISTENERS_MAX) {
-        inheritance->listen_fds[inheritance->listen_count++] = fd;
+    } else if (fd_store->listen_count < FT_LISTENERS_MAX) {
+        fd_store->listen_fds[fd_store->listen_count++] = fd;
         return;
     } else
         log_warning("p2p-ft listens on %d sockets at most", FT_LISTENERS_MAX);
     close_fd(fd);
 }
 
-static void fd_store_take_fd(const FtConfig *config, Inheritance *inheritance, const char *name,
-                             int fd) {
+static void fd_store_take_fd(const FtConfig *config, FdStore *fd_store, const char *name, int fd) {
     if (strcmp(name, NAME_STATE) == 0) {
-        close_fd(inheritance->state_fd);
-        inheritance->state_fd = fd;
-    } else if (strcmp(name, NAME_SESSIONS) == 0 && inheritance->queue_count < FT_QUEUES_MAX)
-        inheritance->queue_fds[inheritance->queue_count++] = fd;
+        close_fd(fd_store->state_fd);
+        fd_store->state_fd = fd;
+    } else if (strcmp(name, NAME_SESSIONS) == 0 && fd_store->queue_count < FT_QUEUES_MAX)
+        fd_store->queue_fds[fd_store->queue_count++] = fd;
     else if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
-        fd_store_take_listener(config, inheritance, name, fd);
+        fd_store_take_listener(config, fd_store, name, fd);
     else
         close_fd(fd);
 }
 
-void inheritance_take(const FtConfig *config, Inheritance *ret) {
+void fd_store_take(const FtConfig *config, FdStore *ret) {
     char **names = NULL;
     int n;
 
-    *ret = INHERITANCE_NONE;
+    *ret = FD_STORE_NONE;
     n = sd_listen_fds_with_names(true, &names);
     for (int i = 0; i < n; i++) {
         fd_store_take_fd(config, ret, names[i], SD_LISTEN_FDS_START + i);
@@ -266,12 +265,12 @@ void inheritance_take(const FtConfig *config, Inheritance *ret) {
     free(names);
 }
 
-void inheritance_done(Inheritance *inheritance) {
-    for (size_t i = 0; i < inheritance->listen_count; i++)
-        inheritance->listen_fds[i] = close_fd(inheritance->listen_fds[i]);
-    inheritance->state_fd = close_fd(inheritance->state_fd);
-    while (inheritance->queue_count > 0)
-        close_fd(inheritance->queue_fds[--inheritance->queue_count]);
+void fd_store_done(FdStore *fd_store) {
+    for (size_t i = 0; i < fd_store->listen_count; i++)
+        fd_store->listen_fds[i] = close_fd(fd_store->listen_fds[i]);
+    fd_store->state_fd = close_fd(fd_store->state_fd);
+    while (fd_store->queue_count > 0)
+        close_fd(fd_store->queue_fds[--fd_store->queue_count]);
 }
 
 // The sockets by the number of their session; -EBADF where there is none.
@@ -326,7 +325,7 @@ static void sockets_receive_queue(int fd, Sockets *sockets) {
     }
 }
 
-static int sockets_receive(const Inheritance *inheritance, uint32_t count, Sockets *ret) {
+static int sockets_receive(const FdStore *fd_store, uint32_t count, Sockets *ret) {
     Sockets sockets = {.n = count};
 
     sockets.fds = malloc(count * sizeof(int) ?: 1);
@@ -334,8 +333,8 @@ static int sockets_receive(const Inheritance *inheritance, uint32_t count, Socke
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         sockets.fds[i] = -EBADF;
-    for (size_t i = 0; i < inheritance->queue_count; i++)
-        sockets_receive_queue(inheritance->queue_fds[i], &sockets);
+    for (size_t i = 0; i < fd_store->queue_count; i++)
+        sockets_receive_queue(fd_store->queue_fds[i], &sockets);
     *ret = sockets;
     return 0;
 }
@@ -380,7 +379,7 @@ static int restart_deserialize_session(Ft *ft, StateReader *reader, const SavedS
     return r == -EBADMSG ? r : 0;
 }
 
-static int restart_deserialize_all(Ft *ft, StateReader *reader, const Inheritance *inheritance) {
+static int restart_deserialize_all(Ft *ft, StateReader *reader, const FdStore *fd_store) {
     _cleanup_(sockets_done) Sockets sockets = {};
     const uint32_t count = reader->sessions;
     SavedSession saved;
@@ -389,7 +388,7 @@ static int restart_deserialize_all(Ft *ft, StateReader *reader, const Inheritanc
     // More sessions than bytes are not there.
     if (count > reader->len)
         return -EBADMSG;
-    r = sockets_receive(inheritance, count, &sockets);
+    r = sockets_receive(fd_store, count, &sockets);
     if (r < 0)
         return r;
     for (uint32_t i = 0; (r = state_read_session(reader, &saved)) > 0; i++) {
@@ -419,41 +418,41 @@ static int restart_map_state(int fd, void **ret, size_t *ret_len) {
     return 0;
 }
 
-static int restart_deserialize(Ft *ft, const Inheritance *inheritance, uint32_t *ret_count) {
+static int restart_deserialize(Ft *ft, const FdStore *fd_store, uint32_t *ret_count) {
     StateReader reader;
     void *data = NULL;
     size_t len = 0;
     int r;
 
-    r = restart_map_state(inheritance->state_fd, &data, &len);
+    r = restart_map_state(fd_store->state_fd, &data, &len);
     if (r < 0)
         return r;
     r = state_read_begin(&reader, data, len);
     if (r >= 0) {
         *ret_count = reader.sessions;
-        r = restart_deserialize_all(ft, &reader, inheritance);
+        r = restart_deserialize_all(ft, &reader, fd_store);
     }
     munmap(data, len);
     return r;
 }
 
-void ft_thaw(Ft *ft, Inheritance *inheritance) {
+void ft_deserialize(Ft *ft, FdStore *fd_store) {
     uint64_t begin = time_monotonic();
     uint32_t count = 0, gone_on;
     int r;
 
-    if (inheritance->listen_count == 0) {
+    if (fd_store->listen_count == 0) {
         const int fd = listener_fd(ft->listeners[0]);
 
         fd_store_put(NAME_LISTEN, &fd, 1);
     }
-    if (inheritance->state_fd < 0 && inheritance->queue_count == 0)
+    if (fd_store->state_fd < 0 && fd_store->queue_count == 0)
         return;
     // First of all: what would make FT crash must not meet the next one again.
     fd_store_remove(NAME_STATE);
     fd_store_remove(NAME_SESSIONS);
-    r = restart_deserialize(ft, inheritance, &count);
-    inheritance_done(inheritance);
+    r = restart_deserialize(ft, fd_store, &count);
+    fd_store_done(fd_store);
     gone_on = ft->accepted_count + ft->waiting_count;
     if (r < 0) {
         log_warning(

@@ -19,22 +19,22 @@ enum {
 };
 
 // What systemd has passed.
-typedef struct Inheritance {
+typedef struct FdStore {
     int listen_fds[FT_LISTENERS_MAX]; // for ft_listen(), which takes them over
     size_t listen_count;
     int state_fd;                 // owned; -EBADF: none
     int queue_fds[FT_QUEUES_MAX]; // owned
     size_t queue_count;
-} Inheritance;
+} FdStore;
 
-#define INHERITANCE_NONE ((Inheritance){.state_fd = -EBADF})
+#define FD_STORE_NONE ((FdStore){.state_fd = -EBADF})
 
 // What was listened on and is not configured any more is closed.
-void inheritance_take(const FtConfig *config, Inheritance *ret);
-void inheritance_done(Inheritance *inheritance);
+void fd_store_take(const FtConfig *config, FdStore *ret);
+void fd_store_done(FdStore *fd_store);
 
 // After ft_listen(): goes on with the sessions. What cannot be read is thrown away, and said in the log.
-void ft_thaw(Ft *ft, Inheritance *inheritance);
+void ft_deserialize(Ft *ft, FdStore *fd_store);
 
 // Hands everything over, as the last thing before ft_free(). Does nothing without systemd.
-void ft_freeze(const Ft *ft);
+void ft_serialize(const Ft *ft);

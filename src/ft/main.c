@@ -45,7 +45,7 @@ static int ft_main_reload(const DaemonOptions *options, void *daemon) {
 }
 
 static int ft_main_start(const DaemonOptions *options, sd_event *event, void **ret) {
-    _cleanup_(inheritance_done) Inheritance inheritance = INHERITANCE_NONE;
+    _cleanup_(fd_store_done) FdStore fd_store = FD_STORE_NONE;
     FtConfig config = {};
     Ft *ft;
     int r;
@@ -59,17 +59,17 @@ static int ft_main_start(const DaemonOptions *options, sd_event *event, void **r
         return daemon_fail(r);
     ft->daemon = options->daemon;
     *ret = ft;
-    inheritance_take(&ft->config, &inheritance);
-    r = ft_listen(ft, inheritance.listen_fds, inheritance.listen_count);
+    fd_store_take(&ft->config, &fd_store);
+    r = ft_listen(ft, fd_store.listen_fds, fd_store.listen_count);
     if (r < 0)
         return r;
-    ft_thaw(ft, &inheritance);
+    ft_deserialize(ft, &fd_store);
     ft_bus_offer(ft, options->user);
     return daemon_confine(NULL, 0); // it writes no file
 }
 
 static void ft_main_stop(void *daemon) {
-    ft_freeze(daemon);
+    ft_serialize(daemon);
     ft_free(daemon);
 }
 

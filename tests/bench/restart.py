@@ -41,9 +41,9 @@ def main():
         print(f"{RECORDS} records of {len(peers)} peers, {load()}")
         for _ in range(ROUNDS):
             end, ready, answer, size = restart(ft, peers[-1])
-            frozen, thawed = (re.findall(rf"{words}.*\((\d+) ms\)", ft.log)[-1]
-                              for words in ("are with systemd", "sessions go on"))
-            print(f"end {end:.2f} s (to hand over {frozen} ms), start {ready:.2f} s (to take over {thawed} ms), "
+            end_ms, start_ms = (re.findall(rf"{words}.*\((\d+) ms\)", ft.log)[-1]
+                                for words in ("are with systemd", "sessions go on"))
+            print(f"end {end:.2f} s (to hand over {end_ms} ms), start {ready:.2f} s (to take over {start_ms} ms), "
                   f"a search waits {answer:.2f} s; the state takes {size / RECORDS:.0f} bytes a record")
         assert ft.get("Records") == RECORDS
         for peer in peers:

@@ -125,8 +125,8 @@ def main():
         begin = time.monotonic()
         ft.call("ListPeers")
         print(f"ListPeers {time.monotonic() - begin:.2f} s; searches {searcher.centiles()}")
-        frozen, thawed = restart(ft)
-        print(f"all go on after a restart: {frozen} ms to hand over, {thawed} to take over; searches {searcher.centiles()}")
+        end_ms, start_ms = restart(ft)
+        print(f"all go on after a restart: {end_ms} ms to hand over, {start_ms} to take over; searches {searcher.centiles()}")
         searcher.joined.value = 0
         searcher.centiles()  # one may still be under way
         begin = time.monotonic()
