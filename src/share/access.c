@@ -14,7 +14,7 @@
 #include "share/acl-edit.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
-#include "util/share-name.h"
+#include "util/never-shared.h"
 
 enum {
     NO_MODE = -1,

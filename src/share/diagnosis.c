@@ -19,7 +19,7 @@
 #include "share/sandbox-unit.h"
 #include "util/fs-util.h"
 #include "util/macro.h"
-#include "util/share-name.h"
+#include "util/never-shared.h"
 
 void diagnosis_clear(Diagnosis *diagnosis) {
     free(diagnosis->component);

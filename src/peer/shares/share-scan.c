@@ -11,7 +11,7 @@
 
 #include "util/fs-util.h"
 #include "util/log.h"
-#include "util/share-name.h"
+#include "util/never-shared.h"
 
 typedef struct ShareWalk {
     const ShareScan *scan;

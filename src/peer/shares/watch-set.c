@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "util/share-name.h"
+#include "util/never-shared.h"
 
 enum {
     EVENTS = IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM |

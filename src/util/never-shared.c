@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "util/share-name.h"
+#include "util/never-shared.h"
 
 #include <string.h>
 
