@@ -208,7 +208,7 @@ static int access_change_entry(int fd, const char *name, AccessWalk *walk) {
     _cleanup_close_ int child = -EBADF;
 
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-        (!walk->take && share_name_is_hidden(name)))
+        (!walk->take && name_is_never_shared(name)))
         return 0;
     child = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (child >= 0)

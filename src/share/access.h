@@ -9,7 +9,7 @@
 // have moved or linked a secret there. So files of other owners are left alone, unless the group of
 // the tree may read them anyway. Other users often write to trees of root. So in these, files with
 // a second name and files in directories that others may write to are left alone as well. The same
-// holds for files that are never shared (share_name_is_hidden()).
+// holds for files that are never shared (name_is_never_shared()).
 //
 // A default list gives the permission to files that will be created in a directory. A new default
 // list gives owner, group and others what they have on the directory, except that group and others

@@ -155,7 +155,7 @@ static long diagnosis_look_at_tree(const char *path, char **ret_about) {
 
     *ret_about = NULL;
     while (tree && (entry = fts_read(tree))) {
-        if (entry->fts_level > FTS_ROOTLEVEL && share_name_is_hidden(entry->fts_name)) {
+        if (entry->fts_level > FTS_ROOTLEVEL && name_is_never_shared(entry->fts_name)) {
             fts_set(tree, entry, FTS_SKIP);
             continue;
         }

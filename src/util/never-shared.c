@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-bool share_name_is_hidden(const char *name) {
+bool name_is_never_shared(const char *name) {
     size_t len = strlen(name);
 
     return name[0] == '.' || (len >= 5 && strcmp(name + len - 5, ".part") == 0);

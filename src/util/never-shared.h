@@ -3,6 +3,6 @@
 
 #include <stdbool.h>
 
-// Names of files and directories that are never shared, unless they are configured themselves: of hidden ones, and of
-// downloads that are not whole.
-bool share_name_is_hidden(const char *name);
+// Whether a file or directory of this name is never shared: a hidden one, or a download that is
+// not complete (*.part). A path that the configuration names itself is shared all the same.
+bool name_is_never_shared(const char *name);

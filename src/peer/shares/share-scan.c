@@ -28,7 +28,7 @@ static bool share_scan_is_excluded(const ShareWalk *walk, const char *directory,
     const char *below = directory + strlen(walk->root);
     char relative[PATH_MAX + NAME_MAX + 2];
 
-    if (share_name_is_hidden(name))
+    if (name_is_never_shared(name))
         return true;
     if (excludes->count == 0)
         return false;

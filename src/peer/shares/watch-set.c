@@ -169,5 +169,5 @@ bool watch_set_concerns(const WatchSet *set, const struct inotify_event *event) 
         }
     if (known && !watch_set_has_directory(set, event->wd))
         return false;
-    return !share_name_is_hidden(name);
+    return !name_is_never_shared(name);
 }
