@@ -91,12 +91,6 @@ static bool index_find_same_file(const FoundFile *file, const Record *record) {
            strcasecmp(file->type, record->type) == 0;
 }
 
-static bool index_find_is_later(const Date *a, const Date *b) {
-    return a->year != b->year     ? a->year > b->year
-           : a->month != b->month ? a->month > b->month
-                                  : a->day > b->day;
-}
-
 // The file of this record, among those from `first` on, which have its name. NULL: there is no room.
 static Candidate *index_find_file_of(Find *find, size_t first, const Record *record) {
     Candidate *files;
@@ -137,7 +131,7 @@ static bool index_find_take_record(Find *find, size_t first, RecordId id) {
 
     if (!file)
         return false;
-    if (index_find_is_later(&record.modified, &file->file.modified))
+    if (date_is_later(&record.modified, &file->file.modified))
         file->file.modified = record.modified;
     file->file.sources++;
     file->reachable += !records->last;

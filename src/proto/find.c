@@ -231,10 +231,6 @@ static bool find_is_of_file(const FoundFile *file, const Record *record) {
            strcasecmp(file->type, record->type) == 0;
 }
 
-static uint32_t find_date_number(const Date *date) {
-    return date->year * 512u + date->month * 32u + date->day;
-}
-
 // Most sources first, then by name.
 static int find_compare_sources(const void *a, const void *b) {
     const FoundFile *x = a, *y = b;
@@ -264,7 +260,7 @@ size_t find_among_records(const FindRequest *request, const Record records[], si
                                            .has_root = record->has_root,
                                            .root = record->root};
         files[f].sources++;
-        if (find_date_number(&record->modified) > find_date_number(&files[f].modified))
+        if (date_is_later(&record->modified, &files[f].modified))
             files[f].modified = record->modified;
         for (size_t k = 0; k < i && !known; k++)
             known = find_fits(request, &records[k]) &&

@@ -159,18 +159,3 @@ int http_target_path(HttpText target, char path[], size_t size) {
         return -EBADMSG;
     return http_value_percent_decode(http_value_cut(&target, '?'), path, size);
 }
-
-void http_date_format(time_t time, char text[static HTTP_DATE_BYTES + 1]) {
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm tm;
-
-    // strftime(3) would write names of the locale.
-    if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
-        tm = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
-    (void) snprintf(text, HTTP_DATE_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-                    days[tm.tm_wday], tm.tm_mday % 100u, months[tm.tm_mon],
-                    (tm.tm_year + 1900) % 10000u, tm.tm_hour % 100u, tm.tm_min % 100u,
-                    tm.tm_sec % 100u);
-}

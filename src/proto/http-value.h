@@ -3,8 +3,6 @@
 
 // What stands in the header fields and targets of HTTP that we read and write (RFC 9110). Pure.
 
-#include <time.h>
-
 #include "proto/http.h"
 
 // The next element of a comma-separated list, without outer white space, taken off *rest; empty ones are
@@ -35,9 +33,3 @@ bool http_etag_in_list(HttpText value, const char *etag);
 // percent-decoded. Terminated. Returns its length; -EBADMSG: it does not begin with a slash, a percent
 // sign is not followed by two hex digits, or it would hold NUL; -ENOBUFS: `size` is not enough.
 int http_target_path(HttpText target, char path[], size_t size);
-
-enum {
-    HTTP_DATE_BYTES = 29,
-};
-// "Sun, 06 Nov 1994 08:49:37 GMT"; times that have another length are written as the epoch.
-void http_date_format(time_t time, char text[static HTTP_DATE_BYTES + 1]);

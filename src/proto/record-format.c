@@ -11,8 +11,8 @@
 enum {
     SEPARATOR_BYTES_MAX = 2,
     // All fields behind the name, each with its separator, and the root.
-    FIELDS_BYTES_MAX = (1 + TYPE_BYTES_MAX) + 20 + 10 + INET6_ADDRSTRLEN + 5 + MERKLE_TEXT_BYTES +
-                       1 + (_FIELD_COUNT + 1) * SEPARATOR_BYTES_MAX,
+    FIELDS_BYTES_MAX = (1 + TYPE_BYTES_MAX) + 20 + DATE_BYTES_MAX + INET6_ADDRSTRLEN + 5 +
+                       MERKLE_TEXT_BYTES + 1 + (_FIELD_COUNT + 1) * SEPARATOR_BYTES_MAX,
 };
 
 // What writes at `p` returns where it ended.
@@ -21,18 +21,6 @@ static char *record_put_separator(char *p, const RecordSyntax *syntax) {
     if (syntax->spaced)
         *p++ = ' ';
     return p;
-}
-
-static char *record_put_date(char *p, Date date, const RecordSyntax *syntax) {
-    char separator = syntax->dashed ? '-' : '/';
-
-    p += format_2_digits(p, date.day);
-    *p++ = separator;
-    p += format_2_digits(p, date.month);
-    *p++ = separator;
-    if (syntax->long_year)
-        p += format_2_digits(p, date.year / 100 % 100);
-    return p + format_2_digits(p, date.year % 100);
 }
 
 static char *record_put_type(char *p, const char *type, const RecordSyntax *syntax) {
@@ -53,7 +41,7 @@ static char *record_put_field(char *p, RecordField field, const Record *record,
     case FIELD_SIZE:
         return p + format_u64(p, record->size, 1);
     case FIELD_DATE:
-        return record_put_date(p, record->modified, syntax);
+        return date_put(p, record->modified, syntax->long_year, syntax->dashed);
     case FIELD_ADDRESS:
         return p + address_format(&record->endpoint.address, p);
     case FIELD_PORT:

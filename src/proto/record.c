@@ -4,7 +4,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "proto/name.h"
 #include "proto/space.h"
@@ -58,67 +57,6 @@ static Token token_take_last(const char *begin, const char **end, bool *ret_firs
     *ret_first = !comma;
     *end = comma ?: begin;
     return token;
-}
-
-static int record_days_in_month(int month, int year) {
-    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-    return days[month - 1] + (month == 2 && leap);
-}
-
-// True if the text has the shape of a date, possible or not.
-static bool record_date_shape(const char *text, size_t len, uint64_t value[3], size_t digits[3],
-                              char *ret_separator) {
-    const char *p = text, *end = text + len;
-
-    for (int i = 0; i < 3; i++) {
-        const char *begin = p;
-
-        while (p < end && *p >= '0' && *p <= '9')
-            p++;
-        digits[i] = p - begin;
-        if (digits[i] < 1 || digits[i] > 4 || parse_u64_n(begin, digits[i], &value[i]) < 0)
-            return false;
-        if (i == 2)
-            break;
-        if (p == end || (*p != '/' && *p != '-') || (i == 1 && *p != *ret_separator))
-            return false;
-        *ret_separator = *p++;
-    }
-    return p == end;
-}
-
-int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, bool *ret_dashed) {
-    uint64_t value[3];
-    size_t digits[3];
-    char separator;
-    int year;
-
-    if (!record_date_shape(text, len, value, digits, &separator))
-        return -EINVAL;
-    if (digits[0] > 2 || digits[1] > 2 || (digits[2] != 2 && digits[2] != 4))
-        return -EINVAL;
-    year = (int) value[2] + (digits[2] == 2 ? 2000 : 0);
-    if (value[1] < 1 || value[1] > 12 || value[0] < 1 ||
-        value[0] > (uint64_t) record_days_in_month((int) value[1], year))
-        return -EINVAL;
-    *ret = (Date){.year = year, .month = value[1], .day = value[0]};
-    *ret_long_year = digits[2] == 4;
-    *ret_dashed = separator == '-';
-    return 0;
-}
-
-Date date_from_time(int64_t unix_seconds) {
-    time_t t = unix_seconds;
-    struct tm tm;
-
-    // Two digits of a year reach from 2000 to 2099, and gmtime_r() fails far outside of that.
-    if (!gmtime_r(&t, &tm) || tm.tm_year + 1900 < 2000)
-        return (Date){.year = 2000, .month = 1, .day = 1};
-    if (tm.tm_year + 1900 > 2099)
-        return (Date){.year = 2099, .month = 12, .day = 31};
-    return (Date){.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday};
 }
 
 // A number, perhaps with its unit: "3000", "3000 bytes". False if it is something else.
@@ -195,10 +133,8 @@ static int field_take(Fields *f, RecordField field) {
 // The shape of one field decides what it is. `after_address`: the field before it is an address, which
 // makes a number the port. Returns a FieldResult or -EBADMSG.
 static int field_read(Fields *f, Token token, bool after_address) {
-    uint64_t number, date_value[3];
-    size_t date_digits[3];
     bool possible, dotted;
-    char separator;
+    uint64_t number;
     RecordField field = after_address ? FIELD_PORT : FIELD_SIZE;
 
     if (field_wanted(f, field) && record_number_shape(token, &number, &possible)) {
@@ -207,8 +143,7 @@ static int field_read(Fields *f, Token token, bool after_address) {
         *(field == FIELD_PORT ? &f->port : &f->size) = number;
         return field_take(f, field);
     }
-    if (field_wanted(f, FIELD_DATE) &&
-        record_date_shape(token.data, token.len, date_value, date_digits, &separator)) {
+    if (field_wanted(f, FIELD_DATE) && date_has_shape(token.data, token.len)) {
         if (date_parse(token.data, token.len, &f->date, &f->long_year, &f->dashed) < 0)
             return -EBADMSG;
         return field_take(f, FIELD_DATE);

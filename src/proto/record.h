@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/date.h"
 #include "proto/protocol.h"
 #include "proto/record-syntax.h"
 #include "util/address.h"
@@ -19,12 +20,6 @@ enum {
     // hashes below the root of any larger file (BEP 52 hashes leaves and nodes alike).
     SIZE_WITHOUT_ROOT = 2 * MERKLE_HASH_BYTES,
 };
-
-typedef struct Date {
-    uint16_t year; // 2026
-    uint8_t month; // 1..12
-    uint8_t day;   // 1..31
-} Date;
 
 typedef struct Record {
     const char *name; // valid (name_is_valid()), without its extension; borrowed
@@ -83,9 +78,5 @@ int record_format(Buffer *out, const Record *record, const RecordSyntax *syntax,
 
 // Appends "name, type, size" in that syntax; 0 or -ENOMEM.
 int record_format_file(Buffer *out, const Record *record, const RecordSyntax *syntax);
-
-// "DD/MM/YY" and the like; 0 or -EINVAL for an impossible day.
-int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, bool *ret_dashed);
-Date date_from_time(int64_t unix_seconds); // in UTC
 
 bool record_same_file(const Record *a, const Record *b); // name, type and size

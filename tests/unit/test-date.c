@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "proto/record.h"
+#include "proto/date.h"
 #include "test.h"
 
 static const struct ParseRow {
@@ -73,10 +73,48 @@ static void test_from_time(void **state _unused_) {
     }
 }
 
+static void test_put(void **state _unused_) {
+    const Date date = {2026, 3, 1};
+    char text[DATE_BYTES_MAX + 1] = "";
+
+    *date_put(text, date, false, false) = '\0';
+    assert_string_equal(text, "01/03/26");
+    *date_put(text, date, true, true) = '\0';
+    assert_string_equal(text, "01-03-2026");
+}
+
+static void test_later(void **state _unused_) {
+    const Date days[] = {{2025, 12, 31}, {2026, 1, 1}, {2026, 1, 31}, {2026, 2, 1}};
+
+    for (size_t i = 0; i < ELEMENTSOF(days); i++)
+        for (size_t k = 0; k < ELEMENTSOF(days); k++)
+            assert_int_equal(date_is_later(&days[i], &days[k]), i > k);
+}
+
+static void test_shape(void **state _unused_) {
+    assert_true(date_has_shape("99/99/99", 8));
+    assert_true(date_has_shape("2026-11-23", 10));
+    assert_false(date_has_shape("23/11-26", 8));
+    assert_false(date_has_shape("3000", 4));
+}
+
+static void test_http(void **state _unused_) {
+    char date[DATE_HTTP_BYTES + 1];
+
+    date_format_http(784111777, date);
+    assert_string_equal(date, "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110's own example
+    date_format_http(951782400, date);
+    assert_string_equal(date, "Tue, 29 Feb 2000 00:00:00 GMT");
+    date_format_http(-1, date);
+    assert_string_equal(date, "Wed, 31 Dec 1969 23:59:59 GMT");
+    date_format_http((time_t) INT64_MAX, date);
+    assert_string_equal(date, "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_from_time),
+        cmocka_unit_test(test_parse), cmocka_unit_test(test_from_time), cmocka_unit_test(test_put),
+        cmocka_unit_test(test_later), cmocka_unit_test(test_shape),     cmocka_unit_test(test_http),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

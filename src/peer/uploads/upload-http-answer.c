@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/date.h"
 #include "proto/http-value.h"
 #include "util/macro.h"
 #include "util/merkle.h"
@@ -172,9 +173,9 @@ static void _printf_(2, 3) http_answer_print(Writer *writer, const char *format,
 }
 
 static void http_answer_put_date(Writer *writer, const char *name, time_t time) {
-    char date[HTTP_DATE_BYTES + 1];
+    char date[DATE_HTTP_BYTES + 1];
 
-    http_date_format(time, date);
+    date_format_http(time, date);
     http_answer_print(writer, "%s: %s\r\n", name, date);
 }
 
