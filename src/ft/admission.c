@@ -14,9 +14,11 @@ enum {
 
 struct Admission {
     RefTable table;
-    Site *sites; // [0] is none
+    Site *sites; // [0] is unused
     uint32_t count, capacity;
-    uint32_t unused; // the first of those that are no longer used, linked by `prefix`; 0: none
+    // The first site number that is free again. `prefix` of a free site holds the next one. 0:
+    // none.
+    uint32_t unused;
     uint8_t key[crypto_shorthash_KEYBYTES];
 };
 
@@ -27,7 +29,7 @@ static Site site_at(const IpAddress *address) {
     return site;
 }
 
-// Keyed: strangers choose the addresses of IPv6.
+// Keyed, because strangers choose their IPv6 addresses.
 static uint64_t admission_hash(const Admission *admission, const Site *site) {
     uint8_t hash[crypto_shorthash_BYTES], data[sizeof(site->prefix) + 1];
     uint64_t value;
@@ -111,7 +113,7 @@ static int admission_reserve(Admission *admission) {
     return 0;
 }
 
-// There is room for one.
+// admission_reserve() has made room for one.
 static SiteId admission_take(Admission *admission) {
     SiteId id = admission->unused;
 

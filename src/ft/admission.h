@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Who has how many sessions and records: counted per site, an IPv4 address or a /64 of IPv6, because that is what one
-// customer has. Pure counting; which numbers are too many is the configuration's, and to say no is the session's.
+// Counts sessions and records per site. A site is an IPv4 address or a /64 of IPv6, because that is
+// what one customer has. This module only counts: the configuration sets the limits, the session
+// enforces them.
 
 #include <stdint.h>
 
@@ -11,28 +12,30 @@
 
 typedef struct Admission Admission;
 
-// One site, as long as it has a session; 0: none.
+// Names a site as long as it has a session. 0: none.
 typedef uint32_t SiteId;
 
 typedef struct Site {
-    uint64_t prefix;     // the address, or the first half of it
+    // The IPv4 address, or the first half of the IPv6 address.
+    uint64_t prefix;
     uint32_t sessions;   // accepted or not
-    uint32_t handshakes; // of these, not accepted yet
+    uint32_t handshakes; // sessions that are not accepted yet
     uint32_t records;
     bool v6;
 } Site;
 
 int admission_new(Admission **ret);                 // 0 or -ENOMEM
-size_t admission_bytes(const Admission *admission); // of memory that it takes
+size_t admission_bytes(const Admission *admission); // memory in use
 Admission *admission_free(Admission *admission);
 DEFINE_CLEANUP_FUNC(Admission, admission_free)
 
-// The counters of that address; zeros if nobody of there has a session. A copy.
+// Returns a copy of the counters of that address, all zero if it has no session.
 Site admission_look(const Admission *admission, const IpAddress *address);
 
-// One more session, which begins with its handshake. 0 or -ENOMEM.
+// Counts one more session, which begins with its handshake. 0 or -ENOMEM.
 int admission_enter(Admission *admission, const IpAddress *address, SiteId *ret);
-// Its counters, to be changed; valid until the next admission_enter() or admission_leave().
+// The counters, for the caller to change. Valid until the next admission_enter() or
+// admission_leave().
 Site *admission_site(Admission *admission, SiteId site);
-// The session ends; its handshake and its records have been counted down before.
+// The session ends. The caller has counted down its handshake and its records before.
 void admission_leave(Admission *admission, SiteId site);

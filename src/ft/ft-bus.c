@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-// After the bus has gone: a restart of it takes milliseconds, and one that is broken is in no hurry.
+// Retry delays after losing the bus: it restarts within milliseconds, or it is broken for long.
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 4, RETRY_MAX_USEC = 64 * USEC_PER_SEC;
 
 static int ft_bus_get_files(sd_bus *bus _unused_, const char *path _unused_,
@@ -233,7 +233,7 @@ static int ft_bus_join(Ft *ft) {
     return r < 0 ? r : daemon_bus_own(ft->bus, BUS_FT_NAME);
 }
 
-// Not done in ft_bus_on_disconnected(), where the old connection is in use.
+// Runs later than ft_bus_on_disconnected(), which still uses the old connection.
 static int ft_bus_on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     Ft *ft = userdata;
 

@@ -3,6 +3,6 @@
 
 #include "ft/ft.h"
 
-// Offers org.p2pshare.FileTracker1 on the bus of the system, or of the user. Where that cannot be done FT works
-// without, and the log has why; a bus that is there and then restarts is joined again.
+// Offers org.p2pshare.FileTracker1 on the system bus or, with `user`, on the user's bus. If that
+// fails, FT logs why and runs without the bus. If the bus restarts later, FT joins it again.
 void ft_bus_offer(Ft *ft, bool user);

@@ -14,7 +14,8 @@ enum {
     LINE_BYTES_MIN = 1024,  // our own longest record
     LINE_BYTES_LIMIT = 65536,
     QUEUE_MIN = ANSWER_BYTES_MAX,
-    QUEUE_MAX = SAVED_OUT_BYTES_MAX, // more would not survive a restart
+    // A session with more unsent bytes would not survive a restart.
+    QUEUE_MAX = SAVED_OUT_BYTES_MAX,
 };
 
 static const ConfigKey keys[] = {
@@ -79,7 +80,7 @@ int ft_config_load(const char *path, FtConfig *ret) {
     r = config_load(path, keys, ELEMENTSOF(keys), other_sections, &config);
     r = config_load_drop_ins(path, keys, ELEMENTSOF(keys), other_sections, &config, r);
     if (r == -ENOENT)
-        *ret = config; // the caller knows whether the file has to be there
+        *ret = config; // the caller knows whether the file must exist
     if (r < 0 && r != -ENOENT)
         ft_config_done(&config);
     if (r < 0)

@@ -3,5 +3,5 @@
 
 #include "ft/ft.h"
 
-// What p2p-ft(8) lists, as OpenMetrics text. Caller frees. 0 or -ENOMEM.
+// Writes the metrics that p2p-ft(8) lists, as OpenMetrics text. Caller frees. 0 or -ENOMEM.
 int ft_metrics(const Ft *ft, char **ret);

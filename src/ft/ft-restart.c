@@ -20,27 +20,27 @@
 
 enum {
     SOCKETS_AT_ONCE = 253, // SCM_MAX_FD of the kernel
-    // A message that carries sockets takes less than a kilobyte of the kernel's: these fit a queue whatever
-    // net.core.wmem_default is (Debian: 208 KiB).
+    // The kernel takes less than a kilobyte for a message that carries sockets. So many of them fit
+    // a queue whatever net.core.wmem_default is (Debian: 208 KiB).
     QUEUE_BATCHES = 32,
 };
 
-// systemd is as busy as the machine, but does not wait for disks.
+// systemd may be as busy as the whole machine, but it does not wait for disks.
 static const uint64_t BARRIER_USEC = 5 * USEC_PER_SEC;
 
-// The sockets of the sessions [first, first + n), as one message. The state says what sessions they are.
+// The sockets of the sessions [first, first + n), as one message. The state describes the sessions.
 typedef struct SocketBatch {
     uint32_t first;
     size_t n;
     int fds[SOCKETS_AT_ONCE];
 } SocketBatch;
 
-// Queues in which the sockets lie, each with a reader that systemd keeps.
+// Queues that hold the sockets. systemd keeps the reading end of each.
 typedef struct SocketQueues {
     int readers[FT_QUEUES_MAX];
     size_t n;
-    int writer;  // of the last one
-    size_t room; // in it, for batches
+    int writer;  // of the last queue
+    size_t room; // batches that still fit the last queue
     SocketBatch batch;
 } SocketQueues;
 
@@ -53,7 +53,7 @@ static void fd_store_put(const char *name, const int fds[], size_t n) {
     char text[128];
     int r;
 
-    // Not watched: a queue of sockets has no writer any more, which would look like the end of it.
+    // FDPOLL=0: a queue has no writer any more, so systemd would see a hangup and drop it.
     snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
     r = sd_pid_notify_with_fds(0, false, text, fds, n);
     if (r < 0)
@@ -78,7 +78,7 @@ static int socket_queues_open(SocketQueues *queues) {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return -errno;
     queues->readers[queues->n++] = pair[0];
-    close_fd(queues->writer); // so that the queue before has an end
+    close_fd(queues->writer); // gives the previous queue an end
     queues->writer = pair[1];
     queues->room = QUEUE_BATCHES;
     return 0;
@@ -124,7 +124,8 @@ static int restart_save_session(const Ft *ft, const Session *session, StateWrite
     int r;
 
     session_save(session, &saved);
-    // It is about to be closed as a slow reader, or has been reset. The next FT would believe nothing of the state.
+    // FT is about to close it as a slow reader, or it was reset. The next FT would reject the whole
+    // state because of it.
     if (saved.in_len > SAVED_IN_BYTES_MAX || saved.out_len > SAVED_OUT_BYTES_MAX)
         return -E2BIG;
     r = state_write_session(writer, &saved);
@@ -156,7 +157,8 @@ static int restart_save_list(const Ft *ft, const SessionList *list, StateWriter 
     return 0;
 }
 
-// Puts the sockets into queues. Those that do not fit are closed; the state may have their sessions or not.
+// Puts the sockets into queues. A socket that does not fit is closed, even if the state has its
+// session.
 static int restart_save_sessions(const Ft *ft, StateWriter *writer, SocketQueues *queues) {
     const uint32_t count = ft->accepted_count + ft->waiting_count;
     int r;
@@ -192,7 +194,7 @@ static int restart_serialize(const Ft *ft) {
     queues.writer = close_fd(queues.writer);
     fd_store_put(NAME_STATE, &state, 1);
     fd_store_put(NAME_SESSIONS, queues.readers, queues.n);
-    // systemd closes what is still in its socket when the process is gone.
+    // systemd drops what is still in its socket when this process ends.
     r = sd_notify_barrier(false, BARRIER_USEC);
     if (r < 0)
         log_warning("systemd has not confirmed that it keeps the sessions: %s", strerror(-r));
@@ -229,7 +231,8 @@ static bool restart_is_configured(int fd, const Endpoint *listen) {
 static void fd_store_take_listener(const FtConfig *config, FdStore *fd_store, const char *name,
                                    int fd) {
     if (strcmp(name, NAME_LISTEN) == 0 && !restart_is_configured(fd, &config->listen)) {
-        // Closed by systemd, too, before another one is opened: the new address may include the old one.
+        // systemd must close it, too, before FT opens another one: the new address may include the
+        // old one.
         fd_store_remove(NAME_LISTEN);
         (void) sd_notify_barrier(false, BARRIER_USEC);
     } else if (fd_store->listen_count < FT_LISTENERS_MAX) {
@@ -273,7 +276,7 @@ void fd_store_done(FdStore *fd_store) {
         close_fd(fd_store->queue_fds[--fd_store->queue_count]);
 }
 
-// The sockets by the number of their session; -EBADF where there is none.
+// The sockets by the number of their session; -EBADF: no socket.
 typedef struct Sockets {
     int *fds;
     size_t n;
@@ -339,7 +342,7 @@ static int sockets_receive(const FdStore *fd_store, uint32_t count, Sockets *ret
     return 0;
 }
 
-// Whether it is the connection that the state speaks of, and still one.
+// Whether the socket is still connected to the address that the state has for it.
 static bool restart_is_connected(int fd, const Endpoint *remote) {
     SocketAddress sockaddr = {};
     socklen_t len = sizeof(sockaddr);
@@ -351,7 +354,7 @@ static bool restart_is_connected(int fd, const Endpoint *remote) {
     return endpoint_equal(&endpoint, remote);
 }
 
-// Reads its records, whether there is a session or not.
+// Reads the records of one session, even if there is no session to add them to.
 static int restart_deserialize_records(StateReader *reader, Session *session) {
     RecordText text;
     Record record;
@@ -363,7 +366,8 @@ static int restart_deserialize_records(StateReader *reader, Session *session) {
     return r < 0 ? r : failed;
 }
 
-// Takes the socket if it goes on. 0; -EBADMSG: the state cannot be read.
+// Restores one session if its socket is alive, and takes the socket then. 0, or -EBADMSG: the state
+// is damaged.
 static int restart_deserialize_session(Ft *ft, StateReader *reader, const SavedSession *saved,
                                        int *fd) {
     Session *session = NULL;
@@ -385,7 +389,7 @@ static int restart_deserialize_all(Ft *ft, StateReader *reader, const FdStore *f
     SavedSession saved;
     int r;
 
-    // More sessions than bytes are not there.
+    // A session takes more than one byte.
     if (count > reader->len)
         return -EBADMSG;
     r = sockets_receive(fd_store, count, &sockets);
@@ -401,7 +405,7 @@ static int restart_deserialize_all(Ft *ft, StateReader *reader, const FdStore *f
     return r;
 }
 
-// Sealed: nobody truncates it under us, which would be SIGBUS.
+// Insists on seals: if somebody truncated the file, reading the mapping would raise SIGBUS.
 static int restart_map_state(int fd, void **ret, size_t *ret_len) {
     const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
     const int seals = fcntl(fd, F_GET_SEALS);
@@ -448,7 +452,8 @@ void ft_deserialize(Ft *ft, FdStore *fd_store) {
     }
     if (fd_store->state_fd < 0 && fd_store->queue_count == 0)
         return;
-    // First of all: what would make FT crash must not meet the next one again.
+    // Remove it before reading it: a state that crashes this FT must not crash the next one as
+    // well.
     fd_store_remove(NAME_STATE);
     fd_store_remove(NAME_SESSIONS);
     r = restart_deserialize(ft, fd_store, &count);

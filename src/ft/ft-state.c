@@ -11,7 +11,7 @@
 #include "util/macro.h"
 
 enum {
-    // What is gathered before it is written and hashed.
+    // Bytes that are gathered before they are written and hashed.
     PENDING_BYTES = 256 * 1024,
     YEAR_MAX = 9999,
 };
@@ -60,7 +60,7 @@ static int state_write_pending(StateWriter *writer) {
         return r;
     crypto_generichash_update(&writer->hash, (const uint8_t *) data, len);
     writer->header.len += len;
-    writer->pending.begin = writer->pending.size = 0; // its memory is used again
+    writer->pending.begin = writer->pending.size = 0; // keeps the memory
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int state_put_bytes(StateWriter *writer, const void *data, size_t len) {
     return r < 0 ? r : state_put(writer, data, len);
 }
 
-// A name or a type.
+// Writes a name or a type.
 static int state_put_text(StateWriter *writer, const char *text) {
     const size_t len = strlen(text);
     int r = state_put_byte(writer, (uint8_t) len);
@@ -206,7 +206,7 @@ int state_read_begin(StateReader *reader, const void *data, size_t len) {
     return memcmp(hash, header.hash, sizeof(hash)) == 0 ? 0 : -EBADMSG;
 }
 
-// The readers say whether there was enough, and whether it was possible.
+// Each reader returns false if too few bytes are left or the value is impossible.
 
 static const void *state_take(StateReader *reader, size_t len) {
     const uint8_t *data = reader->data;
@@ -298,7 +298,7 @@ static bool state_get_syntax(StateReader *reader, RecordSyntax *ret, bool *ret_l
             return false;
         seen |= 1u << ret->order[i];
     }
-    // A session that has sent no record yet has learnt nothing: all fields are the first one.
+    // A session that has sent no record yet has learnt no order: all its fields are the first one.
     *ret_learnt = seen == (1u << _FIELD_COUNT) - 1;
     return (*ret_learnt || seen == 1) &&
            memchr(ret->list_separator, '\0', sizeof(ret->list_separator));

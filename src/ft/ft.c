@@ -13,20 +13,23 @@
 #include "util/time-util.h"
 
 enum {
-    // File descriptors that are not sessions: sockets, probes, the bus, the loop, the reserve.
+    // File descriptors for everything except sessions: sockets, probes, the bus, the loop, the
+    // reserve.
     FD_MARGIN = 96,
-    // What waits in the buffers of all sessions on a busy day, and need not be given back each time.
+    // Buffers of all sessions on a busy day. Below this FT does not return freed memory to the
+    // kernel.
     BURST_BYTES = 8 * 1024 * 1024,
-    // What it counts of a session's turn to ask the kernel for all addresses of this machine.
+    // The share of a session's turn that listing all addresses of this machine counts as.
     LOCAL_WORK = 512,
 };
 
-// Nobody waits longer until an address that the machine has got counts as its own.
+// How long an answer of the kernel counts, so a new address of this machine is known after a
+// second.
 static const uint64_t LOCAL_USEC = USEC_PER_SEC;
 
 static const struct {
     const char *name;
-    const char *sentence; // for the log, after who it was
+    const char *sentence; // for the log, behind the peer's address
 } refusals[] = {
     [REFUSED_NO_HELLO] = {"no-hello", "did not begin with HELLO"},
     [REFUSED_NOT_ACCEPTED] = {"not-accepted", "asked without having a record accepted"},
@@ -69,7 +72,7 @@ static int ft_refusal_level(FtRefusal refusal) {
     return refusal == REFUSED_FULL ? LOG_WARNING : LOG_INFO;
 }
 
-// How large a flood was that has ended: no next message says it.
+// Reports the end of a flood: no later message would say how many refusals were not logged.
 static int ft_on_refused_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
                                void *userdata) {
     Ft *ft = userdata;
@@ -100,7 +103,7 @@ void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal) {
         ft_arm_refused_timer(ft);
 }
 
-// Running out of file descriptors must not be how the limit is found.
+// Lowers max-peers so that FT refuses peers before it runs out of file descriptors.
 static void ft_limit_to_fds(FtConfig *config) {
     struct rlimit limit;
 
@@ -125,14 +128,14 @@ static int ft_on_status_timer(sd_event_source *source _unused_, uint64_t usec _u
     return 0;
 }
 
-// What is left to forget of peers with many records is done bit by bit, along with what arrives meanwhile.
+// Forgets departed peers with many records step by step, in between what arrives.
 static bool ft_on_index_work(void *userdata) {
     const Ft *ft = userdata;
 
     return index_work(ft->index);
 }
 
-// free() keeps what was needed by a burst wherever something that stays has come to lie behind it.
+// free() keeps the memory of a burst if anything that stays was allocated behind it.
 static void ft_give_burst_back(Ft *ft) {
     uint64_t held = poller_held(ft->poller);
 
@@ -230,8 +233,8 @@ Ft *ft_free(Ft *ft) {
     return NULL;
 }
 
-// One more connection is always taken: strangers that say nothing make room for it, the oldest first.
-// Only where every session is an accepted peer is there none.
+// Takes every new connection: the oldest one that is not accepted makes room. There is no room only
+// if all sessions are accepted peers.
 static bool ft_make_room(Ft *ft, const Endpoint *remote) {
     bool full = ft->waiting_count + ft->accepted_count >= ft->config.max_peers;
 
@@ -244,8 +247,8 @@ static bool ft_make_room(Ft *ft, const Endpoint *remote) {
     return true;
 }
 
-// One site cannot take the places of all others. Its new connections are the ones that are refused: nobody has to be
-// looked for that could be put out.
+// One site cannot take the places of all others. Refusing its new connections needs no search for
+// another one to close.
 static bool ft_site_has_room(Ft *ft, const Endpoint *remote) {
     const Site site = admission_look(ft->admission, &remote->address);
 
@@ -309,7 +312,8 @@ int ft_listen(Ft *ft, int fds[], size_t n) {
     return 0;
 }
 
-// Tells systemd what `systemctl status` shows; soon, not at once: a lab that boots is one message.
+// Updates what `systemctl status` shows, a second later: when a whole lab boots, that is one
+// message.
 static void ft_update_status(Ft *ft) {
     int enabled;
 
@@ -319,7 +323,7 @@ static void ft_update_status(Ft *ft) {
     (void) sd_event_source_set_enabled(ft->status_timer, SD_EVENT_ONESHOT);
 }
 
-// Ends the sessions of whom `wanted` says so; returns how many.
+// Ends each session for which `wanted` returns true. Returns how many.
 static unsigned ft_end_sessions(Ft *ft,
                                 bool (*wanted)(const Ft *ft, const Endpoint *remote,
                                                const void *key),
@@ -426,7 +430,7 @@ void ft_session_removed(Ft *ft, Session *session) {
     site->handshakes -= session->state != SESSION_ACCEPTED;
     site->records -= index_owner_count(session->owner);
     admission_leave(ft->admission, session->site);
-    // All of its records went at once, or the rest goes now, step by step.
+    // Its last records may still need to be removed, step by step.
     if (session->owner)
         poller_has_work(ft->poller);
     if (session->state != SESSION_ACCEPTED) {

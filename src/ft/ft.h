@@ -23,24 +23,24 @@ enum {
     FT_LISTENERS_MAX = 16,
 };
 
-// Why something was dropped; counted, and shown on D-Bus by these names.
+// Why FT refused something. FT counts each and shows the counts on D-Bus.
 typedef enum FtRefusal {
-    REFUSED_NO_HELLO,     // the first message was something else
-    REFUSED_NOT_ACCEPTED, // asked for a service without having a record accepted
-    REFUSED_TIMEOUT,      // said too little for too long
-    REFUSED_BAD_RECORD,   // one record: not parseable, or a field was impossible
+    REFUSED_NO_HELLO,     // the first message was not HELLO
+    REFUSED_NOT_ACCEPTED, // asked before any of its records was accepted
+    REFUSED_TIMEOUT,      // sent too little for too long
+    REFUSED_BAD_RECORD,   // one record: cannot be parsed, or has an impossible field
     REFUSED_OVER_LIMIT,   // one record: the peer has max-files-per-peer already
     REFUSED_BAD_NAME,     // one search
-    REFUSED_TOO_LONG,     // a message over the limit
-    REFUSED_SLOW_READER,  // answers piled up
-    REFUSED_FULL,         // max-peers connections
-    REFUSED_DENIED,       // an address that may not connect
-    REFUSED_ADDRESS_FULL, // max-peers-per-address connections
-    REFUSED_HANDSHAKES,   // too many that are not accepted, of one address or of all
+    REFUSED_TOO_LONG,     // a message is longer than allowed
+    REFUSED_SLOW_READER,  // does not read its answers
+    REFUSED_FULL,         // max-peers connections are open
+    REFUSED_DENIED,       // the address may not connect (allow, deny)
+    REFUSED_ADDRESS_FULL, // the address has max-peers-per-address connections
+    REFUSED_HANDSHAKES,   // too many are not accepted, of this address or of all
     REFUSED_ADDRESS_OVER, // one record: the address has max-files-per-address already
     REFUSED_INDEX_FULL,   // one record: FT has max-records already
-    REFUSED_TOO_FAST,     // searches over search-rate: answered later
-    REFUSED_KICKED,       // an administrator wanted so
+    REFUSED_TOO_FAST,     // one search beyond search-rate: answered later
+    REFUSED_KICKED,       // an administrator ended the session
     _REFUSED_COUNT,
 } FtRefusal;
 
@@ -52,15 +52,18 @@ struct Ft {
     Listener *listeners[FT_LISTENERS_MAX];
     size_t listener_count;
     FtConfig config;
-    const char *restart_needed[3]; // keys that have changed and wait for a restart, then NULL
+    // Keys that have changed and take effect after a restart. NULL ends the list.
+    const char *restart_needed[3];
     Index *index;
     SearchQueue search_queue;
     Prober *prober;
     Admission *admission;
     Slab session_memory;
-    unsigned turn_work; // of the session whose turn it is: bytes of messages, or what takes as long
-    uint64_t held_most; // bytes that the sessions' buffers have had since memory was given back
-    struct {            // ft_is_local()
+    // Bytes of messages handled in the current session's turn; slow work counts as more bytes.
+    unsigned turn_work;
+    // The most that the buffers of all sessions have held since FT last returned memory, in bytes.
+    uint64_t held_most;
+    struct { // for ft_is_local()
         IpAddress address;
         bool is_local;
         uint64_t until; // CLOCK_MONOTONIC µs
@@ -71,49 +74,50 @@ struct Ft {
     uint64_t searches, joins;
     uint64_t refused[_REFUSED_COUNT];
     LogLimit refused_log[_REFUSED_COUNT];
-    sd_event_source *refused_timer; // while some were not logged
+    sd_event_source *refused_timer; // runs while refusals were not logged
     sd_event_source *status_timer;
-    sd_bus *bus; // NULL: FT works without one
+    sd_bus *bus; // NULL: no bus
     bool bus_of_user;
     sd_event_source *bus_retry;
     uint64_t bus_retry_usec;
-    Daemon *daemon; // to be reloaded
+    Daemon *daemon; // for Reload; borrowed
 };
 
-// Takes the configuration over, on success only. 0 or -errno.
+// Takes ownership of the configuration on success. 0 or -errno.
 int ft_new(sd_event *event, FtConfig *config, Ft **ret);
 Ft *ft_free(Ft *ft);
 DEFINE_CLEANUP_FUNC(Ft, ft_free)
 
-// Listens on the `n` sockets, which it takes over, or else on one of its own; logs why not. 0 or -errno.
+// Takes ownership of the `n` sockets and listens on them, or opens one if there are none. Logs
+// errors. 0 or -errno.
 int ft_listen(Ft *ft, int fds[], size_t n);
 
-// Takes over new limits. What cannot change while running is said in the log.
-void ft_reconfigure(Ft *ft, FtConfig *config); // takes it over
+// Takes ownership of a new configuration and applies it. Logs keys that need a restart.
+void ft_reconfigure(Ft *ft, FtConfig *config);
 
-// Ends the sessions of an address, or of one endpoint (port > 0); returns how many.
+// Ends all sessions of an address or, if port > 0, of one endpoint. Returns how many.
 unsigned ft_kick(Ft *ft, const Endpoint *whom);
 
 void ft_close_sessions(Ft *ft);
 
-// The memory that FT takes, in bytes, counted from what it has allocated. Not in it: what the kernel has for each socket,
-// what libraries have, and the program itself.
+// Bytes of memory that FT has allocated. This does not include the kernel's memory for each socket,
+// libraries, and the program itself.
 typedef struct FtMemory {
     uint64_t records;
-    uint64_t words;    // what searches by words need beside the records
+    uint64_t words;    // for searches by words
     uint64_t sessions; // without their buffers
-    uint64_t buffers;  // what has come or is to be sent, of all sessions
+    uint64_t buffers;  // received or to be sent, of all sessions
 } FtMemory;
 
 FtMemory ft_memory(const Ft *ft);
 
-// Counts it, and logs some of them.
+// Counts the refusal. Logs it, unless too many of its kind were logged lately.
 void ft_count_refusal(Ft *ft, const Endpoint *remote, FtRefusal refusal);
 
-// Whether it is an address of this machine; what the kernel said last counts for a second.
+// Whether the address is one of this machine. Asks the kernel at most once a second.
 bool ft_is_local(Ft *ft, const IpAddress *address);
 
-// What sessions report of themselves.
+// Sessions call these when their state changes.
 void ft_session_added(Ft *ft, Session *session);
 void ft_session_accepted(Ft *ft, Session *session);
 void ft_session_removed(Ft *ft, Session *session);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Finding names by words. Each word is a list of names (word-index.h). The shortest list is gone through, the others
-// are only asked whether they have its names, and each name that is left is looked at itself, for lists may say too
-// much. The last word comes first as a whole word and then, if there is time, as a beginning: a short one fits millions.
+// Finds names by words. Each word has a list of names (word-index.h). A search walks the shortest
+// list and only asks the others whether they have its names. It then looks at each name itself,
+// because lists may have too much. It takes the last word first as a whole word and then, if there
+// is time, as a beginning: a short beginning fits millions of words.
 
 #include <stdio.h>
 #include <string.h>
@@ -12,22 +13,22 @@
 #include "proto/name.h"
 
 enum {
-    // What a search may cost, in steps of some 50 ns: about three milliseconds, whatever is searched for.
+    // What a search may cost, in steps of some 50 ns: about three milliseconds for any search.
     FIND_WORK_MAX = 65536,
     COST_STEP = 1,   // to the next posting
-    COST_SEEK = 16,  // to another leaf of the tree: some misses of the cache
-    COST_NAME = 24,  // to look at a name: four misses, and its words
-    COST_RECORD = 3, // and at each record of it
-    // Of a list that is longer, it does not matter how long.
+    COST_SEEK = 16,  // to another leaf of the tree: several cache misses
+    COST_NAME = 24,  // to look at a name: four cache misses, and its words
+    COST_RECORD = 3, // to look at one record of the name
+    // Counting a list stops here: beyond it, the exact length does not matter.
     COUNT_MAX = 16384,
-    FILES_MAX = 4096,      // to be sorted
-    SEEN_SLOTS = 2 * 4096, // of names; a power of two
+    FILES_MAX = 4096,      // that are sorted
+    SEEN_SLOTS = 2 * 4096, // for names; a power of two
     SEEN_MAX = SEEN_SLOTS / 2,
 };
 
 typedef struct Candidate {
     FoundFile file;
-    uint32_t reachable; // sources
+    uint32_t reachable; // sources that FT could reach
     bool exact;
 } Candidate;
 
@@ -35,16 +36,16 @@ typedef struct Find {
     Index *index;
     const FindRequest *request;
     Words words;
-    bool whole; // of the last word, too
+    bool whole; // the last word is a whole word, too
     WordRange ranges[WORDS_MAX];
     size_t counts[WORDS_MAX];
-    uint64_t work; // that is left
-    bool stopped;  // there was not enough
+    uint64_t work; // steps left
+    bool stopped;  // the work or the memory did not suffice
     Candidate *files;
     size_t n, room;
     uint32_t peers;
     size_t seen_count;
-    uint32_t seen[SEEN_SLOTS]; // codes of names that were found, + 1 where that is 0
+    uint32_t seen[SEEN_SLOTS]; // codes of the names seen so far; 1 stands for code 0
 } Find;
 
 bool index_has_words(const Index *index) {
@@ -67,7 +68,7 @@ static bool index_find_is_wanted(const Find *find, const StoredRecord *r, const 
            (!*request->type || strcasecmp(request->type, type) == 0);
 }
 
-// Whether those of name and type together have all words.
+// Whether the words of name and type together contain all words of the search.
 static bool index_find_has_words(const Find *find, const Words *name, const Words *type) {
     const size_t last = find->words.n - 1;
 
@@ -79,7 +80,7 @@ static bool index_find_has_words(const Find *find, const Words *name, const Word
         if (!words_have(name, word, len, prefix) && !words_have(type, word, len, prefix))
             return false;
     }
-    // Those have been found before.
+    // The first pass has found names that have the last word as a whole.
     return find->whole ||
            !(words_have(name, word_text(&find->words, last), find->words.words[last].len, false) ||
              words_have(type, word_text(&find->words, last), find->words.words[last].len, false));
@@ -91,7 +92,8 @@ static bool index_find_same_file(const FoundFile *file, const Record *record) {
            strcasecmp(file->type, record->type) == 0;
 }
 
-// The file of this record, among those from `first` on, which have its name. NULL: there is no room.
+// Returns the file of this record among the candidates from `first` on, which have its name. Adds
+// it if it is new. NULL: no room.
 static Candidate *index_find_file_of(Find *find, size_t first, const Record *record) {
     Candidate *files;
     size_t i = first;
@@ -142,7 +144,7 @@ static bool index_find_take_record(Find *find, size_t first, RecordId id) {
     return true;
 }
 
-// Looks at all records of a name, whose first this is. False: it is time to stop.
+// Looks at all records of a name, from the first one in its ring. False: stop the search.
 static bool index_find_take_name(Find *find, RecordId head) {
     const RecordStore *store = &find->index->store;
     const size_t first = find->n;
@@ -170,18 +172,19 @@ static bool index_find_take_name(Find *find, RecordId head) {
         if (id == head)
             return true;
     }
-    find->stopped = true; // of this name only
+    find->stopped = true; // only this name is cut short
     return true;
 }
 
 typedef struct NameMatch {
     Find *find;
-    uint64_t hash; // as far as it is known: `bits`
+    uint64_t hash; // the known bits of it
     uint64_t bits;
     bool go_on;
 } NameMatch;
 
-// All entries of the table that may be of that name are shown here, and none is the one.
+// ref_table_find() calls this for each entry that may have the name. Returning false makes it go
+// on.
 static bool index_find_match_code(const void *userdata, uint32_t id) {
     NameMatch *match = (NameMatch *) userdata;
     const Index *index = match->find->index;
@@ -193,7 +196,7 @@ static bool index_find_match_code(const void *userdata, uint32_t id) {
     return false;
 }
 
-// False: it was looked at before.
+// Remembers the name. False: this search has looked at it before.
 static bool index_find_note_seen(Find *find, uint32_t code) {
     const uint32_t mark = code ?: 1;
     size_t i = mark & (SEEN_SLOTS - 1);
@@ -207,7 +210,7 @@ static bool index_find_note_seen(Find *find, uint32_t code) {
     return true;
 }
 
-// Looks at the names of that code; false: it is time to stop.
+// Looks at the names that have this code. False: stop the search.
 static bool index_find_take_code(Find *find, uint32_t code) {
     const RefTable *names = &find->index->names;
     NameMatch match = {
@@ -219,7 +222,7 @@ static bool index_find_take_code(Find *find, uint32_t code) {
         find->stopped = true;
         return false;
     }
-    // Where a table is larger than a code can say, the name is in one of two places.
+    // If the table is larger than a code can tell, the name is in one of two places.
     if (MAX(names->now.mask, names->old.mask) > REF_MAX) {
         match.bits |= UINT64_C(1) << REF_BITS;
         (void) ref_table_find(names, match.hash, index_find_match_code, &match);
@@ -241,7 +244,7 @@ static bool index_find_skip(Find *find, PostingCursor *cursor, const WordRange *
     return index_find_spend(find, posting_cursor_skip(cursor, to) ? COST_STEP : COST_SEEK);
 }
 
-// Goes through the list `driver`, with the help of those of the other whole words.
+// Walks the list `driver`, and skips names that another whole word does not have.
 static void index_find_go_through(Find *find, size_t driver, size_t whole) {
     PostingCursor cursors[WORDS_MAX];
     const PostingTree *tree = &find->index->words->tree;
@@ -262,7 +265,7 @@ static void index_find_go_through(Find *find, size_t driver, size_t whole) {
                 return;
             posting = posting_cursor_get(&cursors[i]);
             if (!index_find_in_range(posting, &find->ranges[i]))
-                return; // no name behind it has this word
+                return; // no later name has this word either
             target = posting_name(posting);
         }
         if (target != code) {
@@ -295,7 +298,7 @@ static void index_find_through_words(Find *find, bool whole) {
         index_find_go_through(find, driver, n - !whole);
 }
 
-// What is called so first, then what most can get it from, then by name.
+// Order: names that match exactly, then most reachable sources, most sources, name.
 static int index_find_compare(const void *a, const void *b) {
     const Candidate *x = a, *y = b;
     int r;
@@ -319,7 +322,7 @@ size_t index_find_words(Index *index, const FindRequest *request, FoundFile resu
     size_t n;
 
     *summary = (FindSummary){};
-    // The type is a word of each file that has it; the last one stays the last.
+    // A file of that type has the type as a word. It comes first, so that the last word stays last.
     snprintf(text, sizeof(text), "%s %s",
              strcasecmp(request->type, TYPE_NONE) == 0 ? "" : request->type, request->text);
     words_split(text, strlen(text), &find.words);

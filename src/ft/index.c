@@ -12,13 +12,14 @@
 #include "proto/name.h"
 
 enum {
-    // Records of owners that have left, given back by one index_work(): some hundred microseconds.
+    // Records of departed owners that one index_work() removes: some hundred microseconds.
     WORK_RECORDS = 128,
-    // The same with each addition, so that there is an end to it however busy FT is.
+    // Records of departed owners that each addition removes, so that removal ends however busy FT
+    // is.
     WORK_RECORDS_OF_ADD = 2,
 };
 
-// What is looked for in the tables.
+// What a lookup compares with the entries of the tables.
 typedef struct FileKey {
     const Index *index;
     const char *name;
@@ -62,7 +63,7 @@ static uint64_t index_name_hash(const FileKey *key) {
     return index_hash(key->index, key->name, key->name_len);
 }
 
-// The name, and the type in lower case.
+// The hash of the name with the type in lower case.
 static uint64_t index_type_hash(const FileKey *key) {
     char text[FILE_NAME_BYTES_MAX];
 
@@ -85,7 +86,8 @@ static uint64_t index_type_hash_of(const void *userdata, uint32_t id) {
     return index_type_hash(&key);
 }
 
-// memcmp() is a call, and its masked loads take longer than all of a name where a processor emulates them.
+// Replaces memcmp(), which is a call. On processors that emulate its masked loads, one takes longer
+// than a name.
 static inline bool index_same_bytes(const char *a, const char *b, size_t n) {
     uint64_t x, y;
 
@@ -114,7 +116,7 @@ static bool index_type_match(const void *userdata, uint32_t id) {
     const RecordStore *store = &key->index->store;
     const char *type = record_store_type(store, id);
 
-    // Most are written alike.
+    // Most are written the same way, so try that first.
     return record_store_get(store, id)->type_len == key->type_len &&
            (index_same_bytes(type, key->type, key->type_len) ||
             strncasecmp(type, key->type, key->type_len) == 0);
@@ -170,7 +172,7 @@ static bool index_is_alone(const Index *index, RecordId id) {
     return record_store_get(&index->store, id)->name_next == id;
 }
 
-// The oldest record of the name, whose hash this is; 0: none.
+// Returns the oldest record of the name with this hash. 0: none.
 static RecordId index_find_hashed(const FileKey *key, uint64_t hash) {
     return ref_table_find(&key->index->names, hash, index_name_match, key);
 }
@@ -179,15 +181,15 @@ static RecordId index_find_name(const FileKey *key) {
     return index_find_hashed(key, index_name_hash(key));
 }
 
-// The oldest record of that name and type, `first` being the oldest of the name; 0: none.
+// Returns the oldest record of that name and type; `first` is the oldest of the name. 0: none.
 static RecordId index_find_type(const FileKey *key, RecordId first) {
     if (index_is_alone(key->index, first))
         return index_type_match(key, first) ? first : 0;
     return ref_table_find(&key->index->types, index_type_hash(key), index_file_match, key);
 }
 
-// A file may be shared by everybody, and a peer may share ten thousand: looks through both the ring of the
-// file and the records of the owner, and is done when the shorter one is.
+// Everybody may share a file, and a peer may share ten thousand. So walk the ring of the file and
+// the records of the owner at the same time, and stop at the end of the shorter one.
 static RecordId index_find_own(const Index *index, const IndexOwner *owner, const Record *record) {
     const FileKey key = index_key_of_record(index, record);
     RecordId first = index_find_name(&key), theirs, own = 0;
@@ -211,7 +213,7 @@ bool index_has(const Index *index, const IndexOwner *owner, const Record *record
     return index_find_own(index, owner, record);
 }
 
-// Puts it last into the ring of its type. There is room in the table.
+// Appends it to the ring of its type. The caller has made room in the table.
 static void index_link_type(Index *index, RecordId id) {
     const FileKey key = index_key_of(index, id);
     const uint64_t hash = index_type_hash(&key);
@@ -244,7 +246,7 @@ static void index_unlink_type(Index *index, RecordId id) {
     record_store_get(&index->store, r->type_next)->type_prev = r->type_prev;
 }
 
-// Puts it last into the ring of its name. There is room in the tables.
+// Appends it to the ring of its name. The caller has made room in the tables.
 static void index_link_record(Index *index, RecordId id) {
     const FileKey key = index_key_of(index, id);
     const uint64_t hash = index_name_hash(&key);
@@ -283,8 +285,8 @@ static void index_unlink_record(Index *index, RecordId id) {
         index_unlink_type(index, r->name_next);
 }
 
-// A name has words while it has records, and those of a type while it has records of that type; nothing is done
-// where other records of them stay.
+// A name has words while it has records, and the words of a type while it has records of that type.
+// Other records may have added them before.
 static int index_add_words_of(Index *index, const Record *record) {
     const FileKey key = index_key_of_record(index, record);
     uint64_t hash;
@@ -307,7 +309,7 @@ static int index_add_words_of(Index *index, const Record *record) {
     return r;
 }
 
-// Before the record is unlinked.
+// Call it before the record is unlinked.
 static void index_remove_words_of(Index *index, RecordId id) {
     const FileKey key = index_key_of(index, id);
     const bool last = index_is_alone(index, id);
@@ -328,7 +330,7 @@ static void index_drop(Index *index, RecordId id) {
     record_store_remove(&index->store, id);
 }
 
-// Drops up to `max` records of owners that have left.
+// Removes up to `max` records of departed owners.
 static void index_drop_some(Index *index, size_t max) {
     IndexOwner *owner = LIST_FIRST(&index->leaving);
 
@@ -388,7 +390,7 @@ void index_owner_leave(Index *index, IndexOwner *owner) {
     index->record_count -= owner->records.count;
     owner->records.gone = true;
     LIST_INSERT_HEAD(&index->leaving, owner, leaving);
-    // Few records go at once, and nobody has to think of them again.
+    // A few records are removed at once, so index_work() has nothing to do.
     if (owner->records.count < WORK_RECORDS)
         index_drop_some(index, owner->records.count + 1);
 }
@@ -400,7 +402,7 @@ int index_add(Index *index, IndexOwner *owner, const Record *record) {
     if (id)
         return record_store_refresh(&index->store, id, record);
     index_drop_some(index, WORK_RECORDS_OF_ADD);
-    // The second record of a name takes the first one with it into the other table.
+    // The second record of a name adds the first one to the table of types as well.
     r = ref_table_reserve(&index->names, 1);
     if (r >= 0)
         r = ref_table_reserve(&index->types, 2);
@@ -431,11 +433,11 @@ int index_remove(Index *index, IndexOwner *owner, const Record *record) {
 typedef struct Results {
     Record *records;
     size_t n, max;
-    bool last; // those of owners that are last are wanted now, or else the others
-    bool more; // there were such of the other kind
+    bool last; // collect from owners that come last, or from the others
+    bool more; // there are records of the other kind
 } Results;
 
-// Appends the records of a ring, `first` being its first.
+// Appends the records of a ring that begins with `first`.
 static void index_add_results(const Index *index, RecordId first, bool typed, Results *results) {
     RecordId id = first;
 
@@ -453,8 +455,9 @@ static void index_add_results(const Index *index, RecordId first, bool typed, Re
     }
 }
 
-// As name_split() and programs of others understand it: the name may end at any dot with a type behind it, or have no
-// extension. Most have one dot, if any, and both readings are hashed already.
+// Splits names as name_split() and other programs do: a name may end at any dot that has a type
+// behind it, or have no extension. Most have at most one dot, and then both readings are hashed
+// already.
 static void index_find_all(const Index *index, const IndexQuery *query, Results *results) {
     FileKey key = {.index = index, .name = query->name, .name_len = query->len};
     const char *end = query->name + query->len, *dot = end;
@@ -466,7 +469,7 @@ static void index_find_all(const Index *index, const IndexQuery *query, Results 
         key.type = dot + 1;
         key.type_len = end - dot - 1;
         if (dot == query->name || dot + 1 == end || dot[1] == '.')
-            continue; // nothing has such a name or type
+            continue; // no file has such a name or type
         first = index_find_hashed(&key, key.name_len == query->stem_len ? query->stem_hash
                                                                         : index_name_hash(&key));
         first = first ? index_find_type(&key, first) : 0;
@@ -508,7 +511,7 @@ size_t index_lookup(const Index *index, const char *file_name, Record results[],
     return index_find(index, &query, results, max);
 }
 
-// Each step needs what the one before has fetched.
+// Each loop uses what the previous one has fetched.
 void index_prefetch(const Index *index, const IndexQuery queries[], size_t n) {
     const RecordStore *store = &index->store;
     RecordId ids[2 * INDEX_PREFETCH_MAX];

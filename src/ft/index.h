@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The index of FT: who shares which file. In memory, by name, many records per name. The hash is keyed
-// with a random key, because strangers choose the names. No call takes long, however much there is.
+// FT's index: who shares which file. It is in memory and maps a name to many records. The hash has
+// a random key, because strangers choose the names. Every call is short, however large the index
+// is.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,70 +20,73 @@ int index_new(Index **ret);      // 0 or -ENOMEM
 Index *index_free(Index *index); // all owners must have left
 DEFINE_CLEANUP_FUNC(Index, index_free)
 
-// From now on the words of names can be searched for, too; that takes memory. There are no records yet. 0 or -ENOMEM.
+// Indexes the words of names as well, which takes memory. Call it before adding records. 0 or
+// -ENOMEM.
 int index_add_words(Index *index);
 bool index_has_words(const Index *index);
 
 IndexOwner *index_owner_new(Index *index);         // NULL: out of memory
-size_t index_owner_count(const IndexOwner *owner); // its records; 0 for NULL
-// Where its first record said that it is.
+size_t index_owner_count(const IndexOwner *owner); // records; 0 for NULL
+// The address and port in its first record.
 const Endpoint *index_owner_endpoint(const IndexOwner *owner);
-// Of one without records; each of these brings its own.
+// For an owner without records. Records that are added bring their own.
 void index_owner_set_endpoint(IndexOwner *owner, const Endpoint *endpoint);
-// Whether its records come behind those of others in what is found.
+// Whether search results list its records behind those of other owners.
 void index_owner_set_last(IndexOwner *owner, bool last);
 
-// All its records, in no order: begins with *cursor == 0; false at the end. *ret is valid until the index changes.
+// Walks the records in no order. Begin with *cursor == 0. False: the end. *ret is valid until the
+// index changes.
 bool index_owner_next(const Index *index, const IndexOwner *owner, uint32_t *cursor, Record *ret);
 
-// The owner leaves: none of its records is found any more. If it has many of them, their memory is given back
-// bit by bit, by index_work() and along with additions. NULL is nobody.
+// Removes the owner. Lookups find none of its records from now on. If it has many, index_work() and
+// additions free their memory step by step. NULL is allowed.
 void index_owner_leave(Index *index, IndexOwner *owner);
 
-// Gives some of it back; false: nothing is left to do.
+// Frees memory of departed owners. False: nothing is left to do.
 bool index_work(Index *index);
 
-// Adds a copy of the record, or refreshes date, endpoint and root of the one that this owner has of the
-// same file (record_same_file()). 0 or -ENOMEM.
+// Adds a copy of the record. If this owner already has one of the same file (record_same_file()),
+// it gets the new date, endpoint and root instead. 0 or -ENOMEM.
 int index_add(Index *index, IndexOwner *owner, const Record *record);
 
 // Whether this owner has a record of that file.
 bool index_has(const Index *index, const IndexOwner *owner, const Record *record);
 
-// Removes that file's record; 0, or -ENOENT.
+// Removes the owner's record of that file. 0 or -ENOENT.
 int index_remove(Index *index, IndexOwner *owner, const Record *record);
 
-// Finds `file_name` as a name with its extension, then as a name without one, the oldest record first, those of owners
-// that are last behind all others. (It may
-// be several names with an extension: "a.tar.gz" is a.tar of the type gz, then a of the type tar.gz.) Writes
-// up to `max` records, which stay valid until the index changes, and returns their number.
+// Finds `file_name` as a name with its extension, then as a name without one. The oldest record
+// comes first; owners that come last are behind all others. A file name may stand for several
+// names: "a.tar.gz" is a.tar with the type gz, then a with the type tar.gz. Writes up to `max`
+// records, which are valid until the index changes, and returns how many.
 size_t index_lookup(const Index *index, const char *file_name, Record results[], size_t max);
 
-// What is looked up, hashed once. A lookup waits for memory four times, one after the other: whoever has many of them
-// makes their queries, has what all of them will touch fetched at once, and then finds each.
+// A file name to look up, hashed once. A lookup waits for memory four times in a row. To look up
+// many, make all queries, prefetch for all of them, then find each.
 typedef struct IndexQuery {
     const char *name; // borrowed
     size_t len;
-    size_t stem_len; // up to its last dot; 0: it has none
+    size_t stem_len; // length up to its last dot; 0: no dot
     uint64_t hash, stem_hash;
 } IndexQuery;
 
 enum {
-    INDEX_PREFETCH_MAX = 32, // queries; what the processor can wait for at once is not much more
+    INDEX_PREFETCH_MAX = 32, // A processor can hardly wait for more memory at once.
 };
 
 IndexQuery index_query(const Index *index, const char *file_name);
 void index_prefetch(const Index *index, const IndexQuery queries[], size_t n);
-size_t index_find(const Index *index, const IndexQuery *query, Record results[],
-                  size_t max); // as index_lookup()
+// As index_lookup().
+size_t index_find(const Index *index, const IndexQuery *query, Record results[], size_t max);
 
-// Finds files by words (protocol.h): writes the first of them, at most request->limit, and returns how many. They stay
-// valid until the index changes. It takes a few milliseconds at most, for it stops then (summary->at_least).
+// Finds files by words (protocol.h). Writes the best ones, at most request->limit, and returns how
+// many. They are valid until the index changes. It stops after a few milliseconds and sets
+// summary->at_least then.
 size_t index_find_words(Index *index, const FindRequest *request, FoundFile results[],
                         FindSummary *summary);
 
-uint64_t index_names(const Index *index); // with those that only index_work() will forget
+uint64_t index_names(const Index *index); // with names that index_work() has yet to remove
 uint64_t index_records(const Index *index);
-// Memory that it takes: for records, and for what searches by words need beside them.
+// Bytes of memory for records, and for the words beside them.
 uint64_t index_record_bytes(const Index *index);
 uint64_t index_word_bytes(const Index *index);

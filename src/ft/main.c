@@ -25,7 +25,7 @@ static int ft_main_check(const DaemonOptions *options) {
     FtConfig config = {};
     int r = ft_config_load(options->config_path, &config);
 
-    if (r != -EINVAL) // what is wrong has been said, by file and line
+    if (r != -EINVAL) // invalid values have been logged, with file and line
         r = daemon_config_result(options, r);
     ft_config_done(&config);
     return r;
@@ -65,7 +65,7 @@ static int ft_main_start(const DaemonOptions *options, sd_event *event, void **r
         return r;
     ft_deserialize(ft, &fd_store);
     ft_bus_offer(ft, options->user);
-    return daemon_confine(NULL, 0); // it writes no file
+    return daemon_confine(NULL, 0); // FT writes no file
 }
 
 static void ft_main_stop(void *daemon) {

@@ -8,10 +8,10 @@
 
 enum {
     LEAF_MAX = 256, // 4 KiB
-    // Leaves grow in small steps, for most of the memory is theirs.
+    // Leaves grow in small steps, as they take most of the memory.
     LEAF_STEP = 16,
     BRANCH_MAX = 256,
-    // Neighbours that together are no more than that become one.
+    // Two neighbours that together have at most this many become one.
     LEAF_MERGED_MAX = LEAF_MAX / 2,
 };
 
@@ -21,7 +21,8 @@ struct PostingLeaf {
 };
 
 typedef struct LeafRef {
-    Posting first; // nothing in the leaf is less, but in the first of the branch
+    // No posting in the leaf is less, except in the first leaf of a branch.
+    Posting first;
     PostingLeaf *leaf;
 } LeafRef;
 
@@ -34,7 +35,8 @@ static bool posting_less(Posting a, Posting b) {
     return a.key < b.key || (a.key == b.key && a.rest < b.rest);
 }
 
-// How many of `n` things, `stride` bytes apart, begin with a posting less than that.
+// Counts the things whose posting is less than `than`. The `n` things are sorted and `stride` bytes
+// apart.
 static size_t posting_count_less(const void *things, size_t n, size_t stride, Posting than) {
     size_t low = 0;
 
@@ -62,7 +64,7 @@ size_t posting_tree_bytes(const PostingTree *tree) {
     return tree->slab.bytes + tree->n * sizeof(PostingBranch) + tree->room * sizeof(PostingTop);
 }
 
-// The leaf where it is, or the one before: equal ones may begin there.
+// Finds the leaf that has the posting, or the leaf before it, as equal postings may begin there.
 static void posting_tree_find_leaf(const PostingTree *tree, Posting posting, PostingCursor *ret) {
     size_t top = posting_count_less(tree->tops, tree->n, sizeof(*tree->tops), posting), ref;
     const PostingBranch *branch;
@@ -96,7 +98,7 @@ static int posting_tree_insert_top(PostingTree *tree, size_t at, PostingTop top)
     return 0;
 }
 
-// NULL is a leaf without room.
+// Allocates a leaf if `leaf` is NULL.
 static PostingLeaf *posting_tree_leaf_resize(PostingTree *tree, PostingLeaf *leaf, size_t room) {
     const size_t size = sizeof(*leaf) + room * sizeof(Posting);
     PostingLeaf *resized =
@@ -116,7 +118,7 @@ static int posting_tree_begin(PostingTree *tree) {
     PostingLeaf *leaf = posting_tree_leaf_resize(tree, NULL, LEAF_STEP);
 
     if (!branch || !leaf || posting_tree_insert_top(tree, 0, (PostingTop){.branch = branch}) < 0) {
-        slab_clear(&tree->slab); // nothing else is in it
+        slab_clear(&tree->slab); // the slab holds nothing else
         return -ENOMEM;
     }
     leaf->n = 0;
@@ -141,7 +143,7 @@ static int posting_tree_split_branch(PostingTree *tree, size_t top) {
     return 0;
 }
 
-// There is room in the branch.
+// The branch must have room for one more.
 static int posting_tree_split_leaf(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
     PostingLeaf *leaf = branch->refs[ref].leaf, *shrunk, *right;
@@ -212,7 +214,7 @@ static void posting_tree_remove_leaf(PostingTree *tree, size_t top, size_t ref) 
         posting_tree_clear(tree);
 }
 
-// Puts the leaf behind this one into it, if both are small.
+// Merges the leaf behind this one into it, if both are small.
 static void posting_tree_merge_leaves(PostingTree *tree, size_t top, size_t ref) {
     PostingBranch *branch = tree->tops[top].branch;
     PostingLeaf *leaf, *right;
@@ -226,7 +228,7 @@ static void posting_tree_merge_leaves(PostingTree *tree, size_t top, size_t ref)
     if (leaf->n + right->n > leaf->room) {
         leaf = posting_tree_leaf_resize(tree, leaf, posting_tree_rounded(leaf->n + right->n));
         if (!leaf)
-            return; // they may stay two
+            return; // they stay two leaves
         branch->refs[ref].leaf = leaf;
     }
     memcpy(leaf->items + leaf->n, right->items, right->n * sizeof(Posting));
@@ -234,7 +236,7 @@ static void posting_tree_merge_leaves(PostingTree *tree, size_t top, size_t ref)
     posting_tree_remove_leaf(tree, top, ref + 1);
 }
 
-// The same with branches.
+// Merges the branch behind this one into it, if both are small.
 static void posting_tree_merge_branches(PostingTree *tree, size_t top) {
     PostingBranch *branch, *right;
 
@@ -282,7 +284,7 @@ bool posting_tree_remove(PostingTree *tree, Posting posting) {
     return true;
 }
 
-// From behind the last posting of a leaf to the next leaf.
+// Moves from the end of a leaf to the next leaf.
 static void posting_tree_settle(PostingCursor *cursor) {
     const PostingTree *tree = cursor->tree;
 

@@ -14,19 +14,20 @@ enum {
     SITES_MIN = 64,
 };
 
-// A hundred in a second: a lab of a thousand peers that comes back with FT is known in ten.
+// A hundred probes a second: after a restart, a lab of a thousand peers is known in ten seconds.
 static const uint64_t PROBE_EVERY_USEC = USEC_PER_SEC / 100;
-// As long as a peer waits for another one.
+// A peer waits as long for another peer.
 static const uint64_t PROBE_TIMEOUT_USEC = 5 * USEC_PER_SEC;
 
-// One that has probes. Those of sites that may begin one have their turns one after another, so that neither a site with
-// many peers nor one whose packets come to nothing keeps the others waiting.
+// A site with probes. The sites that may start a probe take turns. So neither a site with many
+// peers nor one whose packets get lost keeps the others waiting.
 typedef struct ProbeSite {
     SiteId id;
     TAILQ_HEAD(, Probe) waiting;
     unsigned active;
-    bool ready; // in prober->ready: one waits, and may begin as far as its site goes
-    TAILQ_ENTRY(ProbeSite) link; // there
+    // In prober->ready: a probe waits, and the site has fewer than PROBES_PER_SITE running.
+    bool ready;
+    TAILQ_ENTRY(ProbeSite) link; // in prober->ready
 } ProbeSite;
 
 struct Probe {
@@ -42,15 +43,15 @@ struct Probe {
 
 struct Prober {
     Poller *poller;
-    ProbeSite **sites; // by their SiteId; NULL: no probes
+    ProbeSite **sites; // by SiteId; NULL: no probes
     size_t site_capacity;
     TAILQ_HEAD(, ProbeSite) ready;
     unsigned active;
-    uint64_t next;          // CLOCK_MONOTONIC µs: none begins before that
-    sd_event_source *timer; // on while one waits for that moment
+    uint64_t next;          // CLOCK_MONOTONIC µs: no probe begins before
+    sd_event_source *timer; // on while a probe waits for `next`
 };
 
-// Lacks of ours say nothing of the peer.
+// An error on our side says nothing about the peer.
 static Reachability probe_result_of(int error) {
     switch (error) {
     case -EISCONN:
@@ -78,7 +79,7 @@ static void probe_finish(Probe *probe, int error) {
 }
 
 static int probe_on_connected(Stream *stream _unused_) {
-    return -EISCONN; // that was all
+    return -EISCONN; // connected, which is all a probe needs
 }
 
 static int probe_on_data(Stream *stream _unused_, const char *data _unused_, size_t len _unused_,
@@ -96,7 +97,7 @@ static const StreamOps stream_ops = {
     .on_closed = probe_on_closed,
 };
 
-// After any change of the site. It may be gone then.
+// Call it after any change of the site. It may free the site.
 static void prober_site_changed(Prober *prober, ProbeSite *site) {
     bool ready = !TAILQ_EMPTY(&site->waiting) && site->active < PROBES_PER_SITE;
 
@@ -128,7 +129,7 @@ static int prober_reserve_sites(Prober *prober, SiteId id) {
     return 0;
 }
 
-// The site, made if it has no probes yet; NULL: out of memory.
+// Returns the site, which is created for its first probe. NULL: out of memory.
 static ProbeSite *prober_site(Prober *prober, SiteId id) {
     ProbeSite *site;
 
@@ -153,7 +154,7 @@ static void probe_begin(Probe *probe) {
     site->active++;
     prober->active++;
     probe->begun = true;
-    // Its next turn is behind the others'.
+    // Other sites come first.
     TAILQ_REMOVE(&prober->ready, site, link);
     site->ready = false;
     prober_site_changed(prober, site);
@@ -164,7 +165,7 @@ static void probe_begin(Probe *probe) {
         probe_finish(probe, r);
 }
 
-// Sees to it that the next one begins when it may.
+// Arms the timer for the next probe.
 static void prober_arm(Prober *prober) {
     bool any = !TAILQ_EMPTY(&prober->ready) && prober->active < PROBES_AT_ONCE;
 

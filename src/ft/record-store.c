@@ -11,7 +11,7 @@ enum {
     NUMBERS_BYTES = NUMBERS_MAX * sizeof(RecordChunk *),
 };
 
-// An unused number holds the next one, told from a pointer by its lowest bit.
+// An unused number stores the next unused one. Its lowest bit tells it from a pointer.
 static RecordChunk *record_store_unused_mark(uint32_t next) {
     return (RecordChunk *) ((uintptr_t) next << 1 | 1);
 }
@@ -27,7 +27,8 @@ size_t record_store_bytes(const RecordStore *store) {
     return store->slab.bytes + store->count * sizeof(*store->chunks);
 }
 
-// The pointers have address space for as many as there can be, so that they never move. Memory is where they are used.
+// Reserves address space for all possible pointers, so that they never move. The kernel allocates
+// memory only where they are used.
 static int record_store_number_take(RecordStore *store, uint32_t *ret) {
     void *map;
 
@@ -101,7 +102,8 @@ static size_t record_text_len(const StoredRecord *r) {
            (r->has_root ? sizeof(MerkleHash) : 0);
 }
 
-// Gives the chunk room for that many records, not fewer than it has, and for exactly that much text.
+// Gives the chunk room for `room` records, at least as many as it has, and for exactly `len` bytes
+// of text.
 static int chunk_resize(RecordStore *store, uint32_t number, size_t room, size_t len) {
     RecordChunk *chunk = store->chunks[number];
 
@@ -131,7 +133,7 @@ static void record_text_append(RecordChunk *chunk, const void *data, size_t len)
     chunk->text_len += len;
 }
 
-// All but the texts' lengths, which are not the record's own when it is refreshed.
+// Sets all fields except the lengths of the texts, which a refresh must not change.
 static void record_store_set_fields(const RecordChunk *chunk, StoredRecord *r,
                                     const Record *record) {
     r->year = record->modified.year;
@@ -185,7 +187,7 @@ int record_store_add(RecordStore *store, RecordOwner *owner, const Record *recor
     chunk->records[i] = r;
     chunk->used |= 1u << i;
     if (chunk->used == CHUNK_FULL)
-        owner->chunks = chunk->next; // this one is the last of the ring now
+        owner->chunks = chunk->next; // now this chunk is the last of the ring
     owner->count++;
     *ret = number * CHUNK_RECORDS + i;
     return 0;
@@ -212,7 +214,8 @@ int record_store_refresh(RecordStore *store, RecordId id, const Record *record) 
     record_text_append(chunk, names, names_len);
     record_store_append_extras(chunk, r, record);
     if (record_text_len(r) < old_len)
-        (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
+        // if that fails, it stays large
+        (void) chunk_resize(store, number, chunk->room, chunk->text_len);
     return 0;
 }
 
@@ -234,7 +237,8 @@ void record_store_remove(RecordStore *store, RecordId id) {
     if (owner->gone)
         return;
     record_text_remove(chunk, r->text, record_text_len(r));
-    (void) chunk_resize(store, number, chunk->room, chunk->text_len); // it may stay large, too
+    // if that fails, it stays large
+    (void) chunk_resize(store, number, chunk->room, chunk->text_len);
     if (full) {
         record_store_ring_remove(store, owner, number);
         record_store_ring_insert_first(store, owner, number);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Where the records of the index are: up to eight of one owner in a chunk, with their names behind them in the same
-// memory, packed anew as records come and go. A record without a root, and with the endpoint of its owner,
-// takes 35 bytes and its texts.
+// Memory of the index's records. A chunk holds up to eight records of one owner, with their texts
+// packed behind them. Texts are packed again whenever a record comes or goes. A record without a
+// root, at its owner's endpoint, takes 35 bytes and its texts.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include "proto/record.h"
 #include "util/macro.h"
 
-// Numbers a record while it exists; never 0.
+// Names a record while it exists. Never 0.
 typedef uint32_t RecordId;
 
 enum {
@@ -23,13 +23,14 @@ enum {
 typedef struct StoredRecord {
     uint64_t size;
     RecordId name_next, name_prev; // the ring of all records of its name, see index.c
-    RecordId type_next, type_prev; // the ring of those that have its type, too
+    RecordId type_next, type_prev; // the ring of those that also have its type
     uint32_t year : 14;
     uint32_t month : 4;
     uint32_t day : 5;
     uint32_t has_root : 1;
-    uint32_t has_endpoint : 1; // another one than its owner's
-    uint16_t text;             // where in the chunk's text: name, NUL, type, NUL, endpoint, root
+    uint32_t has_endpoint : 1; // has another endpoint than its owner
+    // Offset in the chunk's text of: name, NUL, type, NUL, endpoint, root.
+    uint16_t text;
     uint8_t name_len, type_len;
 } StoredRecord;
 _Static_assert(sizeof(StoredRecord) == 32, "two of them are a cache line");
@@ -38,8 +39,8 @@ typedef struct RecordOwner {
     Endpoint endpoint; // of its first record
     uint32_t chunks;   // a ring of its chunks, those with room first; 0: none
     uint32_t count;
-    bool gone; // all of them will be removed: what is left needs not be packed again
-    bool last; // they come behind those of others
+    bool gone; // its records are being removed, so their texts are not packed again
+    bool last; // search results list its records last
 } RecordOwner;
 
 enum {
@@ -50,27 +51,27 @@ typedef struct RecordChunk {
     RecordOwner *owner;
     uint32_t next, prev;
     uint16_t text_len;
-    uint8_t used;           // bit per record
-    uint8_t room;           // records: most peers have five
-    StoredRecord records[]; // and behind them their texts
+    uint8_t used;           // a bit per record
+    uint8_t room;           // how many records fit; most peers have five
+    StoredRecord records[]; // the texts follow
 } RecordChunk;
 
 typedef struct RecordStore {
-    Slab slab;            // the chunks; others may have pieces of it, too
-    RecordChunk **chunks; // by number; in the unused ones stands the next unused one
+    Slab slab;            // holds the chunks; other objects may use it, too
+    RecordChunk **chunks; // by number; an unused one stores the next unused number
     uint32_t count;
     uint32_t unused;
 } RecordStore;
 
-void record_store_clear(RecordStore *store);         // whatever is in it
-size_t record_store_bytes(const RecordStore *store); // of memory that it takes
+void record_store_clear(RecordStore *store);         // frees all records
+size_t record_store_bytes(const RecordStore *store); // bytes of memory in use
 
 static inline RecordChunk *record_store_chunk(const RecordStore *store, RecordId id) {
     return store->chunks[id / CHUNK_RECORDS];
 }
 
-// Hints, for many lookups at once: have what leads to a record fetched from memory, then the record, then what it
-// leads to. Each is of use when the one before it has arrived.
+// Prefetch in three steps for many lookups at once: the pointer to the chunk, the record, its
+// texts. Call each when the data of the one before has arrived.
 static inline __attribute__((always_inline)) void record_store_prefetch_chunk(
     const RecordStore *store, RecordId id) {
     __builtin_prefetch(&store->chunks[id / CHUNK_RECORDS]);
@@ -104,20 +105,21 @@ static inline const char *record_store_type(const RecordStore *store, RecordId i
 static inline __attribute__((always_inline)) void record_store_prefetch_text(
     const RecordStore *store, RecordId id) {
     __builtin_prefetch(record_store_name(store, id));
-    __builtin_prefetch(record_store_type(store, id)); // the two may be in different cache lines
+    // name and type may be in different cache lines
+    __builtin_prefetch(record_store_type(store, id));
     __builtin_prefetch(record_store_chunk(store, id)->owner);
 }
 
-// A copy of the record, in no ring yet; 0 or -ENOMEM.
+// Adds a copy of the record, which is in no ring yet. 0 or -ENOMEM.
 int record_store_add(RecordStore *store, RecordOwner *owner, const Record *record, RecordId *ret);
 
-// Takes over date, endpoint and root; 0 or -ENOMEM, and then nothing has changed.
+// Sets date, endpoint and root. 0, or -ENOMEM and nothing changes.
 int record_store_refresh(RecordStore *store, RecordId id, const Record *record);
 
 void record_store_remove(RecordStore *store, RecordId id);
 
-// With pointers into the chunk, valid as long as record_store_get().
+// Its strings point into the chunk and are valid as long as record_store_get().
 Record record_store_view(const RecordStore *store, RecordId id);
 
-// All records of an owner: begins with *id == 0; false at the end.
+// Walks the records of an owner. Begin with *id == 0. False: the end.
 bool record_store_next_of_owner(const RecordStore *store, const RecordOwner *owner, RecordId *id);

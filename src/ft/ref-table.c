@@ -11,14 +11,16 @@
 
 enum {
     SLOTS_MIN = 16,
-    // Slots that a change empties. A table that shrinks to a quarter when it is an eighth full must be done
-    // before the new one is three quarters full: after a sixteenth of its slots' number of additions.
+    // Slots that one change empties. A table shrinks to a quarter of its slots when one in eight is
+    // in use. It must be moved before the new one is three quarters full, after as many additions
+    // as a sixteenth of the old slots.
     MOVED_AT_ONCE = 16,
-    // Slots that take at least so much are mapped.
+    // Slot arrays of at least this size are mapped.
     MAPPED_BYTES = 128 * 1024,
-    // Emptied slots whose memory is given back at once: whole pages, and a few microseconds.
+    // Emptied slots whose memory is returned at once: whole pages, which takes a few microseconds.
     SLOTS_GIVEN_BACK = 16 * 1024,
-    // Where a table is three quarters full, nine of ten entries are as close to where they want to be.
+    // In a table that is three quarters full, nine of ten entries are at most this far from their
+    // place.
     GUESSED_SLOTS = 8,
 };
 
@@ -30,7 +32,8 @@ static size_t slots_bytes(const RefSlots *table) {
     return (table->mask + 1) * sizeof(*table->slots);
 }
 
-// Many slots come from the kernel, which zeroes them when they are touched, and go back to it bit by bit.
+// Large arrays come from the kernel, which zeroes pages when they are first used. They return to it
+// step by step.
 static int slots_new(RefSlots *ret, size_t size) {
     RefSlots table = {.mask = size - 1};
     const size_t bytes = slots_bytes(&table);
@@ -62,13 +65,13 @@ void ref_table_clear(RefTable *table) {
 size_t ref_table_bytes(const RefTable *table) {
     size_t bytes = table->now.slots ? slots_bytes(&table->now) : 0;
 
-    // What has been emptied of the old slots has been given back.
+    // The memory of emptied old slots has been returned.
     if (table->old.slots)
         bytes += slots_bytes(&table->old) - table->old_next * sizeof(*table->old.slots);
     return bytes;
 }
 
-// The bits of the hash that say where an entry goes are others than those that stand beside it.
+// The tag uses other bits of the hash than the slot number does.
 static uint32_t ref_table_tag(uint64_t hash) {
     return (uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX;
 }
@@ -120,8 +123,8 @@ static void slots_add(RefSlots *table, uint64_t hash, uint32_t ref) {
     table->slots[i] = ref_table_tag(hash) | ref;
 }
 
-// Empties some of the old slots. A run of entries goes as a whole (of one across the end, the part that begins
-// the slots goes first): what is left of the others is found as before.
+// Empties some of the old slots. Always moves whole runs of entries, so that the rest is found as
+// before. If a run crosses the end of the array, the part at its start moves first.
 static void ref_table_move_some(RefTable *table) {
     const size_t begun = table->old_next;
     size_t n = 0, emptied;
@@ -142,7 +145,7 @@ static void ref_table_move_some(RefTable *table) {
         return;
     }
     emptied = table->old_next / SLOTS_GIVEN_BACK * SLOTS_GIVEN_BACK;
-    if (begun < emptied) // they are zero, and will read so
+    if (begun < emptied) // returned pages read as zero
         (void) madvise(&table->old.slots[emptied - SLOTS_GIVEN_BACK],
                        SLOTS_GIVEN_BACK * sizeof(*table->old.slots), MADV_DONTNEED);
 }
@@ -181,7 +184,7 @@ void ref_table_add(RefTable *table, uint64_t hash, uint32_t ref) {
     table->count++;
 }
 
-// The entry's slot; NULL: it is not among these.
+// Returns the slot of the entry. NULL: not found.
 static uint32_t *slots_locate(const RefSlots *table, uint64_t hash, uint32_t ref) {
     if (!table->slots)
         return NULL;
@@ -199,7 +202,7 @@ bool ref_table_replace(RefTable *table, uint64_t hash, uint32_t ref, uint32_t ot
     return slot;
 }
 
-// Closes the gap with those behind it that would not be found across it.
+// Closes the gap with later entries that a lookup would not find behind it.
 static void slots_remove(const RefTable *table, RefSlots *from, size_t gap) {
     for (size_t i = (gap + 1) & from->mask; from->slots[i]; i = (i + 1) & from->mask) {
         size_t home = table->hash(table->userdata, ref_table_ref_of(from->slots[i])) & from->mask;
@@ -226,5 +229,6 @@ void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref) {
     table->count--;
     ref_table_move_some(table);
     if (!table->old.slots && size > SLOTS_MIN && table->count < size / 8)
-        (void) ref_table_resize(table, MAX(size / 4, (size_t) SLOTS_MIN)); // it may stay large, too
+        // if that fails, it stays large
+        (void) ref_table_resize(table, MAX(size / 4, (size_t) SLOTS_MIN));
 }

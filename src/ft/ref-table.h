@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A hash table of references, small numbers, to what its owner keeps elsewhere: open addressing, four bytes a
-// slot, at most three quarters full. It grows and shrinks a few slots with each change, never all at once.
+// A hash table of small numbers, which refer to objects that the owner stores elsewhere. It uses
+// open addressing, four bytes a slot, and is at most three quarters full. It grows and shrinks a
+// few slots with each change.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,41 +14,41 @@ enum {
     REF_MAX = (1 << REF_BITS) - 1, // 1..REF_MAX
 };
 
-// The hash of what an entry refers to.
+// Returns the hash of the object that an entry refers to.
 typedef uint64_t (*RefHash)(const void *userdata, uint32_t ref);
-// Whether an entry is the one that is looked for.
+// Whether an entry refers to the object that `key` describes.
 typedef bool (*RefMatch)(const void *key, uint32_t ref);
 
 typedef struct RefSlots {
-    uint32_t *slots; // a reference, and above it bits of its hash; 0: empty
-    size_t mask;     // their number - 1, a power of two
+    uint32_t *slots; // each holds a reference, and bits of its hash above it; 0: empty
+    size_t mask;     // how many there are, a power of two, minus 1
 } RefSlots;
 
 typedef struct RefTable {
     RefSlots now;
-    RefSlots old;    // entries on their way into `now`; slots == NULL: none
+    RefSlots old;    // entries that move to `now`; slots == NULL: none
     size_t old_next; // the slot that is emptied next
     size_t count;
     RefHash hash;
     const void *userdata;
 } RefTable;
 
-void ref_table_init(RefTable *table, RefHash hash, const void *userdata); // holds no memory yet
+void ref_table_init(RefTable *table, RefHash hash, const void *userdata); // allocates nothing
 void ref_table_clear(RefTable *table);
-size_t ref_table_bytes(const RefTable *table); // of memory that it takes
+size_t ref_table_bytes(const RefTable *table); // bytes of memory in use
 
-uint32_t ref_table_find(const RefTable *table, uint64_t hash, RefMatch match,
-                        const void *key); // 0: none
+// Returns the entry of that hash for which `match` returns true. 0: none.
+uint32_t ref_table_find(const RefTable *table, uint64_t hash, RefMatch match, const void *key);
 
-// Hints, for many lookups at once: the first has the place fetched where such an entry is, the second says what
-// it probably is (0: probably there is none), without looking at it.
+// For many lookups at once. Prefetch loads the place of such an entry. Guess returns what is
+// probably the entry, without looking at the object. 0: probably none.
 void ref_table_prefetch(const RefTable *table, uint64_t hash);
 uint32_t ref_table_guess(const RefTable *table, uint64_t hash);
 
-// Makes sure that the next `n` additions do not fail; 0 or -ENOMEM.
+// Makes sure that the next `n` additions do not fail. 0 or -ENOMEM.
 int ref_table_reserve(RefTable *table, size_t n);
-void ref_table_add(RefTable *table, uint64_t hash, uint32_t ref); // reserved
+void ref_table_add(RefTable *table, uint64_t hash, uint32_t ref); // after ref_table_reserve()
 
-// Puts another entry of the same hash into the place of this one; false: it is not in the table.
+// Replaces an entry by another one of the same hash. False: it is not in the table.
 bool ref_table_replace(RefTable *table, uint64_t hash, uint32_t ref, uint32_t other);
-void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref); // which is in the table
+void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref); // it must be in the table

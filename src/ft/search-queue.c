@@ -17,7 +17,7 @@ int search_queue_add(SearchQueue *queue, Session *session, const Message *messag
     assert(!search_queue_is_full(queue));
     r = message_search_name(message, name);
     if (r < 0)
-        *name = '\0'; // nothing has that name
+        *name = '\0'; // matches nothing
     queue->queries[queue->count] = index_query(queue->index, name);
     queue->sessions[queue->count++] = session;
     return r;

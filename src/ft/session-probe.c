@@ -6,7 +6,7 @@
 #include "proto/message.h"
 #include "util/time-util.h"
 
-// Whoever has opened a firewall does not wait longer to be told so; nobody has FT knock more often.
+// Short enough for somebody who has just opened a firewall, and too long to make FT knock often.
 static const uint64_t PROBE_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 int session_tell_reachable(Session *session) {
@@ -22,7 +22,7 @@ static void session_on_probed(Reachability result, void *userdata) {
     session->probed_at = time_monotonic();
     session->reachability = result;
     index_owner_set_last(session->owner, result == REACHABLE_NO);
-    // What fails here fails again as soon as anything else is sent.
+    // If flushing fails here, the next write to this stream fails as well and closes it.
     if (session->asks_reachable && session_tell_reachable(session) >= 0)
         (void) stream_flush(&session->stream);
 }

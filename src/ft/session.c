@@ -15,23 +15,25 @@
 #include "util/time-util.h"
 
 enum {
-    // Thousands of searches may have come at once, and an answer is up to a thousand times as long: send
-    // before they are all answered, and answer no more to whom does not take that.
+    // Thousands of searches may arrive at once, and an answer can be a thousand times as long as
+    // its search. Send before all are answered, and stop answering a session that does not read its
+    // answers.
     OUT_BYTES_AT_ONCE = 64 * 1024,
-    // Instead of 0: it is to be handled later, and so is what comes behind it.
+    // A result beside 0: handle this message, and those behind it, later.
     MESSAGE_WAITS = 1,
-    // As much of what a session has sent is gone through before others have their turn: some milliseconds at the most,
-    // where it is nothing but searches, and more than a peer has to say at once that searches for a hundred files.
+    // Bytes of one session that FT handles before other sessions get their turn. If all are
+    // searches, this takes a few milliseconds. It is more than a peer sends at once to search for a
+    // hundred files.
     TURN_WORK = 8 * 1024,
 };
 
-// Time to say HELLO and send a record: long enough to type it by hand when one looks into a problem.
+// Time to say HELLO and send a record. Long enough to type both by hand while debugging.
 static const uint64_t ACCEPT_USEC = 20 * USEC_PER_SEC;
-// What a peer that is not going to be accepted gets.
+// How long a rejected peer stays connected.
 static const uint64_t REJECT_USEC = 2 * USEC_PER_SEC;
 
-// What a session may ask for at once, after it has been quiet, in seconds of search-rate: a peer that begins many
-// downloads asks for all of them.
+// What a quiet session may ask for at once, in seconds of search-rate: a peer that starts many
+// downloads searches for all of them.
 static const uint64_t SEARCH_BURST_USEC = 2 * USEC_PER_SEC;
 
 static void session_reject(Session *session, FtRefusal refusal) {
@@ -47,8 +49,8 @@ static void session_accept(Session *session) {
     ft_session_accepted(session->ft, session);
 }
 
-// FT publishes the address that it sees. Only a peer on FT's own machine may name another address of
-// that machine: what FT sees of it is a loopback address, useless to everyone else.
+// FT publishes the address that it sees. Only a peer on FT's own machine may name another address
+// of that machine, because FT sees it at a loopback address, which is useless to everybody else.
 static IpAddress session_published_address(Session *session, const IpAddress *claimed) {
     const IpAddress *seen = &session->stream.remote.address;
 
@@ -57,14 +59,16 @@ static IpAddress session_published_address(Session *session, const IpAddress *cl
     return ft_is_local(session->ft, claimed) ? *claimed : *seen;
 }
 
-// Whether one more record is within the limits, or it is not one more.
+// Whether the limits allow this record. A record that the session already has is always allowed.
 static bool session_may_add(Session *session, const Record *record) {
     Ft *ft = session->ft;
     const FtConfig *config = &ft->config;
     FtRefusal refusal;
 
     if (index_owner_count(session->owner) == 0)
-        return true; // however full it is: without one it could not even search. As many as there are peers
+        // However full FT is: without a record the peer could not search. There are at most as many
+        // as peers.
+        return true;
     if (index_owner_count(session->owner) >= config->max_files_per_peer)
         refusal = REFUSED_OVER_LIMIT;
     else if (admission_site(ft->admission, session->site)->records >=
@@ -92,7 +96,7 @@ int session_add_record(Session *session, const Record *record) {
 
 static int session_add_records(Session *session, const Message *message) {
     RecordList list = record_list(message->argument, message->argument_len);
-    bool learnt = session->state == SESSION_ACCEPTED; // even if it has taken all of them back
+    bool learnt = session->state == SESSION_ACCEPTED; // even if it has removed all its records
     const char *text;
     size_t len;
 
@@ -120,7 +124,7 @@ static int session_add_records(Session *session, const Message *message) {
             session->syntax = syntax;
         learnt = true;
     }
-    // Not before the end of the list: only then is it known how it was joined.
+    // Only the end of the list shows how the writer separates records.
     if (session->state == SESSION_GREETED && index_owner_count(session->owner) > 0) {
         record_list_learn(&list, &session->syntax);
         session_accept(session);
@@ -139,7 +143,7 @@ void session_answer(Session *session, const Record results[], size_t n) {
         stream_flush_later(stream);
 }
 
-// In RAW, the silence that completes a message comes alone: there is nothing to wait for.
+// In RAW a message is complete after a silence, so no other search comes with it.
 static void session_add_search(Session *session, const Message *message) {
     SearchQueue *queue = &session->ft->search_queue;
 
@@ -161,8 +165,8 @@ static int session_remove_record(Session *session, const Message *message) {
     return 0;
 }
 
-// KEPT, to those who have shown that they know of it. One for all that has been gone through since the
-// last one: a peer that sends a thousand records reads a few numbers.
+// Sends KEPT to a rooted session. One KEPT covers all changes since the last one, so a peer that
+// sends a thousand records reads only a few numbers.
 static int session_tell_kept(Session *session) {
     int r;
 
@@ -202,8 +206,9 @@ static int session_handle_greeted(Session *session, const Message *message) {
     }
 }
 
-// A token bucket, told by the moment at which the next search would be on time. A search that comes too early waits,
-// and so does what is behind it: an answer that is late is right, one that says NOT FOUND would not be.
+// A token bucket, kept as the time at which the next search would be on time. An early search
+// waits, and so does everything behind it: a late answer is right, an early NOT FOUND would be
+// wrong.
 static bool session_may_search(Session *session) {
     uint64_t rate = session->ft->config.search_rate, now;
 
@@ -221,7 +226,7 @@ static void session_wait_turn(Session *session) {
     stream_yield(&session->stream);
 }
 
-// One is answered with each batch, whoever asks: it may take milliseconds.
+// Each batch answers one FIND, whoever asks, because a FIND may take milliseconds.
 static int session_answer_find(Session *session, const Message *message) {
     _cleanup_free_ FoundFile *files = NULL;
     Ft *ft = session->ft;
@@ -254,14 +259,14 @@ static int session_answer_find(Session *session, const Message *message) {
 static int session_handle_accepted(Session *session, const Message *message) {
     int r;
 
-    // Answers keep the order of what they answer.
+    // Answers keep the order of the requests.
     if (message->kind != MESSAGE_SEARCH)
         search_queue_run(&session->ft->search_queue);
     switch (message->kind) {
     case MESSAGE_SEARCH:
         if (!session_may_search(session))
             return MESSAGE_WAITS;
-        // In RAW the two would run together.
+        // In RAW, KEPT and the answer would run together.
         if (session->framing == FRAMING_RAW)
             session->changed = false;
         r = session_tell_kept(session);
@@ -306,8 +311,8 @@ static int session_handle_message(Session *session, const char *data, size_t len
     return 0;
 }
 
-// The next moment at which something must happen although no byte arrives: a silence that completes
-// a message, or the end of the time to be accepted.
+// Sets the time at which something must happen although no byte arrives: a silence completes a
+// message, or the time to be accepted ends.
 static int session_arm_timeout(Session *session, bool incomplete) {
     uint64_t timeout = 0, now;
 
@@ -325,12 +330,12 @@ static int session_arm_timeout(Session *session, bool incomplete) {
     return stream_set_timeout(&session->stream, timeout);
 }
 
-// The search at the front waits until it is on time.
+// Waits until the first search is on time.
 static int session_slow_down(Session *session) {
     uint64_t due = session->search_due, now = time_monotonic();
 
     ft_count_refusal(session->ft, &session->stream.remote, REFUSED_TOO_FAST);
-    // Then for a tenth of a second's searches at once, rather than to wake up for each.
+    // Add a tenth of a second, so that FT wakes up for several searches and not for each.
     return stream_set_timeout(&session->stream,
                               due - MIN(due, now + SEARCH_BURST_USEC) + USEC_PER_SEC / 10);
 }
@@ -344,7 +349,7 @@ static int session_send_meanwhile(Stream *stream) {
     return r < 0 || stream_unsent(stream)->size == 0 ? r : stream_hold(stream);
 }
 
-// Goes through all messages that are complete. Sets *ret_incomplete if silence would complete another.
+// Handles all complete messages. Sets *ret_incomplete if a silence would complete another one.
 static int session_handle_messages(Session *session, const char *data, size_t len, bool quiet,
                                    size_t *ret_consumed, bool *ret_incomplete) {
     Framer framer = {FRAME_FROM_PEER, session->framing, (unsigned) session->ft->config.max_line};
@@ -361,7 +366,7 @@ static int session_handle_messages(Session *session, const char *data, size_t le
         int r;
 
         if (session->state == SESSION_REJECTED) {
-            *ret_consumed = len; // whatever it says, nobody listens
+            *ret_consumed = len; // ignore the rest
             return 0;
         }
         r = session_send_meanwhile(stream);
@@ -409,10 +414,10 @@ static int session_on_data(Stream *stream, const char *data, size_t len, bool eo
     session->waits = false;
     r = session_handle_messages(session, data, len, session->quiet || eof, ret_consumed,
                                 &incomplete);
-    session->may_find = false; // by now it has been, or there was none
+    session->may_find = false; // has been used, or there was no FIND
     if (r < 0 || eof)
-        search_queue_run(&session->ft->search_queue); // nothing is sent once this is over
-    if (r >= 0 && !session->waits)                    // one for all of it
+        search_queue_run(&session->ft->search_queue); // nothing can be sent after this returns
+    if (r >= 0 && !session->waits)                    // one KEPT for all changes
         r = session_tell_kept(session);
     if (r < 0 || stream_is_on_hold(stream))
         return r;
@@ -429,7 +434,7 @@ static int session_on_timeout(Stream *stream) {
     }
     if (session->waits)
         return session_arm_timeout(session, false);
-    // Silence ends no line: at most the time to be accepted is over.
+    // Silence does not complete a line; only the time to be accepted may have ended.
     session->quiet = session->framing != FRAMING_LINE;
     r = stream_reconsider(stream);
     session->quiet = false;
@@ -452,7 +457,7 @@ static const StreamOps stream_ops = {
     .on_closed = session_on_closed,
 };
 
-// Of a session that has come to nothing.
+// For a session that could not be created.
 static void session_end_admission(Ft *ft, SiteId site) {
     admission_site(ft->admission, site)->handshakes--;
     admission_leave(ft->admission, site);
@@ -495,7 +500,8 @@ void session_save(const Session *session, SavedSession *ret) {
     const Buffer *in = stream_unconsumed(&session->stream);
     const Buffer *out = stream_unsent(&session->stream);
 
-    // Not `changed`: between two events nobody waits for KEPT. Not `quiet`: the silence begins anew.
+    // Leaves out `changed`, as no KEPT is due between two events, and `quiet`, as the silence
+    // starts again.
     *ret = (SavedSession){
         .remote = session->stream.remote,
         .state = session->state,
@@ -554,7 +560,7 @@ int session_resume(Session *session, const SavedSession *saved) {
         if (r >= 0 && session->asks_reachable && !session->probing)
             r = session_tell_reachable(session);
     }
-    // Sends what is left of the answers, and waits for the silence behind a message, if there is one.
+    // Sends the rest of the answers, and waits for the silence behind a message, if there is one.
     return r < 0 ? r : stream_reconsider(&session->stream);
 }
 

@@ -12,19 +12,20 @@
 #include "util/macro.h"
 
 enum {
-    // Aligned to its size, so that a piece finds its block. One page of it stays when it is empty: 6 %.
+    // Blocks are aligned to their size, so a piece leads to its block. An empty block keeps one
+    // page: 6 %.
     BLOCK_BYTES = 64 * 1024,
     PAGE_BYTES = 4096,
-    // What is asked of the kernel at a time: address space, and no memory until it is used.
+    // Asked of the kernel at a time. It is address space, and becomes memory only when it is used.
     REGION_BYTES = 16 * 1024 * 1024,
 };
 
 struct SlabBlock {
-    LIST_ENTRY(SlabBlock) link; // unless it is full
-    void *freed;                // a list: each begins with a pointer to the next
+    LIST_ENTRY(SlabBlock) link; // unless the block is full
+    void *freed;                // a list: each freed piece begins with a pointer to the next
     uint32_t size;              // of a piece
-    uint32_t used;              // pieces
-    uint32_t fresh;             // where the pieces begin that were never used
+    uint32_t used;              // pieces in use
+    uint32_t fresh;             // offset of the first piece that was never used
 } __attribute__((aligned(SLAB_STEP)));
 
 struct SlabRegion {
@@ -129,7 +130,7 @@ void slab_free(Slab *slab, void *piece) {
     block->used--;
     if (full)
         LIST_INSERT_HEAD(&slab->with_room[block->size / SLAB_STEP], block, link);
-    // The only one of its size stays: it would come back at once.
+    // The only block of its size stays, as it would be needed again soon.
     if (block->used > 0 ||
         (LIST_FIRST(&slab->with_room[block->size / SLAB_STEP]) == block && !LIST_NEXT(block, link)))
         return;
@@ -150,7 +151,8 @@ void *slab_resize(Slab *slab, void *piece, size_t size) {
     moved = slab_alloc(slab, size);
     if (!moved)
         return NULL;
-    ASAN_UNPOISON_MEMORY_REGION(piece, old_size); // also what it was not asked for
+    // includes bytes beyond the size that was asked for
+    ASAN_UNPOISON_MEMORY_REGION(piece, old_size);
     memcpy(moved, piece, MIN(old_size, size));
     slab_free(slab, piece);
     return moved;

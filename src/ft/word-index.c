@@ -8,10 +8,11 @@
 #include "util/macro.h"
 
 enum {
-    HEAD_BYTES = 8, // of a word in its posting
-    TAIL_BYTES = 4, // and behind them in the second one
-    TAIL_MARK =
-        0xf8, // no byte of UTF-8: nothing else is in the keys of second postings' first byte
+    HEAD_BYTES = 8, // bytes of a word in its first posting
+    TAIL_BYTES = 4, // bytes behind them in its second posting
+    // The first byte of each key of a second posting. It is in no UTF-8 text, so no first posting
+    // has it.
+    TAIL_MARK = 0xf8,
 };
 
 static uint64_t word_hash(const WordIndex *index, const char *text, size_t len) {
@@ -50,7 +51,7 @@ static uint64_t word_tail_key(const WordIndex *index, const char *word, size_t l
     return word_key(bytes);
 }
 
-// Writes the postings of a word and returns how many they are.
+// Writes the postings of a word. Returns how many.
 static size_t word_index_postings(const WordIndex *index, const char *word, size_t len,
                                   uint32_t name, Posting ret[static 2]) {
     const uint64_t rest = word_hash(index, word, len) << 32 | name;
@@ -100,7 +101,8 @@ WordRange word_index_range(const WordIndex *index, const char *word, size_t len)
     return (WordRange){{key, hash}, {key, hash | UINT32_MAX}};
 }
 
-// What is longer has a greater key, as no byte of a word is 0; behind the last byte of a key it has the same.
+// A longer word has a greater key, because no byte of a word is 0. Beyond the last byte of a key,
+// keys are equal.
 WordRange word_index_longer(const WordIndex *index, const char *word, size_t len) {
     if (len < HEAD_BYTES)
         return (WordRange){{word_head_key(word, len, 0) + 1, 0},
