@@ -14,7 +14,7 @@
 #include "util/log.h"
 
 enum {
-    BACKLOG = 4096,       // a whole lab that boots at once; the kernel caps it at somaxconn
+    BACKLOG = 4096,       // for a whole lab that boots at once; the kernel caps it at somaxconn
     ACCEPTS_AT_ONCE = 64, // then the bus gets its turn
 };
 
@@ -25,7 +25,7 @@ struct Listener {
     Endpoint endpoint;
     LogLimit limit;
     int fd;
-    int reserve_fd; // given up for a moment when file descriptors run out
+    int reserve_fd; // closed for a moment when file descriptors run out
 };
 
 int listener_open(const Endpoint *endpoint) {
@@ -64,7 +64,7 @@ int listener_fail(const Endpoint *endpoint, const char *program, int r) {
     endpoint_format(endpoint, text);
     log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s", text,
               strerror(-r), help);
-    // systemctl status still shows it when the log is full of attempts.
+    // systemctl status still shows this when failed starts fill the log.
     (void) sd_notifyf(false, "STATUS=Cannot listen on %s: %s", text, strerror(-r));
     return r;
 }
@@ -79,8 +79,8 @@ static void listener_hold_reserve(Listener *listener) {
         listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-// A connection that cannot be accepted stays in the queue and would wake the loop for ever: take it
-// with the descriptor held in reserve, and close it.
+// A connection that cannot be accepted stays in the queue and would wake the loop forever. Free the
+// reserve descriptor, accept with it, and close the connection.
 static void listener_shed_connection(Listener *listener) {
     int fd;
 
@@ -94,7 +94,7 @@ static int listener_on_connection(sd_event_source *source _unused_, int fd,
                                   uint32_t revents _unused_, void *userdata) {
     Listener *listener = userdata;
 
-    listener_hold_reserve(listener); // it was lost if another thread was faster
+    listener_hold_reserve(listener); // another thread may have taken the descriptor
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         SocketAddress sockaddr = {};
         socklen_t len = sizeof(sockaddr);

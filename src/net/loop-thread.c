@@ -11,7 +11,8 @@
 #include "util/thread-util.h"
 
 enum {
-    // Then whatever else has come to that loop has its turn: a D-Bus call must not wait for a thousand others.
+    // Calls that run before other sources of the loop get their turn: a D-Bus call must not wait
+    // for a thousand others.
     CALLS_AT_ONCE = 8,
 };
 
@@ -19,10 +20,10 @@ TAILQ_HEAD(CallList, LoopCall);
 
 // Calls in one direction.
 typedef struct CallQueue {
-    pthread_mutex_t mutex; // guards the list; taken when a call is made and when one is run
+    pthread_mutex_t mutex; // guards the list
     struct CallList list;
     int event_fd;
-    sd_event_source *source; // of the loop that runs the calls
+    sd_event_source *source; // on the loop that runs the calls
 } CallQueue;
 
 struct LoopThread {
@@ -125,7 +126,7 @@ int loop_thread_new(sd_event *control, const char *name, LoopThread **ret) {
 static void *loop_thread_main(void *arg) {
     LoopThread *thread = arg;
 
-    // By itself: naming another thread writes to a file (daemon/sandbox.h).
+    // The thread names itself, because naming another thread writes to a file (daemon/sandbox.h).
     (void) pthread_setname_np(pthread_self(), thread->name);
     thread_give_way();
     (void) sd_event_loop(thread->event);

@@ -10,7 +10,7 @@
 #include "net/stream-pool.h"
 
 enum {
-    // Large enough to spread the cost of a wake-up, small enough that the bus is served in between.
+    // Large enough to spread the cost of a wake-up, small enough to serve the bus in between.
     BATCH = 64,
 };
 
@@ -18,17 +18,17 @@ struct Poller {
     sd_event *event;
     sd_event_source *source;
     int epoll_fd;
-    struct epoll_event batch[BATCH]; // being dispatched: [batch_next, batch_size) is still to come
+    struct epoll_event batch[BATCH]; // being dispatched; [batch_next, batch_size) is still to come
     int batch_next;
     int batch_size;
     bool in_batch;
-    PollWatch *later[BATCH]; // NULL: removed meanwhile
+    PollWatch *later[BATCH]; // NULL: was removed
     size_t later_count;
     void (*batch_done)(void *userdata);
     void *userdata;
     StreamPool streams;
-    PollWatch
-        work_watch; // of an eventfd that is always ready; its `events` say whether there is work
+    // Watches an eventfd that is always ready. Its `events` say whether there is work.
+    PollWatch work_watch;
     TAILQ_HEAD(, PollTurn) turns;
     bool (*work)(void *userdata);
     void *work_userdata;
@@ -68,10 +68,10 @@ static int poller_on_ready(sd_event_source *source _unused_, int fd, uint32_t re
 
     n = epoll_wait(fd, poller->batch, BATCH, 0);
     if (n < 0)
-        return 0; // EINTR; anything else would come again, and the source must stay
+        return 0; // EINTR; after any other error the source must stay as well
     poller->in_batch = true;
     poller_dispatch_batch(poller, n);
-    poller->in_batch = false; // what is done later than later is done at once
+    poller->in_batch = false; // what these handlers put off is done at once
     poller_dispatch_later(poller);
     return 0;
 }
@@ -173,7 +173,7 @@ void poller_remove(Poller *poller, PollWatch *watch) {
         return;
     (void) poller_control(poller, EPOLL_CTL_DEL, watch);
     watch->fd = -EBADF;
-    // It may be freed now: what the running batch still holds of it must not be dispatched.
+    // The caller may free the watch now, so drop what the running batch still holds of it.
     for (int i = poller->batch_next; i < poller->batch_size; i++)
         if (poller->batch[i].data.ptr == watch)
             poller->batch[i].data.ptr = NULL;
@@ -197,7 +197,7 @@ static void poller_take_turn(Poller *poller) {
 static void poller_on_work(PollWatch *watch, uint32_t events _unused_) {
     Poller *poller = container_of(watch, Poller, work_watch);
 
-    poller_take_turn(poller); // first: what comes to its end there may leave work
+    poller_take_turn(poller); // first, because ending a session may leave work
     if (!poller->work(poller->work_userdata) && TAILQ_EMPTY(&poller->turns))
         (void) poller_change(poller, watch, 0);
 }

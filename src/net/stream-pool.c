@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 enum {
-    // As many streams as are served in one batch.
+    // As many streams as one batch serves.
     SPARES_MAX = 64,
-    // A buffer that has become larger than that is not kept: all of them are a megabyte at most.
+    // Frees larger buffers instead of keeping them. So all spare buffers together take at most a
+    // megabyte.
     SPARE_BYTES_MAX = 16 * 1024,
 };
 

@@ -14,14 +14,15 @@
 #include "util/macro.h"
 
 enum {
-    // Memory that a connection may keep for input although it holds little.
+    // Memory that a connection may keep for input even if it holds little.
     IN_SPARE_BYTES = 8192,
-    // And what it may hold, of both directions, however much all of them together do: half a line, a few answers.
+    // What a connection may always hold in both directions, whatever all of them hold: half a line,
+    // a few answers.
     HELD_ANYWAY_BYTES = 8192,
 };
 
-// How long the other side may take nothing of what waits for it: a machine that is alive reads in milliseconds, and one
-// that has slept for that long connects again.
+// How long the other side may read nothing that waits for it. A live machine reads within
+// milliseconds; one that slept for so long will connect again.
 static const uint64_t HOLD_USEC = 10 * USEC_PER_SEC;
 
 static const Buffer nothing;
@@ -60,7 +61,7 @@ static bool stream_is_idle(const StreamWork *work) {
            !work->connecting && !work->eof && !work->paused;
 }
 
-// Keeps nothing that it does not need now.
+// Releases what the stream does not need now.
 static void stream_settle(Stream *stream) {
     StreamWork *work = stream->work;
 
@@ -75,7 +76,7 @@ static void stream_settle(Stream *stream) {
     stream_pool_count(poller_streams(stream->poller), work);
 }
 
-// The last thing that happens to a stream by itself: the owner may free it in on_closed.
+// The last thing that a stream does by itself: the owner may free it in on_closed.
 static void stream_fail(Stream *stream, int error) {
     stream_close(stream);
     stream->ops->on_closed(stream, error);
@@ -86,7 +87,7 @@ static bool stream_has_ended(const Stream *stream) {
            stream->work->out.size == 0;
 }
 
-// Where a callback of the poller or of the loop ends.
+// Ends each callback of the poller or the loop.
 static void stream_finish(Stream *stream, int r) {
     if (r < 0)
         stream_fail(stream, r);
@@ -124,7 +125,7 @@ static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, in
             return -ENOMEM;
         stream->work->connecting = true;
     }
-    // Messages are written whole: waiting for more of them only adds delay.
+    // Messages are written whole, so waiting for more of them only adds delay.
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN,
                       stream_handle_events);
@@ -180,7 +181,7 @@ static int stream_send_queued(Stream *stream) {
             continue;
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
-        if ((size_t) n == out->size) // its memory serves the next stream
+        if ((size_t) n == out->size) // the memory serves the next stream
             out->begin = out->size = 0;
         else
             buffer_consume(out, n);
@@ -207,17 +208,17 @@ int stream_flush(Stream *stream) {
     stream_settle(stream);
     if (r < 0)
         return r;
-    // First of all, so that whoever does not look at the result now gets it with the next event.
+    // Update first: a caller that ignores the result gets the error with the next event.
     r = stream_update_events(stream);
     return stream_holds_too_much(stream) ? -ENOBUFS : r;
 }
 
-// Where nothing is handled later there is no batch, and the poller will have an event for it.
+// For when no batch is running: shutting the socket down makes the poller report an event.
 static void stream_fail_with_next_event(Stream *stream, int error) {
     StreamWork *work = stream_need_work(stream);
 
     if (work)
-        work->error = error; // without memory even for that the other side will seem to have gone
+        work->error = error; // without memory for it, the other side will seem to have gone
     (void) shutdown(stream->fd, SHUT_RDWR);
 }
 
@@ -240,8 +241,8 @@ void stream_fail_later(Stream *stream, int error) {
         stream_fail_with_next_event(stream, error);
 }
 
-// What is left of a burst is less than a message: let it not hold the memory of the burst, for as long
-// as the other side likes to be silent.
+// Moves the incomplete rest of a burst into a small buffer. Otherwise the memory of the burst would
+// be held for as long as the other side stays silent.
 static int stream_keep_rest(Buffer *in, size_t consumed) {
     Buffer rest = {};
     int r;
@@ -257,7 +258,7 @@ static int stream_keep_rest(Buffer *in, size_t consumed) {
     return 0;
 }
 
-// Shows the owner what is there. `data` is scratch memory, or work->in's own.
+// Shows the owner the input. `data` is scratch memory or work->in's own.
 static int stream_deliver(Stream *stream, const char *data, size_t len) {
     StreamWork *work = stream->work;
     bool owned = data == buffer_data(&work->in);
@@ -270,7 +271,7 @@ static int stream_deliver(Stream *stream, const char *data, size_t len) {
         return r;
     work->delivering = false;
     if (r < 0) {
-        (void) stream_send_queued(stream); // the answers to what came before the reason to close
+        (void) stream_send_queued(stream); // answers to what came before the reason to close
         return r;
     }
     assert(consumed <= len);
@@ -286,7 +287,7 @@ static int stream_deliver(Stream *stream, const char *data, size_t len) {
 int stream_reconsider(Stream *stream) {
     if (!stream_need_work(stream))
         return -ENOMEM;
-    // Owners add to the pointer, which NULL does not bear.
+    // Owners add to the pointer, so it must not be NULL.
     return stream_deliver(stream, buffer_data(&stream->work->in) ?: "", stream->work->in.size);
 }
 
@@ -320,7 +321,7 @@ static int stream_finish_connect(Stream *stream) {
     return r < 0 ? r : stream_flush(stream);
 }
 
-// What has not been consumed may be, now.
+// Offers the owner again what it has not consumed.
 static int stream_resume(Stream *stream) {
     stream->work->paused = false;
     stream->work->on_hold = 0;
@@ -352,12 +353,12 @@ static void stream_handle_events(PollWatch *watch, uint32_t events) {
         if (r >= 0 && !eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
             r = stream_receive(stream);
         else if (r >= 0 && eof && (events & (EPOLLHUP | EPOLLERR)))
-            r = -ECONNRESET; // nobody is left to read the answer
+            r = -ECONNRESET; // nobody can read the answer any more
     }
     stream_finish(stream, r);
 }
 
-// The bytes that the other side has not taken: ours, and the kernel's.
+// The bytes that the other side has not taken, in our queue and the kernel's.
 static uint64_t stream_not_taken(const Stream *stream) {
     int in_kernel = 0;
 
@@ -393,7 +394,7 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
     int r;
 
     if (usec == 0) {
-        // Most connections need no timer most of the time, and a source costs 400 bytes.
+        // Most connections rarely need a timer, and a source costs 400 bytes.
         if (work)
             work->timer = sd_event_source_disable_unref(work->timer);
         stream_settle(stream);
@@ -410,9 +411,9 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
     return r < 0 ? r : sd_event_source_set_enabled(work->timer, SD_EVENT_ONESHOT);
 }
 
-// From a half to one and a half of it. Probes of thousands of connections that began in the same second would all be sent in
-// one moment, by both ends' kernels, time after time: what a queue of packets does not hold is lost, and with it
-// connections that are alive.
+// Returns 50 to 150 percent of it. Thousands of connections that began in the same second would
+// otherwise all send their probes at the same moments. A packet queue would overflow, and live
+// connections would be lost.
 static int stream_spread(int seconds) {
     uint16_t random = UINT16_MAX / 2;
 
@@ -420,7 +421,7 @@ static int stream_spread(int seconds) {
     return seconds / 2 + seconds * random / UINT16_MAX;
 }
 
-// The kernel counts probes by TCP_USER_TIMEOUT where there is one, and not by TCP_KEEPCNT: three of them at least.
+// With TCP_USER_TIMEOUT the kernel ignores TCP_KEEPCNT. These values mean at least three probes.
 void stream_keep_alive(Stream *stream) {
     const struct {
         int level, name, value;

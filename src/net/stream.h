@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// One TCP connection: bytes in as views, bytes out through a bounded queue, one timeout. All
-// callbacks run from the loop. Embed it in the object that owns the connection.
+// One TCP connection: input as views, output through a bounded queue, one timeout. All callbacks
+// run from the loop. Embed it in the object that owns the connection.
 //
 //            stream_connect()                     stream_accept()
 //                  │                                    │
@@ -13,8 +13,8 @@
 //                  ▼                                    ▼ its limit, both directions finished
 //                on_closed (once, last; the owner may free the stream there)
 //
-// The owner may call stream_close() at any time outside of on_data, on_connected and on_timeout, and
-// then on_closed is not called. Inside of them it returns a negative errno instead.
+// The owner may call stream_close() at any time, except in on_data, on_connected and on_timeout;
+// on_closed is not called then. Inside these callbacks the owner returns a negative errno instead.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,14 +29,14 @@ typedef struct Stream Stream;
 typedef struct StreamWork StreamWork;
 
 typedef struct StreamOps {
-    // All bytes that have arrived and were not consumed; `eof`: no more will come. Sets *ret_consumed
-    // (<= len). What is written meanwhile leaves as one. 0, or a negative errno to close.
+    // Gets all input that was not consumed before. `eof`: no more will come. Sets *ret_consumed (<=
+    // len). What it writes is sent together when it returns. 0, or a negative errno to close.
     int (*on_data)(Stream *stream, const char *data, size_t len, bool eof, size_t *ret_consumed);
-    // 0 or a negative errno; NULL = -ETIMEDOUT.
+    // 0 or a negative errno. NULL stands for -ETIMEDOUT.
     int (*on_timeout)(Stream *stream);
     // Only for stream_connect().
     int (*on_connected)(Stream *stream);
-    // error: 0 = both sides are finished, else a negative errno.
+    // error: 0 if both directions are finished, else a negative errno.
     void (*on_closed)(Stream *stream, int error);
 } StreamOps;
 
@@ -50,59 +50,61 @@ struct Stream {
     int fd; // owned; -EBADF once closed or taken
 };
 
-// Takes over an accepted, non-blocking fd, whatever the result. 0 or -errno.
+// Takes ownership of an accepted, non-blocking fd in any case. 0 or -errno.
 int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
                   const Endpoint *remote, size_t out_max);
 
-// Begins to connect. 0 or -errno; a refused connection may also come through on_closed.
+// Starts to connect. 0 or -errno. A refused connection may also be reported through on_closed.
 int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const Endpoint *remote,
                    size_t out_max);
 
-// Calls on_timeout once after `usec`; 0 = never.
+// Calls on_timeout once after `usec`. 0: never.
 int stream_set_timeout(Stream *stream, uint64_t usec);
 
-// Lets TCP find out that the other side has died, within 120 to 135 s: for connections that may be silent for hours.
+// For connections that may be silent for hours: lets TCP detect a dead peer within 120 to 135 s.
 void stream_keep_alive(Stream *stream);
 
-// Where to append what shall be sent; valid until the next call with this stream. stream_flush() sends it; on_data and
-// on_connected flush by themselves. 0 or -errno; -ENOBUFS = more than out_max is waiting, or all streams hold more than
-// poller_set_held_max(), and this one is not one of the small ones.
+// The buffer to append output to. Valid until the next call with this stream. stream_flush() sends
+// it; on_data and on_connected flush by themselves. 0 or -errno. -ENOBUFS: more than out_max is
+// waiting, or all streams hold more than poller_set_held_max() and this one is not small.
 Buffer *stream_out(Stream *stream);
 int stream_flush(Stream *stream);
 
-// What is waiting: to be sent, and to be consumed. Empty ones are returned as such, too.
+// Output that is not sent, and input that is not consumed. Never NULL.
 const Buffer *stream_unsent(const Stream *stream);
 const Buffer *stream_unconsumed(const Stream *stream);
 
-// Sends it when all connections of the poller's batch have been served. A receiver on this machine that is awake for the
-// first answer takes the others as they come; to wake it up for each costs as much as to find what it asked for.
+// Sends at the end of the poller's batch. Waking a receiver on this machine costs as much as a
+// lookup. One that the first answer has woken takes the others as they come.
 void stream_flush_later(Stream *stream);
 
-// Closes, with on_closed, when no callback of this stream runs.
+// Closes the stream through on_closed, when none of its callbacks runs.
 void stream_fail_later(Stream *stream, int error);
 
-// Runs on_data again on what has not been consumed: for a silence that completes a message.
+// Runs on_data again on input that was not consumed, after a silence that completes a message.
 int stream_reconsider(Stream *stream);
 
-// As if these bytes had arrived, and not been consumed. 0 or -ENOMEM.
+// Adds input as if it had arrived and was not consumed. 0 or -ENOMEM.
 int stream_restore(Stream *stream, const void *data, size_t len);
 
-// Each from on_data or on_timeout: reads no more from the end of the callback that runs (on_data may still be called where
-// the other side goes away), until ...
-// ... for stream_pause(), one of the others is called;
+// Call these from on_data or on_timeout. They stop reading when the callback returns, though
+// on_data may still be called if the other side disconnects. Reading resumes, with on_data for what
+// was not consumed:
+//
+// stream_pause(): when one of the other two is called.
 void stream_pause(Stream *stream);
-// ... for stream_yield(), it is its turn (poller_wait_turn());
+// stream_yield(): when it is this stream's turn (poller_wait_turn()).
 void stream_yield(Stream *stream);
-// ... for stream_hold(), the other side has taken all that has been written. If it takes nothing for some seconds, that ends
-// with -ENOBUFS. The stream's timeout is used for it.
+// stream_hold(): when the other side has taken all output. If it takes nothing for some seconds,
+// the stream ends with -ENOBUFS. This uses the stream's timeout.
 int stream_hold(Stream *stream); // 0 or -errno
-// Then on_data gets what has not been consumed.
 bool stream_is_on_hold(const Stream *stream);
 
-// Hands the socket over, without unsent and unconsumed bytes; the stream is closed then.
+// Closes the stream but not its socket, which the caller owns then. Unsent and unconsumed bytes are
+// lost.
 int stream_take_fd(Stream *stream);
 
-// Frees all it holds. Harmless on a closed or zeroed-with-STREAM_INIT stream.
+// Frees all memory. Does nothing if the stream is closed or equals STREAM_INIT.
 void stream_close(Stream *stream);
 
 #define STREAM_INIT \

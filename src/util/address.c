@@ -44,7 +44,7 @@ int address_parse(const char *text, size_t len, IpAddress *ret) {
     return 0;
 }
 
-// inet_ntop() is printf(), which took a good part of the time in which FT answers a search.
+// inet_ntop() uses printf(), which took a good part of the time of a search at FT.
 static size_t address_v4_format(const struct in_addr *v4, char *text) {
     const uint8_t *bytes = (const uint8_t *) v4;
     char *p = text;
@@ -111,7 +111,7 @@ bool address_same_site(const IpAddress *a, const IpAddress *b) {
            address_same_bits(a->v6.s6_addr, b->v6.s6_addr, a->family == AF_INET6 ? 64 : 32);
 }
 
-// Whether there were any.
+// Returns whether there were any.
 static bool prefix_clear_host_bits(IpAddress *address, unsigned bits) {
     uint8_t *bytes = address->v6.s6_addr;
     bool any = false;
@@ -144,7 +144,7 @@ int address_prefix_parse(const char *text, AddressPrefix *ret) {
     }
     if (v6 && prefix.address.family == AF_INET) {
         if (bits < 96)
-            return -EINVAL; // more than the IPv4-mapped ones
+            return -EINVAL; // covers more than the IPv4-mapped addresses
         bits -= 96;
     }
     prefix.bits = bits;
@@ -177,7 +177,7 @@ bool address_is_local(const IpAddress *address) {
     bool found = false;
 
     if (address_is_loopback(address))
-        return true; // all of 127.0.0.0/8, of which the interface has one
+        return true; // all of 127.0.0.0/8; the interface lists only one of them
     if (getifaddrs(&list) < 0)
         return false;
     for (struct ifaddrs *i = list; i && !found; i = i->ifa_next)
@@ -186,7 +186,7 @@ bool address_is_local(const IpAddress *address) {
     return found;
 }
 
-// A link-local address means nothing without an interface: useless in a record.
+// A link-local address means nothing without an interface, so a record cannot use it.
 static bool address_is_reachable_from_outside(const struct ifaddrs *i, const IpAddress *address) {
     return (i->ifa_flags & IFF_UP) && !(i->ifa_flags & IFF_LOOPBACK) &&
            !(address->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->v6));

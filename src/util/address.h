@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// IP addresses and endpoints as values. An IPv4-mapped IPv6 address is always held as IPv4, so that
-// one peer has one address whichever socket it came in by.
+// IP addresses and endpoints as values. An IPv4-mapped IPv6 address is always stored as IPv4. So a
+// peer has the same address on every socket.
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@ enum {
 };
 
 typedef struct IpAddress {
-    sa_family_t family; // AF_INET, AF_INET6, or AF_UNSPEC = none
+    sa_family_t family; // AF_INET, AF_INET6, or AF_UNSPEC: none
     union {
         struct in_addr v4;
         struct in6_addr v6;
@@ -35,23 +35,25 @@ typedef union SocketAddress {
     struct sockaddr_storage storage;
 } SocketAddress;
 
-// Plain "192.0.2.7" or "2001:db8::7"; 0 or -EINVAL.
+// Parses a plain "192.0.2.7" or "2001:db8::7". 0 or -EINVAL.
 int address_parse(const char *text, size_t len, IpAddress *ret);
-size_t address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]); // its length
+// Returns the length.
+size_t address_format(const IpAddress *address, char text[static INET6_ADDRSTRLEN]);
 bool address_equal(const IpAddress *a, const IpAddress *b);
-// Whether they belong to one customer, as far as can be told: the same IPv4 address, or the same /64 of IPv6.
+// Whether both probably belong to one customer: the same IPv4 address, or the same /64 of IPv6.
 bool address_same_site(const IpAddress *a, const IpAddress *b);
 bool address_is_loopback(const IpAddress *address);
 bool address_is_any(const IpAddress *address);
 
-// A network: the addresses that begin with these bits.
+// A network: all addresses that begin with these bits.
 typedef struct AddressPrefix {
     IpAddress address;
     unsigned bits;
 } AddressPrefix;
 
-// "192.0.2.0/24", "2001:db8::/32", or one address. A network of IPv4-mapped addresses is one of IPv4. 0; -EINVAL; -EDOM:
-// there are bits behind the prefix, which would be a slip: *ret is the network without them.
+// Parses "192.0.2.0/24", "2001:db8::/32", or one address. A network of IPv4-mapped addresses
+// becomes one of IPv4. 0 or -EINVAL. -EDOM: bits are set behind the prefix, probably by mistake;
+// *ret is the network without them.
 int address_prefix_parse(const char *text, AddressPrefix *ret);
 enum {
     ADDRESS_PREFIX_TEXT_MAX = INET6_ADDRSTRLEN + 4,
@@ -59,21 +61,21 @@ enum {
 void address_prefix_format(const AddressPrefix *prefix, char text[static ADDRESS_PREFIX_TEXT_MAX]);
 bool address_prefix_contains(const AddressPrefix *prefix, const IpAddress *address);
 
-// Whether the address is one of this machine's.
+// Whether the address belongs to this machine.
 bool address_is_local(const IpAddress *address);
 
-// A non-loopback address of this machine by which others may reach it; 0 or -ENOENT, -errno.
+// Finds an address of this machine that other machines may reach. 0, -ENOENT or -errno.
 int address_of_host(sa_family_t family, IpAddress *ret);
 
-// "ADDRESS:PORT" with IPv6 in brackets.
+// "ADDRESS:PORT", with IPv6 in brackets.
 void endpoint_format(const Endpoint *endpoint, char text[static ENDPOINT_TEXT_MAX]);
-// The reverse, addresses only (names: host_port_split()); 0 or -EINVAL.
+// The reverse, for addresses only (for names: host_port_split()). 0 or -EINVAL.
 int endpoint_parse(const char *text, Endpoint *ret);
 bool endpoint_equal(const Endpoint *a, const Endpoint *b);
 
 socklen_t endpoint_to_sockaddr(const Endpoint *endpoint, SocketAddress *ret);
 Endpoint endpoint_from_sockaddr(const SocketAddress *address);
 
-// "HOST:PORT", "[IPV6]:PORT" or "HOST" (then *ret_port = default_port). *ret_host is the caller's
-// to free. 0, -EINVAL or -ENOMEM.
+// Splits "HOST:PORT", "[IPV6]:PORT" or "HOST", which has default_port. The caller frees *ret_host.
+// 0, -EINVAL or -ENOMEM.
 int host_port_split(const char *text, uint16_t default_port, char **ret_host, uint16_t *ret_port);

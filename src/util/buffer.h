@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A byte queue: append at the end, consume from the front. Holds no memory while it is empty, so
-// that ten thousand idle connections cost nothing here.
+// A byte queue: append at the end, consume from the front. An empty one uses no memory, so ten
+// thousand idle connections cost nothing here.
 
 #include <stddef.h>
 #include <string.h>
@@ -14,22 +14,22 @@ typedef struct Buffer {
     size_t capacity;
 } Buffer;
 
-// Frees the memory; the buffer is empty and usable afterwards.
+// Frees the memory. The buffer is empty and usable afterwards.
 void buffer_clear(Buffer *buffer);
 
 static inline const char *buffer_data(const Buffer *buffer) {
     return buffer->data ? buffer->data + buffer->begin : NULL;
 }
 
-// Makes room for `n` more bytes and returns where they go; NULL = out of memory. The bytes count
-// once buffer_commit() says how many were written.
+// Makes room for `n` more bytes and returns where they go. NULL: out of memory. buffer_commit()
+// then adds as many as were written.
 char *buffer_reserve(Buffer *buffer, size_t n);
 void buffer_commit(Buffer *buffer, size_t n);
 
-// 0 or -ENOMEM.
-int buffer_append_more(Buffer *buffer, const void *data, size_t n); // is for buffer_append()
+// The slow path of buffer_append(). 0 or -ENOMEM.
+int buffer_append_more(Buffer *buffer, const void *data, size_t n);
 
-// Inline, because most of what is written is a few bytes of known length, and there is room for it.
+// Inline, because most calls append a few bytes of constant length and have room for them.
 static inline int buffer_append(Buffer *buffer, const void *data, size_t n) {
     if (n > buffer->capacity - buffer->begin - buffer->size)
         return buffer_append_more(buffer, data, n);

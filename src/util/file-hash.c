@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 
 enum {
-    // A read of at least this much is copied past the cache, at half the cost on the machine where this
-    // was measured (16 KiB 5, 256 KiB 11, 1 MiB 18 GB/s); larger ones gain nothing.
+    // A read of this size bypasses the cache while copying, which was measured at half the cost (16
+    // KiB: 5, 256 KiB: 11, 1 MiB: 18 GB/s). Larger reads gain nothing.
     READ_BYTES = 1024 * 1024,
-    // Whether the file has changed is asked in between, too: a large one need not be read to its end then.
+    // Check after this many pieces whether the file has changed, rather than only at its end.
     PIECES_BETWEEN_LOOKS = 64,
 };
 
@@ -22,13 +22,13 @@ typedef struct FileHashJob {
     void *userdata;
     const FileIdentity *identity;
     MerkleHash *pieces;
-    _Atomic uint64_t next; // piece that nobody works on
+    _Atomic uint64_t next; // the next piece to hash
     atomic_int result;     // the first error
 } FileHashJob;
 
 typedef struct FileHashWorker {
     Merkle *merkle;
-    LeafHasher *leaves; // or NULL
+    LeafHasher *leaves; // may be NULL
     uint8_t *buffer;
     FileHashJob *job;
     pthread_t thread;
@@ -40,7 +40,7 @@ struct FileHasher {
 };
 
 static int64_t file_hash_nanoseconds(const struct timespec *ts) {
-    // Wraps for times that no clock will show; it is only compared.
+    // Wraps for times that no clock will show. The value is only compared.
     return (int64_t) ((uint64_t) ts->tv_sec * 1000000000 + (uint64_t) ts->tv_nsec);
 }
 
@@ -79,7 +79,7 @@ int file_hasher_new(unsigned threads, FileHasher **ret) {
             return r;
         worker->leaves = leaf_hasher_new();
         merkle_use(worker->merkle, worker->leaves);
-        // Page by page it is only used as far as a file fills it.
+        // The kernel allocates only the pages that a file fills.
         worker->buffer = aligned_alloc(4096, READ_BYTES);
         if (!worker->buffer) {
             merkle_free(worker->merkle);
@@ -112,7 +112,7 @@ static int file_hash_read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t of
         if (got < 0)
             return -errno;
         if (got == 0)
-            return -ESTALE; // shorter than it was
+            return -ESTALE; // shorter than before
         buffer += got;
         n -= got;
         offset += got;
@@ -146,7 +146,7 @@ static int file_hash_piece(FileHashWorker *worker, FileHashJob *job, uint64_t pi
             r = merkle_update(worker->merkle, worker->buffer, n);
         at += n;
     }
-    // Also after an error: the next piece begins anew.
+    // Also after an error, so that the next piece starts afresh.
     if (merkle_finish_piece(worker->merkle, job->size, &job->pieces[piece]) < 0 && r >= 0)
         r = -EIO;
     return r;
@@ -167,7 +167,7 @@ static void *file_hash_worker_main(void *arg) {
     return NULL;
 }
 
-// The caller's thread is one of them. Fewer than wanted will do.
+// Hashes in this thread and in others. Works with fewer threads than wanted.
 static void file_hash_run_workers(FileHasher *hasher, FileHashJob *job) {
     unsigned wanted = MIN((uint64_t) hasher->threads, job->piece_count), started;
 

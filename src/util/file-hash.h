@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The piece hashes and the root of an open file, by as many threads as wanted. The file is read, never
-// mapped: another program may truncate it at any time.
+// Computes the piece hashes and the root of an open file, in several threads. It reads the file and
+// never maps it, because another program may truncate it at any time.
 
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "util/merkle.h"
 
-// What tells that a file is still the one that was looked at. Times in ns since the epoch.
+// Tells whether a file is still the same. Times are in ns since the epoch.
 typedef struct FileIdentity {
     uint64_t device;
     uint64_t inode;
@@ -22,23 +22,25 @@ FileIdentity file_identity(const struct stat *st);
 bool file_identity_equal(const FileIdentity *a, const FileIdentity *b);
 
 typedef struct FileHash {
-    FileIdentity identity; // before and after
+    FileIdentity identity; // the same before and after hashing
     MerkleHash root;
     MerkleHash *pieces; // owned; piece_count(identity.size) of them
 } FileHash;
 
 void file_hash_done(FileHash *hash);
 
-// Asked before each read, by any of the threads; may sleep. Negative: ends the work with that error.
+// Called before each read, from any of the threads. It may sleep. A negative result ends the work
+// with that error.
 typedef int (*FileHashGate)(size_t bytes, void *userdata);
 
-// Buffers and contexts, to be used for one file after the other.
+// Buffers and contexts, used for one file after another.
 typedef struct FileHasher FileHasher;
 
-int file_hasher_new(unsigned threads, FileHasher **ret); // 0, -ENOMEM, or -ENOTSUP: no SHA-256
+// 0, -ENOMEM, or -ENOTSUP: no SHA-256.
+int file_hasher_new(unsigned threads, FileHasher **ret);
 FileHasher *file_hasher_free(FileHasher *hasher);
 DEFINE_CLEANUP_FUNC(FileHasher, file_hasher_free)
 
-// Hashes a regular file that `fd` reads. gate may be NULL. 0; -ESTALE: the file has changed meanwhile;
-// what the gate said; -errno.
+// Hashes the regular file `fd`. `gate` may be NULL. 0, -ESTALE: the file has changed, the error of
+// the gate, or -errno.
 int file_hash(FileHasher *hasher, int fd, FileHashGate gate, void *userdata, FileHash *ret);

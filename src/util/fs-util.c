@@ -39,7 +39,7 @@ static int fs_open_without_links(const char *path, int flags) {
     return fs_open_resolving(AT_FDCWD, path, flags, 0, RESOLVE_NO_SYMLINKS);
 }
 
-// Where a link leads, if it is to be trusted.
+// Reads where a link leads, if its owner can be trusted.
 static int fs_read_trusted_link(int fd, const struct stat *st, char ret[static PATH_MAX]) {
     ssize_t n;
 
@@ -54,8 +54,8 @@ static int fs_read_trusted_link(int fd, const struct stat *st, char ret[static P
     return 0;
 }
 
-// Puts what the first link leads to in its place. It is looked at by its descriptor: the one that belongs to root is the
-// one that is read.
+// Replaces the first link in the path by what it leads to. Reads it through its descriptor, so that
+// the link whose owner was checked is the one that is read.
 static int fs_replace_link(char path[static PATH_MAX]) {
     char target[PATH_MAX], replaced[2 * PATH_MAX];
 
@@ -86,7 +86,7 @@ static int fs_replace_link(char path[static PATH_MAX]) {
         strcpy(path, replaced);
         return 0;
     }
-    return 0; // it has gone meanwhile
+    return 0; // it was removed meanwhile
 }
 
 int open_trusted(const char *path, int flags, char **ret_real) {
@@ -144,7 +144,7 @@ int make_directories(const char *path, mode_t mode) {
     return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-// The whole way once more, and the last part of it: as what is shared is opened.
+// Checks the whole path again, including its last part, in the way in which shares are opened.
 static int fs_examine_end(const char *path) {
     char self[32];
     _cleanup_close_ int fd = open_trusted(path, O_PATH, NULL), opened = -EBADF, inside = -EBADF;
@@ -155,7 +155,7 @@ static int fs_examine_end(const char *path) {
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-        return -EINVAL; // a FIFO may wait, a device may act
+        return -EINVAL; // opening a FIFO may block, opening a device may have effects
     snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
     opened = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (opened < 0)
@@ -168,7 +168,7 @@ static int fs_examine_end(const char *path) {
 int examine_path(const char *path, char **ret_component) {
     _cleanup_close_ int fd = open("/", O_PATH | O_CLOEXEC);
     const char *name = path + strspn(path, "/"), *end;
-    size_t passed = 1; // bytes of the path up to which fd is
+    size_t passed = 1; // bytes of the path that lead to fd
     int r = fd < 0 ? -errno : 0;
 
     *ret_component = NULL;
@@ -184,7 +184,7 @@ int examine_path(const char *path, char **ret_component) {
             next = openat(fd, part, O_PATH | O_CLOEXEC);
             r = next < 0 ? -errno : 0;
         }
-        if (r != -EACCES) // else it is the directory that does not let us
+        if (r != -EACCES) // otherwise the directory denies access
             passed = end - path;
         if (r >= 0) {
             close_fd(fd);

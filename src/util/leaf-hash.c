@@ -38,7 +38,7 @@ LeafHasher *leaf_hasher_free(LeafHasher *hasher) {
     return NULL;
 }
 
-// Counts a job that has come back, and those behind it.
+// Counts a finished job and the ones after it.
 static size_t leaf_hash_count_done(IMB_MGR *manager, const IMB_JOB *job) {
     size_t done = 0;
 
@@ -67,7 +67,7 @@ int leaf_hasher_run(LeafHasher *hasher, const uint8_t *data, size_t n, MerkleHas
         };
         done += leaf_hash_count_done(manager, IMB_SUBMIT_JOB(manager));
     }
-    // Nothing of these stays in there, so that no job outlives its leaf.
+    // Leaves no job in the manager, so none outlives its leaf.
     while ((left = IMB_FLUSH_JOB(manager)))
         done += leaf_hash_count_done(manager, left);
     return done == n ? 0 : -EIO;

@@ -9,18 +9,18 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION // it would be the same for every message
+#define SD_JOURNAL_SUPPRESS_LOCATION // would be the same for every message
 #include <systemd/sd-journal.h>
 
 #include "util/time-util.h"
 
 enum {
-    LIMIT_BURST = 10, // messages of one kind in each interval
+    LIMIT_BURST = 10, // messages of one kind per interval
 };
-static const size_t KEPT_BYTES_MAX = 4096; // of errors; a reply on D-Bus is no place for more
+static const size_t KEPT_BYTES_MAX = 4096; // of errors; a D-Bus reply should not be longer
 static const uint64_t LIMIT_INTERVAL = LOG_LIMIT_SEC * USEC_PER_SEC;
 
-// The one global of the project: where a process logs to is a property of the process.
+// The only global of the project: each process logs to one place.
 static struct {
     const char *program;
     int max_level;
@@ -29,8 +29,8 @@ static struct {
 
 static _Thread_local char **kept_errors;
 
-// systemd names the stream it has connected to stderr in JOURNAL_STREAM=DEVICE:INODE; a redirected
-// stderr (a test, a shell) must not be bypassed.
+// systemd names the stream behind stderr in JOURNAL_STREAM=DEVICE:INODE. If a test or a shell has
+// redirected stderr, log there.
 static bool log_stderr_is_journal(void) {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
@@ -70,7 +70,7 @@ enum {
     IOV_MAX_USED = 6,
 };
 
-// A field of the journal: "NAME=", and then any bytes.
+// A field of the journal: "NAME=", then any bytes.
 typedef struct Field {
     char text[LINE_BYTES];
 } Field;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Small things that every file may use: ownership attributes, array sizes, list safety.
+// Small helpers for every file: ownership attributes, array sizes, safe list loops.
 
 #include <errno.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@
         (type *) (void *) ((char *) _member - offsetof(type, member)); \
     })
 
-// Hands the value on and leaves nothing behind, so that a cleanup attribute does not free it.
+// Hands the value over and clears the variable, so that its cleanup attribute frees nothing.
 #define TAKE_PTR(ptr)               \
     ({                              \
         typeof(ptr) _taken = (ptr); \
@@ -53,7 +53,7 @@ static inline void freep(void *p) {
     free(*(void **) p);
 }
 
-// Closes fd if it is one. Returns what an unset fd holds, so that `fd = close_fd(fd)` clears it.
+// Closes fd if it is set. Returns the value of an unset fd, so that `fd = close_fd(fd)` clears it.
 static inline int close_fd(int fd) {
     if (fd >= 0) {
         int saved = errno;
@@ -68,7 +68,7 @@ static inline void close_fdp(int *fd) {
     close_fd(*fd);
 }
 
-// sys/queue.h as glibc ships it has no loop that survives the removal of the current element.
+// glibc's sys/queue.h has no loop that survives the removal of the current element.
 #define TAILQ_FOREACH_SAFE(var, head, field, next) \
     for ((var) = TAILQ_FIRST(head); (var) && ((next) = TAILQ_NEXT(var, field), 1); (var) = (next))
 #define LIST_FOREACH_SAFE(var, head, field, next) \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A SHA-256 hash of a Merkle tree as a value. Apart from merkle.h, so that what only passes roots on does
-// not need libcrypto.
+// A SHA-256 hash of a Merkle tree as a value. Separate from merkle.h, so that code that only passes
+// roots on does not need libcrypto.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,5 +25,5 @@ static inline bool merkle_hash_equal(const MerkleHash *a, const MerkleHash *b) {
 // Lower-case hex, with a NUL.
 void merkle_hash_format(const MerkleHash *hash, char text[static MERKLE_TEXT_BYTES + 1]);
 
-// Exactly MERKLE_TEXT_BYTES hex digits, in either case; 0 or -EINVAL.
+// Parses exactly MERKLE_TEXT_BYTES hex digits, in either case. 0 or -EINVAL.
 int merkle_hash_parse(const char *text, size_t len, MerkleHash *ret);

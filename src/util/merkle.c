@@ -6,18 +6,18 @@
 #include <stdbool.h>
 
 enum {
-    // Leaves of a file of 2^63 bytes: 2^49.
+    // A file of 2^63 bytes has 2^49 leaves.
     LEVELS = 64,
-    // Fewer are done as soon one by one.
+    // Fewer leaves are as fast one by one.
     LEAVES_WORTH_IT = 2,
 };
 
 struct Merkle {
-    EVP_MD *md;       // fetched once: looking it up costs more than hashing a node
-    EVP_MD_CTX *leaf; // of the leaf that is being filled
+    EVP_MD *md;       // kept, as looking it up costs more than hashing a node
+    EVP_MD_CTX *leaf; // for the leaf that is being filled
     EVP_MD_CTX *node;
     size_t leaf_len;
-    LeafHasher *hasher;         // of whole leaves; not owned; NULL: none
+    LeafHasher *hasher;         // for whole leaves; borrowed, may be NULL
     uint64_t leaves;            // complete ones
     MerkleHash pending[LEVELS]; // [i]: a subtree of 2^i leaves, if bit i of `leaves` is set
     MerkleHash zero[LEVELS];    // [i]: a subtree of 2^i zero hashes
@@ -25,7 +25,7 @@ struct Merkle {
 
 static int merkle_hash_nodes(Merkle *merkle, const MerkleHash *left, const MerkleHash *right,
                              MerkleHash *ret) {
-    // A whole block of SHA-256 goes through at once, halves are copied.
+    // SHA-256 takes a whole block directly, but copies halves.
     const MerkleHash both[2] = {*left, *right};
 
     if (!EVP_DigestInit_ex2(merkle->node, merkle->md, NULL) ||
@@ -76,8 +76,8 @@ Merkle *merkle_free(Merkle *merkle) {
     return NULL;
 }
 
-// A complete subtree of 2^level leaves joins its neighbour, that pair the pair next to it, and so on: a
-// binary counter.
+// A complete subtree of 2^level leaves joins its neighbour, that pair joins the pair next to it,
+// and so on, like carries in a binary counter.
 static int merkle_join_subtree(Merkle *merkle, MerkleHash hash, size_t level) {
     uint64_t leaves = UINT64_C(1) << level;
     int r;
@@ -106,7 +106,7 @@ void merkle_use(Merkle *merkle, LeafHasher *leaves) {
     merkle->hasher = leaves;
 }
 
-// As many whole leaves as there are, at once. Gives the bytes of them, or -EIO.
+// Hashes as many whole leaves as there are, at once. Returns how many bytes, or -EIO.
 static ssize_t merkle_add_leaves(Merkle *merkle, const uint8_t *data, size_t len) {
     const size_t n = MIN(len / MERKLE_LEAF_BYTES, (size_t) LEAVES_AT_ONCE);
     MerkleHash hashes[LEAVES_AT_ONCE];
@@ -147,8 +147,8 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
     return 0;
 }
 
-// Joins the subtrees that wait for a neighbour, zeros where there is none, up to one tree of at least
-// 2^min_level leaves.
+// Joins the subtrees that wait for a neighbour into one tree of at least 2^min_level leaves. Zeros
+// fill the gaps.
 static int merkle_join_pending(Merkle *merkle, size_t min_level, MerkleHash *ret) {
     bool carried = false;
     MerkleHash hash;
@@ -213,7 +213,7 @@ uint64_t piece_len(uint64_t size, uint64_t piece) {
     return MIN(bytes, size - piece * bytes);
 }
 
-// The level of the tree where the pieces of a file of `size` bytes are; 0: there is only one.
+// The tree level of the pieces of a file of `size` bytes. 0: there is only one piece.
 static size_t merkle_piece_level(uint64_t size) {
     return piece_count(size) == 1 ? 0 : __builtin_ctzll(piece_bytes(size) / MERKLE_LEAF_BYTES);
 }
@@ -232,7 +232,7 @@ int merkle_root_of_pieces(Merkle *merkle, const MerkleHash pieces[], uint64_t si
         *ret = pieces[0];
         return 0;
     }
-    // As if the leaves below each piece had been counted.
+    // Count as if the leaves below each piece had been added.
     merkle->leaves = 0;
     for (uint64_t i = 0; i < count && r >= 0; i++)
         r = merkle_join_subtree(merkle, pieces[i], level);

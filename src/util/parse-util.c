@@ -69,13 +69,13 @@ static size_t parse_digit_count(uint64_t value) {
         UINT64_C(1000000000000000000),
         UINT64_C(10000000000000000000),
     };
-    // 1233 / 4096 is the logarithm of 2 to the base 10, and never gives too many for 64 bits.
+    // 1233 / 4096 approximates log10(2) and never overestimates for 64 bits.
     const size_t n = (size_t) (64 - __builtin_clzll(value | 1)) * 1233 >> 12;
 
     return n + (value >= powers[n]);
 }
 
-// Two digits at a time, and written where they belong: FT writes ten numbers for each record that it finds.
+// Writes two digits at a time, in place. FT writes ten numbers for each record that it finds.
 size_t format_u64(char *text, uint64_t value, size_t width) {
     const size_t n = MAX(parse_digit_count(value), width);
     char *p = text + n;

@@ -5,7 +5,7 @@
 #include "util/macro.h"
 
 enum {
-    // Moving less than this at once is not worth a system call, unless the rate allows no more in a burst.
+    // Moving fewer bytes is not worth a system call, unless the rate allows no more in a burst.
     GRANT_BYTES_MIN = 16 * 1024,
 };
 
@@ -31,12 +31,12 @@ uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now) {
     }
     if (limit->rate == 0)
         return want;
-    // After a pause of any length the bucket is full; this also keeps the product small.
+    // After a long pause the bucket is full. This also keeps the product small.
     elapsed = MIN(now - limit->filled, (uint64_t) RATE_BURST_USEC);
     added = (uint64_t) ((__uint128_t) limit->rate * elapsed / USEC_PER_SEC);
     if (elapsed == RATE_BURST_USEC)
         added = rate_limit_burst(limit);
-    // Not for a fraction of a byte: it would be lost.
+    // A fraction of a byte would be lost.
     if (added > 0) {
         limit->tokens = MIN(limit->tokens + added, rate_limit_burst(limit));
         limit->filled = now;

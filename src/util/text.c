@@ -10,8 +10,8 @@
 
 #include "util/macro.h"
 
-// The character at p: its bytes, or 0 where there is none that D-Bus would take: not UTF-8, or one of the
-// noncharacters that Unicode keeps for programs (U+FDD0..FDEF and the last two of each plane).
+// Returns the length of the character at p, or 0 if D-Bus would reject it: not UTF-8, or a
+// noncharacter of Unicode (U+FDD0..FDEF and the last two of each plane).
 static size_t text_next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) {
     int n;
 
@@ -50,7 +50,7 @@ static bool text_is_control(ucs4_t c) {
     return c < 0x20 || (c >= 0x7f && c <= 0x9f);
 }
 
-// Overrides and isolates can make "exe.gpj" read "jpg.exe".
+// Overrides and isolates can make "exe.gpj" look like "jpg.exe".
 static bool text_is_bidi_override(ucs4_t c) {
     return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
@@ -104,7 +104,7 @@ char *text_valid(const char *text) {
     return text_is_utf8(text, len) ? strdup(text) : text_escape(text, len);
 }
 
-// uc_width() is -1 for controls, which nothing that is shown still holds.
+// uc_width() returns -1 for control characters, which displayed text does not have.
 static size_t text_char_width(ucs4_t c) {
     int width = uc_width(c, "UTF-8");
 

@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 enum {
-    // A third of the weight of a thread that has not given way, see sched(7).
+    // This thread then weighs a third of a normal one, see sched(7).
     GIVE_WAY_NICE = 5,
 };
 
-// For threads that move or hash bytes: a busy one would keep the control loop, and the other side of a D-Bus call, waiting
-// for a processor for tens of milliseconds. As a hint: where it is not allowed, nothing changes. Threads that it starts
-// inherit it.
+// For threads that move or hash bytes. A busy one would make the control loop, and clients on
+// D-Bus, wait tens of milliseconds for a processor. If the kernel refuses, nothing changes. New
+// threads inherit it.
 static inline void thread_give_way(void) {
     (void) setpriority(PRIO_PROCESS, (id_t) gettid(), GIVE_WAY_NICE);
 }

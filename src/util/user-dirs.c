@@ -9,7 +9,7 @@
 #include "util/macro.h"
 #include "util/text.h"
 
-// What stands between the quotes, without its backslashes. NULL: no memory; "": it is not as it should be.
+// Removes the quotes and backslashes. NULL: out of memory. "": not properly quoted.
 static char *user_dirs_unquote(const char *text) {
     char *copy = strdup(text), *out = copy;
 
@@ -74,7 +74,7 @@ int user_dir(const char *name, const char *fallback, char **ret) {
     bool said = false;
     int r = 0;
 
-    // The last line counts, as in the shell that reads it elsewhere.
+    // The last matching line counts, as for a shell that sources the file.
     while (file && r >= 0 && fgets(line, sizeof(line), file)) {
         char *value;
 

@@ -5,10 +5,11 @@
 
 #include <stddef.h>
 
-// `name` as in XDG_NAME_DIR, such as "DOWNLOAD". The file's word for it, or `fallback` below the home directory
-// where it says nothing. *ret: caller frees; NULL: the user wants none (the file says $HOME itself). 0 or -ENOMEM.
+// `name` is as in XDG_NAME_DIR, such as "DOWNLOAD". *ret is what the file says or, if it says
+// nothing, `fallback` below the home directory. The caller frees it. NULL: the user wants no such
+// directory (the file says $HOME). 0 or -ENOMEM.
 int user_dir(const char *name, const char *fallback, char **ret);
 
-// What the file's line KEY="VALUE" says of `name`; `home` is without a slash at its end. *ret as above. 1; 0: it is
-// about something else, or cannot be read; -ENOMEM.
+// Reads `name` from a line KEY="VALUE" of the file. `home` has no slash at its end. *ret as above.
+// 1, 0: the line is about something else or cannot be read, or -ENOMEM.
 int user_dir_parse(const char *line, const char *name, const char *home, char **ret);

@@ -19,7 +19,7 @@ bool words_have(const Words *words, const char *word, size_t len, bool prefix) {
     return false;
 }
 
-// A word that has been there before is the last one now; false: it has not.
+// Moves a word that was there before to the end. False: it is new.
 static bool words_move_last(Words *words, const char *word, size_t len) {
     for (size_t i = 0; i < words->n; i++)
         if (words->words[i].len == len && memcmp(word_text(words, i), word, len) == 0) {
@@ -33,7 +33,7 @@ static bool words_move_last(Words *words, const char *word, size_t len) {
     return false;
 }
 
-// The character at p and its length; most are ASCII.
+// Returns the character at p and its length. Most are ASCII.
 static size_t words_next_char(const uint8_t *p, const uint8_t *end, bool *ret_of_word) {
     ucs4_t c = *p;
     int n = 1;
@@ -49,7 +49,7 @@ static size_t words_next_char(const uint8_t *p, const uint8_t *end, bool *ret_of
     return n;
 }
 
-// Takes over what is folded already.
+// Splits text that is folded already.
 static void words_split_folded(const uint8_t *text, size_t len, Words *words) {
     const uint8_t *p = text, *end = text + len;
     size_t used = 0;
@@ -73,7 +73,7 @@ static void words_split_folded(const uint8_t *text, size_t len, Words *words) {
             used += word_len;
         }
         if (p < end)
-            p += n; // which is of no word
+            p += n; // skips what is no part of a word
     }
 }
 

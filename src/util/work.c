@@ -17,7 +17,7 @@ struct Work {
     void *userdata;
     sd_event_source *source;
     int event_fd;
-    atomic_int refs;      // the thread's and the loop's
+    atomic_int refs;      // one for the thread, one for the loop
     atomic_bool finished; // hands the job from the thread to the loop
 };
 
