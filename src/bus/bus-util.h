@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Small helpers over sd-bus that both daemons use.
+// Small helpers over sd-bus for both daemons.
 
 #include <systemd/sd-bus.h>
 
 #include "proto/record.h"
 
-// "YYYY-MM-DD", as dates stand on D-Bus.
+// "YYYY-MM-DD", the form of dates on D-Bus.
 enum {
     BUS_DATE_MAX = sizeof("65535-255-255"),
 };
 void bus_format_date(const Date *date, char text[static BUS_DATE_MAX]);
 
-// Appends records: name, type, size, modified, address, port, and in a dictionary what not every record
-// has: `root` s, 64 hex digits. 0 or -errno.
+// Appends records: name, type, size, modified, address, port, and a dictionary for optional values:
+// `root` s, 64 hex digits. 0 or -errno.
 #define BUS_RECORDS "a(sstssqa{sv})"
 int bus_append_records(sd_bus_message *message, const Record records[], size_t n);
 
-// Appends an Endpoint as "ADDRESS:PORT".
+// Appends "ADDRESS:PORT".
 int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint);
 
-// Who has sent it, as the bus says it: who has a unique name stays the same, and nothing is read from /proc. 0 or -errno.
+// The sender's user, as the bus says. A unique name never changes its user, and this does not read
+// /proc. 0 or -errno.
 int bus_sender_uid(sd_bus_message *call, uid_t *ret);
-// "uid 1000", for the log.
+// Writes "uid 1000", for the log.
 enum {
     BUS_SENDER_MAX = sizeof("somebody who has gone"),
 };

@@ -25,7 +25,7 @@ typedef struct PolkitCall {
     PolkitQuestion question;
     sd_bus_message *call;
     uid_t caller;
-    char cancellation[CANCELLATION_MAX]; // what polkit knows this question by
+    char cancellation[CANCELLATION_MAX]; // polkit's name for this question
     sd_bus_slot *answer, *gone;
 } PolkitCall;
 
@@ -33,7 +33,7 @@ struct Polkit {
     sd_bus *bus;
     TAILQ_HEAD(, PolkitCall) pending;
     size_t count;
-    uint64_t next; // of cancellations
+    uint64_t next; // number of the next cancellation id
     LogLimit log;
 };
 
@@ -72,8 +72,8 @@ Polkit *polkit_free(Polkit *polkit) {
 typedef enum PolkitVerdict {
     VERDICT_ALLOWED,
     VERDICT_DENIED,
-    VERDICT_PASSWORD,  // would be allowed with one, but must not ask for it
-    VERDICT_NO_POLKIT, // or it is out of order
+    VERDICT_PASSWORD,  // needs a password, but the caller has not allowed to ask for it
+    VERDICT_NO_POLKIT, // polkit is missing or broken
 } PolkitVerdict;
 
 static int polkit_deny(PolkitVerdict verdict, const char *action, sd_bus_error *error) {
@@ -101,7 +101,7 @@ static PolkitVerdict polkit_read_verdict(Polkit *polkit, sd_bus_message *answer)
     int authorized, challenge, r;
 
     if (error) {
-        // An installation without polkit is none that is broken.
+        // A system without polkit is not broken.
         if (!polkit_is_absent(error))
             log_limited(&polkit->log, LOG_WARNING, &(LogFields){}, "Cannot ask polkit: %s",
                         error->message ?: error->name);
@@ -138,13 +138,13 @@ static int polkit_on_answer(sd_bus_message *answer, void *userdata,
     return 0;
 }
 
-// Nobody is left to be answered: a dialog that asks for a password must not stay, either.
+// The caller has left the bus. Ask polkit to close its password dialog, if there is one.
 static int polkit_on_gone(sd_bus_message *signal, void *userdata,
                           sd_bus_error *ret_error _unused_) {
     const char *sender = sd_bus_message_get_sender(signal);
     _cleanup_(polkit_call_freep) PolkitCall *pending = NULL;
 
-    // Anybody may send a signal of this name to us; only the bus sends it as itself.
+    // Anybody may send us a signal of this name, but only the bus can send it under its own name.
     if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
         return 0;
     pending = userdata;
@@ -154,7 +154,7 @@ static int polkit_on_gone(sd_bus_message *signal, void *userdata,
     return 0;
 }
 
-// Without the match, nothing but an answer ends a question.
+// If the match cannot be installed, only an answer ends the question.
 static int polkit_on_match_installed(sd_bus_message *reply _unused_, void *userdata _unused_,
                                      sd_bus_error *ret_error _unused_) {
     return 0;
@@ -184,7 +184,7 @@ static int polkit_send_question(PolkitCall *pending, const char *name) {
                                   name, pending->question.action, 0,
                                   interactive ? (uint32_t) ALLOW_USER_INTERACTION : 0U,
                                   pending->cancellation);
-    // Who is asked for a password takes as long as it takes.
+    // A user may take any time to enter a password.
     return r < 0 ? r
                  : sd_bus_call_async(bus, &pending->answer, message, polkit_on_answer, pending,
                                      interactive ? UINT64_MAX : 0);
@@ -241,7 +241,7 @@ int polkit_ask(Polkit *polkit, sd_bus_message *call, const PolkitQuestion *quest
     if (caller == 0 || caller == geteuid() ||
         (question->owner != POLKIT_NOBODY && caller == question->owner))
         return question->allowed(call, caller, question->userdata, error);
-    // polkit is on the system bus, and knows its names only.
+    // polkit is on the system bus and only knows names there.
     if ((sd_bus_get_scope(polkit->bus, &scope) >= 0 && strcmp(scope, "user") == 0) ||
         !sd_bus_message_get_sender(call))
         return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,

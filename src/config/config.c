@@ -49,7 +49,7 @@ int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *fi
     r = parse_size(value, &rate);
     if (r < 0)
         return r;
-    // What a file's size may be is more than a second of any network carries.
+    // No network carries this much in a second, and a file's size could not be larger.
     if (rate > INT64_MAX)
         return -ERANGE;
     *(uint64_t *) field = rate;
@@ -74,7 +74,7 @@ int config_parse_string(const ConfigKey *key _unused_, const char *value, void *
     char *copy;
 
     if (!text_is_utf8(value, strlen(value)))
-        return -EINVAL; // it is shown on D-Bus
+        return -EINVAL; // D-Bus shows it
     copy = strdup(value);
     if (!copy)
         return -ENOMEM;
@@ -159,7 +159,7 @@ typedef struct Reader {
     size_t key_count;
     const char *const *other_sections;
     void *target;
-    int error; // the first
+    int error; // the first error
 } Reader;
 
 static void config_reader_fail(Reader *reader, int error) {
@@ -217,7 +217,7 @@ static void config_say_wrong(const Reader *reader, const ConfigKey *key, const c
                   reader->line, key->section, key->name, shown ?: "", key->expected);
 }
 
-// inih calls this for the line that config_read_line() has just handed out.
+// inih calls this for the line that config_read_line() has just returned.
 static int config_on_value(void *userdata, const char *section, const char *name,
                            const char *value) {
     Reader *reader = userdata;
@@ -240,9 +240,9 @@ static int config_on_value(void *userdata, const char *section, const char *name
     return 1;
 }
 
-// fgets() for inih, which would silently take the rest of a line longer than its buffer for a line of
-// its own. Leading white space is dropped too: inih reads an indented line as more of the value above,
-// and nothing here has a value of two lines.
+// Replaces fgets(), because inih would read the rest of a line that exceeds its buffer as a line of
+// its own. It also drops leading white space: inih takes an indented line for more of the previous
+// value, and no value here has two lines.
 static char *config_read_line(char *buffer, int size, void *userdata) {
     Reader *reader = userdata;
     const LogFields wrong = config_wrong_in(reader->path);
@@ -300,7 +300,7 @@ static int config_is_drop_in(const struct dirent *entry) {
     return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".ini") == 0;
 }
 
-// Not alphasort(), which asks the locale.
+// Not alphasort(), which depends on the locale.
 static int config_compare_names(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
@@ -353,7 +353,7 @@ int config_load_drop_ins(const char *path, const ConfigKey *keys, size_t key_cou
 
     if (q < 0) {
         log_event(LOG_ERR, &wrong, "Cannot read %s.d: %s", path, strerror(-q));
-        return q == -ENOMEM ? q : -EINVAL; // others are about the file itself
+        return q == -ENOMEM ? q : -EINVAL; // other errors concern the file itself
     }
     for (size_t i = 0; i < files.count; i++) {
         q = config_load(files.items[i], keys, key_count, other_sections, target);

@@ -21,11 +21,11 @@
 
 enum {
     EXIT_USAGE = 2,
-    // A thread may be silent for so many times WatchdogSec=; the control loop for one.
+    // A thread may be silent for so many times WatchdogSec=, the control loop only once.
     THREAD_WATCHDOGS = 4,
 };
 
-// 0 to go on; 1: --help or --version was served; -EINVAL: the usage was wrong.
+// 0: go on. 1: --help or --version was served. -EINVAL: wrong usage.
 static int daemon_parse_argv(int argc, char *argv[], const DaemonOps *ops, DaemonOptions *options,
                              bool *ret_check) {
     static const struct option long_options[] = {
@@ -95,7 +95,8 @@ static int daemon_event_new(sd_event **ret) {
     sigset_t mask;
     int r;
 
-    // Blocked before there is any other thread: all of them inherit it, and the loop gets the signals.
+    // Block the signals before any thread starts: all threads inherit this, and the loop receives
+    // the signals.
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
@@ -103,7 +104,7 @@ static int daemon_event_new(sd_event **ret) {
     if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
         return -errno;
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); // a file that grows too large is an error of that download
+    signal(SIGXFSZ, SIG_IGN); // a file that grows too large is only an error of that download
 
     r = sd_event_default(&event);
     if (r < 0)
@@ -121,18 +122,18 @@ static int daemon_event_new(sd_event **ret) {
 struct Daemon {
     const DaemonOps *ops;
     DaemonOptions options;
-    void *object; // what ops->start has made
+    void *object; // from ops->start
     sd_event_source *watchdog;
-    uint64_t watchdog_usec; // systemd wants to hear of us that often
-    bool stuck;             // said
-    bool config_wrong;      // which is why it does not start
+    uint64_t watchdog_usec; // how often systemd expects a sign of life
+    bool stuck;             // has been logged
+    bool config_wrong;      // the reason why it does not start
 };
 
 int daemon_reload(Daemon *daemon, char **ret_reason) {
     _cleanup_free_ char *reason = NULL;
     int r;
 
-    // Type=notify-reload (systemd >= 253) waits for READY=1 with a newer time stamp than this one.
+    // Type=notify-reload (systemd >= 253) waits for READY=1 with a later time stamp.
     (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
     log_keep_errors(&reason);
     r = daemon->ops->reload(&daemon->options, daemon->object);
@@ -146,12 +147,12 @@ static int daemon_on_sighup(sd_event_source *source _unused_,
                             const struct signalfd_siginfo *si _unused_, void *userdata) {
     _cleanup_free_ char *reason = NULL;
 
-    (void) daemon_reload(userdata, &reason); // logged
+    (void) daemon_reload(userdata, &reason); // the error has been logged
     return 0;
 }
 
-// That this runs is the control loop's sign of life; the threads are asked for theirs. One that waits for a disk that
-// has gone to sleep is not stuck yet.
+// Running this is the control loop's sign of life; it asks the threads for theirs. A thread that
+// waits for a sleeping disk is not stuck yet.
 static bool daemon_is_alive(Daemon *daemon) {
     uint64_t now = time_monotonic(), silence = 0;
 
@@ -180,7 +181,7 @@ static int daemon_on_watchdog(sd_event_source *source, uint64_t usec _unused_, v
     return 0;
 }
 
-// WatchdogSec= of the unit.
+// Feeds WatchdogSec= of the unit.
 static int daemon_start_watchdog(Daemon *daemon, sd_event *event) {
     int r = sd_watchdog_enabled(true, &daemon->watchdog_usec);
 
@@ -214,7 +215,7 @@ static int daemon_run(Daemon *daemon) {
     return r;
 }
 
-// Strangers talk to it: what they could do with it must not be all.
+// Refuses root: strangers talk to this process, so it must not be able to do everything.
 static bool daemon_may_run(const DaemonOps *ops) {
     const char *allowed = getenv("P2PSHARE_ALLOW_ROOT");
 
@@ -283,7 +284,7 @@ int daemon_confine(const char *const writable[], size_t n) {
     const char *no = getenv("P2PSHARE_NO_SANDBOX");
     int r;
 
-    // For a debugger, or for a sanitizer or profiler that writes when the process ends.
+    // For a debugger, or a sanitizer or profiler that writes when the process ends.
     if (no && strcmp(no, "1") == 0)
         return 0;
     r = sandbox_enter(writable, n);
@@ -292,7 +293,7 @@ int daemon_confine(const char *const writable[], size_t n) {
     return r;
 }
 
-// The same as the log says, for systemctl status, where the daemon ends because of it.
+// Shows in `systemctl status` why the daemon ends. The log has the same.
 static void daemon_give_up_config(const DaemonOptions *options, int r) {
     if (options->daemon->object)
         return;

@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-// Newer than the headers of Debian 12; landlock(7).
+// Newer than the headers of Debian 12; see landlock(7).
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14) // ABI 3
 #endif
@@ -27,19 +27,20 @@
 #define LANDLOCK_SCOPE_SIGNAL (1ULL << 1) // ABI 6
 #endif
 
-// struct landlock_ruleset_attr of ABI 6. A kernel that knows less of it takes it if the rest is 0.
+// struct landlock_ruleset_attr of ABI 6. An older kernel accepts it if the fields that it does not
+// know are 0.
 typedef struct Ruleset {
     uint64_t handled_access_fs;
     uint64_t handled_access_net;
     uint64_t scoped;
 } Ruleset;
 
-// What files in a directory of ours need.
+// What writing files in our directories needs.
 static const uint64_t OWN_FILES = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                                   LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
                                   LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER |
                                   LANDLOCK_ACCESS_FS_TRUNCATE;
-// What nobody here ever does.
+// What a daemon never does.
 static const uint64_t NOTHING_OF_OURS =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK |
     LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM |
@@ -100,7 +101,7 @@ static int sandbox_drop_capabilities(void) {
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
     struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
 
-    // Where there are none, as in our unit, the unit may not even let us ask for none.
+    // Without capabilities, as in our unit, the unit may even forbid the system call.
     if (syscall(SYS_capget, &header, now) >= 0 && memcmp(now, none, sizeof(now)) == 0)
         return 0;
     return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;

@@ -12,7 +12,8 @@ static int date_days_in_month(int month, int year) {
     return days[month - 1] + (month == 2 && leap);
 }
 
-// Whether it has the shape of a date, possible or not. Writes its three numbers and how long they are.
+// Whether the text has the shape of a date, possible or not. Writes its three numbers and their
+// lengths.
 static bool date_split(const char *text, size_t len, uint64_t value[3], size_t digits[3],
                        char *ret_separator) {
     const char *p = text, *end = text + len;
@@ -80,7 +81,7 @@ void date_format_http(time_t time, char text[static DATE_HTTP_BYTES + 1]) {
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm tm;
 
-    // strftime(3) would write names of the locale.
+    // Not strftime(3), which would write the names of the locale.
     if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
         tm = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
     (void) snprintf(text, DATE_HTTP_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",

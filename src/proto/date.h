@@ -22,11 +22,11 @@ enum {
     DATE_HTTP_BYTES = 29,
 };
 
-// Whether the text looks like a date: three numbers with slashes or dashes between them. The day need
-// not exist.
+// Whether the text looks like a date: three numbers with slashes or dashes between them. The day
+// need not exist.
 bool date_has_shape(const char *text, size_t len);
 
-// Parses "DD/MM/YY", "DD-MM-YYYY" and the like. 0, or -EINVAL for another shape or an impossible day.
+// Parses "DD/MM/YY", "DD-MM-YYYY" and the like. 0, or -EINVAL: another shape or an impossible day.
 int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, bool *ret_dashed);
 
 // The day in UTC. Days outside 2000..2099 become the nearest one inside, as two digits of a year

@@ -30,7 +30,7 @@ static View find_trimmed(const char *text, size_t len) {
     return (View){text, len};
 }
 
-// Takes the field before the first comma off the text; false: there is none.
+// Cuts the field before the first comma off the text. False: there is no comma.
 static bool find_take_first(View *rest, View *ret) {
     const char *comma = memchr(rest->text, ',', rest->len);
 
@@ -41,7 +41,7 @@ static bool find_take_first(View *rest, View *ret) {
     return true;
 }
 
-// The same with the last comma.
+// Cuts the field behind the last comma off the text. False: there is no comma.
 static bool find_take_last(View *rest, View *ret) {
     const char *comma = memrchr(rest->text, ',', rest->len);
 
@@ -200,7 +200,7 @@ int matches_parse(const Message *message, FoundFiles *ret) {
     if (message->argument_len == 0 ||
         find_parse_summary(find_trimmed(begin, (open ?: end) - begin), &files.summary) < 0)
         return -EBADMSG;
-    // No file is written in fewer bytes.
+    // A file takes at least 16 bytes.
     room = MIN((size_t) FIND_RESULTS_MAX, message->argument_len / 16 + 1);
     files.entries = calloc(room, sizeof(*files.entries));
     if (!files.entries)

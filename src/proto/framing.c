@@ -43,7 +43,7 @@ static FrameResult frame_next_line(const Framer *framer, const char *data, size_
                                     ret_consumed);
     if (len >= frame_line_max(framer))
         return FRAME_TOO_LONG;
-    // A LINE peer that half-closes may leave its last line unterminated.
+    // A LINE peer may half-close without ending its last line.
     if (quiet && len > 0)
         return frame_result_message(data, len, len, ret, ret_len, ret_consumed);
     return FRAME_MORE;
@@ -57,8 +57,8 @@ static bool frame_is_word(const char *data, size_t len) {
     return frame_starts_with(data, len, WORD_SEARCH) || frame_starts_with(data, len, WORD_REMOVE);
 }
 
-// Several messages may arrive at once. Two things end one in spite of that: a newline, if a word
-// follows, and the '>' of the last record, which needs no newline. Returns the bytes of the first.
+// Returns the length of the first message. Several may arrive at once. A newline ends one if a word
+// follows. So does the '>' of the last record, even without a newline.
 static size_t frame_raw_message_len(const char *data, size_t len) {
     bool records = false;
     size_t i = 0;
@@ -92,14 +92,14 @@ static FrameResult frame_next_raw(const Framer *framer, const char *data, size_t
     return frame_result_message(data, len, len, ret, ret_len, ret_consumed);
 }
 
-// HELLO with no newline behind it, and then something else: a RAW peer that did not wait for HI.
+// HELLO, then something other than white space: a RAW peer that did not wait for HI.
 static bool frame_raw_hello(const char *data, size_t len) {
     size_t n = strlen(WORD_HELLO);
 
     return frame_starts_with(data, len, WORD_HELLO) && len > n && !is_space(data[n]);
 }
 
-// A part of HELLO: the rest of it is on its way, however long that takes.
+// A part of HELLO. The rest will come, however long that takes.
 static bool frame_hello_begins(const char *data, size_t len) {
     return len > 0 && len < strlen(WORD_HELLO) && memcmp(data, WORD_HELLO, len) == 0;
 }

@@ -18,7 +18,8 @@ static HttpText http_value_trim(HttpText text) {
     return text;
 }
 
-// Takes what stands before the first `c` off *rest, and `c`; all of it if there is none.
+// Cuts the text before the first `c`, and `c` itself, off *rest. If there is no `c`, takes all of
+// it.
 static HttpText http_value_cut(HttpText *rest, char c) {
     const char *at = rest->len > 0 ? memchr(rest->data, c, rest->len) : NULL;
     size_t n = at ? (size_t) (at - rest->data) : rest->len;
@@ -56,7 +57,7 @@ int http_parse_number(HttpText value, uint64_t *ret) {
     return parse_u64_n(value.data, value.len, ret) < 0 ? -EBADMSG : 0;
 }
 
-// A position in a file may be any number of digits; one that no file reaches is the largest that there is.
+// Parses a position in a file, which may have any number of digits. A huge one becomes UINT64_MAX.
 static bool http_value_parse_position(HttpText text, uint64_t *ret) {
     int r = parse_u64_n(text.data, text.len, ret);
 
@@ -76,7 +77,7 @@ HttpRange http_parse_range(HttpText value, uint64_t size, uint64_t *ret_first, u
     if ((from.len > 0 && !http_value_parse_position(from, &first)) ||
         (value.len > 0 && !http_value_parse_position(value, &last)) ||
         (from.len == 0 && value.len == 0))
-        return HTTP_RANGE_WHOLE; // "bytes=0-1,4-5" too
+        return HTTP_RANGE_WHOLE; // also for "bytes=0-1,4-5"
     if (from.len == 0) {         // the last `last` bytes
         first = size - MIN(last, size);
         last = UINT64_MAX;

@@ -45,8 +45,8 @@ static bool http_is_blank(char c) {
     return c == ' ' || c == '\t';
 }
 
-// The next line without its CRLF; *at moves behind it. Whatever a line is, it holds no control character
-// but the tab, so that a CR or an LF alone is found before its line is complete.
+// Cuts the next line off, without its CRLF, and moves *at behind it. A line has no control
+// characters except tabs, so a lone CR or LF is an error even before the line is complete.
 static HttpParseResult http_next_line(const char *data, size_t len, size_t *at, HttpText *ret) {
     for (size_t i = *at; i < len; i++) {
         unsigned char c = data[i];
@@ -66,7 +66,7 @@ static HttpParseResult http_next_line(const char *data, size_t len, size_t *at, 
     return HTTP_MORE;
 }
 
-// "HTTP/1.x", where 1.2 and later would be read as 1.1.
+// Parses "HTTP/1.x". 1.2 and later count as 1.1.
 static bool http_parse_version(HttpText text, unsigned *ret_minor) {
     if (text.len != strlen("HTTP/1.1") || memcmp(text.data, "HTTP/1.", 7) != 0 ||
         !http_is_digit(text.data[7]))
@@ -93,7 +93,7 @@ static bool http_parse_request_line(HttpText line, HttpHead *head) {
            http_parse_version((HttpText){space + 1, end - space - 1}, &head->minor);
 }
 
-// version SP three digits, and perhaps SP and words for people
+// version SP three digits, then perhaps SP and a reason phrase
 static bool http_parse_status_line(HttpText line, HttpHead *head) {
     const char *digits = line.data + 9;
 
@@ -123,7 +123,7 @@ static bool http_parse_field(HttpText line, HttpField *ret) {
         value.len--;
     }
     ret->value = value;
-    return http_is_token(ret->name); // a folded line begins with white space, which no name does
+    return http_is_token(ret->name); // a folded line begins with white space, which no name has
 }
 
 typedef bool (*StartLineParser)(HttpText line, HttpHead *head);

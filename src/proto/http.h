@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The head of an HTTP/1.1 message (RFC 9112): start line and header fields, nothing of the body. Pure, and
-// strict where leniency lets two programs read one message in two ways: lines end in CRLF, no folded
-// fields, no white space before a colon, no control characters. Used for requests by B and for responses
-// by A. What the values of fields mean is in http-value.h.
+// The head of an HTTP/1.1 message (RFC 9112): the start line and the header fields, not the body.
+// Pure. It is strict where leniency lets two programs read a message in two ways: lines end in
+// CRLF; folded fields, white space before a colon and control characters are errors. B parses
+// requests with it, A responses. http-value.h explains the values.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ enum {
     HTTP_FIELDS_MAX = 64,
 };
 
-// A view into what was parsed; not terminated.
+// A view into the parsed bytes, not terminated.
 typedef struct HttpText {
     const char *data;
     size_t len;
@@ -30,7 +30,7 @@ typedef struct HttpField {
 } HttpField;
 
 typedef struct HttpHead {
-    size_t len;              // bytes of the head, the empty line included: the body begins there
+    size_t len;              // bytes of the head with the empty line; the body follows
     HttpText method, target; // requests
     unsigned status;         // responses: 100 to 599
     unsigned minor;          // of HTTP/1.minor: 0 or 1
@@ -40,24 +40,24 @@ typedef struct HttpHead {
 
 typedef enum HttpParseResult {
     HTTP_OK,
-    HTTP_MORE,     // not complete
-    HTTP_BAD,      // never will be a head
+    HTTP_MORE,     // incomplete
+    HTTP_BAD,      // not a head, whatever follows
     HTTP_TOO_LONG, // over one of the limits above
 } HttpParseResult;
 
-// *ret, with views into `data`, means something on HTTP_OK only. More bytes than the head may be there.
+// Parses a head; more bytes may follow it. *ret has views into `data` and is only valid on HTTP_OK.
 HttpParseResult http_request_parse(const char *data, size_t len, HttpHead *ret);
 HttpParseResult http_response_parse(const char *data, size_t len, HttpHead *ret);
 
-// The value of the field of this name, which must be there once at most. 0; -ENOENT: none; -EBADMSG:
+// Finds the field of this name, which may occur once. 0, -ENOENT: no such field, or -EBADMSG:
 // several.
 int http_head_find(const HttpHead *head, const char *name, HttpText *ret);
 
-// Bytes of the body as the fields frame it. 0; -ENOENT: they say nothing; -EBADMSG: they contradict
-// each other, or use a coding (chunked), which nobody needs here.
+// The length of the body in bytes. 0, -ENOENT: the fields do not say, or -EBADMSG: they contradict
+// each other, or use a transfer coding (chunked), which this program does not need.
 int http_head_body(const HttpHead *head, uint64_t *ret);
 
-// Whether the connection stays open behind this message: its version, and its Connection fields.
+// Whether the connection stays open after this message, judged by version and Connection.
 bool http_head_keeps_alive(const HttpHead *head);
 
 typedef enum HttpGuess {
@@ -66,5 +66,5 @@ typedef enum HttpGuess {
     HTTP_GUESS_MORE, // too short to tell
 } HttpGuess;
 
-// Whether a connection that begins so speaks HTTP: it names a method.
+// Whether a connection that begins like this speaks HTTP: its first word is a method.
 HttpGuess http_guess(const char *data, size_t len);

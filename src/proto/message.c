@@ -11,7 +11,7 @@
 #include "util/macro.h"
 #include "util/parse-util.h"
 
-// In the order in which they are tried; a word with an argument ends in ':'.
+// In the order in which they are tried. A word with an argument ends in ':'.
 static const struct {
     const char *word;
     size_t len;
@@ -71,7 +71,7 @@ int message_kept(const Message *message, uint64_t *ret) {
     return parse_u64_n(message->argument, message->argument_len, ret) < 0 ? -EBADMSG : 0;
 }
 
-// Takes what is before the next ", " off *text; 0 or -EBADMSG.
+// Cuts the text before the next ", " off *text. 0 or -EBADMSG.
 static int message_take_field(const char **text, size_t *len, const char **ret, size_t *ret_len) {
     const char *comma = memchr(*text, ',', *len);
 

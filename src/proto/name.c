@@ -17,7 +17,7 @@ bool name_is_valid(const char *name, size_t len) {
     if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
         return false;
     if (text_is_plain(name, len))
-        return true; // most are: one look instead of two long ones
+        return true; // most are: this look replaces two long ones
     return text_is_utf8(name, len) && !text_has_control(name, len);
 }
 
@@ -33,7 +33,7 @@ bool type_is_valid(const char *type, size_t len) {
 NameParts name_split(const char *file_name, size_t len) {
     const char *dot = memrchr(file_name, '.', len);
 
-    // "..txt" has no extension: what is left of it, ".", is no name.
+    // "..txt" has no extension, because "." is not a name.
     if (dot && dot > file_name && name_is_valid(file_name, dot - file_name) &&
         type_is_valid(dot + 1, file_name + len - dot - 1))
         return (NameParts){

@@ -10,12 +10,12 @@
 
 enum {
     SEPARATOR_BYTES_MAX = 2,
-    // All fields behind the name, each with its separator, and the root.
+    // All fields behind the name with their separators, and the root.
     FIELDS_BYTES_MAX = (1 + TYPE_BYTES_MAX) + 20 + DATE_BYTES_MAX + INET6_ADDRSTRLEN + 5 +
                        MERKLE_TEXT_BYTES + 1 + (_FIELD_COUNT + 1) * SEPARATOR_BYTES_MAX,
 };
 
-// What writes at `p` returns where it ended.
+// These functions write at `p` and return where they ended.
 static char *record_put_separator(char *p, const RecordSyntax *syntax) {
     *p++ = ',';
     if (syntax->spaced)
@@ -59,8 +59,8 @@ static int record_format_name(Buffer *out, const Record *record, const RecordSyn
     int r;
 
     if (stem > 0 && name_is_valid(record->name, stem)) {
-        // "a.txt.txt" is the name "a.txt" of type "txt". Written plainly it reads as the full name of
-        // "a.txt".
+        // "a.txt.txt" is the name "a.txt" with the type "txt". Written plainly, it would read as
+        // the full name of "a.txt".
         memcpy(head, record->name, stem);
         head[stem] = '\0';
         r = name_encode(out, head, context);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Splitting a message into records, and what the way they are joined says of their writer.
+// Splits a message into records, and learns from how they are joined how their writer joins
+// records.
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 RecordList record_list(const char *data, size_t len) {
     if (len == 0)
-        data = ""; // NULL, where a Buffer is empty
+        data = ""; // NULL if a Buffer is empty
     return (RecordList){
         .next = data,
         .end = data + len,
@@ -19,7 +20,7 @@ RecordList record_list(const char *data, size_t len) {
     };
 }
 
-// The first of `set` in [p, end), or NULL.
+// Returns the first character of `set` in [p, end), or NULL.
 static const char *record_list_find_any(const char *p, const char *end, const char *set) {
     for (; p < end; p++)
         if (*p && strchr(set, *p))
@@ -27,8 +28,8 @@ static const char *record_list_find_any(const char *p, const char *end, const ch
     return NULL;
 }
 
-// Remembers what stood between two records: the character, and whether a space follows it. It is
-// echoed in answers, so anything but the usual ones is as good as none.
+// Remembers what stood between two records: a character, and whether a space follows it. Answers
+// repeat it, so only the usual ones are accepted.
 static void record_list_note_separator(RecordList *list, const char *begin, const char *end) {
     const char *mark = record_list_find_any(begin, end, ",;|\n");
 
@@ -58,7 +59,7 @@ static bool record_list_next_bracketed(RecordList *list, const char **ret_begin,
     }
     stop = record_list_find_any(list->next, list->end, ";>");
     if (!stop) {
-        list->next = list->end; // never closed: whatever it is, it is not a record
+        list->next = list->end; // never closed, so it is not a record
         return false;
     }
     *ret_begin = list->next;
@@ -113,8 +114,8 @@ void record_list_learn(const RecordList *list, RecordSyntax *syntax) {
     const char *separator = list->separator;
     bool adjacent = list->adjacent && !separator[0];
 
-    // A single record shows no separator: tight writers are taken to join with ';', others with ", ".
-    // A newline between records is how a registration is written; an answer is one line.
+    // A single record shows no separator. Assume ';' for writers that use no spaces, ", " for
+    // others. A newline separates records of a registration, but an answer is one line.
     if (!adjacent && (!separator[0] || separator[0] == '\n'))
         separator = syntax->spaced && list->brackets ? ", " : ";";
     syntax->brackets = list->brackets;

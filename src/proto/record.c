@@ -35,7 +35,7 @@ const RecordSyntax record_syntax_authors = {
     .list_separator = ";",
 };
 
-// A view of a piece of the message.
+// A view of a part of the message.
 typedef struct Token {
     const char *data;
     size_t len;
@@ -49,7 +49,8 @@ static Token token_trim(const char *begin, const char *end) {
     return (Token){.data = begin, .len = end - begin};
 }
 
-// The last field of [begin, *end); *end moves to the comma before it, or to `begin` (*ret_first).
+// Cuts the last field off [begin, *end). *end moves to the comma before it. *ret_first: there was
+// none.
 static Token token_take_last(const char *begin, const char **end, bool *ret_first) {
     const char *comma = memrchr(begin, ',', *end - begin);
     Token token = token_trim(comma ? comma + 1 : begin, *end);
@@ -59,7 +60,7 @@ static Token token_take_last(const char *begin, const char **end, bool *ret_firs
     return token;
 }
 
-// A number, perhaps with its unit: "3000", "3000 bytes". False if it is something else.
+// Parses a number that may have a unit: "3000", "3000 bytes". False: it is something else.
 static bool record_number_shape(Token token, uint64_t *ret, bool *ret_possible) {
     size_t digits = 0;
     Token unit;
@@ -78,10 +79,10 @@ static bool record_number_shape(Token token, uint64_t *ret, bool *ret_possible) 
     return true;
 }
 
-// What has been read of a record so far, from its end.
+// The fields of a record read so far, from the last one on.
 typedef struct Fields {
-    unsigned wanted; // bit per RecordField that this kind of record has
-    unsigned seen;   // the same, found so far
+    unsigned wanted; // a bit per RecordField that this kind of record has
+    unsigned seen;   // a bit per field found so far
     uint8_t order_reversed[_FIELD_COUNT];
     unsigned count;
     uint64_t size;
@@ -97,26 +98,27 @@ typedef struct Fields {
 
 enum FieldResult {
     FIELD_TAKEN,
-    FIELD_IS_NAME, // this one and all before it are the name
+    FIELD_IS_NAME, // this field and all before it are the name
 };
 
 enum {
     FIELDS_OF_RECORD = (1u << _FIELD_COUNT) - 1,
-    FIELDS_OF_FILE = 1u << FIELD_TYPE | 1u << FIELD_SIZE, // behind the name in DOWNLOAD and REMOVE
+    // The fields behind the name in DOWNLOAD and REMOVE.
+    FIELDS_OF_FILE = 1u << FIELD_TYPE | 1u << FIELD_SIZE,
 };
 
 static bool field_seen(const Fields *f, RecordField field) {
     return f->seen & (1u << field);
 }
 
-// Whether a field of that kind may stand here. What looks like a second one of its kind is something
-// else: "bash.1" has the type "1", and a name may end in ", 7".
+// Whether this field may occur here. A second field of the same shape is something else: "bash.1"
+// has the type "1", and a name may end in ", 7".
 static bool field_wanted(const Fields *f, RecordField field) {
     return (f->wanted & (1u << field)) && !field_seen(f, field);
 }
 
-// The last field of a record may be its root. 64 hex digits are nothing else there: no type is that long,
-// and no size or port. Anywhere else they are a name or a part of one.
+// The last field may be the root. Only a root can have 64 hex digits there, as types, sizes and
+// ports are shorter. Elsewhere they belong to a name.
 static bool record_root_take(Fields *f, Token token) {
     if (f->count > 0 || f->has_root || f->wanted != FIELDS_OF_RECORD)
         return false;
@@ -130,8 +132,8 @@ static int field_take(Fields *f, RecordField field) {
     return FIELD_TAKEN;
 }
 
-// The shape of one field decides what it is. `after_address`: the field before it is an address, which
-// makes a number the port. Returns a FieldResult or -EBADMSG.
+// Decides by its shape what a field is. `after_address`: the field before it is an address, so a
+// number is the port. Returns a FieldResult or -EBADMSG.
 static int field_read(Fields *f, Token token, bool after_address) {
     bool possible, dotted;
     uint64_t number;
@@ -154,7 +156,8 @@ static int field_read(Fields *f, Token token, bool after_address) {
     if (!field_wanted(f, FIELD_TYPE))
         return FIELD_IS_NAME;
     if (token.len == 0) {
-        // Who splits off extensions with their dot has "" for none. That is known of the dot, too.
+        // A writer that splits extensions off with their dot has "" for none, so its types begin
+        // with a dot.
         f->type = (Token){.data = TYPE_NONE, .len = strlen(TYPE_NONE)};
         f->empty_type = f->dotted = true;
         return field_take(f, FIELD_TYPE);
@@ -175,7 +178,7 @@ static bool record_ends_with_address(const char *begin, const char *end, bool na
     return (nameless || !first) && address_parse(token.data, token.len, &ignored) >= 0;
 }
 
-// `nameless`: even the first field may be one of the fixed ones.
+// `nameless`: the record may have no name, so its first field may be any field.
 static int fields_read(const char *data, size_t len, unsigned wanted, bool nameless, Fields *ret) {
     Fields f = {.wanted = wanted};
     bool first = false;
@@ -219,8 +222,8 @@ static int record_text_copy(const char *text, char *out, size_t size) {
     return (int) len;
 }
 
-// Validates what fields_read() found and brings it into the one form that we keep: the name without
-// its extension, the type without its dot.
+// Validates the result of fields_read() and normalizes it: the name without its extension, the type
+// without its dot.
 static int fields_to_record(const Fields *f, const char *default_name, RecordText *text,
                             Record *ret, bool *ret_full_name) {
     Token type = f->type;
@@ -242,7 +245,7 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
     memcpy(text->type, type.data, type.len);
     text->type[type.len] = '\0';
 
-    // name_format() hides a dot that belongs to the name, so look at what was written.
+    // record_format_name() encodes a dot that belongs to the name, so check the text as written.
     if (f->name.len == 0 || !field_seen(f, FIELD_TYPE) ||
         name_stem_len(f->name.data, f->name.len, text->type) > 0)
         stem = name_stem_len(text->name, n, text->type);
@@ -270,14 +273,14 @@ static bool fields_complete(const Fields *f) {
            field_seen(f, FIELD_PORT);
 }
 
-// The seed's own order leaves the name out of FOUND; whoever chose another order repeats its records
-// as they were registered.
+// FOUND omits the name in the order of the seed text. A writer of another order gets its records as
+// it registered them.
 static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
     RecordSyntax syntax = {
         .full_name = full_name,
         .spaced = f->spaced,
         .dotted = f->dotted,
-        // An empty last field would be a stray comma, in records that have no root behind it.
+        // At the end of a record without a root, an empty field would look like a stray comma.
         .empty_type = f->empty_type && f->order_reversed[0] != FIELD_TYPE,
         .long_year = f->long_year,
         .dashed = f->dashed,
@@ -287,8 +290,8 @@ static RecordSyntax fields_syntax(const Fields *f, bool full_name) {
 
     for (unsigned i = f->count; i > 0; i--)
         syntax.order[n++] = f->order_reversed[i - 1];
-    // A writer without types gets them all the same, last: a record without one says too little. With
-    // its dot, it cannot be taken for another field.
+    // A writer without types gets them all the same, because a record without one says too little.
+    // As the last field, with its dot, a type cannot be mistaken for another field.
     if (!field_seen(f, FIELD_TYPE)) {
         syntax.order[n++] = FIELD_TYPE;
         syntax.dotted = true;

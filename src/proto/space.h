@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-// What stands between words, and around records (protocol.h).
+// White space between words and around records (protocol.h).
 static inline bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
