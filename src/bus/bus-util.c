@@ -65,7 +65,7 @@ void bus_format_sender(sd_bus_message *call, char text[static BUS_SENDER_MAX]) {
     uid_t uid;
 
     if (bus_sender_uid(call, &uid) < 0)
-        snprintf(text, BUS_SENDER_MAX, "somebody who has gone");
+        snprintf(text, BUS_SENDER_MAX, "an unknown user");
     else
         snprintf(text, BUS_SENDER_MAX, "uid %" PRIu32, (uint32_t) uid);
 }

@@ -26,6 +26,6 @@ int bus_append_endpoint(sd_bus_message *message, const Endpoint *endpoint);
 int bus_sender_uid(sd_bus_message *call, uid_t *ret);
 // Writes "uid 1000", for the log.
 enum {
-    BUS_SENDER_MAX = sizeof("somebody who has gone"),
+    BUS_SENDER_MAX = sizeof("an unknown user"),
 };
 void bus_format_sender(sd_bus_message *call, char text[static BUS_SENDER_MAX]);

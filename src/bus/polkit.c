@@ -79,13 +79,13 @@ typedef enum PolkitVerdict {
 static int polkit_deny(PolkitVerdict verdict, const char *action, sd_bus_error *error) {
     if (verdict == VERDICT_PASSWORD)
         return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
-                                 "That takes a password (%s)", action);
+                                 "This needs a password (%s)", action);
     if (verdict == VERDICT_NO_POLKIT)
         return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                 "polkit does not answer, and without it only root and the "
-                                "daemon's own user may");
+                                "daemon's own user may do this");
     return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                             "only root, the daemon's own user and whom polkit allows %s may",
+                             "only root, the daemon's own user and users that polkit allows %s may",
                              action);
 }
 
@@ -207,8 +207,7 @@ static int polkit_ask_daemon(Polkit *polkit, sd_bus_message *call, uid_t caller,
 
     if (polkit->count >= POLKIT_QUESTIONS_MAX ||
         polkit_count_of_user(polkit, caller) >= POLKIT_QUESTIONS_OF_USER)
-        return sd_bus_error_set(error, BUS_ERROR_TOO_MANY,
-                                "Too many calls wait for polkit at once");
+        return sd_bus_error_set(error, BUS_ERROR_TOO_MANY, "Too many calls are waiting for polkit");
     pending = calloc(1, sizeof(*pending));
     if (!pending)
         return -ENOMEM;

@@ -190,10 +190,10 @@ static void config_warn_unknown(const Reader *reader, const char *section, const
     _cleanup_free_ char *n = text_escape(name, strlen(name));
 
     if (!*section)
-        log_warning("%s:%u: \"%s\" stands before any [section]; ignored", reader->path,
+        log_warning("%s:%u: \"%s\" is before the first [section]; ignored", reader->path,
                     reader->line, n ?: "");
     else if (!config_has_section(reader, section))
-        log_warning("%s:%u: there is no section [%s], so its key \"%s\" is ignored", reader->path,
+        log_warning("%s:%u: there is no section [%s]; its key \"%s\" is ignored", reader->path,
                     reader->line, s ?: "", n ?: "");
     else
         log_warning("%s:%u: [%s] has no key \"%s\"; ignored", reader->path, reader->line, s ?: "",
@@ -286,8 +286,8 @@ int config_load(const char *path, const ConfigKey *keys, size_t key_count,
         config_reader_fail(&reader, -EIO);
     fclose(reader.file);
     if (line > 0) {
-        log_event(LOG_ERR, &wrong, "%s:%d: neither [section], nor key = value, nor a comment", path,
-                  line);
+        log_event(LOG_ERR, &wrong, "%s:%d: this is not a [section], a key = value, or a comment",
+                  path, line);
         config_reader_fail(&reader, -EINVAL);
     } else if (line < 0)
         config_reader_fail(&reader, -ENOMEM);

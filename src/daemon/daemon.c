@@ -165,7 +165,7 @@ static bool daemon_is_alive(Daemon *daemon) {
     if (!daemon->stuck)
         log_event(LOG_ERR, &(LogFields){.id = EVENT_STUCK},
                   "A thread has not answered for %" PRIu64
-                  " s; systemd's watchdog will have to end this",
+                  " s; systemd's watchdog will end this process",
                   silence / USEC_PER_SEC);
     daemon->stuck = true;
     return false;
@@ -221,9 +221,8 @@ static bool daemon_may_run(const DaemonOps *ops) {
 
     if (geteuid() != 0 || (allowed && strcmp(allowed, "1") == 0))
         return true;
-    log_error("Never run this as root. Start the service (systemctl start %s), or be another user; "
-              "in a container that "
-              "has only root, set P2PSHARE_ALLOW_ROOT=1",
+    log_error("Never run this as root. Start the service (systemctl start %s), or use another "
+              "user. In a container that has only root, set P2PSHARE_ALLOW_ROOT=1",
               ops->name);
     return false;
 }
@@ -312,7 +311,7 @@ int daemon_config_result(const DaemonOptions *options, int r) {
     if (r >= 0)
         return 0;
     if (r == -ENOENT && !options->config_given) {
-        log_notice("There is no %s; the defaults apply", options->config_path);
+        log_notice("%s does not exist; using the defaults", options->config_path);
         return 0;
     }
     if (r == -EINVAL)

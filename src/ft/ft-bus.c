@@ -176,7 +176,7 @@ static int ft_bus_method_reload(sd_bus_message *call, void *userdata, sd_bus_err
     int r;
 
     bus_format_sender(call, sender);
-    log_info("Reading the configuration again, as %s asked", sender);
+    log_info("Reloading the configuration, as %s asked", sender);
     r = daemon_reload(ft->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
@@ -212,7 +212,7 @@ static int ft_bus_on_disconnected(sd_bus_message *message _unused_, void *userda
     Ft *ft = userdata;
 
     log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_BUS},
-              "The bus has closed the connection; trying to be back on it");
+              "The bus has closed the connection; reconnecting");
     ft->bus_retry_usec = RETRY_MIN_USEC;
     (void) sd_event_source_set_time_relative(ft->bus_retry, ft->bus_retry_usec);
     (void) sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_ONESHOT);
@@ -239,7 +239,7 @@ static int ft_bus_on_retry(sd_event_source *source, uint64_t usec _unused_, void
 
     ft->bus = sd_bus_close_unref(ft->bus);
     if (ft_bus_join(ft) >= 0) {
-        log_info("Back on D-Bus");
+        log_info("Connected to D-Bus again");
         return 0;
     }
     ft->bus_retry_usec = MIN(2 * ft->bus_retry_usec, RETRY_MAX_USEC);
@@ -258,5 +258,5 @@ void ft_bus_offer(Ft *ft, bool user) {
     if (r >= 0)
         r = ft_bus_join(ft);
     if (r < 0)
-        log_warning("No status on D-Bus (p2pctl ft); going on without");
+        log_warning("Running without D-Bus, so p2pctl ft will not work");
 }

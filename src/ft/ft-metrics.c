@@ -17,15 +17,15 @@ int ft_metrics(const Ft *ft, char **ret) {
     metrics_gauge(&metrics, "p2p_ft_peers", "Accepted peers");
     metrics_put(&metrics, ft->accepted_count, NULL, NULL);
     metrics_gauge(&metrics, "p2p_ft_connections",
-                  "Open connections, those of accepted peers included");
+                  "Open connections, including those of accepted peers");
     metrics_put(&metrics, ft->accepted_count + ft->waiting_count, NULL, NULL);
-    metrics_gauge(&metrics, "p2p_ft_connections_max", "As many may be open");
+    metrics_gauge(&metrics, "p2p_ft_connections_max", "How many connections may be open");
     metrics_put(&metrics, ft->config.max_peers, NULL, NULL);
-    metrics_gauge(&metrics, "p2p_ft_files", "Different names of files");
+    metrics_gauge(&metrics, "p2p_ft_files", "Distinct names of files");
     metrics_put(&metrics, index_names(ft->index), NULL, NULL);
     metrics_gauge(&metrics, "p2p_ft_records", "Records");
     metrics_put(&metrics, index_records(ft->index), NULL, NULL);
-    metrics_gauge(&metrics, "p2p_ft_memory_bytes", "Memory, counted from what was allocated");
+    metrics_gauge(&metrics, "p2p_ft_memory_bytes", "Memory that was allocated");
     metrics_put(&metrics, memory.records, "part", "records");
     metrics_put(&metrics, memory.words, "part", "words");
     metrics_put(&metrics, memory.sessions, "part", "sessions");

@@ -460,12 +460,12 @@ void ft_deserialize(Ft *ft, FdStore *fd_store) {
     fd_store_done(fd_store);
     gone_on = ft->accepted_count + ft->waiting_count;
     if (r < 0) {
-        log_warning(
-            "The state of the p2p-ft before this one cannot be used (%s): its sessions are closed, "
-            "and the peers join again",
-            r == -EBADMSG           ? "damaged"
-            : r == -EPROTONOSUPPORT ? "another version wrote it"
-                                    : strerror(-r));
+        log_warning("Cannot restore the sessions of the previous p2p-ft (%s): they are closed, and "
+                    "the peers "
+                    "will join again",
+                    r == -EBADMSG           ? "damaged"
+                    : r == -EPROTONOSUPPORT ? "another version wrote it"
+                                            : strerror(-r));
         return;
     }
     log_info("%" PRIu32 " of %" PRIu32 " sessions go on, with %" PRIu64 " record%s (%" PRIu64

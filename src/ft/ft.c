@@ -32,21 +32,20 @@ static const struct {
     const char *sentence; // for the log, behind the peer's address
 } refusals[] = {
     [REFUSED_NO_HELLO] = {"no-hello", "did not begin with HELLO"},
-    [REFUSED_NOT_ACCEPTED] = {"not-accepted", "asked without having a record accepted"},
-    [REFUSED_TIMEOUT] = {"timeout", "said too little for too long"},
-    [REFUSED_BAD_RECORD] = {"bad-record", "sent a record that cannot be one"},
+    [REFUSED_NOT_ACCEPTED] = {"not-accepted", "asked before FT had accepted a record of it"},
+    [REFUSED_TIMEOUT] = {"timeout", "sent too little for too long"},
+    [REFUSED_BAD_RECORD] = {"bad-record", "sent an invalid record"},
     [REFUSED_OVER_LIMIT] = {"over-limit", "has max-files-per-peer records already"},
-    [REFUSED_BAD_NAME] = {"bad-name", "asked for what no file can be called"},
+    [REFUSED_BAD_NAME] = {"bad-name", "searched for a name that no file can have"},
     [REFUSED_TOO_LONG] = {"too-long", "sent a message that is too long"},
     [REFUSED_SLOW_READER] = {"slow-reader", "does not read its answers"},
-    [REFUSED_FULL] = {"full", "is one too many: max-peers connections are open"},
+    [REFUSED_FULL] = {"full", "came when max-peers connections were open"},
     [REFUSED_DENIED] = {"denied", "may not connect (allow, deny)"},
     [REFUSED_ADDRESS_FULL] = {"address-full", "has max-peers-per-address connections already"},
-    [REFUSED_HANDSHAKES] = {"handshakes",
-                            "is one too many: of connections that have not joined yet"},
+    [REFUSED_HANDSHAKES] = {"handshakes", "came when too many connections had not joined yet"},
     [REFUSED_ADDRESS_OVER] = {"address-over-limit", "has max-files-per-address records already"},
-    [REFUSED_INDEX_FULL] = {"index-full", "sent a record, but there are max-records already"},
-    [REFUSED_TOO_FAST] = {"too-fast", "searches faster than search-rate, and has to wait"},
+    [REFUSED_INDEX_FULL] = {"index-full", "sent a record, but FT has max-records already"},
+    [REFUSED_TOO_FAST] = {"too-fast", "searches faster than search-rate and must wait"},
     [REFUSED_KICKED] = {"kicked", "was kicked by an administrator"},
 };
 _Static_assert(ELEMENTSOF(refusals) == _REFUSED_COUNT, "each refusal has a name");
@@ -83,7 +82,7 @@ static int ft_on_refused_timer(sd_event_source *source _unused_, uint64_t usec _
 
         if (n > 0)
             log_event(ft_refusal_level(i), &fields,
-                      "Refused %" PRIu64 " more time%s, not logged one by one: somebody %s", n,
+                      "Refused %" PRIu64 " more time%s without logging each: a peer %s", n,
                       n == 1 ? "" : "s", refusals[i].sentence);
         if (ft->refused_log[i].suppressed > 0)
             ft_arm_refused_timer(ft);

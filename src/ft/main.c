@@ -8,12 +8,12 @@
 
 static const char help[] =
     "p2p-ft [OPTION...]\n\n"
-    "The FileTracker: keeps who shares which file, and answers searches by name.\n\n"
+    "The FileTracker: keeps a list of who shares which file, and answers searches.\n\n"
     "  -c --config FILE  read FILE instead of " CONFIG_PATH "\n"
-    "     --check-config say what is wrong in the configuration, and end\n"
-    "     --user         be on the user's bus and read ~/.config/p2pshare.ini\n"
+    "     --check-config check the configuration and exit\n"
+    "     --user         use the user's bus and ~/.config/p2pshare.ini\n"
     "  -v --verbose      log more\n"
-    "  -h --help         show this\n"
+    "  -h --help         show this help\n"
     "     --version      show the version\n\n"
     "See p2p-ft(8), p2pshare.ini(5).\n";
 

@@ -119,8 +119,8 @@ _printf_(4, 0) static void log_va(int level, const LogFields *fields, uint64_t s
     if (n < 0)
         return;
     if (suppressed > 0 && (size_t) n < sizeof(line))
-        snprintf(line + n, sizeof(line) - n, " (%" PRIu64 " like this before it were not logged)",
-                 suppressed);
+        snprintf(line + n, sizeof(line) - n,
+                 " (%" PRIu64 " similar ones before it were not logged)", suppressed);
     log_put_line(level, fields, line);
 }
 

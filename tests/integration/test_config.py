@@ -141,7 +141,7 @@ def test_an_unknown_key_warns(world, ft, bus):
     peer.write_config("[peer]\nmax-uplaods = 3\n[colours]\nred = 1\n[FT]\nlisten = x\n" + text)
     peer.start().joined()
     assert f'{peer.config}:2: [peer] has no key "max-uplaods"; ignored' in peer.log
-    assert f'{peer.config}:4: there is no section [colours], so its key "red" is ignored' in peer.log
+    assert f'{peer.config}:4: there is no section [colours]; its key "red" is ignored' in peer.log
     assert f"{peer.config}:6: " in peer.log
 
 
@@ -175,7 +175,7 @@ def test_a_missing_file_at_the_default_place(world, bus):
     peer.default_config = True
     peer.start()  # on another port where somebody has the default one
     assert peer.state == "idle"
-    assert f"There is no {world.tmp}/home/.config/p2pshare.ini; the defaults apply" in peer.log
+    assert f"{world.tmp}/home/.config/p2pshare.ini does not exist; using the defaults" in peer.log
 
 
 @pytest.fixture
@@ -362,7 +362,7 @@ def test_an_ft_without_bus_works(world):
     ft = world.ft(bus, start=False)
     ft.env = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
     ft.start()
-    assert "No status on D-Bus" in ft.log
+    assert "Running without D-Bus" in ft.log
     peer = world.peer(ft, bus=bus).joined()
     assert len(peer.search("filler-of-peer.txt")) == 1
 

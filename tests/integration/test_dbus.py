@@ -367,7 +367,7 @@ def test_the_bus_restarts(world, bus, ft):
     for restarts in (1, 2):
         bus.restart()
         wait_for(lambda: bus.owner(FT), "p2p-ft to be back")
-        wait_for(lambda: ft.log.count("Back on D-Bus") == restarts, "the log to say so")
+        wait_for(lambda: ft.log.count("Connected to D-Bus again") == restarts, "the log to say so")
         if restarts == 1:
             peer.ended(status=1)
             assert "The bus has closed the connection" in peer.log

@@ -322,7 +322,7 @@ def test_damaged(world, ft, kind):
     else:
         ft.replace("p2p-ft-state", memfd(damaged(state, kind)))
     ft.start()
-    ft.wait_log(r"cannot be used \(" + ("another version" if kind == "version" else "damaged"))
+    ft.wait_log(r"previous p2p-ft \(" + ("another version" if kind == "version" else "damaged"))
     wire.expect_close()
     # It may have been joined still when it was asked: what is found is what FT has now.
     ft.wait_lookup("report.txt")

@@ -164,11 +164,11 @@ def test_ft_refuses(world, journal, bus):
     events = journal.events("EVENT_REFUSED")
     assert len(events) == 10
     assert events[0]["P2P_PEER"].decode() == f"127.0.0.1:{first.local[1]}"
-    assert events[0]["MESSAGE"].decode().endswith("sent a record that cannot be one")
+    assert events[0]["MESSAGE"].decode().endswith("sent an invalid record")
     first.close()
     # How many there were is said half a minute after the flood, though no other one comes.
     total = journal.event("EVENT_REFUSED", 11)
-    assert total["MESSAGE"] == b"Refused 20 more times, not logged one by one: somebody sent a record that cannot be one"
+    assert total["MESSAGE"] == b"Refused 20 more times without logging each: a peer sent an invalid record"
     assert "P2P_PEER" not in total
 
 

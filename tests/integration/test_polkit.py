@@ -252,7 +252,7 @@ def test_a_peer_of_a_user_asks_nobody(world, ft):
 def test_p2pctl_says_what_to_do(peer, polkit):
     result = check(peer.ctl("leave", uid=CAT), 1)
     assert result.stderr.splitlines() == [
-        "p2pctl: permission denied: only root, the daemon's own user and whom polkit allows org.p2pshare.manage may.",
+        "p2pctl: permission denied: only root, the daemon's own user and users that polkit allows org.p2pshare.manage may.",
         'Ask an administrator to add you to the group p2pshare: sudo usermod -aG p2pshare "$USER"',
         "Or use sudo, or a p2p-peer of your own: p2pctl --user leave"]
     check(peer.ctl("leave", uid=BEN), 0)

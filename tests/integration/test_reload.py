@@ -50,7 +50,7 @@ def test_a_reload_says_what_is_wrong(ft, peer, bus, name):
     assert f"p2pctl: {daemon.config}{expected}" in result.stderr
     assert "p2pctl: The old configuration stays in force\n" in result.stderr
     assert expected in daemon.log
-    assert f"Reading the configuration again, as uid {os.getuid()} asked" in daemon.log
+    assert f"Reloading the configuration, as uid {os.getuid()} asked" in daemon.log
     # What the next one says is of the next one.
     daemon.write_config()
     check(ctl(bus, "config", "reload", name), 0)
@@ -131,11 +131,11 @@ def test_check_says_it_beforehand(tmp_path):
     assert (result.returncode, result.stdout) == (0, f"{config} is valid; 1 line is ignored.\n")
     assert f'{config}:2: [peer] has no key "max-uplaods"; ignored' in result.stderr
     config.write_text("max-uploads = 3\n")
-    assert f'{config}:1: "max-uploads" stands before any [section]; ignored' in config_check(config).stderr
+    assert f'{config}:1: "max-uploads" is before the first [section]; ignored' in config_check(config).stderr
     config.write_text("[per]\nft = ft.example.org\nlisten = [::]:7\n[peer]\nft = ft.example.org\n")
     result = config_check(config)
     assert (result.returncode, result.stdout) == (0, f"{config} is valid; 2 lines are ignored.\n")
-    assert f'{config}:3: there is no section [per], so its key "listen" is ignored' in result.stderr
+    assert f'{config}:3: there is no section [per]; its key "listen" is ignored' in result.stderr
     assert document(config_check(config, "--json"))["ignored"] == 2
     check(config_check(tmp_path / "none.ini"), 1)
 

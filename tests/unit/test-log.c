@@ -7,7 +7,7 @@
 #include "test.h"
 #include "util/log.h"
 
-// What a call writes to stderr.
+// Captures what a call writes to stderr.
 static void capture_message(int level, const char *text, char *out, size_t size) {
     int fds[2], saved = dup(STDERR_FILENO);
     ssize_t n;
@@ -38,12 +38,12 @@ static void test_level(void **state _unused_) {
     log_set_max_level(LOG_INFO);
 }
 
-// A service started by systemd whose stderr was redirected since: the redirection counts.
+// systemd started the service, but stderr was redirected since. The redirection counts.
 static void test_foreign_journal_stream(void **state _unused_) {
     char line[4096], stream[64];
     struct stat st;
 
-    // The device is right and the inode is not.
+    // The device is right, the inode is wrong.
     assert_int_equal(fstat(STDERR_FILENO, &st), 0);
     snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long) st.st_dev,
              (unsigned long long) st.st_ino + 1);
@@ -72,7 +72,7 @@ static void test_keep_errors(void **state _unused_) {
     capture_message(LOG_WARNING, "no error", line, sizeof(line));
     assert_null(kept);
     capture_message(LOG_ERR, "one", line, sizeof(line));
-    assert_string_equal(line, "prog: one\n"); // and logged as ever
+    assert_string_equal(line, "prog: one\n"); // and it is logged as usual
     capture_message(LOG_ERR, "two", line, sizeof(line));
     for (int i = 0; i < 1000; i++)
         capture_message(LOG_ERR, "one of many", line, sizeof(line));
@@ -95,7 +95,7 @@ static void test_limit(void **state _unused_) {
     for (int i = 0; i < 3; i++)
         assert_false(log_limit_pass(&limit, &suppressed));
 
-    // Half a minute later the next one passes and says how many did not.
+    // Half a minute later, the next message passes and says how many were suppressed.
     limit.interval_begin -= 30 * USEC_PER_SEC;
     assert_true(log_limit_pass(&limit, &suppressed));
     assert_int_equal(suppressed, 3);
@@ -103,7 +103,8 @@ static void test_limit(void **state _unused_) {
     assert_int_equal(suppressed, 0);
 }
 
-// Where no next one passes, somebody asks: once, and not before the interval is over.
+// If no message follows, the caller asks: it learns the number once, and not before the interval is
+// over.
 static void test_limit_take(void **state _unused_) {
     LogLimit limit = {};
     uint64_t suppressed = 0;
@@ -119,7 +120,7 @@ static void test_limit_take(void **state _unused_) {
     assert_int_equal(suppressed, 0);
 }
 
-// A message that is let through says how many were not.
+// A message that passes says how many were suppressed.
 static void test_limited_message(void **state _unused_) {
     LogLimit limit = {};
     char line[4096] = "";
@@ -138,7 +139,7 @@ static void test_limited_message(void **state _unused_) {
     assert_true(n > 0);
     assert_non_null(strstr(line, "prog: number 9\n"));
     assert_null(strstr(line, "number 10"));
-    assert_non_null(strstr(line, "prog: later (3 like this before it were not logged)\n"));
+    assert_non_null(strstr(line, "prog: later (3 similar ones before it were not logged)\n"));
     close(fds[0]);
     close(fds[1]);
     close(saved);

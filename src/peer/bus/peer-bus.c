@@ -269,7 +269,7 @@ static int peer_bus_reload(sd_bus_message *call, uid_t caller, void *userdata,
 
     if (self->rescan_count >= RESCANS_MAX)
         return peer_bus_too_many(error, "calls of Rescan and Reload");
-    log_info("Reading the configuration again, as uid %" PRIu32 " asked", (uint32_t) caller);
+    log_info("Reloading the configuration, as uid %" PRIu32 " asked", (uint32_t) caller);
     r = daemon_reload(self->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
