@@ -193,7 +193,7 @@ void stream_pause(Stream *stream) {
     stream->work->paused = true;
 }
 
-// What the kernel has kept while the stream was paused.
+// Delivers what arrived while the stream was paused.
 static int receive_arrived(Stream *stream) {
     FakeConnection *connection = connection_of(stream);
     int r;
@@ -419,7 +419,7 @@ static void expire(size_t number) {
 void fake_advance(uint64_t usec) {
     const uint64_t end = fake_now + usec;
 
-    // Timers in their order: what one of them arms may be due, too. Each is later than the one before.
+    // Runs timers in order of time. A timer may arm another one that is due as well.
     for (int rounds = 0; rounds < 1000; rounds++) {
         size_t next = FAKE_CONNECTIONS;
 
@@ -434,7 +434,7 @@ void fake_advance(uint64_t usec) {
             break;
         fake_now = MAX(fake_now, fake_connections[next].timeout_at);
         expire(next);
-        CHECK(rounds < 999); // a timer that is always due
+        CHECK(rounds < 999); // a timer is always due
     }
     fake_now = end;
 }

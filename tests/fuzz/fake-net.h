@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Takes the place of net/ and of FT's prober: connections that are memory, and a clock that stands still until it is
-// told to go on. What is linked with fake-net.c has no sockets. The clock needs -Wl,--wrap=clock_gettime.
+// Replaces net/ and FT's prober: connections in memory, and a clock that stands still until it is
+// told to advance. A program with fake-net.c has no sockets. The clock needs
+// -Wl,--wrap=clock_gettime.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,27 +18,27 @@ enum {
     FAKE_CONNECTIONS = 4,
 };
 
-// By the number of the connection, which is its fd.
+// Indexed by the number of the connection, which is its fd.
 typedef struct FakeConnection {
     Stream *stream; // NULL: FT has closed it
     StreamWork work;
     Buffer sent;         // what FT has sent
     uint64_t timeout_at; // 0: never
-    Buffer arrived;      // while the stream was paused; then `ended`, perhaps
+    Buffer arrived;      // arrived while the stream was paused; may be followed by `ended`
     bool ended;
-    bool slow; // nothing can be sent
+    bool slow; // FT can send nothing
 } FakeConnection;
 
 extern FakeConnection fake_connections[FAKE_CONNECTIONS];
 extern uint64_t fake_now; // µs
 
-// As the poller does with what is ready. A batch takes several connections.
+// As the poller does with ready sockets. A batch may have several connections.
 void fake_batch_begin(void);
 void fake_receive(size_t number, const uint8_t *data, size_t len); // len 0: the end of the stream
 void fake_batch_end(void);
-void fake_work(void); // until there is no more
+void fake_work(void); // until no work is left
 
 void fake_advance(uint64_t usec); // calls the timers that are due
 void fake_writable(size_t number);
 void fake_reset(size_t number);
-void fake_probed(Reachability result); // the oldest probe
+void fake_probed(Reachability result); // ends the oldest probe

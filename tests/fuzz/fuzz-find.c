@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Input: a FIND or a MATCHES, and a text to be split into words.
+// Input: a FIND or a MATCHES, and a text to split into words.
 
 #include <string.h>
 

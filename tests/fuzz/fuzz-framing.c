@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Input: 'F' (an FT writes) or another byte (a peer), a byte that seeds the splits, the stream. However
-// the network cuts a stream, the same messages come out of it.
+// Input: 'F' (FT writes) or another byte (a peer writes), a byte that seeds the splits, the stream.
+// However the network splits a stream, it must yield the same messages.
 
 #include <stdbool.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-// Takes all messages that are complete and writes each to `log` with its length. False: too long.
+// Takes all complete messages and writes each to `log` with its length. False: too long.
 static bool drain(Framer *framer, Buffer *stream, bool quiet, Buffer *log) {
     for (;;) {
         const char *begin = buffer_data(stream), *message = NULL;
@@ -43,7 +43,7 @@ static bool drain(Framer *framer, Buffer *stream, bool quiet, Buffer *log) {
     }
 }
 
-// `seed` 0: all at once. `pauses`: there are silences inside the stream as well.
+// `seed` 0: delivers all at once. `pauses`: adds silences within the stream.
 static bool feed(FrameSource source, const uint8_t *data, size_t size, uint32_t seed, bool pauses,
                  Buffer *log) {
     Framer framer = {.source = source};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Input: the number of sessions, and what follows the header of a state. What is taken for one holds possible
-// values only, and means the same after it was written again.
+// Input: the number of sessions, and what follows the header of a state. A state that is accepted
+// must have only possible values, and must mean the same after it was written again.
 
 #include <string.h>
 
@@ -41,7 +41,7 @@ static void check_session(const SavedSession *saved, const uint8_t *data, size_t
           sizeof(saved->syntax.list_separator));
 }
 
-// What was written since `from` are the bytes that were read.
+// What was written since `from` must equal the bytes that were read.
 static void check_same(const StateWriter *writer, size_t from, const uint8_t *begin,
                        const uint8_t *end) {
     const size_t len = end - begin;
@@ -54,7 +54,7 @@ static void check_rewritten_session(const SavedSession *saved, const uint8_t *be
                                     const uint8_t *end) {
     StateWriter writer = {.fd = -EBADF};
 
-    if (end - begin < 100 * 1024) { // else it would be written to the fd
+    if (end - begin < 100 * 1024) { // otherwise it would be written to the fd
         CHECK(state_write_session(&writer, saved) >= 0);
         check_same(&writer, 0, begin, end);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Input: '<' (a response) or another byte (a request), then the bytes of a connection. A head is the same
-// however it is cut: what is decided about a prefix stays so when more comes.
+// Input: '<' (a response) or another byte (a request), then the bytes of a connection. However the
+// network splits it, a head is the same: a decision about a prefix holds when more arrives.
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Input: one message as framing.h cuts it out, or the beginning of B's answer to a DOWNLOAD.
+// Input: one message as framing.h cuts it out, or the start of B's answer to a DOWNLOAD.
 
 #include <stdbool.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static void check_file_header(const char *data, size_t size, bool last) {
     case FILE_HEADER_OK:
         CHECK(header.longest >= strlen(WORD_FILE) && header.longest <= FILE_HEADER_BYTES_MAX);
         CHECK(header.longest <= size);
-        // Each file size that the bytes at hand allow leaves exactly that many behind the header.
+        // Each file size that these bytes allow must leave exactly as many bytes behind the header.
         for (size_t file_size = 0; file_size <= size; file_size++) {
             size_t header_len;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Input: a message with records, or the argument of a DOWNLOAD. Whatever is taken for a record holds
-// valid values only, and means the same after it was written again in the syntax that it showed.
+// Input: a message with records, or the argument of a DOWNLOAD. An accepted record must have only
+// valid values, and must mean the same after it was written again in the syntax that it showed.
 
 #include <string.h>
 #include <strings.h>
@@ -35,7 +35,8 @@ static void check_same(const Record *a, const Record *b) {
     CHECK(a->has_root == b->has_root && merkle_hash_equal(&a->root, &b->root));
 }
 
-// As an answer of FT, in the syntax learnt, and read back as `expected`.
+// Writes the record as an answer of FT in the learnt syntax, and expects to read it back as
+// `expected`.
 static void check_found(const Record *record, const RecordSyntax *syntax, const Record *expected) {
     const char *prefix = WORD_FOUND " ", *piece;
     Buffer out = {};
@@ -49,14 +50,14 @@ static void check_found(const Record *record, const RecordSyntax *syntax, const 
     CHECK(record_list_next(&list, &piece, &len));
     CHECK(record_parse_found(piece, len, record->name, &text, &again) >= 0);
     CHECK(again.has_root == (record->has_root && syntax->rooted));
-    // Without its name a record of "a.txt" of type "txt" reads as one of "a".
+    // Without its name, a record of "a.txt" with the type "txt" reads as one of "a".
     if (syntax->named)
         check_same(expected, &again);
     CHECK(!record_list_next(&list, &piece, &len));
     buffer_clear(&out);
 }
 
-// To a peer that does not know roots.
+// Writes the record to a peer that does not know roots.
 static void check_rootless(const Record *record, RecordSyntax syntax) {
     Record rootless = *record;
 
@@ -66,7 +67,7 @@ static void check_rootless(const Record *record, RecordSyntax syntax) {
     check_found(record, &syntax, &rootless);
 }
 
-// As a registration.
+// Writes the record as a registration.
 static void check_registered(const Record *record, const RecordSyntax *syntax) {
     Buffer out = {};
     RecordText text;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Whole sessions with FT, four at once, on fake-net.c. Input: what the peers send, as it is, and in between bytes that
-// are no text (enum Op). Whatever they say: answers are well-formed and only for those who have been accepted, limits
-// hold, and nothing is left of a session that has ended. A restart in the middle changes nothing.
+// Whole sessions with FT, four at once, on fake-net.c. Input: what the peers send, and between it
+// control bytes that are no text (enum Op). Whatever they send, answers are well-formed and only go
+// to accepted peers, limits hold, and nothing remains of a session that has ended. A restart in the
+// middle changes nothing.
 
 #include <string.h>
 
@@ -14,21 +15,22 @@
 #include "util/log.h"
 
 typedef enum Op {
-    OP_SWITCH = 1, // another connection, the next byte says which; it is opened if there is none
-    OP_DELIVER,    // what has been sent so far arrives now
-    OP_TOGETHER,   // the same, and what comes next arrives in the same batch
-    OP_WAIT,       // so many times 50 ms, the next byte
-    OP_END,        // no more from this side
-    OP_SLOW,       // reads no more, or again
+    // Switch to the connection of the next byte, and open it if it is closed.
+    OP_SWITCH = 1,
+    OP_DELIVER,  // deliver what was sent so far
+    OP_TOGETHER, // the same, and deliver what comes next in the same batch
+    OP_WAIT,     // wait as many times 50 ms as the next byte says
+    OP_END,      // half-close
+    OP_SLOW,     // stop reading, or read again
     OP_RESET,
-    OP_PROBED,  // the oldest probe is over, the next byte is its result
-    OP_RESTART, // where HT is in ASCII, which means the same as a space on the wire
+    OP_PROBED,  // end the oldest probe; the next byte is its result
+    OP_RESTART, // is HT in ASCII, which means the same as a space on the wire
     OP_ESCAPE = 15,
 } Op;
 
 enum {
     FILES_MAX = 3,
-    PEERS_MAX = 3, // one connection more than that
+    PEERS_MAX = 3, // there is one connection more
     ADDRESS_FILES_MAX = 4,
     RECORDS_MAX = 5,
 };
@@ -36,8 +38,8 @@ enum {
 typedef struct Fuzz {
     Ft *ft;
     size_t current;
-    Buffer outgoing; // of the current connection, not arrived yet
-    bool batch;      // is open
+    Buffer outgoing; // of the current connection, not delivered
+    bool batch;      // a batch is open
     bool accepted[FAKE_CONNECTIONS];
 } Fuzz;
 
@@ -49,7 +51,8 @@ static Session *session_of(size_t number) {
                : NULL;
 }
 
-// Two connections have the same. Not a loopback address: those have FT ask the kernel for all addresses of this machine.
+// Two connections share an address. None is a loopback address, for which FT would ask the kernel
+// for all addresses of this machine.
 static IpAddress address_of(size_t number) {
     return (IpAddress){.family = AF_INET, .v4.s_addr = htonl(0xc0000200u + (uint32_t) number / 2)};
 }
@@ -62,7 +65,7 @@ static void connect_peer(Fuzz *fuzz, size_t number) {
     Ft *ft = fuzz->ft;
 
     fuzz->accepted[number] = false;
-    // What ft.c does with a connection.
+    // Does what ft.c does with a new connection.
     if (ft->waiting_count + ft->accepted_count >= ft->config.max_peers) {
         if (TAILQ_EMPTY(&ft->waiting))
             return;
@@ -85,7 +88,7 @@ static void check_line(const char *line, size_t len, size_t number_of_line) {
               message.kind == MESSAGE_MATCHES);
 }
 
-// All that FT has sent to it; `whole`: nothing is on its way.
+// Checks all that FT has sent to this connection. `whole`: nothing is on its way.
 static void check_answers(const Fuzz *fuzz, size_t number, Framing framing) {
     const Buffer *sent = &fake_connections[number].sent;
     const char *data = buffer_data(sent);
@@ -125,7 +128,7 @@ static void check_all(Fuzz *fuzz) {
         CHECK(!session->probing || session->syntax.rooted);
         CHECK(session->state == SESSION_ACCEPTED || fake_connections[i].timeout_at > 0);
         CHECK(stream_unconsumed(&session->stream)->size <= SAVED_IN_BYTES_MAX);
-        // A REACHABLE that comes on top of it is what the next answer fails at.
+        // If a REACHABLE exceeds the limit, the next answer fails.
         CHECK(stream_unsent(&session->stream)->size <= session->stream.out_max + 1024);
         records += n;
         of_address[i / 2] += n;
@@ -138,7 +141,8 @@ static void check_all(Fuzz *fuzz) {
     for (size_t i = 0; i < ELEMENTSOF(of_address); i++) {
         const IpAddress address = address_of(2 * i);
 
-        CHECK(of_address[i] <= ADDRESS_FILES_MAX + 1); // a first one of the second peer
+        // the second peer may have one record in any case
+        CHECK(of_address[i] <= ADDRESS_FILES_MAX + 1);
         CHECK(admission_look(ft->admission, &address).records == of_address[i]);
     }
 }
@@ -180,7 +184,7 @@ static void toggle_slow(Fuzz *fuzz) {
         connection->slow = true;
 }
 
-// One session after the other leaves and comes back, as over a restart of FT.
+// Each session leaves and comes back, as over a restart of FT.
 static void restart_session(Fuzz *fuzz, size_t number) {
     Session *session = session_of(number);
     FakeConnection connection = fake_connections[number];
@@ -211,7 +215,7 @@ static void restart_session(Fuzz *fuzz, size_t number) {
     fake_connections[number].sent = (Buffer){};
     session = session_restore(fuzz->ft, (int) number, &saved);
     CHECK(session);
-    // What was sent before the restart has been sent.
+    // Keep what was sent before the restart.
     fake_connections[number].sent = connection.sent;
     fake_connections[number].slow = connection.slow;
     while (state_read_record(&reader, &text, &record) > 0)
@@ -240,7 +244,7 @@ static void run_op(Fuzz *fuzz, Op op, uint8_t argument) {
         end_batch(fuzz);
     switch (op) {
     case OP_SWITCH:
-        end_batch(fuzz); // accepting is no part of one
+        end_batch(fuzz); // a batch cannot contain an accept
         switch_to(fuzz, argument);
         break;
     case OP_WAIT:
@@ -296,12 +300,13 @@ static void run(Fuzz *fuzz, const uint8_t *data, size_t size) {
     deliver(fuzz, false);
 }
 
-// All leave, one way or the other: nothing of them is left.
+// All connections end, in one way or the other. Nothing may remain of them.
 static void finish(Fuzz *fuzz) {
     for (size_t i = 0; i < FAKE_CONNECTIONS; i++) {
         fake_writable(i);
         if (i % 2 == 0)
-            fake_advance(60 * USEC_PER_SEC); // RAW messages end, and those who are not accepted go
+            // RAW messages end, and sessions that were not accepted time out.
+            fake_advance(60 * USEC_PER_SEC);
         check_all(fuzz);
         fake_reset(i);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Input: text of a stranger, on its way to a terminal, a log or D-Bus.
+// Input: a stranger's text on its way to a terminal, a log or D-Bus.
 
 #include <string.h>
 
@@ -20,7 +20,7 @@ static void check_prefix(const char *text) {
     }
 }
 
-// A name is written so that it neither ends a line nor a record, and reads back.
+// An encoded name must end neither a line nor a record, and must read back.
 static void check_name(const char *text, size_t size) {
     char name[NAME_BYTES_MAX + 1], again[NAME_BYTES_MAX + 1];
 

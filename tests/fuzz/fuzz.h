@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What every fuzz target shares. CHECK() stays when assert() is compiled out.
+// What all fuzz targets share. CHECK() works even if assert() is compiled out.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Runs a fuzz target over every file of the directories (or the files) given, under any compiler. A
-// directory without files is an error: a test that runs nothing must not pass.
+// Runs a fuzz target over all files in the given directories, or over given files, with any
+// compiler. A directory without files is an error, because a test that runs nothing must not pass.
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static int replay_file(const char *path) {
             fclose(file);
         return -1;
     }
-    // Exactly as long as the input, so that a sanitizer sees a read past its end.
+    // Allocate exactly the size of the input, so that a sanitizer detects reads past its end.
     data = malloc(st.st_size > 0 ? st.st_size : 1);
     n = data ? fread(data, 1, st.st_size, file) : 0;
     fclose(file);
@@ -62,7 +62,7 @@ int main(int argc, char *argv[]) {
             fprintf(stderr, "%s: nothing to replay\n", argv[i]);
             return EXIT_FAILURE;
         }
-    // No input at all is an input, too.
+    // An empty input is an input, too.
     LLVMFuzzerTestOneInput(NULL, 0);
     return argc > 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

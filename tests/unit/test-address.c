@@ -6,7 +6,7 @@
 static const struct AddressRow {
     const char *proves, *text;
     size_t len;
-    sa_family_t family; // AF_UNSPEC: refused
+    sa_family_t family; // AF_UNSPEC: rejected
     const char *formatted;
     bool loopback, any;
 } address_rows[] = {
@@ -40,7 +40,7 @@ static void test_address(void **state _unused_) {
         ROW(row);
         if (row->family == AF_UNSPEC) {
             assert_int_equal(address_parse(row->text, row->len, &address), -EINVAL);
-            assert_int_equal(address.family, AF_UNSPEC); // written on success only
+            assert_int_equal(address.family, AF_UNSPEC); // written only on success
             continue;
         }
         assert_int_equal(address_parse(row->text, row->len, &address), 0);
@@ -98,7 +98,7 @@ static void test_equal(void **state _unused_) {
     assert_false(address_equal(&a, &c));
     assert_false(address_equal(&a, &d));
     assert_true(address_equal(&d, &d));
-    assert_false(address_equal(&d, &e)); // they differ in their last byte only
+    assert_false(address_equal(&d, &e)); // they differ only in the last byte
     assert_true(endpoint_equal(&p, &q));
     assert_false(endpoint_equal(&p, &r));
 }
@@ -108,11 +108,11 @@ static void test_local(void **state _unused_) {
               any = address("0.0.0.0");
 
     assert_true(address_is_local(&loopback));
-    assert_false(address_is_local(&documentation)); // RFC 5737: nobody's
-    assert_false(address_is_local(&any));           // one can bind to it all the same
+    assert_false(address_is_local(&documentation)); // RFC 5737: belongs to nobody
+    assert_false(address_is_local(&any));           // although one can bind to it
 }
 
-// Not every machine has one; if it has, it is its own.
+// Not every machine has such an address. If it has one, it is local.
 static void test_of_host(void **state _unused_) {
     static const sa_family_t families[] = {AF_INET, AF_INET6};
 
@@ -130,7 +130,7 @@ static void test_of_host(void **state _unused_) {
 
 static const struct EndpointRow {
     const char *proves, *text;
-    const char *formatted; // NULL: refused
+    const char *formatted; // NULL: rejected
 } endpoint_rows[] = {
     {"IPv4", "192.0.2.7:5555", "192.0.2.7:5555"},
     {"IPv6", "[2001:db8::7]:5555", "[2001:db8::7]:5555"},
@@ -166,7 +166,7 @@ static void test_endpoint(void **state _unused_) {
     }
 }
 
-// A dual-stack socket reports IPv4 peers as mapped; a Unix socket has no address at all.
+// A dual-stack socket reports IPv4 peers as mapped addresses. A Unix socket has no address.
 static void test_from_sockaddr(void **state _unused_) {
     SocketAddress sockaddr = {.in6 = {.sin6_family = AF_INET6, .sin6_port = htons(80)}};
     IpAddress expected = address("192.0.2.7");
@@ -183,7 +183,7 @@ static void test_from_sockaddr(void **state _unused_) {
 }
 
 static const struct HostRow {
-    const char *proves, *text, *host; // NULL: refused
+    const char *proves, *text, *host; // NULL: rejected
     uint16_t port;
 } host_rows[] = {
     {"name and port", "ft.example.org:7000", "ft.example.org", 7000},
@@ -221,7 +221,7 @@ static const struct PrefixRow {
     {"192.168.0.0/16", "192.168.255.1", true},
     {"192.168.0.0/16", "192.169.0.0", false},
     {"192.168.0.0/16", "::ffff:192.168.0.1", true},
-    {"192.168.0.0/16", "c0a8::", false}, // the same bits, another family
+    {"192.168.0.0/16", "c0a8::", false}, // same bits, another family
     {"::ffff:192.168.0.0/112", "192.168.7.7", true},
     {"::ffff:192.168.0.0/112", "192.169.7.7", false},
     {"::ffff:0:0/96", "192.0.2.1", true},

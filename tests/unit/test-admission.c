@@ -63,7 +63,7 @@ static void test_sites(void **state _unused_) {
     leave(admission, e);
 }
 
-// An IPv4 address and the prefix of IPv6 with the same first bytes are two sites.
+// An IPv4 address and an IPv6 prefix with the same first bytes are two sites.
 static void test_families(void **state _unused_) {
     _cleanup_(admission_freep) Admission *admission = new_admission();
     SiteId v4 = enter(admission, "32.1.13.184"), v6 = enter(admission, "2001:db8::1");
@@ -73,7 +73,7 @@ static void test_families(void **state _unused_) {
     leave(admission, v6);
 }
 
-// Those that come and go, against numbers kept by themselves; what has gone leaves nothing behind.
+// Compares many sites that come and go with counters of its own. Nothing remains of departed ones.
 static void test_many(void **state _unused_) {
     _cleanup_(admission_freep) Admission *admission = new_admission();
     enum {

@@ -43,7 +43,7 @@ static void test_reserve_and_commit(void **state _unused_) {
     buffer_clear(&b);
 }
 
-// Consumed room is used again, with the bytes behind it intact.
+// Consumed room is reused, and the bytes behind it stay intact.
 static void test_long_queue_stays_small(void **state _unused_) {
     Buffer b = {};
     uint32_t in = 0, out = 0, value;
@@ -67,7 +67,7 @@ static void test_impossible_size(void **state _unused_) {
 
     assert_int_equal(buffer_append(&b, "x", 1), 0);
     assert_null(buffer_reserve(&b, SIZE_MAX));     // the sum overflows
-    assert_null(buffer_reserve(&b, SIZE_MAX - 8)); // doubling the capacity does
+    assert_null(buffer_reserve(&b, SIZE_MAX - 8)); // doubling the capacity overflows
     assert_int_equal(b.size, 1);
     assert_memory_equal(buffer_data(&b), "x", 1);
     buffer_clear(&b);

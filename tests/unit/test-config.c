@@ -87,7 +87,7 @@ static int load_sample(const char *main_file, Sample *ret) {
     return config_load_drop_ins(main_file, sample_keys, ELEMENTSOF(sample_keys), NULL, ret, r);
 }
 
-// In the order of their names, after the file itself, whether that is there or not.
+// Drop-ins apply in the order of their names, after the file, even if the file is missing.
 static void test_drop_ins(void **state _unused_) {
     char directory[] = "/tmp/p2pshare-config-XXXXXX", file[64], beside[64], command[128];
     Sample sample;
@@ -102,7 +102,7 @@ static void test_drop_ins(void **state _unused_) {
     write_file(beside, "10.ini", "[ft]\nlimit = 10\n[share]\npath = /10\n");
     write_file(beside, ".3.ini", "[ft]\nlimit = 3\n");
     write_file(beside, "4.ini~", "[ft]\nlimit = 4\n");
-    assert_int_equal(load_sample(file, &sample), -ENOENT); // and what was beside it counts
+    assert_int_equal(load_sample(file, &sample), -ENOENT); // and the drop-ins count
     assert_int_equal(sample.limit, 2);
     assert_int_equal(sample.paths.count, 2);
     string_list_clear(&sample.paths);
@@ -119,7 +119,7 @@ static void test_drop_ins(void **state _unused_) {
     assert_int_equal(load_sample(file, &sample), -EINVAL);
     string_list_clear(&sample.paths);
     assert_int_equal(unlink(file), 0);
-    assert_int_equal(load_sample(file, &sample), -EINVAL); // worse than that it is not there
+    assert_int_equal(load_sample(file, &sample), -EINVAL); // worse than a missing file
     string_list_clear(&sample.paths);
 
     snprintf(command, sizeof(command), "rm -r %s", directory);

@@ -61,7 +61,7 @@ static const struct TimeRow {
 };
 
 static void test_from_time(void **state _unused_) {
-    setenv("TZ", "Pacific/Kiritimati", 1); // 14 hours ahead: must not show
+    setenv("TZ", "Pacific/Kiritimati", 1); // 14 hours ahead of UTC; must not matter
     for (size_t i = 0; i < ELEMENTSOF(time_rows); i++) {
         const struct TimeRow *row = &time_rows[i];
         Date date = date_from_time(row->seconds);
@@ -102,7 +102,7 @@ static void test_http(void **state _unused_) {
     char date[DATE_HTTP_BYTES + 1];
 
     date_format_http(784111777, date);
-    assert_string_equal(date, "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110's own example
+    assert_string_equal(date, "Sun, 06 Nov 1994 08:49:37 GMT"); // the example of RFC 9110
     date_format_http(951782400, date);
     assert_string_equal(date, "Tue, 29 Feb 2000 00:00:00 GMT");
     date_format_http(-1, date);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Files that are hashed by threads, against the root of the same bytes in one stream.
+// Hashes files with threads, and compares with the root of the same bytes in one stream.
 
 #include "test.h"
 
@@ -10,7 +10,7 @@
 
 #include "util/file-hash.h"
 
-// A file in memory whose bytes differ from piece to piece.
+// A file in memory whose pieces differ.
 static int make_file(uint64_t size) {
     int fd = memfd_create("test-file-hash", MFD_CLOEXEC);
     static uint8_t block[65536];
@@ -76,7 +76,7 @@ static void test_sizes(void **state _unused_) {
 typedef struct Gate {
     int fd;
     atomic_int calls;
-    int at; // the call that something happens at
+    int at; // the number of the call that does something
     enum {
         GATE_FAIL,
         GATE_TRUNCATE,
@@ -94,7 +94,7 @@ static int gate_run(size_t bytes, void *userdata) {
         return -ECANCELED;
     if (gate->what == GATE_TRUNCATE)
         return ftruncate(gate->fd, PIECE_BYTES_MIN) < 0 ? -errno : 0;
-    // As many bytes as there were, in a clock tick of their own.
+    // Writes as many bytes as before, in another clock tick.
     usleep(20000);
     return pwrite(gate->fd, "other", 5, 0) == 5 ? 0 : -EIO;
 }
@@ -115,9 +115,9 @@ static void test_interrupted(void **state _unused_) {
         FileHash hash;
 
         assert_int_equal(file_hash(hasher, fd, gate_run, &gate, &hash), expected[what]);
-        // It did not go on to the end.
+        // It must stop before the end.
         assert_in_range(atomic_load(&gate.calls), 1, 150);
-        // What was left behind does not show in the next file.
+        // Leftovers must not affect the next file.
         root = root_of_stream(fd);
         assert_int_equal(file_hash(hasher, fd, NULL, NULL, &hash), 0);
         assert_memory_equal(&hash.root, &root, sizeof(root));

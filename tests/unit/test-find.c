@@ -109,7 +109,7 @@ static void test_bad_answer(void **state _unused_) {
     FoundFiles found;
 
     assert_int_equal(matches_parse(&message, &found), 0);
-    assert_int_equal(found.n, 1); // what is no file is left out
+    assert_int_equal(found.n, 1); // what is not a file is skipped
     found_files_clear(&found);
     message = parse("MATCHES: 0, exactly, 0");
     assert_int_equal(matches_parse(&message, &found), 0);
@@ -121,7 +121,8 @@ static void test_bad_answer(void **state _unused_) {
     assert_int_equal(matches_parse(&message, &found), -EBADMSG);
 }
 
-// The longest files there can be: as many as fit, and not one byte more than a message may have.
+// With the longest possible files, the answer has as many as fit and does not exceed the limit of a
+// message.
 static void test_full_answer(void **state _unused_) {
     static FoundFile files[FIND_RESULTS_MAX];
     const FindSummary summary = {.total = UINT64_MAX, .peers = UINT32_MAX};

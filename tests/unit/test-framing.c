@@ -7,8 +7,8 @@
 #include "test.h"
 #include "util/buffer.h"
 
-// Drives a Framer as a session does. A chunk is what one read returns; "~" is silence, and the end of
-// the table is a half-close.
+// Drives a Framer as a session does. A chunk is the result of one read, "~" is silence, and the end
+// of the table is a half-close.
 typedef struct Feed {
     Framer framer;
     Buffer stream;
@@ -141,12 +141,12 @@ static void test_more_or_quiet(void **state _unused_) {
     Feed line = {}, raw = {};
 
     feed_drain(&line, false);
-    assert_int_equal(line.last, FRAME_MORE); // nothing has come
+    assert_int_equal(line.last, FRAME_MORE); // nothing has arrived
     feed_bytes(&line, "HELLO", 5, false);
     assert_int_equal(line.last, FRAME_MORE_OR_QUIET); // LINE or RAW?
     assert_int_equal(line.framer.framing, FRAMING_UNKNOWN);
     feed_bytes(&line, "\nSEA", 4, false);
-    assert_int_equal(line.last, FRAME_MORE); // a line ends in a newline only
+    assert_int_equal(line.last, FRAME_MORE); // only a newline ends a line
     buffer_clear(&line.stream);
 
     feed_bytes(&raw, "HELLO", 5, true);
@@ -160,7 +160,7 @@ static const struct LimitRow {
     const char *proves;
     FrameSource source;
     Framing framing;
-    size_t max; // bytes of the longest that is taken, its newline not counted
+    size_t max; // bytes of the longest accepted message, without its newline
 } limit_rows[] = {
     {"a peer's line", FRAME_FROM_PEER, FRAMING_LINE, LINE_BYTES_MAX - 1},
     {"a peer's first message", FRAME_FROM_PEER, FRAMING_UNKNOWN, LINE_BYTES_MAX - 1},
@@ -181,19 +181,19 @@ static void test_limits(void **state _unused_) {
 
         ROW(row);
         memset(data, 'x', sizeof(data));
-        // As long as it may be …
+        // A message of the maximum length,
         if (!raw)
             data[row->max] = '\n';
         assert_int_equal(frame_next(&framer, data, row->max + !raw, raw, &message, &len, &consumed),
                          FRAME_MESSAGE);
         assert_int_equal(len, row->max);
-        // … one byte more, although its end is there, …
+        // one with one more byte, although it is complete,
         framer.framing = row->framing;
         data[row->max] = 'x';
         data[row->max + 1] = '\n';
         assert_int_equal(frame_next(&framer, data, row->max + 2, true, &message, &len, &consumed),
                          FRAME_TOO_LONG);
-        // … and one that never ends.
+        // and one that never ends.
         framer.framing = row->framing;
         assert_int_equal(frame_next(&framer, data, row->max + 1, false, &message, &len, &consumed),
                          FRAME_TOO_LONG);

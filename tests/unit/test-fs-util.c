@@ -8,7 +8,7 @@
 #include "test.h"
 #include "util/fs-util.h"
 
-// root/ holds shared/ (what may be opened) and secret (what may not).
+// root/ has shared/ (which may be opened) and secret (which may not).
 static char root[] = "/tmp/p2pshare-fs-XXXXXX";
 static int root_fd = -EBADF, shared_fd = -EBADF;
 
@@ -89,7 +89,7 @@ static void test_open_beneath(void **state _unused_) {
     }
 }
 
-// /proc/self/fd/N is no symlink that a path look-up could check: a magic link jumps.
+// /proc/self/fd/N is a magic link: it jumps, so a path lookup cannot check it.
 static void test_magic_link(void **state _unused_) {
     char name[32];
     int proc, fd;
@@ -123,7 +123,7 @@ static void test_free_space(void **state _unused_) {
     assert_int_equal(check_free_space(-1, 0, &available), -EBADF);
 }
 
-// Links of root's and one's own are followed, wherever they are on the way; those of others are not.
+// Links owned by root or this user are followed anywhere in the path. Others are not.
 static void test_open_trusted(void **state _unused_) {
     static const struct {
         const char *proves, *path, *real;
@@ -164,7 +164,7 @@ static void test_open_trusted(void **state _unused_) {
 
         ROW(&table[i]);
         if (table[i].owner != 0 && geteuid() != 0)
-            continue; // only root can give a link away
+            continue; // only root can change a link's owner
         assert_int_equal(fchownat(root_fd, "trusted/file", owner, -1, AT_SYMLINK_NOFOLLOW), 0);
         assert_int_equal(fchownat(root_fd, "trusted/up", owner, -1, AT_SYMLINK_NOFOLLOW), 0);
         snprintf(path, sizeof(path), "%s/%s", root, table[i].path);
@@ -186,7 +186,7 @@ static void test_open_trusted(void **state _unused_) {
     assert_int_equal(unlinkat(root_fd, "trusted", AT_REMOVEDIR), 0);
 }
 
-// As a user to whom not all is open: root passes everywhere.
+// Runs as a user who may not open everything, because root may.
 static void test_examine(void **state _unused_) {
     static const struct {
         const char *proves, *path, *component;
@@ -223,7 +223,7 @@ static void test_examine(void **state _unused_) {
     if (geteuid() == 0)
         assert_int_equal(seteuid(65534), 0);
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        bool own = getuid() != 0 && table[i].result == -EACCES; // an owner may, as made here
+        bool own = getuid() != 0 && table[i].result == -EACCES; // an owner may, as created here
 
         ROW(&table[i]);
         snprintf(path, sizeof(path), "%s/%s", root, table[i].path);

@@ -52,7 +52,7 @@ static SavedSession session(size_t i) {
 }
 
 typedef struct State {
-    uint8_t *data; // a copy, exactly as long
+    uint8_t *data; // a copy of exactly that length
     size_t len;
 } State;
 
@@ -139,7 +139,7 @@ static void test_round_trip(void **unused _unused_) {
     free(state.data);
 }
 
-// The sessions and records up to an error, or their end: 0 or -EBADMSG.
+// Reads all sessions and records. 0, or -EBADMSG on the first error.
 static int read_all(StateReader reader) {
     SavedSession saved;
     RecordText text;
@@ -160,12 +160,12 @@ static void test_damaged(void **unused _unused_) {
     StateReader reader;
 
     for (size_t len = 0; len < state.len; len++) {
-        uint8_t *part = malloc(len ?: 1); // so that a sanitizer sees a read past its end
+        uint8_t *part = malloc(len ?: 1); // lets a sanitizer detect reads past its end
 
         assert_non_null(part);
         memcpy(part, state.data, len);
         assert_int_equal(state_read_begin(&reader, part, len), -EBADMSG);
-        // As if the hash were right.
+        // Make the hash right.
         if (len >= sizeof(StateHeader)) {
             reader = (StateReader){
                 .data = part + sizeof(StateHeader),
@@ -179,7 +179,7 @@ static void test_damaged(void **unused _unused_) {
     for (size_t i = 0; i < state.len; i++) {
         state.data[i] ^= 0x40;
         assert_true(state_read_begin(&reader, state.data, state.len) < 0 ||
-                    // Nothing vouches for the number of sessions but what follows.
+                    // Only what follows can confirm the number of sessions.
                     read_all(reader) < 0);
         state.data[i] ^= 0x40;
     }

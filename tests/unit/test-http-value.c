@@ -19,19 +19,19 @@ static const struct RangeRow {
     {"bytes=-3", 10, HTTP_RANGE_PART, 7, 9},
     {"Bytes=0-9", 10, HTTP_RANGE_PART, 0, 9},
     {"bytes= 0-9", 10, HTTP_RANGE_PART, 0, 9},
-    // Beyond the end: what there is.
+    // A range that exceeds the end is cut.
     {"bytes=5-10", 10, HTTP_RANGE_PART, 5, 9},
     {"bytes=0-99999999999999999999999999", 10, HTTP_RANGE_PART, 0, 9},
     {"bytes=-11", 10, HTTP_RANGE_PART, 0, 9},
     {"bytes=-99999999999999999999999999", 10, HTTP_RANGE_PART, 0, 9},
-    // Nothing of it is there.
+    // A range behind the end cannot be satisfied.
     {"bytes=10-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=10-20", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=99999999999999999999999999-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=-0", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=0-", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0},
     {"bytes=-1", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0},
-    // No range, or none of ours: as if it were not there.
+    // Invalid and unsupported ranges are ignored.
     {"bytes=5-4", 10, HTTP_RANGE_WHOLE, 0, 0},
     {"bytes=0-1,4-5", 10, HTTP_RANGE_WHOLE, 0, 0},
     {"bytes=", 10, HTTP_RANGE_WHOLE, 0, 0},

@@ -83,7 +83,7 @@ static void test_request_parts(void **state _unused_) {
     assert_int_equal(http_head_find(&head, "Hos", &value), -ENOENT);
 }
 
-// Whatever the network makes of it, a head is complete with its last byte and not before.
+// However the network splits it, a head is complete with its last byte and not before.
 static void test_every_prefix(void **state _unused_) {
     static const char data[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     HttpHead head;
@@ -147,7 +147,7 @@ static void test_limits(void **state _unused_) {
     assert_int_equal(buffer_append(&data, TEXT("A: b\r\n\r\n")), 0);
     assert_int_equal(parse_buffer(&data, &head), HTTP_TOO_LONG);
 
-    // A head of exactly the limit, and one of a byte more.
+    // A head of exactly the limit, then one with one more byte.
     data.size = 0;
     assert_int_equal(buffer_append(&data, TEXT(GET "A: ")), 0);
     while (data.size < HTTP_HEAD_BYTES_MAX - 4)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Random histories of the index against a model that is too simple to be wrong: a list of records in the order
-// in which they came. The seeds are fixed; another one may be given: test-index-model SEED.
+// Runs random histories of the index against a model that is too simple to be wrong: a list of
+// records in their order of arrival. The seeds are fixed; test-index-model SEED uses another one.
 
 #include "test.h"
 
@@ -16,14 +16,14 @@ enum {
     OWNERS = 12,
     NAMES = 700,
     STEPS = 30000,
-    RECORDS_MAX = 4000, // of the model
+    RECORDS_MAX = 4000, // in the model
     RESULTS = 1000,
 };
 
 typedef struct ModelRecord {
     int owner;
     RecordText text;
-    Record record; // points into `text` only when it is compared
+    Record record; // points into `text` only during a comparison
 } ModelRecord;
 
 typedef struct History {
@@ -33,7 +33,7 @@ typedef struct History {
     ModelRecord *model; // the oldest first
     size_t count;
     unsigned seed;
-    size_t finds, found; // searches by words, and those that have found anything
+    size_t finds, found; // searches by words, and how many of them found something
 } History;
 
 static unsigned first_seed = 1;
@@ -42,7 +42,7 @@ static int pick(History *h, int n) {
     return rand_r(&h->seed) % n;
 }
 
-// Few of them are common, and some hold dots, or are as long as a name can be.
+// Few names are common. Some contain dots, or are as long as a name can be.
 static void pick_name(History *h, char name[static NAME_BYTES_MAX + 1]) {
     int n = pick(h, 4) == 0 ? pick(h, 5) : pick(h, NAMES);
     static const char *const forms[][2] = {
@@ -115,7 +115,7 @@ static void step_add(History *h, int owner) {
     m->record = record;
 }
 
-// Mostly of something that is there.
+// Mostly removes a record that exists.
 static void step_remove(History *h, int owner) {
     RecordText text;
     Record record = pick_record(h, &text);
@@ -161,8 +161,8 @@ static void assert_equal(const Record *found, const ModelRecord *m) {
     assert_memory_equal(&found->root, &m->record.root, sizeof(MerkleHash));
 }
 
-// What is found of those that are called `name`, and have that type unless it is NULL, of owners that are `last` or
-// of the others; returns how many.
+// Compares the records found for this name and type (NULL: any) of owners that come last, or of the
+// others. Returns how many.
 static size_t compare_part(const History *h, const char *name, size_t name_len, const char *type,
                            bool last, const Record results[], size_t found) {
     size_t n = 0;
@@ -202,14 +202,14 @@ static void step_lookup(History *h) {
     assert_int_equal(n, found);
     if (found == max)
         return;
-    // There was room for more, so nothing may have been left out.
+    // There was room for more, so nothing may be missing.
     n = 0;
     for (size_t i = 0; i < h->count; i++)
         n += name_matches(h->model[i].text.name, h->model[i].text.type, file_name);
     assert_int_equal(n, found);
 }
 
-// Some words of names and types that there may be, and of none.
+// Some words of possible names and types, and some of none.
 static void pick_text(History *h, char text[static FIND_TEXT_MAX + 1]) {
     static const char *const parts[] = {"file",   "FI",      "tar",   "gz",     "t",
                                         "Straße", "STRASSE", "xxxxx", "-1",     "txt",
@@ -246,7 +246,7 @@ static bool model_same(const ModelRecord *a, const FoundFile *b) {
            memcmp(&a->record.root, &b->root, sizeof(b->root)) == 0;
 }
 
-// Each record that fits is in one of the files that were found, and in nothing else.
+// Each record that fits must be in exactly one of the files found.
 static void step_find(History *h) {
     static FoundFile files[FIND_RESULTS_MAX];
     FindRequest request = {.limit = FIND_RESULTS_MAX, .max_size = SIZE_BYTES_MAX};
@@ -306,7 +306,7 @@ static void compare_counts(History *h) {
     assert_int_equal(index_names(h->index), names);
 }
 
-// Times of growth and of decline take turns. One owner has half of everything.
+// Times of growth and decline alternate. One owner has half of all records.
 static void run_history(History *h) {
     for (int step = 0; step < STEPS; step++) {
         int owner = pick(h, 2) ? 0 : pick(h, OWNERS);
@@ -333,7 +333,7 @@ static void run_history(History *h) {
     for (int o = 0; o < OWNERS; o++)
         step_leave(h, o);
     compare_counts(h);
-    assert_int_equal(h->index->words->tree.count, 0); // or else something of them stays for ever
+    assert_int_equal(h->index->words->tree.count, 0); // otherwise some words would stay forever
 }
 
 static void test_random_histories(void **state _unused_) {
@@ -348,7 +348,7 @@ static void test_random_histories(void **state _unused_) {
         for (int o = 0; o < OWNERS; o++)
             h.owners[o] = index_owner_new(h.index);
         run_history(&h);
-        // Or else little was compared.
+        // Otherwise little was compared.
         assert_true(h.finds > STEPS / 12 && h.found > h.finds / 4);
         for (int o = 0; o < OWNERS; o++)
             index_owner_leave(h.index, h.owners[o]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The index of FT; test-index-model.c has random histories of it.
+// FT's index. test-index-model.c runs random histories of it.
 
 #include "test.h"
 
@@ -63,7 +63,8 @@ static void test_found_with_and_without_extension(void **state _unused_) {
     index_owner_leave(index, owner);
 }
 
-// "a.b" may be the name a of type b, and the name a.b of some type: both are found, the first first.
+// "a.b" may be the name a with the type b, or the name a.b of any type. Both are found, in this
+// order.
 static void test_name_with_extension_comes_first(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[RESULTS_MAX];
@@ -123,7 +124,7 @@ static Record rooted(Record record, uint8_t byte) {
     return record;
 }
 
-// The root is a part of the record: whoever registers a file anew says what it is now.
+// The root is part of the record, so registering a file again replaces it.
 static void test_root_is_refreshed(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     const Record plain = file("a", "txt", 1), one = rooted(plain, 1), two = rooted(plain, 2);
@@ -139,7 +140,7 @@ static void test_root_is_refreshed(void **state _unused_) {
         assert_int_equal(index_owner_count(owner), 1);
         assert_int_equal(index_records(index), 2);
         assert_int_equal(index_lookup(index, "a.txt", results, RESULTS_MAX), 2);
-        // The other one has root two, always.
+        // The other peer's record always has root two.
         if (results[0].has_root && results[0].root.bytes[31] == 2)
             own = 1;
         assert_int_equal(results[own].has_root, history[i]->has_root);
@@ -153,7 +154,7 @@ static void test_root_is_refreshed(void **state _unused_) {
     assert_int_equal(index_names(index), 0);
 }
 
-// The same file of many peers, and many files of one: each finds its own.
+// Many peers have the same file, and one peer has many files. Each finds its own.
 static void test_own_record_among_many(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     IndexOwner *owners[50];
@@ -164,8 +165,8 @@ static void test_own_record_among_many(void **state _unused_) {
     }
     for (uint64_t size = 0; size < 100; size++)
         add(index, owners[7], "common", "txt", size);
-    add(index, owners[7], "common.txt", "c", 1); // has the full name of no other
-    add(index, owners[7], "common", "txt.c", 1); // but of this one
+    add(index, owners[7], "common.txt", "c", 1); // other records do not have this full name
+    add(index, owners[7], "common", "txt.c", 1); // but this one does
     assert_int_equal(index_owner_count(owners[7]), 102);
     for (size_t i = 0; i < ELEMENTSOF(owners); i++) {
         const Record record = file("common", "TXT", 1);
@@ -214,7 +215,7 @@ static void test_last_owners_come_last(void **state _unused_) {
     index_owner_leave(index, second);
 }
 
-// However many come last, a lookup takes no longer for them.
+// However many records come last, a lookup takes no longer.
 static void test_a_name_full_of_those_that_come_last(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     IndexOwner *many = new_owner(index), *one = new_owner(index);
@@ -235,7 +236,7 @@ static void test_a_name_full_of_those_that_come_last(void **state _unused_) {
     index_owner_leave(index, one);
 }
 
-// What a peer calls the type may hold dots: every way to split the name is looked for, the longest name first.
+// A type may contain dots. A lookup tries all ways to split the name, the longest name first.
 static void test_type_with_dots(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     Record results[RESULTS_MAX];
@@ -254,7 +255,8 @@ static void test_type_with_dots(void **state _unused_) {
     index_owner_leave(index, owner);
 }
 
-// However many records a peer has, none of them is found once it has left; their memory may take longer.
+// However many records a peer has, none is found once it has left. Freeing their memory may take
+// longer.
 static void test_large_owner_leaves_at_once(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     IndexOwner *large = new_owner(index), *other = new_owner(index);
@@ -280,7 +282,7 @@ static void test_large_owner_leaves_at_once(void **state _unused_) {
     index_owner_leave(index, other);
 }
 
-// What it says of its memory grows and shrinks with what is in it.
+// The reported memory grows and shrinks with the content.
 static void test_bytes(void **state _unused_) {
     _cleanup_(index_freep) Index *index = new_index();
     IndexOwner *owner = new_owner(index);
@@ -301,7 +303,7 @@ static void test_bytes(void **state _unused_) {
     index_owner_leave(index, owner);
     while (index_work(index))
         ;
-    // A page of each block stays, and what the tables are before they shrink once more.
+    // A page of each block remains, and so do the tables until they shrink again.
     assert_true(index_record_bytes(index) + index_word_bytes(index) < full / 4);
 }
 

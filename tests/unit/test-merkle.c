@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Pieces roots, against those that libtorrent 2.0.8 computed for the same bytes.
+// Compares roots with those that libtorrent 2.0.8 computed for the same bytes.
 
 #include "test.h"
 
@@ -10,7 +10,7 @@ static const struct {
     size_t size;
     const char *root;
 } roots[] = {
-    // BEP 52 has none for an empty file; this is SHA-256 of nothing.
+    // BEP 52 defines no root for an empty file. This is the SHA-256 of nothing.
     {0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
     {1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
     {16383, "095da957d179a83905896a0e30dc0ef31ecb8c3e796d899ab647fe6eb42bc5ea"},
@@ -25,7 +25,7 @@ static const struct {
     {1048577, "81a4989c1989d0b591e62142ff4ab299b4955cc458893129c440977e8e9d7c4c"},
 };
 
-// `leaves`: NULL, or what hashes many at once.
+// `leaves`: NULL, or a hasher for many leaves at once.
 static void check_roots(size_t step, LeafHasher *leaves) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
     static uint8_t content[1048577];
@@ -55,7 +55,7 @@ static void test_in_pieces(void **state _unused_) {
     check_roots(MERKLE_LEAF_BYTES + 1, NULL);
 }
 
-// The same roots, however many leaves are there at once, and whatever came before them.
+// However many leaves are hashed at once, and whatever came before, the roots are the same.
 static void test_many_at_once(void **state _unused_) {
     _cleanup_(leaf_hasher_freep) LeafHasher *leaves = leaf_hasher_new();
 
@@ -69,7 +69,7 @@ static void test_many_at_once(void **state _unused_) {
     check_roots(7 * MERKLE_LEAF_BYTES + 1, leaves);
 }
 
-// The pieces of a file lead to the root that the file has as a whole.
+// The hashes of the pieces lead to the root of the whole file.
 static void check_pieces(uint64_t size) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
     MerkleHash pieces[8], root, whole;

@@ -50,7 +50,7 @@ static void test_parse(void **state _unused_) {
 static const struct SearchRow {
     const char *proves, *text;
     size_t len;
-    const char *name; // NULL: refused
+    const char *name; // NULL: rejected
 } search_rows[] = {
     {"plain", TEXT("SEARCH: report.txt"), "report.txt"},
     {"encoded", TEXT("SEARCH: %20a%2"), " a%2"},
@@ -79,7 +79,7 @@ static void test_search_name(void **state _unused_) {
     }
 }
 
-// Any name that a file can have arrives as it was sent, in both framings.
+// Any possible file name arrives as it was sent, in both framings.
 static void test_search_round_trip(void **state _unused_) {
     static const char *const names[] = {"report", " a ", "100%41", "a,b", "<a>", "文 件", "%"};
 
@@ -196,7 +196,7 @@ static void test_kept(void **state _unused_) {
     buffer_clear(&out);
 }
 
-// The largest answer stays below what the other side takes (ANSWER_BYTES_MAX).
+// The largest answer stays within the receiver's limit (ANSWER_BYTES_MAX).
 static void test_largest_answer_fits(void **state _unused_) {
     static Record records[RESULTS_MAX];
     RecordSyntax syntax = record_syntax_own;
@@ -220,7 +220,7 @@ static void test_largest_answer_fits(void **state _unused_) {
     assert_int_equal(message_put_found(&out, FRAMING_LINE, &syntax, records, RESULTS_MAX), 0);
     assert_in_range(out.size, RESULTS_MAX * 3 * NAME_BYTES_MAX, ANSWER_BYTES_MAX);
     buffer_clear(&out);
-    // And four such records are a line.
+    // Four such records fit a line.
     assert_int_equal(message_put_records(&out, FRAMING_LINE, &syntax, records, 4), 0);
     assert_in_range(out.size, 4 * 3 * NAME_BYTES_MAX, LINE_BYTES_MAX);
     buffer_clear(&out);
@@ -309,7 +309,7 @@ static void test_file_header_fits(void **state _unused_) {
     }
 }
 
-// A difference below zero is no huge file.
+// A difference below zero must not become a huge file.
 static void test_file_header_underflow(void **state _unused_) {
     FileHeader header;
     size_t header_len;

@@ -157,7 +157,7 @@ static void test_name_encode(void **state _unused_) {
             assert_int_equal(name_encode(&out, row->name, context), 0);
             assert_int_equal(out.size, strlen(expected[context]));
             assert_memory_equal(buffer_data(&out), expected[context], out.size);
-            // and it reads back
+            // It must read back.
             assert_int_equal(name_decode(buffer_data(&out), out.size, name, sizeof(name)),
                              strlen(row->name));
             assert_string_equal(name, row->name);
@@ -189,11 +189,11 @@ static void test_name_decode(void **state _unused_) {
         assert_int_equal(name_decode(row->text, strlen(row->text), out, sizeof(out)), row->len);
         assert_string_equal(out, row->name);
     }
-    assert_int_equal(name_decode("%41", 2, out, sizeof(out)), 2); // never beyond the end
+    assert_int_equal(name_decode("%41", 2, out, sizeof(out)), 2); // never past the end
     assert_string_equal(out, "%4");
     assert_int_equal(name_decode("abc", 3, small, sizeof(small)), 3);
     assert_int_equal(name_decode("abcd", 4, small, sizeof(small)), -ENAMETOOLONG);
-    assert_int_equal(name_decode("%41%42%43", 9, small, sizeof(small)), 3); // counted decoded
+    assert_int_equal(name_decode("%41%42%43", 9, small, sizeof(small)), 3); // decoded bytes count
 }
 
 int main(void) {

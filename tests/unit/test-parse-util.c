@@ -36,7 +36,7 @@ static void test_parse_u64_n(void **state _unused_) {
     uint64_t value = 77;
 
     assert_int_equal(parse_u64_n("1234", 2, &value), 0);
-    assert_int_equal(value, 12); // and what follows is not looked at
+    assert_int_equal(value, 12); // what follows does not matter
     assert_int_equal(parse_u64_n("1\0002", 3, &value), -EINVAL);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Work in small pieces keeps nobody waiting: neither the sockets of the poller nor other sources of the loop.
+// Work in small pieces delays neither the sockets of the poller nor other sources of the loop.
 
 #include "test.h"
 
@@ -15,7 +15,7 @@ typedef struct World {
     Poller *poller;
     PollWatch watch;
     int fds[2];
-    int work_left; // calls until it says that there is none
+    int work_left; // calls until no work is left
     int worked, served, others, batches;
 } World;
 
@@ -93,7 +93,7 @@ static void test_done_until_there_is_none(void **state) {
 
     world->work_left = 3;
     poller_has_work(world->poller);
-    poller_has_work(world->poller); // says nothing new
+    poller_has_work(world->poller); // changes nothing
     run(world, 20);
     assert_int_equal(world->worked, 3);
     assert_int_equal(world->batches, 3);
@@ -103,7 +103,7 @@ static void test_done_until_there_is_none(void **state) {
     assert_int_equal(world->worked, 4);
 }
 
-// There is always more of it.
+// There is always more work.
 static void test_sockets_are_served_meanwhile(void **state) {
     World *world = *state;
 
@@ -122,7 +122,7 @@ static void test_other_sources_have_their_turn(void **state) {
     _cleanup_(sd_event_source_unrefp) sd_event_source *other = NULL;
     World *world = *state;
 
-    // Ready all the time, too.
+    // It is always ready, too.
     assert_true(sd_event_add_io(world->event, &other, world->fds[1], EPOLLOUT, on_other, world) >=
                 0);
     world->work_left = 1000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Random histories of the tree against a sorted array.
+// Runs random histories of the tree against a sorted array.
 
 #include "test.h"
 
@@ -47,7 +47,7 @@ static void compare_all(Model *m) {
     assert_int_equal(m->tree.count, m->n);
 }
 
-// The first at or behind a place, from the beginning and from some place before it.
+// Finds the first posting at or behind a place, from the beginning and from a place before it.
 static void compare_seek(Model *m) {
     const Posting to = pick_posting(m);
     PostingCursor cursor = posting_tree_seek(&m->tree, to);
@@ -117,7 +117,7 @@ static void test_random(void **state _unused_) {
     free(m);
 }
 
-// Several branches, which takes more than a test can compare item by item.
+// Several branches, which are too large to compare item by item.
 static void test_many(void **state _unused_) {
     const uint64_t n = 200000, factor = 1000003;
     PostingTree tree = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Whose turn it is to be tried, on loopback: at a port that answers, and at one that takes no connection and refuses
-// none.
+// Which site's turn it is, on loopback: at a port that answers, and at one that neither accepts nor
+// refuses connections.
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -12,8 +12,8 @@
 #include "util/time-util.h"
 
 enum {
-    FILLERS = 4, // more connections than a backlog of 0 takes
-    MANY = 40,   // more than are tried at once of all sites, by more than one site may have
+    FILLERS = 4, // connections beyond a backlog of 0
+    MANY = 40,   // more than all sites may have at once, by more than one site may have
     SITE = 1000, // not the first: there may be a million
     OTHER = 7,
     THIRD = 8,
@@ -31,7 +31,7 @@ typedef struct Try {
     Probe *probe;
     bool done;
     Reachability result;
-    unsigned turn; // the how manieth was done
+    unsigned turn; // the place in the order in which probes ended
 } Try;
 
 static unsigned turns;
@@ -130,7 +130,7 @@ static size_t count_done(const Try *tries, size_t n) {
     return done;
 }
 
-// Whoever has many peers behind a firewall, or says so.
+// A site with many peers behind a firewall, or one that claims to have them.
 static void test_one_site_does_not_keep_others_waiting(void **state) {
     World *world = *state;
     Try many[MANY], other;
@@ -140,7 +140,7 @@ static void test_one_site_does_not_keep_others_waiting(void **state) {
     start(world, OTHER, &world->there, &other);
     finish(world, &other);
     assert_int_equal(other.result, REACHABLE_YES);
-    // If this took so long that some are given up, not those behind them, too.
+    // If the machine was so slow that probes timed out, those behind them must not have.
     assert_in_range(count_done(many, MANY), 0, PROBES_PER_SITE);
     for (size_t i = 0; i < MANY; i++)
         probe_free(many[i].probe);
@@ -170,7 +170,7 @@ static void test_share_of_a_site(void **state) {
         start(world, OTHER, &world->there, &others[i]);
     finish(world, &others[ELEMENTSOF(others) - 1]);
     assert_true(!behind.done || count_done(stuck, ELEMENTSOF(stuck)) > 0);
-    // One less is one more.
+    // One probe less makes room for another.
     stuck[1].probe = probe_free(stuck[1].probe);
     finish(world, &behind);
     assert_int_equal(behind.result, REACHABLE_YES);
@@ -178,7 +178,7 @@ static void test_share_of_a_site(void **state) {
         probe_free(stuck[i].probe);
 }
 
-// A number is another site's later.
+// The number belongs to another site later.
 static void test_all_gone(void **state) {
     World *world = *state;
     Try tries[3];

@@ -12,7 +12,7 @@ static void test_no_limit(void **state _unused_) {
     assert_int_equal(rate_limit_wait(&limit), 0);
 }
 
-// Whoever takes all that is granted, whenever it is, gets the rate and no more than a burst beyond it.
+// Taking all that is granted at any time yields the rate and at most one burst more.
 static void check_rate(uint64_t rate, uint64_t step) {
     uint64_t now = 1000 * USEC_PER_SEC, end = now + 10 * USEC_PER_SEC, moved = 0;
     RateLimit limit = {};
@@ -45,7 +45,7 @@ static void test_burst(void **state _unused_) {
     assert_true(rate_limit_grant(&limit, 1 << 20, now) > 0);
     now += 3600 * USEC_PER_SEC;
     assert_in_range(rate_limit_grant(&limit, 1 << 30, now), 1, (1 << 20) / 10);
-    // What is left of a file may be little.
+    // The rest of a file may be small.
     assert_int_equal(rate_limit_grant(&limit, 3, now), 3);
 }
 
@@ -54,7 +54,7 @@ static void test_extremes(void **state _unused_) {
 
     rate_limit_set(&limit, UINT64_MAX);
     assert_int_equal(rate_limit_grant(&limit, 1, 0),
-                     0); // a changed rate begins with an empty bucket
+                     0); // a new rate begins with an empty bucket
     assert_true(rate_limit_grant(&limit, 1 << 20, USEC_PER_SEC) == 1 << 20);
     rate_limit_set(&limit, 1);
     assert_int_equal(rate_limit_grant(&limit, 10, USEC_PER_SEC), 0);

@@ -11,8 +11,8 @@ static const struct Row {
     const char *proves, *text;
     size_t len;
     const char *pieces; // each behind a "|"
-    // What is learnt for the answer:
-    bool spaced; // given: the fields are
+    // The expected syntax of the answer:
+    bool spaced; // an input: fields are spaced
     bool brackets, one_pair;
     const char *separator;
 } rows[] = {
@@ -66,7 +66,7 @@ static void test_split(void **state _unused_) {
         }
         assert_memory_equal(pieces, row->pieces, n);
         assert_string_equal(pieces, row->pieces);
-        assert_false(record_list_next(&list, &piece, &len)); // and stays at its end
+        assert_false(record_list_next(&list, &piece, &len)); // stays at the end
 
         record_list_learn(&list, &syntax);
         assert_int_equal(syntax.brackets, row->brackets);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Whatever we write, in whatever syntax, we read back as the same: random records, random syntaxes, but
-// the same ones in each run.
+// Whatever we write in any syntax reads back the same. Records and syntaxes are random, but equal
+// in each run.
 
 #include <stdio.h>
 
@@ -21,7 +21,7 @@ static uint32_t random_below(uint32_t n) {
 }
 
 static void random_name(char name[static NAME_BYTES_MAX + 1]) {
-    // Pieces that mean something to some part of the parsers.
+    // Pieces that mean something to a part of the parsers.
     static const char *const pieces[] = {
         "a",       "report", ",",
         ", ",      " ",      "<",
@@ -70,7 +70,7 @@ static void random_record(Record *record, RecordText *text) {
         record->root.bytes[i] = random_below(256);
 }
 
-// Any order in which the port follows its address.
+// Any order in which the port follows the address.
 static void random_order(RecordSyntax *syntax) {
     RecordField units[] = {FIELD_TYPE, FIELD_SIZE, FIELD_DATE, FIELD_ADDRESS};
     size_t n = 0;
@@ -114,7 +114,7 @@ static RecordSyntax random_syntax(void) {
     return syntax;
 }
 
-// `b` was written as `a`; a root only if it may be.
+// `a` was written and read back as `b`, with a root only if it may have one.
 static void assert_same(const Record *a, const Record *b, const RecordSyntax *syntax) {
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->type, b->type);

@@ -5,7 +5,7 @@
 #include "proto/record.h"
 #include "test.h"
 
-// A record as "name|type|size|date|endpoint", and "|root" if it has one.
+// Formats a record as "name|type|size|date|endpoint", with "|root" if it has one.
 static void describe(const Record *record, char *text, size_t size) {
     char endpoint[ENDPOINT_TEXT_MAX], root[MERKLE_TEXT_BYTES + 1] = "";
 
@@ -22,11 +22,11 @@ static void describe(const Record *record, char *text, size_t size) {
 
 #define NOTES "notes|txt|11|2026-11-23|192.0.2.7:5556"
 
-// Programs in the wild, and what FT writes back to each: the same record, in the same way. The name
-// stands in the answer unless the order is the seed's own.
+// Programs in the wild, and what FT answers to each: the same record in the same syntax. The answer
+// has the name unless the order is that of the seed text.
 static const struct DialectRow {
     const char *proves, *text, *record;
-    const char *again; // record_format() in the syntax learnt, named
+    const char *again; // record_format() in the learnt syntax, with the name
     bool named;
 } dialect_rows[] = {
     {"the seed's order", "notes, txt, 11, 23/11/26, 192.0.2.7, 5556", NOTES,
@@ -123,7 +123,7 @@ static void test_dialects(void **state _unused_) {
 #define REST    "txt, 11, 23/11/26, 192.0.2.7, 5556"
 #define TEXT_62 "112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
-// Names that look like something else. Each is read, and written again byte for byte.
+// Names that look like something else. Each is read, then written again byte for byte.
 static const struct NameRow {
     const char *proves, *text, *name, *type;
 } name_rows[] = {
@@ -242,12 +242,12 @@ static void test_refused(void **state _unused_) {
 
         ROW(row);
         assert_int_equal(record_parse(row->text, row->len, &text, &record, NULL), -EBADMSG);
-        assert_int_equal(record.size, 77); // written on success only
+        assert_int_equal(record.size, 77); // written only on success
     }
 }
 
 static const struct FoundRow {
-    const char *proves, *text, *searched, *record; // NULL: refused
+    const char *proves, *text, *searched, *record; // NULL: rejected
 } found_rows[] = {
     {"the name is what was searched", REST, "notes", NOTES},
     {"searched with its extension", REST, "notes.txt", NOTES},
@@ -290,7 +290,7 @@ static void test_found(void **state _unused_) {
 }
 
 static const struct FileRow {
-    const char *proves, *text, *name, *type; // NULL: refused
+    const char *proves, *text, *name, *type; // NULL: rejected
     uint64_t size;
 } file_rows[] = {
     {"ours", "report, txt, 11", "report", "txt", 11},
@@ -348,7 +348,8 @@ static void test_null(void **state _unused_) {
     assert_int_equal(record_parse_file(NULL, 0, &text, &record), -EBADMSG);
 }
 
-// Who has not shown that it knows roots never sees one; and there is none where a record has none.
+// A peer that has not shown that it knows roots never sees one. A record without a root never gets
+// one.
 static void test_root_only_where_it_is_known(void **state _unused_) {
     const char *with = "notes, " REST ", " ROOT, *without = "notes, " REST;
     RecordSyntax rooted, plain;

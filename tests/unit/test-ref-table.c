@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The hash table below the index, with hashes that are as bad as can be.
+// The hash table below the index, with the worst possible hashes.
 
 #include "test.h"
 
@@ -68,14 +68,14 @@ static void test_random_hashes(void **state _unused_) {
     run_history(1);
 }
 
-// Half of them the same, and the rest a few: long runs of entries, without any order in them.
+// Half of the hashes are equal, the rest are few: long runs of entries in no order.
 static void test_equal_hashes(void **state _unused_) {
     for (size_t i = 1; i <= REFS; i++)
         hashes[i] = i % 2 ? 5 : i % 64;
     run_history(2);
 }
 
-// Whatever the size, the last slots are where they want to be: runs go on at the first slot.
+// At any size, the entries belong into the last slots, so their runs continue at the first slot.
 static void test_runs_across_the_end(void **state _unused_) {
     for (size_t i = 1; i <= REFS; i++)
         hashes[i] = UINT64_MAX - i % 8;

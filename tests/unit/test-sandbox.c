@@ -15,13 +15,13 @@
 
 #include "test.h"
 
-// Each attempt is made in a child that has entered the sandbox, with a directory that it may write to and one that
-// it may not, and returns 0 or the errno.
+// A child that has entered the sandbox makes each attempt, with one directory that it may write to
+// and one that it may not. Returns 0 or the errno.
 typedef int (*Attempt)(int own, int other);
 
 typedef struct World {
     char own[64], other[64];
-    int own_fd, other_fd, file_fd; // the file is in `other`, and was open before
+    int own_fd, other_fd, file_fd; // the file is in `other` and was opened before
 } World;
 
 static int abi(void) {
@@ -164,7 +164,7 @@ static int write_passed(int own _unused_, int other _unused_) {
     return ftruncate(passed_fd, 0) < 0 || pwrite(passed_fd, "x", 1, 0) != 1 ? errno : 0;
 }
 
-// A caller of Download passes a file that is open: it may be anywhere.
+// A caller of Download passes an open file, which may be anywhere.
 static void test_open_files(void **state) {
     passed_fd = ((const World *) *state)->file_fd;
     assert_int_equal(result_of(*state, write_passed), 0);

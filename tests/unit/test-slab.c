@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// The memory of the index: pieces keep what was written, and what is free goes back to the kernel.
+// The memory of the index: pieces keep their content, and free memory returns to the kernel.
 
 #include "test.h"
 
@@ -89,7 +89,7 @@ static void test_memory_is_given_back(void **state _unused_) {
         slab_free(&slab, pieces[i]);
     assert_true(resident() < full - count * size * 3 / 4);
     assert_in_range(slab.bytes, count * size / 20, count * size / 10); // a page of each block
-    for (size_t i = 0; i < count; i++) { // the blocks are used again, for another size
+    for (size_t i = 0; i < count; i++) { // reuses the blocks for another size
         pieces[i] = slab_alloc(&slab, size / 2);
         memset(pieces[i], 1, size / 2);
     }

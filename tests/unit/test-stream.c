@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// What a stream has only while something is under way, and what it waits for: its turn, or the other side.
+// What a stream only has while something is under way, and what it waits for: its turn, or the
+// other side.
 
 #include "test.h"
 
@@ -13,8 +14,8 @@
 
 typedef enum Next {
     CONSUME_LINES, // up to the last newline
-    YIELD,         // once, and then CONSUME_LINES
-    ANSWER,        // writes a lot, and holds if that is not taken
+    YIELD,         // once, then CONSUME_LINES
+    ANSWER,        // writes much, and holds if it is not taken
 } Next;
 
 enum {
@@ -24,7 +25,7 @@ enum {
 typedef struct Connection {
     Stream stream;
     Next next;
-    int fd; // the other side
+    int fd; // of the other side
     size_t seen, calls, closed;
     int error;
 } Connection;
@@ -33,7 +34,7 @@ typedef struct World {
     sd_event *event;
     Poller *poller;
     Connection a, b;
-    Connection *order[4]; // whose on_data was called, when it had waited for its turn
+    Connection *order[4]; // connections in the order in which their turn came
     size_t turns;
 } World;
 
@@ -172,7 +173,7 @@ static void test_one_has_its_turn_after_the_other(void **state) {
     run(world, 1);
     say(&world->a, "second\n");
     assert_int_equal(world->b.calls, 1);
-    run(world, 1); // a is read, and b's turn is in the same batch
+    run(world, 1); // reads a; b's turn is in the same batch
     assert_true(world->a.stream.work->paused);
     assert_int_equal(world->turns, 1);
     run(world, 3);
@@ -196,7 +197,7 @@ static void test_one_that_goes_while_it_waits(void **state) {
     assert_ptr_equal(world->order[0], &world->b);
 }
 
-// It is read again when all has been taken, and not before.
+// The stream is read again when all was taken, and not before.
 static void test_hold(void **state) {
     static char taken[ANSWER_BYTES];
     World *world = *state;
@@ -219,7 +220,7 @@ static void test_hold(void **state) {
     }
     assert_int_equal(sum, ANSWER_BYTES);
     run(world, 3);
-    assert_int_equal(world->a.calls, 3); // for the byte that was left, and for what came meanwhile
+    assert_int_equal(world->a.calls, 3); // for the remaining byte, and for what arrived meanwhile
     assert_int_equal(world->a.seen, strlen("another\n"));
     assert_false(stream_is_on_hold(&world->a.stream));
     assert_int_equal(world->a.closed, 0);
@@ -232,7 +233,7 @@ static void test_end_while_it_waits(void **state) {
     say(&world->a, "last\n");
     shutdown(world->a.fd, SHUT_WR);
     run(world, 10);
-    assert_int_equal(world->turns, 2); // the line, and the end
+    assert_int_equal(world->turns, 2); // the line and the end
     assert_int_equal(world->a.closed, 1);
     assert_int_equal(world->a.error, 0);
 }
@@ -254,7 +255,7 @@ static int tcp_option(int fd, int name) {
     return value;
 }
 
-// Those that began together are not asked together.
+// Connections that begin together send their probes at different times.
 static void test_keep_alive_is_spread(void **state _unused_) {
     bool seen[76] = {};
     size_t different = 0;
@@ -268,7 +269,7 @@ static void test_keep_alive_is_spread(void **state _unused_) {
         interval = tcp_option(stream.fd, TCP_KEEPINTVL);
         assert_in_range(idle, 25, 75);
         assert_in_range(interval, 5, 15);
-        // Three probes before it is over.
+        // At least three probes fit.
         assert_true(idle + 3 * interval <= tcp_option(stream.fd, TCP_USER_TIMEOUT) / 1000);
         different += !seen[idle];
         seen[idle] = true;

@@ -41,7 +41,7 @@ static void test_table(void **state _unused_) {
     }
 }
 
-// No text at all may come as a NULL pointer (an empty Buffer).
+// An empty Buffer has a NULL pointer instead of text.
 static void test_null(void **state _unused_) {
     _cleanup_free_ char *escaped = text_escape(NULL, 0);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// The two sessions of protocol.md section 3, byte for byte: what a peer writes is learnt from, and
-// answered in its own way.
+// The two sessions of the seed text, byte for byte: FT learns how a peer writes, and answers in the
+// same way.
 
 #include "proto/message.h"
 #include "test.h"
 
-// One Record, with an address of its own.
+// A record at that address.
 static Record report(const char *address, uint16_t port) {
     Record record = {
         .name = "report",
@@ -28,8 +28,8 @@ static void assert_written(Buffer *out, const char *expected) {
 
 #define ROOT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
-// What FT's session does with a registration: the first record shows the syntax, the list completes it, and
-// a root in any of them shows that roots are known.
+// Does what FT's session does with a registration: the first record shows the syntax, the list
+// completes it, and a root in any record shows that the peer knows roots.
 static RecordSyntax learn(Framer *framer, const char *data, size_t *ret_records) {
     const char *end = data + strlen(data), *text;
     bool raw = framer->framing == FRAMING_RAW;
@@ -74,7 +74,7 @@ static void test_authors(void **state _unused_) {
     RecordSyntax syntax;
     Buffer out = {};
 
-    // A → FT HELLO, FT → A HI: no newline in either
+    // A → FT HELLO, FT → A HI: neither has a newline.
     assert_int_equal(frame_next(&framer, "HELLO", 5, false, &message, &len, &consumed),
                      FRAME_MORE_OR_QUIET);
     assert_int_equal(frame_next(&framer, "HELLO", 5, true, &message, &len, &consumed),
@@ -102,7 +102,7 @@ static void test_authors(void **state _unused_) {
     assert_written(&out, "DOWNLOAD: report,.txt,11");
 }
 
-// The peer towards such an FT.
+// The peer's side, towards such an FT.
 static void test_as_authors(void **state _unused_) {
     Record records[] = {report("127.0.0.1", 6604), report("127.0.0.1", 6604)};
     Buffer out = {};
@@ -176,7 +176,7 @@ static void test_as_own(void **state _unused_) {
     assert_written(&out, "REMOVE: report, txt, 11\n");
 }
 
-// protocol.md section 4: the same with roots, in either direction.
+// The same with roots, in both directions.
 static void test_rooted(void **state _unused_) {
     Record records[] = {report("192.0.2.9", 5556), report("192.0.2.10", 5556)};
     Framer framer = {.framing = FRAMING_LINE};
@@ -187,7 +187,7 @@ static void test_rooted(void **state _unused_) {
     records[0].has_root = true;
     assert_int_equal(merkle_hash_parse(ROOT, strlen(ROOT), &records[0].root), 0);
 
-    // The second record is the first that has one.
+    // Only the second record has a root.
     syntax = learn(&framer,
                    "<notes, txt, 11, 23/11/26, 192.0.2.7, 5556>\n"
                    "<blob, bin, 3000, 23/11/26, 192.0.2.7, 5556, " ROOT ">\n",
@@ -198,7 +198,7 @@ static void test_rooted(void **state _unused_) {
     assert_written(&out, "FOUND: <txt, 11, 05/03/20, 192.0.2.9, 5556, " ROOT ">, "
                          "<txt, 11, 05/03/20, 192.0.2.10, 5556>\n");
 
-    // As a peer writes them, and a peer that knows nothing of roots is answered.
+    // As a peer registers them, and as FT answers a peer that does not know roots.
     assert_int_equal(message_put_records(&out, FRAMING_LINE, &record_syntax_rooted, records, 2), 0);
     assert_written(&out, "<report, txt, 11, 05/03/20, 192.0.2.9, 5556, " ROOT ">\n"
                          "<report, txt, 11, 05/03/20, 192.0.2.10, 5556>\n");

@@ -63,7 +63,7 @@ static void test_file(void **state _unused_) {
     setenv("HOME", "/home/ann", 1);
     setenv("XDG_CONFIG_HOME", directory, 1);
 
-    // Without a file there are defaults.
+    // Without a file, the defaults apply.
     assert_int_equal(user_dir("PUBLICSHARE", "Public", &found), 0);
     assert_string_equal(found, "/home/ann/Public");
     free(found);

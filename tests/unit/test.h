@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What every unit test includes: cmocka with the headers that it wants first, and text of known length.
+// What every unit test includes: cmocka and the headers that it needs first, and text with its
+// length.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 
 #include "util/macro.h"
 
-// A literal and its length, so that a table row may hold NUL bytes.
+// A literal and its length, so that a table row may contain NUL bytes.
 #define TEXT(literal) (literal), sizeof(literal) - 1
 
 #define TEXT_255                                                       \
@@ -23,5 +24,5 @@
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" \
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 
-// Says which row of a table failed: cmocka only knows the line.
+// Prints which row of a table runs, because cmocka only reports the line.
 #define ROW(row) print_message("  %s\n", (row)->proves)
