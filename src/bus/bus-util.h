@@ -6,6 +6,23 @@
 #include <systemd/sd-bus.h>
 
 #include "proto/record.h"
+#include "util/macro.h"
+
+// How properties are offered: each has a getter of its own in the vtable. It appends the value and
+// nothing else. A plain number that is a field of the object needs no getter: NULL and offsetof().
+#define BUS_GETTER(func)                                                           \
+    static int func(sd_bus *bus _unused_, const char *path _unused_,               \
+                    const char *interface _unused_, const char *property _unused_, \
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_)
+
+// Defines a getter for a value of a basic type. `value` is an expression of `object`, which is a
+// `const Type *`.
+#define BUS_DEFINE_GETTER(func, Type, signature, value)        \
+    BUS_GETTER(func) {                                         \
+        const Type *object _unused_ = userdata;                \
+                                                               \
+        return sd_bus_message_append(reply, signature, value); \
+    }
 
 // "YYYY-MM-DD", the form of dates on D-Bus.
 enum {

@@ -247,3 +247,20 @@ int polkit_ask(Polkit *polkit, sd_bus_message *call, const PolkitQuestion *quest
                                 "only root and the daemon's own user may");
     return polkit_ask_daemon(polkit, call, caller, question, error);
 }
+
+int polkit_ask_method(Polkit *polkit, sd_bus_message *call, const PolkitMethod methods[],
+                      uid_t owner, void *userdata, sd_bus_error *error) {
+    const char *member = sd_bus_message_get_member(call);
+
+    for (const PolkitMethod *method = methods; method->member; method++)
+        if (strcmp(member, method->member) == 0)
+            return polkit_ask(polkit, call,
+                              &(PolkitQuestion){
+                                  .action = method->action,
+                                  .owner = owner,
+                                  .allowed = method->allowed,
+                                  .userdata = userdata,
+                              },
+                              error);
+    return -EOPNOTSUPP;
+}

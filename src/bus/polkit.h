@@ -53,3 +53,15 @@ DEFINE_CLEANUP_FUNC(Polkit, polkit_free)
 // now or later. If the caller leaves the bus, its question ends.
 int polkit_ask(Polkit *polkit, sd_bus_message *call, const PolkitQuestion *question,
                sd_bus_error *error);
+
+// A method that polkit guards. One table for each interface says which action a method takes.
+typedef struct PolkitMethod {
+    const char *member; // NULL ends a table
+    const char *action; // POLKIT_*
+    PolkitAllowed allowed;
+} PolkitMethod;
+
+// polkit_ask() for the method that is called, with its action from the table. `owner` as in
+// PolkitQuestion. -EOPNOTSUPP: the table does not have the method.
+int polkit_ask_method(Polkit *polkit, sd_bus_message *call, const PolkitMethod methods[],
+                      uid_t owner, void *userdata, sd_bus_error *error);

@@ -16,34 +16,12 @@
 // Retry delays after losing the bus: it restarts within milliseconds, or it is broken for long.
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 4, RETRY_MAX_USEC = 64 * USEC_PER_SEC;
 
-static int ft_bus_get_files(sd_bus *bus _unused_, const char *path _unused_,
-                            const char *iface _unused_, const char *property _unused_,
-                            sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
-    const Ft *ft = userdata;
+BUS_DEFINE_GETTER(ft_bus_get_version, Ft, "s", VERSION)
+BUS_DEFINE_GETTER(ft_bus_get_files, Ft, "t", index_names(object->index))
+BUS_DEFINE_GETTER(ft_bus_get_records, Ft, "t", index_records(object->index))
+BUS_DEFINE_GETTER(ft_bus_get_sessions, Ft, "u", object->waiting_count + object->accepted_count)
 
-    return sd_bus_message_append(reply, "t", index_names(ft->index));
-}
-
-static int ft_bus_get_records(sd_bus *bus _unused_, const char *path _unused_,
-                              const char *iface _unused_, const char *property _unused_,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
-    const Ft *ft = userdata;
-
-    return sd_bus_message_append(reply, "t", index_records(ft->index));
-}
-
-static int ft_bus_get_sessions(sd_bus *bus _unused_, const char *path _unused_,
-                               const char *iface _unused_, const char *property _unused_,
-                               sd_bus_message *reply, void *userdata,
-                               sd_bus_error *error _unused_) {
-    const Ft *ft = userdata;
-
-    return sd_bus_message_append(reply, "u", ft->waiting_count + ft->accepted_count);
-}
-
-static int ft_bus_get_memory(sd_bus *bus _unused_, const char *path _unused_,
-                             const char *iface _unused_, const char *property _unused_,
-                             sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+BUS_GETTER(ft_bus_get_memory) {
     const FtMemory memory = ft_memory(userdata);
 
     return sd_bus_message_append(reply, "a{st}", 4, "records", memory.records, "words",
@@ -51,9 +29,7 @@ static int ft_bus_get_memory(sd_bus *bus _unused_, const char *path _unused_,
                                  memory.buffers);
 }
 
-static int ft_bus_get_listen(sd_bus *bus _unused_, const char *path _unused_,
-                             const char *iface _unused_, const char *property _unused_,
-                             sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+BUS_GETTER(ft_bus_get_listen) {
     const Ft *ft = userdata;
     int r;
 
@@ -63,9 +39,7 @@ static int ft_bus_get_listen(sd_bus *bus _unused_, const char *path _unused_,
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int ft_bus_get_refused(sd_bus *bus _unused_, const char *path _unused_,
-                              const char *iface _unused_, const char *property _unused_,
-                              sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+BUS_GETTER(ft_bus_get_refused) {
     const Ft *ft = userdata;
     int r;
 
@@ -75,20 +49,10 @@ static int ft_bus_get_refused(sd_bus *bus _unused_, const char *path _unused_,
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int ft_bus_get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
-                                     const char *iface _unused_, const char *property _unused_,
-                                     sd_bus_message *reply, void *userdata,
-                                     sd_bus_error *error _unused_) {
+BUS_GETTER(ft_bus_get_restart_needed) {
     const Ft *ft = userdata;
 
     return sd_bus_message_append_strv(reply, (char **) ft->restart_needed);
-}
-
-static int ft_bus_get_version(sd_bus *bus _unused_, const char *path _unused_,
-                              const char *iface _unused_, const char *property _unused_,
-                              sd_bus_message *reply, void *userdata _unused_,
-                              sd_bus_error *error _unused_) {
-    return sd_bus_message_append(reply, "s", VERSION);
 }
 
 static int ft_bus_method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *error) {
@@ -183,6 +147,7 @@ static int ft_bus_method_reload(sd_bus_message *call, void *userdata, sd_bus_err
     return sd_bus_reply_method_return(call, "");
 }
 
+// Anybody may call what is SD_BUS_VTABLE_UNPRIVILEGED; the rest is for root and FT's own user.
 static const sd_bus_vtable vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("Lookup", SD_BUS_ARGS("s", name), SD_BUS_RESULT(BUS_RECORDS, records),
