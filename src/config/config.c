@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/array.h"
 #include "util/log-id.h"
 #include "util/log.h"
 #include "util/macro.h"
@@ -91,14 +92,13 @@ int config_parse_path(const ConfigKey *key, const char *value, void *field) {
 
 int config_parse_list(const ConfigKey *key _unused_, const char *value, void *field) {
     StringList *list = field;
-    char **items;
+    int r;
 
-    items = reallocarray(list->items, list->count + 1, sizeof(*items));
-    if (!items)
-        return -ENOMEM;
-    list->items = items;
-    items[list->count] = strdup(value);
-    if (!items[list->count])
+    r = ARRAY_RESERVE(list->items, list->room, list->count + 1, 8);
+    if (r < 0)
+        return r;
+    list->items[list->count] = strdup(value);
+    if (!list->items[list->count])
         return -ENOMEM;
     list->count++;
     return 0;
@@ -124,16 +124,15 @@ void prefix_list_clear(PrefixList *list) {
 
 int config_parse_prefixes(const ConfigKey *key _unused_, const char *value, void *field) {
     PrefixList *list = field;
-    AddressPrefix prefix, *items;
+    AddressPrefix prefix;
     int r;
 
     r = address_prefix_parse(value, &prefix);
     if (r < 0)
         return r;
-    items = reallocarray(list->items, list->count + 1, sizeof(*items));
-    if (!items)
-        return -ENOMEM;
-    list->items = items;
+    r = ARRAY_RESERVE(list->items, list->room, list->count + 1, 8);
+    if (r < 0)
+        return r;
     list->items[list->count++] = prefix;
     return 0;
 }

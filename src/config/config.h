@@ -29,14 +29,14 @@ struct ConfigKey {
 // Strings in the order of the file. It owns them.
 typedef struct StringList {
     char **items;
-    size_t count;
+    size_t count, room;
 } StringList;
 void string_list_clear(StringList *list);
 
 // Networks in the order of the file.
 typedef struct PrefixList {
     AddressPrefix *items; // owned
-    size_t count;
+    size_t count, room;
 } PrefixList;
 void prefix_list_clear(PrefixList *list);
 bool prefix_list_contains(const PrefixList *list, const IpAddress *address);

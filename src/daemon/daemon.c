@@ -18,6 +18,7 @@
 #include "util/macro.h"
 #include "util/text.h"
 #include "util/time-util.h"
+#include "util/timer.h"
 
 enum {
     EXIT_USAGE = 2,
@@ -176,8 +177,7 @@ static int daemon_on_watchdog(sd_event_source *source, uint64_t usec _unused_, v
 
     if (daemon_is_alive(daemon))
         (void) sd_notify(false, "WATCHDOG=1");
-    (void) sd_event_source_set_time_relative(source, daemon->watchdog_usec / 3);
-    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    (void) timer_arm(source, daemon->watchdog_usec / 3);
     return 0;
 }
 
@@ -187,8 +187,8 @@ static int daemon_start_watchdog(Daemon *daemon, sd_event *event) {
 
     if (r <= 0)
         return r;
-    return sd_event_add_time_relative(event, &daemon->watchdog, CLOCK_MONOTONIC, 0, 0,
-                                      daemon_on_watchdog, daemon);
+    r = timer_new(event, 0, daemon_on_watchdog, daemon, &daemon->watchdog);
+    return r < 0 ? r : timer_arm(daemon->watchdog, 0);
 }
 
 static int daemon_run(Daemon *daemon) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ft/ref-table.h"
+#include "util/array.h"
 
 enum {
     SITES_MIN = 64,
@@ -100,17 +101,9 @@ Site admission_look(const Admission *admission, const IpAddress *address) {
 }
 
 static int admission_reserve(Admission *admission) {
-    uint32_t capacity = MAX(admission->capacity * 2, (uint32_t) SITES_MIN);
-    Site *sites;
-
-    if (admission->unused || admission->count + 1 < admission->capacity)
+    if (admission->unused)
         return 0;
-    sites = reallocarray(admission->sites, capacity, sizeof(*sites));
-    if (!sites)
-        return -ENOMEM;
-    admission->sites = sites;
-    admission->capacity = capacity;
-    return 0;
+    return ARRAY_RESERVE(admission->sites, admission->capacity, admission->count + 2, SITES_MIN);
 }
 
 // admission_reserve() has made room for one.

@@ -12,6 +12,7 @@
 #include "util/log-id.h"
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/timer.h"
 
 // Retry delays after losing the bus: it restarts within milliseconds, or it is broken for long.
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 4, RETRY_MAX_USEC = 64 * USEC_PER_SEC;
@@ -179,8 +180,7 @@ static int ft_bus_on_disconnected(sd_bus_message *message _unused_, void *userda
     log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_BUS},
               "The bus has closed the connection; reconnecting");
     ft->bus_retry_usec = RETRY_MIN_USEC;
-    (void) sd_event_source_set_time_relative(ft->bus_retry, ft->bus_retry_usec);
-    (void) sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_ONESHOT);
+    (void) timer_arm(ft->bus_retry, ft->bus_retry_usec);
     return 0;
 }
 
@@ -208,8 +208,7 @@ static int ft_bus_on_retry(sd_event_source *source, uint64_t usec _unused_, void
         return 0;
     }
     ft->bus_retry_usec = MIN(2 * ft->bus_retry_usec, RETRY_MAX_USEC);
-    (void) sd_event_source_set_time_relative(source, ft->bus_retry_usec);
-    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    (void) timer_arm(source, ft->bus_retry_usec);
     return 0;
 }
 
@@ -217,9 +216,7 @@ void ft_bus_offer(Ft *ft, bool user) {
     int r;
 
     ft->bus_of_user = user;
-    r = sd_event_add_time(ft->event, &ft->bus_retry, CLOCK_MONOTONIC, 0, 0, ft_bus_on_retry, ft);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(ft->bus_retry, SD_EVENT_OFF);
+    r = timer_new(ft->event, 0, ft_bus_on_retry, ft, &ft->bus_retry);
     if (r >= 0)
         r = ft_bus_join(ft);
     if (r < 0)

@@ -11,6 +11,7 @@
 #include "util/log-id.h"
 #include "util/log.h"
 #include "util/time-util.h"
+#include "util/timer.h"
 
 enum {
     // File descriptors for everything except sessions: sockets, probes, the bus, the loop, the
@@ -55,12 +56,8 @@ const char *ft_refusal_name(FtRefusal refusal) {
 }
 
 static void ft_arm_refused_timer(Ft *ft) {
-    int enabled;
-
-    if (sd_event_source_get_enabled(ft->refused_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
-        return;
-    (void) sd_event_source_set_time_relative(ft->refused_timer, LOG_LIMIT_SEC * USEC_PER_SEC);
-    (void) sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_ONESHOT);
+    if (!timer_is_armed(ft->refused_timer))
+        (void) timer_arm(ft->refused_timer, LOG_LIMIT_SEC * USEC_PER_SEC);
 }
 
 static LogFields ft_refusal_fields(FtRefusal refusal, const char *peer) {
@@ -182,13 +179,11 @@ int ft_new(sd_event *event, FtConfig *config, Ft **ret) {
         r = index_add_words(ft->index);
     if (r < 0)
         return r;
-    r = sd_event_add_time_relative(event, &ft->status_timer, CLOCK_MONOTONIC, 0, 0,
-                                   ft_on_status_timer, ft);
+    r = timer_new(event, 0, ft_on_refused_timer, ft, &ft->refused_timer);
     if (r >= 0)
-        r = sd_event_add_time_relative(event, &ft->refused_timer, CLOCK_MONOTONIC, 0, 0,
-                                       ft_on_refused_timer, ft);
+        r = timer_new(event, 0, ft_on_status_timer, ft, &ft->status_timer);
     if (r >= 0)
-        r = sd_event_source_set_enabled(ft->refused_timer, SD_EVENT_OFF);
+        r = timer_arm(ft->status_timer, 0);
     if (r < 0)
         return r;
     r = poller_set_work(ft->poller, ft_on_index_work, ft);
@@ -314,12 +309,8 @@ int ft_listen(Ft *ft, int fds[], size_t n) {
 // Updates what `systemctl status` shows, a second later: when a whole lab boots, that is one
 // message.
 static void ft_update_status(Ft *ft) {
-    int enabled;
-
-    if (sd_event_source_get_enabled(ft->status_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
-        return;
-    (void) sd_event_source_set_time_relative(ft->status_timer, USEC_PER_SEC);
-    (void) sd_event_source_set_enabled(ft->status_timer, SD_EVENT_ONESHOT);
+    if (!timer_is_armed(ft->status_timer))
+        (void) timer_arm(ft->status_timer, USEC_PER_SEC);
 }
 
 // Ends each session for which `wanted` returns true. Returns how many.

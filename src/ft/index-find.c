@@ -11,6 +11,7 @@
 
 #include "ft/index-internal.h"
 #include "proto/name.h"
+#include "util/array.h"
 
 enum {
     // What a search may cost, in steps of some 50 ns: about three milliseconds for any search.
@@ -95,23 +96,15 @@ static bool index_find_same_file(const FoundFile *file, const Record *record) {
 // Returns the file of this record among the candidates from `first` on, which have its name. Adds
 // it if it is new. NULL: no room.
 static Candidate *index_find_file_of(Find *find, size_t first, const Record *record) {
-    Candidate *files;
     size_t i = first;
 
     while (i < find->n && !index_find_same_file(&find->files[i].file, record))
         i++;
     if (i < find->n)
         return index_find_spend(find, (i - first) / 8) ? &find->files[i] : NULL;
-    if (find->n == find->room) {
-        size_t room = find->room > 0 ? find->room * 2 : 64;
-
-        files = find->n < FILES_MAX ? reallocarray(find->files, room, sizeof(*files)) : NULL;
-        if (!files) {
-            find->stopped = true;
-            return NULL;
-        }
-        find->files = files;
-        find->room = room;
+    if (find->n == FILES_MAX || ARRAY_RESERVE(find->files, find->room, find->n + 1, 64) < 0) {
+        find->stopped = true;
+        return NULL;
     }
     find->files[find->n] = (Candidate){
         .file = {.name = record->name,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "util/array.h"
 #include "util/macro.h"
 
 enum {
@@ -83,15 +84,10 @@ static LeafRef *posting_tree_ref_at(const PostingCursor *cursor) {
 }
 
 static int posting_tree_insert_top(PostingTree *tree, size_t at, PostingTop top) {
-    if (tree->n == tree->room) {
-        size_t room = MAX(tree->room * 2, (size_t) 16);
-        PostingTop *tops = reallocarray(tree->tops, room, sizeof(*tops));
+    int r = ARRAY_RESERVE(tree->tops, tree->room, tree->n + 1, 16);
 
-        if (!tops)
-            return -ENOMEM;
-        tree->tops = tops;
-        tree->room = room;
-    }
+    if (r < 0)
+        return r;
     memmove(&tree->tops[at + 1], &tree->tops[at], (tree->n - at) * sizeof(top));
     tree->tops[at] = top;
     tree->n++;

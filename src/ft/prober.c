@@ -7,7 +7,9 @@
 #include <sys/queue.h>
 
 #include "net/stream.h"
+#include "util/array.h"
 #include "util/time-util.h"
+#include "util/timer.h"
 
 enum {
     PROBES_AT_ONCE = 32, // part of FD_MARGIN in ft.c
@@ -113,20 +115,13 @@ static void prober_site_changed(Prober *prober, ProbeSite *site) {
 }
 
 static int prober_reserve_sites(Prober *prober, SiteId id) {
-    size_t capacity = MAX(prober->site_capacity, (size_t) SITES_MIN);
-    ProbeSite **sites;
+    const size_t before = prober->site_capacity;
+    int r = ARRAY_RESERVE(prober->sites, prober->site_capacity, (size_t) id + 1, SITES_MIN);
 
-    if (id < prober->site_capacity)
-        return 0;
-    while (capacity <= id)
-        capacity *= 2;
-    sites = reallocarray(prober->sites, capacity, sizeof(*sites));
-    if (!sites)
-        return -ENOMEM;
-    memset(sites + prober->site_capacity, 0, (capacity - prober->site_capacity) * sizeof(*sites));
-    prober->sites = sites;
-    prober->site_capacity = capacity;
-    return 0;
+    if (r >= 0 && prober->site_capacity > before)
+        memset(prober->sites + before, 0,
+               (prober->site_capacity - before) * sizeof(*prober->sites));
+    return r;
 }
 
 // Returns the site, which is created for its first probe. NULL: out of memory.
@@ -169,8 +164,10 @@ static void probe_begin(Probe *probe) {
 static void prober_arm(Prober *prober) {
     bool any = !TAILQ_EMPTY(&prober->ready) && prober->active < PROBES_AT_ONCE;
 
-    (void) sd_event_source_set_time(prober->timer, prober->next);
-    (void) sd_event_source_set_enabled(prober->timer, any ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    if (any)
+        (void) timer_arm_at(prober->timer, prober->next);
+    else
+        timer_stop(prober->timer);
 }
 
 static int prober_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -195,8 +192,7 @@ int prober_new(sd_event *event, Poller *poller, Prober **ret) {
         return -ENOMEM;
     TAILQ_INIT(&prober->ready);
     prober->poller = poller;
-    r = sd_event_add_time(event, &prober->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, prober_on_timer,
-                          prober);
+    r = timer_new(event, USEC_PER_MSEC, prober_on_timer, prober, &prober->timer);
     if (r < 0)
         return r;
     prober_arm(prober);

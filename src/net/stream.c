@@ -12,6 +12,7 @@
 
 #include "net/stream-pool.h"
 #include "util/macro.h"
+#include "util/timer.h"
 
 enum {
     // Memory that a connection may keep for input even if it holds little.
@@ -391,7 +392,6 @@ static int stream_handle_timeout(sd_event_source *source _unused_, uint64_t usec
 
 int stream_set_timeout(Stream *stream, uint64_t usec) {
     StreamWork *work = stream->work;
-    int r;
 
     if (usec == 0) {
         // Most connections rarely need a timer, and a source costs 400 bytes.
@@ -403,12 +403,12 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
     work = stream_need_work(stream);
     if (!work)
         return -ENOMEM;
+    // Created when it is armed first, with one call less than timer_new().
     if (!work->timer)
         return sd_event_add_time_relative(poller_event(stream->poller), &work->timer,
                                           CLOCK_MONOTONIC, usec, 10 * USEC_PER_MSEC,
                                           stream_handle_timeout, stream);
-    r = sd_event_source_set_time_relative(work->timer, usec);
-    return r < 0 ? r : sd_event_source_set_enabled(work->timer, SD_EVENT_ONESHOT);
+    return timer_arm(work->timer, usec);
 }
 
 // Returns 50 to 150 percent of it. Thousands of connections that began in the same second would
