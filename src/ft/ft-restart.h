@@ -6,7 +6,7 @@
 //
 //   p2p-ft-listen    the listening socket, from the start of FT, unless it came from p2p-ft.socket
 //   p2p-ft-state     a sealed memfd (ft-state.h), written when FT ends
-//   p2p-ft-sessions  sockets whose queues hold the sockets of thousands of sessions, made when FT ends
+//   p2p-ft-sessions  sockets whose queues hold those of thousands of sessions, made when FT ends
 //
 // systemd keeps them when the unit is restarted, by hand or after a crash. It closes them when the
 // unit is stopped. FT need not know which of the two will happen.

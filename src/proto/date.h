@@ -52,5 +52,5 @@ static inline char *date_put(char *p, Date date, bool long_year, bool dashed) {
     return p + format_2_digits(p, date.year % 100);
 }
 
-// Writes "Sun, 06 Nov 1994 08:49:37 GMT". A time that would need more bytes is written as the epoch.
+// Writes "Sun, 06 Nov 1994 08:49:37 GMT". A time that needs more bytes becomes the epoch.
 void date_format_http(time_t time, char text[static DATE_HTTP_BYTES + 1]);

@@ -42,8 +42,8 @@
 // FOUND omits the name. Other programs order, bracket and separate the fields in their own way. FT
 // answers each in its own syntax (record-syntax.h).
 //
-// REMOVE is our addition (src/ARCHITECTURE.md explains it): the peer no longer shares that file. The
-// session goes on.
+// REMOVE is our addition (src/ARCHITECTURE.md explains it): the peer no longer shares that file.
+// The session goes on.
 //
 // A session is *rooted* once one of its records has carried a root. Its FOUND then has the roots of
 // records that have one. After records and REMOVEs, FT answers `KEPT: n`, where n is how many
@@ -52,10 +52,10 @@
 // answers would run together, FT omits KEPT if a question follows. Other sessions see neither roots
 // nor KEPT.
 //
-// FT tries once to connect to the peer of a rooted session, at the address that it publishes. Search
-// results list peers that it cannot reach last. After `REACHABLE`, FT waits for that attempt and
-// answers `REACHABLE: yes`, `no` or `unknown` (it has not tried), with the published address and
-// port. A minute after an attempt, REACHABLE makes FT try again. In LINE only.
+// FT tries once to connect to the peer of a rooted session, at the address that it publishes.
+// Search results list peers that it cannot reach last. After `REACHABLE`, FT waits for that attempt
+// and answers `REACHABLE: yes`, `no` or `unknown` (it has not tried), with the published address
+// and port. A minute after an attempt, REACHABLE makes FT try again. In LINE only.
 //
 // FIND is a search by words, in LINE only. FT does not answer it if its administrator has switched
 // words off, and neither does an FT that does not know FIND. A peer that is not sure sends a SEARCH
@@ -72,7 +72,7 @@
 // but another size or root are separate files.
 //   file     <name, type, size, DD/MM/YYYY, sources>  or  <…, sources, root>, with the latest date
 //
-// A record of a file of 64 bytes has no root: they could be the two hashes below the root of a
+// A record of a file of 64 bytes has no root: its bytes could be the two hashes below the root of a
 // larger file. A record with a root means that B's port also speaks HTTP/1.1. The first bytes of a
 // connection tell whether it is DOWNLOAD or an HTTP method. ROOT is 64 hex digits. NAME is only for
 // people.

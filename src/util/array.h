@@ -8,9 +8,9 @@
 
 #include "util/macro.h"
 
-// Makes room for `needed` items. A full array doubles, and has room for at least `min` items. `items`
-// and `room` are variables and change together. 0, or -ENOMEM and nothing changes. New items are not
-// initialized.
+// Makes room for `needed` items. A full array doubles, and has room for at least `min` items.
+// `items` and `room` are variables and change together. New items are not initialized. 0, or
+// -ENOMEM and nothing changes.
 #define ARRAY_RESERVE(items, room, needed, min)                                           \
     ({                                                                                    \
         const size_t _needed = (needed);                                                  \

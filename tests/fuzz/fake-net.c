@@ -26,7 +26,7 @@ int __wrap_clock_gettime(clockid_t clock _unused_, struct timespec *ret) {
     return 0;
 }
 
-// ------------------------------------------------------------------------------------------- poller
+// ------------------------------------------------------------------------------------------ poller
 
 struct Poller {
     sd_event *event;
@@ -98,7 +98,7 @@ void poller_after_batch(Poller *poller, void (*done)(void *userdata), void *user
     poller->userdata = userdata;
 }
 
-// ------------------------------------------------------------------------------------------- stream
+// ------------------------------------------------------------------------------------------ stream
 
 static FakeConnection *connection_of(const Stream *stream) {
     return &fake_connections[stream->fd];
@@ -278,7 +278,7 @@ void stream_close(Stream *stream) {
     stream->fd = -EBADF;
 }
 
-// ----------------------------------------------------------------------------------------- listener
+// ---------------------------------------------------------------------------------------- listener
 
 int listener_open(const Endpoint *endpoint _unused_) {
     return -EADDRINUSE;
@@ -301,7 +301,7 @@ const Endpoint *listener_endpoint(const Listener *listener _unused_) {
     return NULL;
 }
 
-// ------------------------------------------------------------------------------------------- prober
+// ------------------------------------------------------------------------------------------ prober
 
 struct Probe {
     TAILQ_ENTRY(Probe) link;
@@ -350,7 +350,7 @@ Probe *probe_free(Probe *probe) {
     return NULL;
 }
 
-// ------------------------------------------------------------------------------ what the fuzzer says
+// ---------------------------------------------------------------------------- what the fuzzer says
 
 void fake_batch_begin(void) {
     the_poller->in_batch = true;
