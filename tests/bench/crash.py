@@ -12,7 +12,7 @@ import collections
 import time
 
 from bench import argument, place
-from crashes import Crashes
+from harness.crashes import Crashes
 
 RUNS = argument(1, 200)
 SEED = argument(2, 1)

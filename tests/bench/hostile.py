@@ -14,7 +14,7 @@ import time
 
 from bench import argument, cpu_seconds, harness, load, place
 
-import hostile
+from harness import hostile
 
 SECONDS = argument(1, 5)
 EACH = argument(2, 4)

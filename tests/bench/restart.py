@@ -13,7 +13,7 @@ import time
 from bench import NO_LIMITS, argument, harness, load, place
 from index import PER_PEER, join_ft, name
 
-import service_manager
+from harness import service_manager
 
 RECORDS = argument(1, 1_000_000)
 ROUNDS = argument(2, 5)

@@ -18,7 +18,7 @@ import time
 
 from bench import NO_LIMITS, argument, cpu_seconds, harness, load, place
 
-import service_manager
+from harness import service_manager
 
 WANTED = argument(1, 200_000)
 HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

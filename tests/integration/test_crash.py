@@ -4,7 +4,7 @@ fetches at most a piece of each source again. tests/bench/crash.py does the same
 
 import pytest
 
-from crashes import KINDS, Crashes
+from harness.crashes import KINDS, Crashes
 
 SEED = 3
 RUNS = 3  # of each kind

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check, document, on_terminal
+from harness.p2pctl import check, document, on_terminal
 from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, ctl, ctl_argv, record, silent,
                      wait_for)
 

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check, document
+from harness.p2pctl import check, document
 from harness import NOBODY, PEER, TRANSFER, Process, clean_env, content, ctl_argv, fake_source, found, wait_for
-from swarm import PIECE_MIN, HttpSource, found_rooted
+from harness.swarm import PIECE_MIN, HttpSource, found_rooted
 from test_swarm import held_up
 
 

@@ -10,8 +10,8 @@ import subprocess
 import dbus
 import pytest
 
-from ctl_helpers import Terminal, check, document, on_terminal
-from fake_peer import FakePeer
+from harness.p2pctl import Terminal, check, document, on_terminal
+from harness.fake_peer import FakePeer
 from harness import ERROR, Process, clean_env, content, ctl, ctl_argv, wait_for
 
 A, B, C = "9f2c81d4" + "a" * 56, "03bb5e90" + "b" * 56, "03bb5e90" + "c" * 56

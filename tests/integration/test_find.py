@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from ctl_helpers import check, document
+from harness.p2pctl import check, document
 from harness import found, record, wait_for
-from service_manager import ManagedFt
+from harness.service_manager import ManagedFt
 
 ROOTS = ["11" * 32, "22" * 32]
 

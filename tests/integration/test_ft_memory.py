@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ctl_helpers import check
+from harness.p2pctl import check
 from harness import ctl, memory, record, sanitized, wait_for
 
 PEERS, EACH = 20, 5000

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from harness import Process, Wire, clean_env, connections, free_port, record, root_of, wait_for
-from service_manager import ManagedFt
+from harness.service_manager import ManagedFt
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 STORED = ["p2p-ft-listen", "p2p-ft-sessions", "p2p-ft-state"]

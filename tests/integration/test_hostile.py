@@ -4,7 +4,7 @@ cause is counted, and afterwards nothing is left of them. How fast the answers a
 
 import pytest
 
-import hostile
+from harness import hostile
 from harness import Wire, memory, record, sanitized, wait_for
 
 LIMITS = {

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from fake_polkit import FakePolkit
+from harness.fake_polkit import FakePolkit
 from harness import SOURCE, BusError, FakeFt, Wire, clean_env, content, fake_source, root_of, wait_for
 
 IDS = dict(re.findall(r'#define (EVENT_\w+)\s+"([0-9a-f]{32})"', (SOURCE / "src/util/log-id.h").read_text()))

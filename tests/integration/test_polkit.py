@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import Terminal, check, on_terminal
-from fake_polkit import FakePolkit, actions
+from harness.p2pctl import Terminal, check, on_terminal
+from harness.fake_polkit import FakePolkit, actions
 from harness import (DEADLINE, ERROR, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER, BusError, ScriptedServer, as_user,
                      clean_env, content, ctl_argv, record, silent, wait_for)
 

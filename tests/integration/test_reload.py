@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check, document
+from harness.p2pctl import check, document
 from harness import NOBODY, SOURCE, BusError, clean_env, ctl, ctl_argv, program
 
 WRONG = {

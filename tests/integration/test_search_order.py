@@ -7,7 +7,7 @@ import struct
 import threading
 
 from harness import ScriptedServer, connections, content, silent, wait_for
-from swarm import HttpSource, found_rooted
+from harness.swarm import HttpSource, found_rooted
 
 # A source that is not there: the download waits, and is searched for again.
 NOBODY = f"FOUND: <bin, 5000000, 23/11/26, 127.0.0.1, 1, {'ab' * 32}>\n"

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check
+from harness.p2pctl import check
 from harness import ERROR, ctl, ini_text, program, run, wait_for
 
 

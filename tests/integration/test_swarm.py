@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import ERROR, FakeFt, ScriptedServer, content, found, fake_source, silent, wait_for
-from swarm import PIECE_MIN, HttpSource, found_rooted, piece_layer, root_of
+from harness.swarm import PIECE_MIN, HttpSource, found_rooted, piece_layer, root_of
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check, document
+from harness.p2pctl import check, document
 from harness import content, wait_for
-from swarm import PIECE_MIN, root_of
+from harness.swarm import PIECE_MIN, root_of
 
 PIECES = 12
 DATA = content(PIECES * PIECE_MIN + 7)

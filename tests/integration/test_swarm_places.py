@@ -4,7 +4,7 @@
 import pytest
 
 from harness import FakeFt, content, wait_for
-from swarm import PIECE_MIN, HttpSource, found_rooted, root_of
+from harness.swarm import PIECE_MIN, HttpSource, found_rooted, root_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import array
 import os
 import socket
 
-import harness
+from harness import Ft, Notify
 
 # Puts the descriptors where the daemon looks for them, which has to have this very PID.
 EXEC = """
@@ -23,7 +23,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
-class StoringNotify(harness.Notify):
+class StoringNotify(Notify):
     """A Notify that does with descriptors what systemd 252 does."""
 
     def __init__(self, path, store, size):
@@ -58,7 +58,7 @@ class StoringNotify(harness.Notify):
             os.close(fd)
 
 
-class ManagedFt(harness.Ft):
+class ManagedFt(Ft):
     """An Ft whose service manager keeps descriptors for it."""
 
     store_max = 132  # as in p2p-ft.service

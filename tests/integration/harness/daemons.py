@@ -26,7 +26,7 @@ import pytest
 DEADLINE = int(os.environ.get("P2PSHARE_DEADLINE", "60"))
 STEP = 0.02  # between two looks at something that cannot be waited for
 
-SOURCE = pathlib.Path(os.environ.get("P2PSHARE_SOURCE") or pathlib.Path(__file__).parents[2]).resolve()
+SOURCE = pathlib.Path(os.environ.get("P2PSHARE_SOURCE") or pathlib.Path(__file__).parents[3]).resolve()
 BUILD = pathlib.Path(os.environ.get("P2PSHARE_BUILD") or SOURCE / "build").resolve()
 
 PEER = "org.p2pshare.Peer1"

@@ -12,7 +12,7 @@ import socket
 import threading
 
 from harness import FakeFt, Process, ScriptedServer, clean_env, ctl_argv, wait_for
-from swarm import PIECE_MIN, root_of
+from harness.swarm import PIECE_MIN, root_of
 
 SOURCES = 3
 SIZES = (3 * PIECE_MIN + 1, 5 * PIECE_MIN, 8 * PIECE_MIN + 12345, 10 * PIECE_MIN + 777)
