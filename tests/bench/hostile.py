@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """How long a well-behaved peer waits for the answer to a search while strangers mean p2p-ft harm, each kind by itself and
-all at once (tests/integration/hostile.py), with the limits as they are by default. And what names cost that are one for a
+all at once (tests/integration/harness/hostile.py), with the limits as they are by default. And what names cost that are one for a
 hash without a key.
 
     tests/bench/hostile.py BUILD [SECONDS] [ATTACKERS OF EACH KIND]"""

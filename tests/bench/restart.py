@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A restart of p2p-ft with a million records: how long its end and its start take, what the state takes in memory, and
 how long a peer waits for the answer to a search that it sends at the worst moment. The part of systemd is played by
-tests/integration/service_manager.py.
+tests/integration/harness/service_manager.py.
 
     tests/bench/restart.py BUILD [RECORDS] [ROUNDS]"""
 
@@ -10,7 +10,7 @@ import os
 import re
 import time
 
-from bench import NO_LIMITS, argument, harness, load, place
+from bench import NO_LIMITS, argument, load, place
 from index import PER_PEER, join_ft, name
 
 from harness import service_manager

@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from harness import PEER, SOURCE, Notify, Wire, clean_env, ctl, ini_text, program, wait_for
+from harness import PEER, SOURCE, Wire, clean_env, ctl, ini_text, program, wait_for
+from harness.notify import Notify
 
 # ----------------------------------------------------------------------------------------------- sockets
 

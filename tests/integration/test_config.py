@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from harness import (NOBODY, SOURCE, Notify, Port, as_user, clean_env, ini_text, program, run, wait_for)
+from harness import NOBODY, SOURCE, Port, as_user, clean_env, ini_text, program, run, wait_for
+from harness.notify import Notify
 
 PROGRAMS = ["p2p-ft", "p2p-peer", "p2pctl"]
 DAEMONS = ["p2p-ft", "p2p-peer"]

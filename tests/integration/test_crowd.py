@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from harness import DEADLINE, Ft, Wire, memory, record, sanitized, wait_for
+from harness import DEADLINE, Wire, memory, record, wait_for
+from harness.daemons import Ft
+from harness.environment import sanitized
 
 CROWD = 10000
 IP_BIND_ADDRESS_NO_PORT = 24  # <linux/in.h>

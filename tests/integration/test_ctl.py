@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check, document, on_terminal
-from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, clean_env, ctl, ctl_argv, record, silent,
-                     wait_for)
+from harness import (DEADLINE, NOBODY, FakeFt, Process, ScriptedServer, check, clean_env, ctl,
+                     ctl_argv, document, record, silent, wait_for)
+from harness.p2pctl import on_terminal
 
 TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
 

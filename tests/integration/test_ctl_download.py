@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check, document
-from harness import NOBODY, PEER, TRANSFER, Process, clean_env, content, ctl_argv, fake_source, found, wait_for
-from harness.swarm import PIECE_MIN, HttpSource, found_rooted
-from test_swarm import held_up
+from harness import (NOBODY, PEER, TRANSFER, Process, check, clean_env, content, ctl_argv, document,
+                     fake_source, found, wait_for)
+from harness.merkle import PIECE_MIN
+from harness.swarm import HttpSource, found_rooted, held_up
 
 
 def test_where_a_download_goes(other, peer, out):

@@ -10,9 +10,9 @@ import subprocess
 import dbus
 import pytest
 
-from harness.p2pctl import Terminal, check, document, on_terminal
+from harness import ERROR, Process, check, clean_env, content, ctl, ctl_argv, document, wait_for
 from harness.fake_peer import FakePeer
-from harness import ERROR, Process, clean_env, content, ctl, ctl_argv, wait_for
+from harness.p2pctl import Terminal, on_terminal
 
 A, B, C = "9f2c81d4" + "a" * 56, "03bb5e90" + "b" * 56, "03bb5e90" + "c" * 56
 # What p2pctl hash says of these; test_ctl.py has one from elsewhere.

@@ -6,9 +6,8 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check
+from harness import DEADLINE, NOBODY, check, clean_env, ctl, ctl_argv, wait_for
 from harness.fake_systemd import FakeSystemd
-from harness import DEADLINE, NOBODY, clean_env, ctl, ctl_argv, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may be systemd on a bus of the tests")
 

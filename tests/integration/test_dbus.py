@@ -9,9 +9,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from harness import (DEADLINE, ERROR, FT, FT_PATH, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER, BusError,
-                     FakeFt, ScriptedServer, clean_env, content, error_name, found, record, root_of, silent,
+from harness import (DEADLINE, ERROR, FT, FT_PATH, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER,
+                     BusError, FakeFt, ScriptedServer, clean_env, content, found, record, silent,
                      wait_for)
+from harness.bus import error_name
+from harness.merkle import root_of
 
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from harness import (ERROR, NOBODY, FakeFt, ScriptedServer, Wire, content, fake_source, found, record, record_root, silent,
-                     wait_for)
+from harness import (ERROR, NOBODY, FakeFt, ScriptedServer, Wire, content, fake_source, found,
+                     record, silent, wait_for)
+from harness.records import record_root
 
 NAMES = [
     "plain.txt",

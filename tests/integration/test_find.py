@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from harness.p2pctl import check, document
-from harness import found, record, wait_for
+from harness import check, document, found, record, wait_for
 from harness.service_manager import ManagedFt
 
 ROOTS = ["11" * 32, "22" * 32]

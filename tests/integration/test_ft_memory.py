@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from harness.p2pctl import check
-from harness import ctl, memory, record, sanitized, wait_for
+from harness import check, ctl, memory, record, wait_for
+from harness.environment import sanitized
 
 PEERS, EACH = 20, 5000
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A restart of p2p-ft that peers do not notice, with service_manager.py in the part of systemd."""
+"""A restart of p2p-ft that peers do not notice, with harness.service_manager in the place of systemd."""
 
 import fcntl
 import os
@@ -10,7 +10,9 @@ import struct
 
 import pytest
 
-from harness import Process, Wire, clean_env, connections, free_port, record, root_of, wait_for
+from harness import Process, Wire, clean_env, free_port, record, wait_for
+from harness.merkle import root_of
+from harness.ports import connections
 from harness.service_manager import ManagedFt
 
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE

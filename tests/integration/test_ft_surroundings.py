@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from harness import BUILD, Wire, record, sanitized, wait_for
+from harness import Wire, record, wait_for
+from harness.environment import BUILD, sanitized
 
 TEN_YEARS = 10 * 365 * 86400
 REPORT = record("report", "txt", 11, 7100)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""p2p-ft among strangers that mean it harm (hostile.py): whoever behaves is answered all the while, limits hold, each
-cause is counted, and afterwards nothing is left of them. How fast the answers are says tests/bench/hostile.py."""
+"""p2p-ft under attack (harness.hostile). Peers that behave get their answers, limits hold, FT counts
+each cause, and nothing of the attackers remains. tests/bench/hostile.py measures the answer times."""
 
 import pytest
 
 from harness import hostile
-from harness import Wire, memory, record, sanitized, wait_for
+from harness import Wire, memory, record, wait_for
+from harness.environment import sanitized
 
 LIMITS = {
     "max_peers": 400, "max_peers_per_address": 50, "max_handshakes": 300, "max_handshakes_per_address": 20,

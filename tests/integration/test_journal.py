@@ -10,8 +10,9 @@ import threading
 
 import pytest
 
+from harness import SOURCE, BusError, FakeFt, Wire, clean_env, content, fake_source, wait_for
 from harness.fake_polkit import FakePolkit
-from harness import SOURCE, BusError, FakeFt, Wire, clean_env, content, fake_source, root_of, wait_for
+from harness.merkle import root_of
 
 IDS = dict(re.findall(r'#define (EVENT_\w+)\s+"([0-9a-f]{32})"', (SOURCE / "src/util/log-id.h").read_text()))
 CATALOG = SOURCE / "systemd" / "p2pshare.catalog"

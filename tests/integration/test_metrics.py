@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """p2pctl metrics: OpenMetrics, as the parser of others reads it, and numbers that are right."""
 
-from harness.p2pctl import check, document
-from harness import NOBODY, Wire, content, ctl, wait_for
+from harness import NOBODY, Wire, check, content, ctl, document, wait_for
 from prometheus_client.openmetrics import parser
 
 

@@ -11,16 +11,8 @@ import stat
 
 import pytest
 
-from harness import (ERROR, FT, NOBODY, PEER, FakeFt, ScriptedServer, Wire, content, found, free_port, ini_text,
-                     record, silent, wait_for)
-
-
-def session(ft, peer):
-    """The end of the peer's session with FT, as FT sees it."""
-    wait_for(lambda: ft.peers(), "a session")
-    sessions = [(address, port) for address, port, *_ in ft.peers()]
-    assert len(sessions) == 1, f"{peer.name}: {sessions}"
-    return sessions[0]
+from harness import (ERROR, FT, NOBODY, PEER, FakeFt, ScriptedServer, Wire, content, found,
+                     free_port, ini_text, record, silent, wait_for)
 
 
 # ---------------------------------------------------------------------------------------------- joining
@@ -292,12 +284,12 @@ def test_more_files_than_ft_keeps(world, ft, bus):
     for name in names:
         ft.wait_lookup(name, 1 if name in names[:5] else 0)
     # One goes: the next in order moves up, in the same session.
-    before = session(ft, peer)
+    before = ft.only_session()
     files[1].unlink()
     peer.call("Rescan")
     ft.wait_lookup("c.txt")
     ft.wait_lookup("b.txt", 0)
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
     assert peer.shares()[str(files[1])][1] == "vanished"
     # That it keeps no more shows when it drops one, and after each change another.
     assert ft.refused()["over-limit"] <= 2
@@ -398,7 +390,7 @@ def test_many_rescans_at_once(world, ft, peer):
 
 
 def test_reload_changes_shares_in_the_same_session(world, ft, peer):
-    before = session(ft, peer)
+    before = ft.only_session()
     directory = world.directory("tree")
     (directory / "a.txt").write_bytes(b"a")
     (directory / "b.tmp").write_bytes(b"b")
@@ -408,7 +400,7 @@ def test_reload_changes_shares_in_the_same_session(world, ft, peer):
     ft.wait_lookup("b.tmp", 0)
     peer.reload(exclude=[])
     ft.wait_lookup("b.tmp")
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
     assert peer.state == "joined"
     assert "has ended" not in peer.log
 
@@ -459,12 +451,12 @@ def test_reload_does_not_touch_a_download(world, ft, peer):
 
 
 def test_what_needs_a_restart_is_said(world, ft, peer):
-    before = session(ft, peer)
+    before = ft.only_session()
     peer.reload(listen=f"127.0.0.1:{peer.port - 1}")
     assert "listen has changed: restart p2p-peer" in peer.log
     ft.reload(listen=f"127.0.0.1:{ft.port - 1}")
     assert re.search("listen has changed: restart p2p-ft", ft.log)
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
     assert peer.get("Address") == peer.address
     Wire(peer.port).close()
     Wire(ft.port).close()
@@ -472,7 +464,7 @@ def test_what_needs_a_restart_is_said(world, ft, peer):
 
 def test_reload_of_the_file_tracker(world, ft, peer):
     """Limits change, sessions stay."""
-    before = session(ft, peer)
+    before = ft.only_session()
     ft.reload(max_files_per_peer=1)
     wire = ft.join(record("one", "txt", 1, 1), record("two", "txt", 1, 1))
     ft.wait_lookup("one")

@@ -8,10 +8,11 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import Terminal, check, on_terminal
+from harness import (DEADLINE, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER, BusError,
+                     ScriptedServer, as_user, check, clean_env, content, ctl_argv, record, silent,
+                     wait_for)
 from harness.fake_polkit import FakePolkit, actions
-from harness import (DEADLINE, ERROR, NOBODY, PEER, PEER_PATH, SOURCE, TRANSFER, BusError, ScriptedServer, as_user,
-                     clean_env, content, ctl_argv, record, silent, wait_for)
+from harness.p2pctl import on_terminal
 
 DOWNLOAD, MANAGE, SHARE = "org.p2pshare.download", "org.p2pshare.manage", "org.p2pshare.share"
 # Users that every Debian has; nobody is what the peer runs as.

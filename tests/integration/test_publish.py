@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from harness import FakeFt, ScriptedServer, found, record, root_of, wait_for
-from test_peer import session
+from harness import FakeFt, ScriptedServer, found, record, wait_for
+from harness.merkle import root_of
 
 
 def many(world, n, directory="many"):
@@ -78,21 +78,21 @@ def test_as_many_as_ft_keeps(world, bus):
     peer.wait_share(files[12], "limit")
     assert "the FileTracker keeps 12 files of each peer" in peer.ctl("shares").stdout
     assert [len(ft.lookup(f"{i:04}.txt")) for i in range(40)] == [1] * 12 + [0] * 28
-    before = session(ft, peer)
+    before = ft.only_session()
     # What goes makes room for the next, what comes first takes the place of the last.
     for path in files[2:5]:
         path.unlink()
     first = world.file("0000-first.txt", b"first", "many")
     peer.call("Rescan")
     wait_published(peer, [first, *files[:2], *files[5:14]])
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
     assert ft.get("Records") == 12
     # More is used when the administrator allows it, and there is a reason to look.
     ft.reload(max_files_per_peer=1000)
     files[30].unlink()
     peer.call("Rescan")
     wait_published(peer, [first, *files[:2], *files[5:30], *files[31:]])
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
 
 
 def test_many_files(world, bus):
@@ -102,7 +102,7 @@ def test_many_files(world, bus):
     peer = world.peer(ft, [directory], bus=bus).joined()
     wait_for(lambda: ft.get("Records") == 1500, "FT to have all of them")
     wait_published(peer, files)
-    before = session(ft, peer)
+    before = ft.only_session()
     for path in files[100:400]:
         path.unlink()
     files[7].write_bytes(b"FILE 7\n")
@@ -110,7 +110,7 @@ def test_many_files(world, bus):
     wait_published(peer, files[:100] + files[400:])
     wait_for(lambda: ft.lookup_roots("0007.txt") == [root_of(b"FILE 7\n")], "the new root")
     assert ft.get("Records") == 1200
-    assert session(ft, peer) == before
+    assert ft.only_session() == before
     assert ft.refused()["over-limit"] == 0
     ft.kill()
     ft.start()

@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check, document
-from harness import NOBODY, SOURCE, BusError, clean_env, ctl, ctl_argv, program
+from harness import NOBODY, SOURCE, BusError, check, clean_env, ctl, ctl_argv, document, program
 
 WRONG = {
     "p2p-ft": ("[ft]\n\nmax-peers = none\n", ':3: [ft] max-peers = "none": expected'),

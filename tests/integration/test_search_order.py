@@ -6,7 +6,8 @@ import socket
 import struct
 import threading
 
-from harness import ScriptedServer, connections, content, silent, wait_for
+from harness import ScriptedServer, content, silent, wait_for
+from harness.ports import connections
 from harness.swarm import HttpSource, found_rooted
 
 # A source that is not there: the download waits, and is searched for again.

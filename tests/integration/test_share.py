@@ -9,8 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check
-from harness import ERROR, ctl, ini_text, program, run, wait_for
+from harness import ERROR, check, ctl, ini_text, program, run, wait_for
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import time
 import libtorrent as lt
 import pytest
 
-from harness import DEADLINE, NOBODY, Peer, as_user, content, program, wait_for
-from harness.swarm import piece_bytes, root_of
+from harness import DEADLINE, NOBODY, content, program, wait_for
+from harness.daemons import Peer
+from harness.merkle import root_of
 
 LEAF, PIECE = 1 << 14, 1 << 20
 # Around leaves, powers of two of them, pieces, and powers of two of those.

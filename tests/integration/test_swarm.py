@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from harness import ERROR, FakeFt, ScriptedServer, content, found, fake_source, silent, wait_for
-from harness.swarm import PIECE_MIN, HttpSource, found_rooted, piece_layer, root_of
+from harness import ERROR, FakeFt, ScriptedServer, content, fake_source, found, silent, wait_for
+from harness.merkle import PIECE_MIN, piece_layer, root_of
+from harness.swarm import HttpSource, found_rooted, held_up
 
 
 @pytest.fixture
@@ -282,11 +283,6 @@ def test_a_place_in_the_queue(world, peer, answers):
 
 
 # ---------------------------------------------------------------------------------------------- resume
-
-
-def held_up(pieces):
-    """Keywords of a source that stops after so many pieces, and stays."""
-    return {"after": lambda source, sent: sent < pieces * PIECE_MIN or not source.stopping.wait(3600)}
 
 
 def check_rest(source, data, verified):

@@ -7,9 +7,8 @@ import subprocess
 
 import pytest
 
-from harness.p2pctl import check, document
-from harness import content, wait_for
-from harness.swarm import PIECE_MIN, root_of
+from harness import check, content, document, wait_for
+from harness.merkle import PIECE_MIN, root_of
 
 PIECES = 12
 DATA = content(PIECES * PIECE_MIN + 7)

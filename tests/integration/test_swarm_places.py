@@ -4,7 +4,8 @@
 import pytest
 
 from harness import FakeFt, content, wait_for
-from harness.swarm import PIECE_MIN, HttpSource, found_rooted, root_of
+from harness.merkle import PIECE_MIN, root_of
+from harness.swarm import HttpSource, found_rooted
 
 
 @pytest.fixture

@@ -11,8 +11,13 @@ import signal
 import socket
 import threading
 
-from harness import FakeFt, Process, ScriptedServer, clean_env, ctl_argv, wait_for
-from harness.swarm import PIECE_MIN, root_of
+from harness.environment import clean_env
+from harness.fake_ft import FakeFt
+from harness.merkle import PIECE_MIN, root_of
+from harness.p2pctl import ctl_argv
+from harness.process import Process
+from harness.scripted import ScriptedServer
+from harness.waiting import wait_for
 
 SOURCES = 3
 SIZES = (3 * PIECE_MIN + 1, 5 * PIECE_MIN, 8 * PIECE_MIN + 12345, 10 * PIECE_MIN + 777)

@@ -3,15 +3,13 @@
 time, or only when something is broken."""
 
 import os
-import threading
 
 import dbus
-import dbus.bus
 import dbus.service
-from dbus.mainloop.glib import DBusGMainLoop, threads_init
-from gi.repository import GLib
 
-from harness import DEADLINE, ERROR, PEER, PEER_PATH, TRANSFER, wait_for
+from harness.bus import ERROR, PEER, PEER_PATH, TRANSFER
+from harness.glib_bus import GlibBus
+from harness.waiting import wait_for
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 TYPES = {"Id": dbus.UInt32, "Size": dbus.UInt64, "Transferred": dbus.UInt64, "Started": dbus.UInt64,
@@ -19,8 +17,6 @@ TYPES = {"Id": dbus.UInt32, "Size": dbus.UInt64, "Transferred": dbus.UInt64, "St
          "Sources": lambda value: dbus.Array(value, signature="s"),
          "Shares": lambda value: dbus.Array([dbus.Struct((p, dbus.UInt64(n), s, e)) for p, n, s, e in value],
                                             signature="(stss)")}
-
-threads_init()
 
 
 def typed(properties):
@@ -45,14 +41,14 @@ class FakeTransfer(dbus.service.Object):
             "Size": 0, "Transferred": 0, "State": peer.begins_as if self.fd is None else "searching", "Sources": [], "QueuePlace": 0, "Path": "",
             "Root": "", "Verified": False, "Started": 1_788_696_720_000_000, "Error": "", "ErrorMessage": ""}
         self.properties = {key: value for key, value in self.properties.items() if key not in peer.lacks}
-        super().__init__(peer.link, self.path)
+        super().__init__(peer.glib_bus.link, self.path)
 
     def set(self, **properties):
         """Changes properties and says so, as one signal."""
         def change():
             self.properties.update(properties)
             self.PropertiesChanged(TRANSFER, typed(properties), [])
-        self.peer.do(change)
+        self.peer.glib_bus.do(change)
 
     def write(self, data, offset=0):
         os.pwrite(self.fd, data, offset)
@@ -102,29 +98,9 @@ class FakePeer(dbus.service.Object):
         self.properties = {"Version": "0", "State": "joined", "Reason": "", "Since": 1_788_696_720_000_000,
                            "FileTracker": "ft.example.org:5555", "Address": "192.0.2.1:5556", "Reachable": "unknown",
                            "DownloadDirectory": "/srv/downloads", "Shares": []}
-        self.loop = GLib.MainLoop()
-        self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())
-        super().__init__(self.link, PEER_PATH)
-        self.link.request_name(PEER)
-        self.thread = threading.Thread(target=self.loop.run, daemon=True)
-        self.thread.start()
-
-    def do(self, action):
-        """Runs it in the thread that owns the connection."""
-        done, errors = threading.Event(), []
-
-        def run():
-            try:
-                action()
-            except Exception as error:  # raised again below
-                errors.append(error)
-            done.set()
-            return False
-
-        GLib.idle_add(run)
-        assert done.wait(DEADLINE)
-        if errors:
-            raise errors[0]
+        self.glib_bus = GlibBus(bus)
+        super().__init__(self.glib_bus.link, PEER_PATH)
+        self.glib_bus.serve(PEER)
 
     def share(self, name, *records):
         """Each record: (size, port, root or None), dates and addresses like one another."""
@@ -140,10 +116,7 @@ class FakePeer(dbus.service.Object):
 
     def stop(self):
         """Goes from the bus, as a daemon that has died."""
-        if self.thread.is_alive():
-            self.do(self.link.close)
-            self.loop.quit()
-            self.thread.join(DEADLINE)
+        self.glib_bus.close()
         for transfer in self.transfers:
             transfer.close()
 

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: MIT
 """polkit as the daemons see it on D-Bus, which answers what a test says."""
 
-import threading
 import xml.etree.ElementTree as ET
 
 import dbus
-import dbus.bus
 import dbus.service
 from dbus.lowlevel import MethodReturnMessage
-from dbus.mainloop.glib import DBusGMainLoop, threads_init
-from gi.repository import GLib
 
-from harness import DEADLINE, SOURCE, wait_for
+from harness.environment import SOURCE
+from harness.glib_bus import GlibBus
+from harness.waiting import wait_for
 
 AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
-ERROR = "org.freedesktop.PolicyKit1.Error."
+POLKIT_ERROR = "org.freedesktop.PolicyKit1.Error."
 INTERACTION = 1
-
-threads_init()
 
 
 def actions():
@@ -37,36 +33,24 @@ class FakePolkit(dbus.service.Object):
         self.rules = rules or {}
         self.actions = actions()
         self.asked, self.open, self.cancelled, self.questions = [], {}, [], set()
-        self.loop = GLib.MainLoop()
-        self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())
-        super().__init__(self.link, "/org/freedesktop/PolicyKit1/Authority")
-        self.link.request_name("org.freedesktop.PolicyKit1")
-        self.thread = threading.Thread(target=self.loop.run, daemon=True)
-        self.thread.start()
+        self.glib_bus = GlibBus(bus)
+        super().__init__(self.glib_bus.link, "/org/freedesktop/PolicyKit1/Authority")
+        self.glib_bus.serve("org.freedesktop.PolicyKit1")
 
     def stop(self):
-        if self.thread.is_alive():
-            done = threading.Event()
-            GLib.idle_add(lambda: (self.link.close(), self.loop.quit(), done.set()) and False)
-            assert done.wait(DEADLINE)
-            self.thread.join(DEADLINE)
+        self.glib_bus.close()
 
     def wait_open(self, count=1):
         wait_for(lambda: len(self.open) >= count, f"{count} questions")
 
     def answer(self, authorized):
         """To all that wait for one."""
-        done = threading.Event()
-
         def run():
             for reply, _ in self.open.values():
                 reply((authorized, False, {}))
             self.open.clear()
-            done.set()
-            return False
 
-        GLib.idle_add(run)
-        assert done.wait(DEADLINE)
+        self.glib_bus.do(run)
 
     @dbus.service.method(AUTHORITY, in_signature="(sa{sv})sa{ss}us", out_signature="(bba{ss})",
                          async_callbacks=("reply", "fail"), message_keyword="message")
@@ -77,15 +61,15 @@ class FakePolkit(dbus.service.Object):
         question = message.get_sender(), str(cancellation)
         assert question not in self.questions, "polkit refuses an ID that is in use"
         self.questions.add(question)
-        uid = int(self.link.get_unix_user(properties["name"]))
+        uid = int(self.glib_bus.link.get_unix_user(properties["name"]))
         self.asked.append((uid, str(action), int(flags)))
         answer = self.rules.get((uid, str(action)), "no")
         if str(action) not in self.actions or answer == "failed":
-            fail(dbus.DBusException(f"Action {action} is not registered", name=ERROR + "Failed"))
+            fail(dbus.DBusException(f"Action {action} is not registered", name=POLKIT_ERROR + "Failed"))
         elif answer == "garbage":
             nonsense = MethodReturnMessage(message)
             nonsense.append("yes", signature="s")
-            self.link.send_message(nonsense)
+            self.glib_bus.link.send_message(nonsense)
         elif answer == "silent":
             self.open[str(cancellation)] = reply, fail
         elif answer == "password":
@@ -100,4 +84,4 @@ class FakePolkit(dbus.service.Object):
     def CancelCheckAuthorization(self, cancellation):
         reply, fail = self.open.pop(str(cancellation))
         self.cancelled.append(str(cancellation))
-        fail(dbus.DBusException("Cancelled", name=ERROR + "Cancelled"))
+        fail(dbus.DBusException("Cancelled", name=POLKIT_ERROR + "Cancelled"))

@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: MIT
 """systemd as p2pctl asks it on D-Bus what a unit is."""
 
-import threading
-
 import dbus
-import dbus.bus
 import dbus.service
-from dbus.mainloop.glib import DBusGMainLoop, threads_init
-from gi.repository import GLib
 
-from harness import DEADLINE
-
-threads_init()
+from harness.glib_bus import GlibBus
 
 
 class FakeUnit(dbus.service.Object):
     def __init__(self, systemd, program):
         self.systemd, self.program = systemd, program
-        super().__init__(systemd.link, f"/org/freedesktop/systemd1/unit/{program.replace('-', '_2d')}_2eservice")
+        super().__init__(systemd.glib_bus.link,
+                         f"/org/freedesktop/systemd1/unit/{program.replace('-', '_2d')}_2eservice")
 
     @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
     def Get(self, interface, prop):  # pylint: disable=invalid-name
@@ -32,16 +26,9 @@ class FakeSystemd:
 
     def __init__(self, bus, units=None):
         self.units, self.asked = units or {}, []
-        self.loop = GLib.MainLoop()
-        self.link = dbus.bus.BusConnection(bus.address, mainloop=DBusGMainLoop())
+        self.glib_bus = GlibBus(bus)
         self.objects = [FakeUnit(self, program) for program in ("p2p-peer", "p2p-ft")]
-        self.link.request_name("org.freedesktop.systemd1")
-        self.thread = threading.Thread(target=self.loop.run, daemon=True)
-        self.thread.start()
+        self.glib_bus.serve("org.freedesktop.systemd1")
 
     def stop(self):
-        if self.thread.is_alive():
-            done = threading.Event()
-            GLib.idle_add(lambda: (self.link.close(), self.loop.quit(), done.set()) and False)
-            assert done.wait(DEADLINE)
-            self.thread.join(DEADLINE)
+        self.glib_bus.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of p2pctl look at its results with."""
+"""p2pctl: running it to its end or on a terminal, and checking its results."""
 
 import fcntl
 import json
@@ -9,10 +9,32 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
 
-from harness import DEADLINE
+from harness.environment import clean_env, program
+from harness.process import SANITIZER_REPORT, as_user
+from harness.waiting import DEADLINE
+
+
+def ctl_argv(*args):
+    return [program("p2pctl"), *map(str, args)]
+
+
+def ctl(bus, *args, uid=None, cwd=None, env=None, timeout=60, text=True):
+    """Runs p2pctl on that bus (None: on a bus that is not there) to its end; returns a CompletedProcess
+    with stdout and stderr. A sanitizer's report is a failure."""
+    address = bus.env if bus else {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus",
+                                   "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
+    result = subprocess.run(as_user(uid) + ctl_argv(*args), stdin=subprocess.DEVNULL, capture_output=True,
+                            env=clean_env(**address) | (env or {}), cwd=cwd, timeout=timeout)
+    errors = result.stderr.decode(errors="backslashreplace")
+    assert not SANITIZER_REPORT.search(errors), errors
+    if text:
+        result.stdout = result.stdout.decode()
+        result.stderr = result.stderr.decode()
+    return result
 
 
 def check(result, status):

@@ -6,7 +6,8 @@ import array
 import os
 import socket
 
-from harness import Ft, Notify
+from harness.daemons import Ft
+from harness.notify import Notify
 
 # Puts the descriptors where the daemon looks for them, which has to have this very PID.
 EXEC = """

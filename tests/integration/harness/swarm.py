@@ -1,54 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A swarm's other side: the root of bytes by the letter of BEP 52, and a source over HTTP that may lie."""
+"""A source of a swarm: it serves a file over HTTP, and may lie."""
 
-import hashlib
 import re
 
-from harness import ScriptedServer
-
-LEAF = 16384
-PIECE_MIN = 1 << 20
-PIECES_MAX = 65536
-
-
-def sha256(data):
-    return hashlib.sha256(data).digest()
-
-
-def tree(hashes, width, padding):
-    """The root over `hashes`, filled up with `padding` to `width` of them."""
-    layer = list(hashes) + [padding] * (width - len(hashes))
-    while len(layer) > 1:
-        layer = [sha256(layer[i] + layer[i + 1]) for i in range(0, len(layer), 2)]
-    return layer[0]
-
-
-def power_of_two(n):
-    return 1 << max(n - 1, 0).bit_length()
-
-
-def piece_bytes(size):
-    piece = PIECE_MIN
-    while size > piece * PIECES_MAX:
-        piece *= 2
-    return piece
-
-
-def piece_layer(data):
-    """The hashes of the pieces of `data`; of one piece, its hash is the root."""
-    leaves = [sha256(data[i:i + LEAF]) for i in range(0, len(data), LEAF)] or [sha256(b"")]
-    piece = piece_bytes(len(data))
-    if len(data) <= piece:
-        return [tree(leaves, power_of_two(len(leaves)), bytes(32))]
-    per_piece = piece // LEAF
-    return [tree(leaves[i:i + per_piece], per_piece, bytes(32)) for i in range(0, len(leaves), per_piece)]
-
-
-def root_of(data):
-    """64 hex digits."""
-    layer = piece_layer(data)
-    empty = tree([], piece_bytes(len(data)) // LEAF, bytes(32))
-    return tree(layer, power_of_two(len(layer)), empty).hex()
+from harness.merkle import PIECE_MIN, piece_bytes, piece_layer, root_of
+from harness.scripted import ScriptedServer
 
 
 class HttpSource(ScriptedServer):
@@ -146,3 +102,8 @@ def found_rooted(name, sources, size=None, date="23/11/26"):
     return "FOUND: " + ", ".join(
         f"<{mtype}, {len(source.data) if size is None else size}, {date}, 127.0.0.1, {source.port}, {source.root}>"
         for source in sources)
+
+
+def held_up(pieces):
+    """Keywords of an HttpSource that stops after so many pieces, and stays connected."""
+    return {"after": lambda source, sent: sent < pieces * PIECE_MIN or not source.stopping.wait(3600)}
