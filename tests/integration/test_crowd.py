@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What strangers can do to the daemons by their number, or by what they leave undone: issue 2, Bad input."""
+"""What strangers can do to the daemons by their number, or by what they leave undone."""
 
 import contextlib
 import os

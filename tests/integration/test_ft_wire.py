@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""FT, seen through raw sockets: who gets which bytes (shared/design/protocol.md, sections 1 to 3 and 5)."""
+"""p2p-ft, seen through raw sockets: every word of src/proto/protocol.h, byte by byte."""
 
 import os
 import select

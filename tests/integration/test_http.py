@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""HTTP on the port of p2p-peer (shared/design/protocol.md, 4): what clients of others get, what bad requests get, who
-may send and how fast."""
+"""HTTP on the port of p2p-peer (src/proto/http.h): what other HTTP clients get, what bad requests
+get, and who may download how fast."""
 
 import contextlib
 import email.utils

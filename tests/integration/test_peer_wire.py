@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The port of p2p-peer, seen through raw sockets: who gets which bytes (shared/design/protocol.md, 1, 2 and 5)."""
+"""The port of p2p-peer, seen through raw sockets: DOWNLOAD in src/proto/protocol.h, byte by byte."""
 
 import concurrent.futures
 import contextlib
