@@ -3,7 +3,6 @@
 #include "fake-net.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "ft/prober.h"
 #include "fuzz.h"
@@ -14,17 +13,6 @@
 static const uint64_t HOLD_USEC = 10 * USEC_PER_SEC;
 
 FakeConnection fake_connections[FAKE_CONNECTIONS];
-uint64_t fake_now;
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
-
-int __wrap_clock_gettime(clockid_t clock _unused_, struct timespec *ret) {
-    *ret = (struct timespec){
-        .tv_sec = (time_t) (fake_now / USEC_PER_SEC),
-        .tv_nsec = (long) (fake_now % USEC_PER_SEC) * 1000,
-    };
-    return 0;
-}
 
 // ------------------------------------------------------------------------------------------ poller
 
@@ -128,6 +116,20 @@ int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
     buffer_clear(&fake_connections[fd].sent);
     fake_connections[fd] = (FakeConnection){.stream = stream};
     stream->work = &fake_connections[fd].work;
+    return 0;
+}
+
+int stream_connect(Stream *stream, Poller *poller, const StreamOps *ops, const Endpoint *remote,
+                   size_t out_max) {
+    static uint32_t serial;
+    int fd = 0;
+
+    while (fd < FAKE_CONNECTIONS && fake_connections[fd].stream)
+        fd++;
+    CHECK(fd < FAKE_CONNECTIONS);
+    stream_accept(stream, poller, ops, fd, remote, out_max);
+    stream->work->connecting = true;
+    fake_connections[fd].serial = ++serial;
     return 0;
 }
 
@@ -359,7 +361,7 @@ void fake_batch_begin(void) {
 void fake_receive(size_t number, const uint8_t *data, size_t len) {
     Stream *stream = fake_connections[number].stream;
 
-    if (!stream || stream->work->eof)
+    if (!stream || stream->work->eof || stream->work->connecting)
         return;
     if (stream->work->paused) {
         if (!fake_connections[number].ended)
@@ -382,6 +384,17 @@ void fake_batch_end(void) {
         the_poller->later[i] = false;
         settle(fake_connections[i].stream, stream_flush(fake_connections[i].stream));
     }
+}
+
+void fake_connected(size_t number) {
+    Stream *stream = fake_connections[number].stream;
+    int r;
+
+    if (!stream || !stream->work->connecting)
+        return;
+    stream->work->connecting = false;
+    r = stream->ops->on_connected(stream);
+    settle(stream, r < 0 ? r : stream_flush(stream));
 }
 
 static void take_turn(void) {

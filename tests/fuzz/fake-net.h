@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Replaces net/ and FT's prober: connections in memory, and a clock that stands still until it is
-// told to advance. A program with fake-net.c has no sockets. The clock needs
-// -Wl,--wrap=clock_gettime.
+// Replaces net/ and FT's prober: connections in memory. A program with fake-net.c has no sockets, and
+// its timeouts follow the fake clock.
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fake-clock.h"
 #include "net/stream-pool.h"
 #include "net/stream.h"
 #include "proto/message.h"
@@ -20,9 +20,10 @@ enum {
 
 // Indexed by the number of the connection, which is its fd.
 typedef struct FakeConnection {
-    Stream *stream; // NULL: FT has closed it
+    Stream *stream; // NULL: the daemon has closed it
     StreamWork work;
-    Buffer sent;         // what FT has sent
+    Buffer sent;         // what the daemon has sent
+    uint32_t serial;     // of stream_connect(): another one for each connection; 0: accepted
     uint64_t timeout_at; // 0: never
     Buffer arrived;      // arrived while the stream was paused; may be followed by `ended`
     bool ended;
@@ -30,7 +31,6 @@ typedef struct FakeConnection {
 } FakeConnection;
 
 extern FakeConnection fake_connections[FAKE_CONNECTIONS];
-extern uint64_t fake_now; // µs
 
 // As the poller does with ready sockets. A batch may have several connections.
 void fake_batch_begin(void);
@@ -38,7 +38,8 @@ void fake_receive(size_t number, const uint8_t *data, size_t len); // len 0: the
 void fake_batch_end(void);
 void fake_work(void); // until no work is left
 
-void fake_advance(uint64_t usec); // calls the timers that are due
+void fake_connected(size_t number); // the connection that stream_connect() began stands
+void fake_advance(uint64_t usec);   // calls the timers that are due
 void fake_writable(size_t number);
 void fake_reset(size_t number);
 void fake_probed(Reachability result); // ends the oldest probe
