@@ -32,7 +32,7 @@ def world(tmp_path):
 
 @pytest.fixture
 def public_world():
-    """A world whose daemons may run as any user (uid=): all can enter its directory. For a test whose `world` it is."""
+    """A world whose directory every user can enter, so that daemons can run as any user (uid=)."""
     tmp_path = pathlib.Path(tempfile.mkdtemp(prefix="p2pshare-world-", dir="/tmp"))
     tmp_path.chmod(0o755)
     world = World(tmp_path)
@@ -71,7 +71,7 @@ def other(world, ft, peer):
 
 @pytest.fixture
 def fake(world, bus):
-    """A peer that is joined to a fake FT; its answers are in .answers."""
+    """A peer that is joined to a fake FT. Put the answers into .answers."""
     answers = {}
     ft = world.server(FakeFt(answers))
     peer = world.peer(ft, bus=bus).joined()
@@ -81,7 +81,7 @@ def fake(world, bus):
 
 @pytest.fixture
 def stuck(world, fake):
-    """slow.bin: half of it comes, and then nothing."""
+    """A peer for which half of slow.bin arrives, and then nothing."""
     data = content(100_000)
     source = world.server(fake_source(b"FILE: " + data[:50_000], after=silent))
     fake.answers["slow.bin"] = found(("bin", len(data), source.port))

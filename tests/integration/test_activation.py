@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Started by a connection or by a call, watched by systemd, and at home on a desktop."""
+"""Socket and D-Bus activation, the watchdog of systemd, and a desktop user's peer."""
 
 import contextlib
 import ctypes
@@ -17,11 +17,11 @@ import pytest
 from harness import PEER, SOURCE, Wire, clean_env, ctl, ini_text, program, wait_for
 from harness.notify import Notify
 
-# ----------------------------------------------------------------------------------------------- sockets
+# ------------------------------------------------------------------------------------------ sockets
 
 
 def speak(name, port):
-    """Says something to the daemon that it must answer."""
+    """Sends a request that the daemon must answer."""
     with Wire(port) as wire:
         if name == "p2p-ft":
             wire.send("HELLO\n")
@@ -60,8 +60,8 @@ def test_the_first_connection_starts_it(world, bus, name):
 
 
 @pytest.mark.parametrize("name", ["p2p-ft", "p2p-peer"])
-def test_nobody_is_refused_over_a_restart(world, bus, name):
-    """systemd has the socket all the time: a connection waits until the daemon is there again."""
+def test_connections_wait_during_a_restart(world, bus, name):
+    """systemd keeps the socket: a connection waits until the daemon is back."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     port = listener.getsockname()[1]
     daemon = world.ft(bus, start=False) if name == "p2p-ft" else world.peer(None, [], bus=bus, start=False)
@@ -98,7 +98,7 @@ def test_nobody_is_refused_over_a_restart(world, bus, name):
     assert failed == []
 
 
-# ------------------------------------------------------------------------------------------------- D-Bus
+# -------------------------------------------------------------------------------------------- D-Bus
 
 
 LOOKS = (["status"], ["transfers"], ["shares"], ["monitor"], ["leave"], ["rescan"], ["pause", "1"], ["config", "reload"])
@@ -106,7 +106,7 @@ LOOKS = (["status"], ["transfers"], ["shares"], ["monitor"], ["leave"], ["rescan
 
 @pytest.mark.parametrize("wants", [["search", "x"], ["search", "--exact", "x"], ["download", "x"], ["join"]], ids=" ".join)
 def test_a_call_starts_the_peer(world, wants):
-    """As on a session bus without systemd: the bus runs what the service file says."""
+    """As on a session bus without systemd, the bus runs what the service file says."""
     services = world.public_directory()
     home = world.directory("home")
     bus = world.bus(services=services)
@@ -134,7 +134,7 @@ def test_a_call_starts_the_peer(world, wants):
     wait_for(lambda: bus.owner(PEER) is None, "its end")
 
 
-# ---------------------------------------------------------------------------------------------- watchdog
+# ----------------------------------------------------------------------------------------- watchdog
 
 
 def watchdogs(daemon):
@@ -172,7 +172,7 @@ def thread_of(daemon, name):
 
 @pytest.mark.parametrize("thread", ["uploads", "downloads", "verify"])
 def test_a_stuck_thread(world, bus, thread):
-    """The control loop alone is no sign of life."""
+    """A running control loop alone does not satisfy the watchdog."""
     peer = world.peer(None, bus=bus, start=False, env={"WATCHDOG_USEC": "300000"}).start()
     tid = wait_for(lambda: thread_of(peer, thread), "the thread to have its name")
     libc = ctypes.CDLL(None, use_errno=True)
@@ -192,7 +192,7 @@ def test_a_stuck_thread(world, bus, thread):
     assert peer.log.count("A thread has not answered") == 1
 
 
-# --------------------------------------------------------------------------------------------- a desktop
+# ---------------------------------------------------------------------------------------- a desktop
 
 
 def desktop_peer(world, ft, **config):
@@ -228,7 +228,7 @@ def test_what_the_desktop_calls_public(world, ft):
 
 
 def test_a_home_is_never_public(world, ft):
-    """That is how user-dirs.dirs says that there is no such directory."""
+    """user-dirs.dirs names $HOME where there is no public directory."""
     home, peer = desktop_peer(world, ft)
     (home / "secret.txt").write_bytes(b"secret")
     (home / ".config" / "user-dirs.dirs").write_text('XDG_PUBLICSHARE_DIR="$HOME/"\n')
@@ -237,7 +237,7 @@ def test_a_home_is_never_public(world, ft):
     assert peer.shares() == {}
 
 
-def test_what_is_configured_counts(world, ft):
+def test_the_configuration_counts(world, ft):
     home, peer = desktop_peer(world, ft, share={"path": str(world.file("mine.txt"))})
     (home / "Public").mkdir()
     (home / "Public" / "talk.txt").write_bytes(b"talk")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What FT lets one address have, and all of them together; and what administrators do about it."""
+"""FT's limits for one address and for all of them together; lists of addresses, kick and Lookup for
+administrators."""
 
 import contextlib
 import os
@@ -14,7 +15,7 @@ ROOT = "1a" * 32
 
 
 def at(ft, source):
-    """A connection from another address of this machine."""
+    """Connects from another address of this machine."""
     return Wire(socket.create_connection(("127.0.0.1", ft.port), timeout=DEADLINE, source_address=(source, 0)))
 
 
@@ -92,7 +93,7 @@ def test_denied_by_reload(world, bus, wires):
     wait_peers(ft, 2)
 
 
-# --------------------------------------------------------------------------------- how many there may be
+# ---------------------------------------------------------------------------- how many there may be
 
 
 def test_sessions_of_an_address(world, bus, wires):
@@ -110,7 +111,7 @@ def test_sessions_of_an_address(world, bus, wires):
 
 
 def test_exempt(world, bus, wires):
-    """The limits for one address do not hold for some."""
+    """Exempt addresses have no limits per address."""
     ft = world.ft(bus, max_peers_per_address=2, max_handshakes_per_address=1, max_files_per_address=1,
                   limit_exempt="127.0.0.2", probe="no")
     for _ in range(2):
@@ -125,7 +126,7 @@ def test_exempt(world, bus, wires):
 
 
 def test_handshakes_of_an_address(world, bus, wires):
-    """Whoever only connects does not keep out those of other addresses."""
+    """One address that only connects does not keep out the others."""
     ft = world.ft(bus, max_handshakes_per_address=3)
     silent = [wires(at(ft, "127.0.0.2")) for _ in range(3)]
     wires(at(ft, "127.0.0.2")).expect_close()
@@ -139,7 +140,7 @@ def test_handshakes_of_an_address(world, bus, wires):
 
 
 def test_handshakes_in_all(world, bus, wires):
-    """The oldest one makes room."""
+    """The oldest handshake makes room for a new one."""
     ft = world.ft(bus, max_handshakes=3)
     silent = [wires(at(ft, f"127.0.0.{i}")) for i in range(2, 5)]
     join(wires(at(ft, "127.0.0.5")))
@@ -211,7 +212,7 @@ def test_a_longer_line(world, bus, wires):
 
 
 def test_queue_of_one(world, bus, wires):
-    """A peer that does not read is put out; with a larger queue later."""
+    """FT drops a peer that does not read; with a larger queue it does so later."""
     ft = world.ft(bus, max_queue="64K", search_rate=0, max_files_per_peer=100)
     names = [record("x" * 200, "txt", size, 1) for size in range(64)]
     s = socket.socket()
@@ -227,7 +228,8 @@ def test_queue_of_one(world, bus, wires):
 
 
 def test_queues_of_all(world, bus, wires):
-    """Each of them within its own limit, but too much together: whoever adds to it goes, whoever reads stays."""
+    """Each queue is within its limit, but all together are over theirs: FT drops the peer whose
+    queue grows, and keeps those who read."""
     ft = world.ft(bus, max_queue="1M", max_queues="2M", search_rate=0, max_files_per_peer=100)
     reader = join(wires(at(ft, "127.0.0.9")), *(record("x" * 200, "txt", size, 1) for size in range(64)))
     for i in range(2, 7):
@@ -248,7 +250,7 @@ def test_queues_of_all(world, bus, wires):
 
 
 def test_searches_that_wait(world, bus, wires):
-    """What has been read and has to wait for search-rate is memory, too."""
+    """Searches that wait for search-rate count as memory, too."""
     ft = world.ft(bus, search_rate=1, max_queues="1M")
     other = join(wires(at(ft, "127.0.0.9")))
     for _ in range(40):
@@ -260,11 +262,11 @@ def test_searches_that_wait(world, bus, wires):
     assert other.recv_until().startswith(b"FOUND: ")
 
 
-# ------------------------------------------------------------------------------------------ searches
+# ----------------------------------------------------------------------------------------- searches
 
 
 def test_search_rate(world, bus, wires):
-    """Who searches too fast gets every answer, later; and keeps nobody else waiting."""
+    """A peer that searches too fast gets every answer, but later, and does not delay others."""
     ft = world.ft(bus, search_rate=50)
     wire, other = (join(wires(at(ft, source))) for source in ("127.0.0.2", "127.0.0.3"))
     since = time.monotonic()
@@ -287,7 +289,7 @@ def test_no_search_rate(world, bus, wires):
     assert ft.refused()["too-fast"] == 0
 
 
-# ------------------------------------------------------------------------------------- administrators
+# ----------------------------------------------------------------------------------- administrators
 
 
 def test_kick(world, bus, wires):

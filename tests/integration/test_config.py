@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The configuration file, the command line, and starts that are refused: one clear message each."""
+"""The configuration file, the command line, and refused starts, each with one clear message."""
 
 import os
 import re
@@ -17,8 +17,8 @@ EX_CONFIG = 78  # which systemd does not restart
 
 
 def refused(bus, name, text, tmp_path, status=EX_CONFIG, shown="has wrong values; see: p2pctl config check"):
-    """Starts a daemon with this configuration, which it does not take, and of which `systemctl status` shows that; returns
-    what it said."""
+    """Starts a daemon with a configuration that it refuses, checks the status for `systemctl
+    status`, and returns its message."""
     config = tmp_path / "bad.ini"
     config.write_bytes(text if isinstance(text, bytes) else text.encode())
     notify = Notify(tmp_path / "notify")
@@ -32,7 +32,7 @@ def refused(bus, name, text, tmp_path, status=EX_CONFIG, shown="has wrong values
     return result.stderr
 
 
-# --------------------------------------------------------------------------------------- command lines
+# ------------------------------------------------------------------------------------ command lines
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -63,7 +63,7 @@ def test_wrong_usage(name, args):
     assert len(result.stderr.splitlines()) == 2
 
 
-# --------------------------------------------------------------------------------------- values and keys
+# ---------------------------------------------------------------------------------- values and keys
 
 
 @pytest.mark.parametrize("name, section, key, value", [
@@ -117,14 +117,14 @@ def test_a_bad_value_stops_the_start(bus, tmp_path, name, section, key, value):
     ("[ft]\n[unfinished\n", 2),
     (b"[ft]\n\xff\xfe\x00\x01\n", 2),
 ])
-def test_what_is_no_configuration(bus, tmp_path, name, text, line):
+def test_invalid_configurations(bus, tmp_path, name, text, line):
     assert f"bad.ini:{line}: " in refused(bus, name, text, tmp_path)
 
 
 @pytest.mark.parametrize("name", DAEMONS)
 @pytest.mark.parametrize("length", [200, 4096, 100_000])
 def test_a_long_line_is_refused(bus, tmp_path, name, length):
-    """Never read as a line and another one."""
+    """A long line is never read as two lines."""
     section = "ft" if name == "p2p-ft" else "peer"
     said = refused(bus, name, f"[{section}]\n# {'x' * (length - 10)} max-uploads = 1\nunknown = 1\n", tmp_path)
     assert "bad.ini:2: the line is longer than" in said
@@ -147,7 +147,7 @@ def test_an_unknown_key_warns(world, ft, bus):
 
 
 def test_the_other_daemons_sections_are_not_unknown(world, ft, peer):
-    """One file for both: each reads its own and is silent about the other's."""
+    """Both daemons read one file. Each ignores the other's sections without a warning."""
     both = ft.config.read_text() + peer.config.read_text()
     ft.reload(both)
     peer.reload(both)
@@ -181,7 +181,7 @@ def test_a_missing_file_at_the_default_place(world, bus):
 
 @pytest.fixture
 def default_port():
-    """Somebody has it: this test, or another program."""
+    """Holds the default port, unless another program has it."""
     try:
         with socket.create_server(("::", 5556), family=socket.AF_INET6, dualstack_ipv6=True):
             yield 5556
@@ -190,7 +190,8 @@ def default_port():
 
 
 def test_a_user_beside_the_system(world, ft, bus, default_port):
-    """The system's p2p-peer has the port: the user's own one takes another, unless it was told which."""
+    """The system's p2p-peer has the default port: a user's own peer takes another one, unless a
+    port is configured."""
     home = world.directory("home")
     (home / ".config").mkdir()
     peer = world.peer(ft, bus=bus, start=False, args=["--user"], env={"HOME": str(home)})
@@ -229,7 +230,7 @@ def test_a_port_for_root(world, bus, name):
 
 
 def test_white_space_and_comments(world, ft, bus):
-    """Indented lines are lines, a key may be given twice, a list key many times."""
+    """Indented lines count, a key may be given twice, and a list key many times."""
     paths = [world.file(f"{i}.txt", b"x" * i) for i in range(3)]
     spaced = world.file("two words  inside.txt", b"spaced")
     peer = world.peer(ft, bus=bus, start=False)
@@ -256,7 +257,7 @@ def test_white_space_and_comments(world, ft, bus):
 
 
 def test_semicolons_and_hashes_in_a_value(world, ft, bus):
-    """A path may hold them; only a semicolon behind a space begins a comment."""
+    """A path may contain both; only a semicolon behind a space begins a comment."""
     paths = [world.file(name, name.encode()) for name in ("a;b.txt", "c#d.txt", "g # h.txt", "i=j.txt", "k:l.txt")]
     peer = world.peer(ft, [*paths[:4], f"{paths[4]} ; and what it is"], bus=bus).joined()
     assert list(peer.shares()) == [*map(str, paths)]
@@ -284,8 +285,8 @@ def test_a_bad_reload_keeps_the_old(world, ft, peer):
 
 
 def test_the_example_is_right(world, ft, bus, tmp_path):
-    """conf/p2pshare.ini has the keys of the manual page, and is, with each of them uncommented, a configuration that both
-    daemons take."""
+    """conf/p2pshare.ini has all keys of the manual page. With each of them uncommented, both
+    daemons accept it."""
     text = (SOURCE / "conf" / "p2pshare.ini").read_text()
     full = re.sub("^#(?=[a-z-]+ = )", "", text, flags=re.M)
     # "*a* = _RATE_, *b* = _RATE_" and "*a*, *b* = _ADDRESS_" are two keys.
@@ -320,7 +321,7 @@ def test_daemons_never_write_to_the_file(world, ft, bus):
                                                                      for s in after]
 
 
-# ----------------------------------------------------------------------------------------------- starts
+# ------------------------------------------------------------------------------------------- starts
 
 
 @pytest.mark.parametrize("name", DAEMONS)
@@ -358,7 +359,7 @@ def test_a_peer_without_bus(tmp_path):
 
 
 def test_an_ft_without_bus_works(world):
-    """Its status is missing then, nothing else."""
+    """Only its status is missing then."""
     bus = world.bus()
     ft = world.ft(bus, start=False)
     ft.env = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
@@ -369,7 +370,7 @@ def test_an_ft_without_bus_works(world):
 
 
 def test_a_bus_that_does_not_allow_the_name(world, ft):
-    """As where the policy file has not been installed."""
+    """The policy file has not been installed."""
     if os.geteuid() != 0:
         pytest.skip("not root")
     other = world.bus(owner=4711)  # somebody else may own it
@@ -387,7 +388,7 @@ def test_verbose_says_more(world, ft, bus):
 
 @pytest.mark.parametrize("name", ["p2p-peer.service", "p2p-ft.service", "p2p-ft.socket", "p2p-peer.socket"])
 def test_units_are_right(tmp_path, name):
-    """As systemd-analyze verify sees them, built with the binaries of this build."""
+    """systemd-analyze verify accepts the units with the programs of this build."""
     verify = "/usr/bin/systemd-analyze"
     source = next((path for path in (SOURCE / "systemd" / name, SOURCE / "systemd" / f"{name}.in") if path.exists()),
                   None)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""kill -9 in the middle of a download: what has the final name is right at any moment, it goes on where it was, and
-fetches at most a piece of each source again. tests/bench/crash.py does the same 200 times."""
+"""kill -9 in the middle of a download. A file with the final name is right at any moment, the
+download resumes, and at most one piece of each source is fetched again. tests/bench/crash.py does
+this 200 times."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What strangers can do to the daemons by their number, or by what they leave undone."""
+"""Many connections, and connections that do nothing: what they can do to the daemons."""
 
 import contextlib
 import os
@@ -35,7 +35,8 @@ def descriptors():
 
 
 class Crowd:
-    """Many connections that say nothing. From addresses of their own: ports of one may not be enough."""
+    """Many connections that say nothing. Each has its own address, because one address may not have
+    enough ports."""
 
     def __init__(self, port, count, words=b""):
         self.sockets = []
@@ -44,7 +45,8 @@ class Crowd:
                 s = socket.socket()
                 self.sockets.append(s)
                 s.settimeout(DEADLINE)
-                # The port is chosen by connect(), and what is left of it (TIME_WAIT) is in nobody's way.
+                # The port is chosen by connect(), and what is left of it (TIME_WAIT) is in nobody's
+                # way.
                 s.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind((f"127.1.0.{1 + i // 2000}", 0))
@@ -63,7 +65,7 @@ class Crowd:
         self.close()
 
     def wait_closed(self, count, deadline):
-        """Waits until FT has closed `count` of them; without a word unless it is HI."""
+        """Waits until FT has closed `count` of them, without a word except HI."""
         poll = select.poll()
         for s in self.sockets:
             poll.register(s, select.POLLIN)
@@ -94,7 +96,7 @@ def cpu_seconds(daemon):
 
 
 def idle(daemon, seconds=1.0):
-    """Shows that it does not spin: over a second in which nothing happens, it does next to nothing."""
+    """Checks that the daemon does not spin: it uses almost no CPU in a second without events."""
     before = cpu_seconds(daemon)
     time.sleep(seconds)
     used = cpu_seconds(daemon) - before
@@ -118,7 +120,7 @@ def refused(ft, reason, at_least):
     wait_for(lambda: ft.refused()[reason] >= at_least, f"Refused {reason} >= {at_least}")
 
 
-# ------------------------------------------------------------------------------- connections that say nothing
+# --------------------------------------------------------------------- connections that say nothing
 
 
 def test_ten_thousand_say_nothing(world):
@@ -161,7 +163,7 @@ def test_ten_thousand_where_a_hundred_have_room(world):
 
 
 def test_half_done_greetings_make_room(world):
-    """HELLO and no record is no peer."""
+    """HELLO without a record is not a peer."""
     ft = world.ft(max_peers=50)
     with Crowd(ft.port, 500, b"HELLO\n"), session(ft) as late:
         works(late)
@@ -202,11 +204,11 @@ def test_fewer_peers_allowed_by_a_reload(world):
         pass
 
 
-# ------------------------------------------------------------------------------------- those that do not read
+# --------------------------------------------------------------------------- those that do not read
 
 
 def large_answer(ft):
-    """Sessions that together make one search answer with 64 long records; keep them."""
+    """Opens sessions whose records together make one answer of 64 long records."""
     return [session(ft, *(f"<a, {'t' * 32}, {9223372036854775000 - 5 * i - k}, 23/11/26, 127.0.0.1, 65535>"
                           for k in range(5))) for i in range(13)]
 
@@ -244,7 +246,8 @@ def test_slow_reader(world):
 
 
 def test_many_searches_in_one_segment(world):
-    """An answer is a thousand times as long as its search: FT must not write them all before it sends."""
+    """An answer is a thousand times as long as its search: FT must not write all of them before it
+    sends."""
     ft = world.ft(search_rate=0)
     sources = large_answer(ft)
     sources[0].send("SEARCH: a\n")
@@ -283,7 +286,7 @@ def test_memory_of_a_burst_is_given_back(world):
         assert memory(ft) - before < 8 * 1024
 
 
-# --------------------------------------------------------------------------------------------- noise
+# -------------------------------------------------------------------------------------------- noise
 
 
 def test_endless_garbage(world):
@@ -292,7 +295,7 @@ def test_endless_garbage(world):
     before = memory(ft)
 
     def shout(data):
-        """One that was accepted, and one that was not."""
+        """Sends without end, from a session that was accepted and from one that was not."""
         for wire in session(ft, record("x", "txt", 1, 1)), Wire(ft.port):
             with wire, contextlib.suppress(OSError):
                 for _ in range(8):
@@ -332,7 +335,7 @@ def test_flood_of_hello(world):
 
 
 def test_join_and_leave(world):
-    """A thousand short lives leave nothing behind."""
+    """A thousand short sessions leave nothing behind."""
     ft = world.ft()
     with session(ft):
         pass
@@ -374,7 +377,7 @@ def test_no_descriptor_is_lost(world):
     assert ft.get("Records") == 1
 
 
-# ------------------------------------------------------------------------------------ out of descriptors
+# ------------------------------------------------------------------------------- out of descriptors
 
 
 def limit_descriptors(daemon, count):
@@ -417,7 +420,7 @@ class SmallFt(Ft):
 
 
 def test_ft_with_few_descriptors(world, bus):
-    """max-peers is lowered to what is possible, so that silent ones make room instead of EMFILE."""
+    """FT lowers max-peers to what is possible, so that silent peers make room instead of EMFILE."""
     ft = world._keep(SmallFt(world.tmp, bus))
     assert "max-peers is 50" in ft.log
     witness = session(ft)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""p2pctl: exit statuses, JSON, tables, and that nothing of a stranger reaches the terminal raw."""
+"""p2pctl: exit statuses, JSON, tables, and no raw bytes of strangers on the terminal."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from harness.p2pctl import on_terminal
 TABLES = [["status"], ["search", "report"], ["transfers"], ["shares"], ["ft"]]
 
 
-# ----------------------------------------------------------------------------------------- exit statuses
+# ------------------------------------------------------------------------------------ exit statuses
 
 
 def test_status(ft, peer):
@@ -146,7 +146,7 @@ def test_no_answer_from_ft(world, bus):
     assert "not answer" in result.stderr
 
 
-# ------------------------------------------------------------------------------------------------- JSON
+# --------------------------------------------------------------------------------------------- JSON
 
 
 @pytest.mark.parametrize("args", TABLES, ids=lambda args: args[0])
@@ -187,7 +187,7 @@ def test_json_of_a_download(other, peer, out):
     assert (out / "report.txt").read_bytes() == b"hello body\n"
 
 
-# ----------------------------------------------------------------------------------------------- output
+# ------------------------------------------------------------------------------------------- output
 
 
 @pytest.mark.parametrize("args", TABLES, ids=lambda args: args[0])
@@ -245,7 +245,7 @@ HOSTILE = [
 @pytest.mark.parametrize("args", [["search", "report"], ["search", "report", "--json"], ["download", "report"],
                                   ["transfers"], ["transfers", "--json"]], ids=" ".join)
 def test_a_hostile_ft(fake, out, answer, args):
-    """Whatever it says, no control character comes through, and nothing is written anywhere else."""
+    """Whatever FT says, no control character reaches the terminal, and no other file is written."""
     fake.answers["report"] = answer
     if args[0] == "transfers":
         fake.download("report").wait()
@@ -260,7 +260,7 @@ def test_a_hostile_ft(fake, out, answer, args):
 
 @pytest.mark.parametrize("name", ["bidi \u202egnp.exe", "c1 \u009b31m", "zero \u200b width"])
 def test_a_hostile_name_of_a_share(world, ft, peer, name):
-    """It may be a name; it is not shown raw."""
+    """Such a name is allowed, but not shown raw."""
     path = world.file(name + ".txt")
     world.peer(ft, [path.parent]).joined()
     for args in (["search", name], ["shares"]):
@@ -269,7 +269,7 @@ def test_a_hostile_name_of_a_share(world, ft, peer, name):
 
 
 def test_a_full_stdout(peer):
-    """A table that could not be written is no success."""
+    """A table that could not be written is a failure."""
     with open("/dev/full", "wb") as full:
         result = subprocess.run(ctl_argv("shares"), stdout=full, stderr=subprocess.PIPE, text=True,
                                 env=clean_env(**peer.bus.env), timeout=DEADLINE, check=False)
@@ -277,12 +277,12 @@ def test_a_full_stdout(peer):
     assert "standard output" in result.stderr
 
 
-# ---------------------------------------------------------------------------------------- another host
+# ------------------------------------------------------------------------------------- another host
 
 
 @pytest.fixture
 def ssh(world, bus):
-    """A PATH with an ssh in it that finds every host right here."""
+    """A PATH with an ssh that takes this machine for every host."""
     path = world.file("ssh", b'#!/bin/sh\nexec systemd-stdio-bridge -p "$FAR_BUS"\n', "bin")
     path.chmod(0o755)
     return {"PATH": f"{path.parent}:{os.environ['PATH']}", "FAR_BUS": bus.address}
@@ -301,7 +301,7 @@ def test_another_host(other, peer, ssh, out):
 
 
 def test_another_host_is_interrupted(stuck, ssh, out):
-    """The far daemon is told, for it would go on otherwise."""
+    """p2pctl tells the remote daemon, which would go on otherwise."""
     process = Process(ctl_argv("-H", "far", "download", "slow.bin"), out.parent / "ctl.log", clean_env(**ssh), cwd=out)
     wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
     process.signal(signal.SIGINT)
@@ -315,7 +315,7 @@ def test_another_host_that_is_not_there(ssh, args):
     assert "cannot reach the system bus of far by ssh" in result.stderr and "Try: ssh far" in result.stderr
 
 
-# --------------------------------------------------------------------------------------------- monitor
+# ------------------------------------------------------------------------------------------ monitor
 
 
 def test_monitor(world, ft, other, peer):

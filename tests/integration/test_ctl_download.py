@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""p2pctl download with the real daemon: where the file goes, what is left of one that fails, and who may end it."""
+"""p2pctl download with the real daemon: where the file goes, what a failure leaves behind, and who
+may end it."""
 
 import os
 import signal
@@ -86,8 +87,8 @@ def test_the_daemon_dies_under_a_download(stuck, out):
 
 
 def test_p2pctl_dies_under_a_download(world, stuck, out):
-    """kill -9: the transfer ends, and the name is not there; what remains is a .part, which the next one
-    takes over."""
+    """After kill -9 the transfer ends without the final name. A .part remains, and the next p2pctl
+    takes it over."""
     process = start_download(stuck, out, "slow.bin")
     wait_for(lambda: [t for t in stuck.transfers().values() if t["State"] == "active"], "the transfer")
     process.kill()
@@ -100,7 +101,8 @@ def test_p2pctl_dies_under_a_download(world, stuck, out):
 
 
 def test_forged_signals(stuck, out):
-    """Any user may send signals to anybody: none of them ends a download, or makes half a file a whole one."""
+    """Any user may send signals to anybody. None of them ends a download, or makes half a file look
+    complete."""
     process = start_download(stuck, out, "slow.bin")
     path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
     names = stuck.bus.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames")
@@ -118,7 +120,7 @@ def test_forged_signals(stuck, out):
 
 
 def test_a_part_with_another_name_is_not_emptied(other, peer, out):
-    """Somebody may have put a link there to a file that is to be lost."""
+    """The .part may be a link to a file that must not be lost."""
     precious = out.parent / "precious"
     precious.write_bytes(b"precious")
     os.link(precious, out / "report.txt.part")
@@ -162,7 +164,7 @@ def test_choosing_a_record(world, fake, out):
     assert len([line for line in shown if line.startswith("f ")]) == 2
 
 
-# ------------------------------------------------------------------------------------- files with a root
+# -------------------------------------------------------------------------------- files with a root
 
 
 PIECES = 12
@@ -171,7 +173,7 @@ DATA = content(PIECES * PIECE_MIN + 7)
 
 @pytest.fixture
 def held(world, fake):
-    """f.bin, of which five pieces come; .rest() is a source that has all of it."""
+    """f.bin, of which five pieces come. .rest() is a source with all of it."""
     source = world.server(HttpSource(DATA, **held_up(5)))
     fake.answers["f.bin"] = found_rooted("f.bin", [source])
 
@@ -185,7 +187,7 @@ def held(world, fake):
 
 
 def transfer_of(peer):
-    """The one that goes on now: its path, once four pieces have been verified."""
+    """The path of the running transfer, once four pieces are verified."""
     def find():
         return [path for path, t in peer.transfers().items()
                 if t["State"] == "active" and t["Transferred"] >= 4 * PIECE_MIN]
@@ -219,7 +221,7 @@ def by_the_source(held, process):
 
 @pytest.mark.parametrize("end", [by_ctrl_c, by_the_daemon, by_p2pctl, by_the_source], ids=lambda end: end.__name__)
 def test_the_same_command_goes_on(held, out, end):
-    """Whatever has ended the first one: no piece that was there is fetched again."""
+    """Whatever has ended the first command, the second fetches no verified piece again."""
     process = start_download(held, out, "f.bin")
     path = transfer_of(held)
     verified = held.transfers()[path]["Transferred"] // PIECE_MIN
@@ -246,8 +248,8 @@ def test_pause_and_resume(held, out):
     assert (out / "f.bin").read_bytes() == DATA
 
 
-def test_what_cannot_be_paused(stuck, out):
-    """It could not go on where it stopped."""
+def test_a_download_that_cannot_be_paused(stuck, out):
+    """Such a download cannot be resumed."""
     process = start_download(stuck, out, "slow.bin")
     path, = wait_for(lambda: [p for p, t in stuck.transfers().items() if t["State"] == "active"], "the transfer")
     assert "has no root" in check(stuck.ctl("pause", path.rsplit("/")[-1]), 1).stderr
@@ -256,7 +258,7 @@ def test_what_cannot_be_paused(stuck, out):
 
 
 def test_a_full_disk(world, held, out):
-    """It ends with that reason, and goes on when there is room."""
+    """The command ends with that reason; it resumes when there is room."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"]).returncode != 0:
         pytest.skip("cannot mount")
     held.rest()
@@ -283,7 +285,7 @@ def test_one_of_two_files(world, fake, out):
     check(fake.ctl("verify", out / "f.bin"), 1)
 
 
-def test_several_files_and_nobody_waits(world, fake, out):
+def test_several_files_without_waiting(world, fake, out):
     names = [f"{i}.bin" for i in range(5)]
     data = {name: content(2 * PIECE_MIN + i, i + 1) for i, name in enumerate(names)}
     for name in names:
@@ -297,8 +299,8 @@ def test_several_files_and_nobody_waits(world, fake, out):
     assert {path.name: path.read_bytes() for path in fake.downloads.iterdir()} == data
 
 
-def test_nobody_waits_for_what_cannot_be(world, fake):
-    """The file is there already: that is said at once, and what to do about it."""
+def test_an_existing_target_fails_at_once(world, fake):
+    """The file exists already: p2pctl says so at once, and what to do about it."""
     fake.answers["f.bin"] = fake.answers["f"] = found_rooted("f.bin", [world.server(HttpSource(DATA))])
     (fake.downloads / "f.bin").write_bytes(b"mine")
     for name in ("f.bin", "f"):

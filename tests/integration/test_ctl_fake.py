@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""p2pctl against a fake daemon: files told apart by their root, what is kept of a download that has not ended well,
-several at once, and what there is to say meanwhile."""
+"""p2pctl against a fake daemon: files told apart by their root, what an unfinished download leaves
+behind, several downloads at once, and progress."""
 
 import os
 import re
@@ -39,7 +39,7 @@ class Download(Terminal):
 
 
 def known(transfer, root=A, size=11, **more):
-    """It is known what the file is."""
+    """Reports the size of the file."""
     transfer.set(**{"State": "active", "Size": size, "Root": root, "Verified": bool(root)} | more)
 
 
@@ -48,7 +48,7 @@ def finish(transfer, data=HELLO):
     transfer.set(State="done", Size=len(data), Transferred=len(data), Error="", ErrorMessage="")
 
 
-# --------------------------------------------------------------------------------------------- search
+# ------------------------------------------------------------------------------------------- search
 
 
 def test_files_of_one_name(daemon):
@@ -96,7 +96,7 @@ def test_roots_that_look_alike(daemon):
     assert "03bb5e90b (1 source), 03bb5e90c (1 source)" in shown
 
 
-# ------------------------------------------------------------------------------------------- which one
+# ---------------------------------------------------------------------------------------- which one
 
 
 @pytest.fixture
@@ -166,14 +166,14 @@ def test_a_terminal_may_choose_none(world, two, out):
 
 
 def test_the_own_copy_is_no_candidate(world, daemon, out):
-    """Whoever shares an old version can fetch the new one."""
+    """A peer that shares an old version can fetch the new one."""
     daemon.properties["Address"] = "192.0.2.9:2"
     daemon.share("a.txt", (11, 1, A), (12, 2, B))
     Download(world, daemon, out, "a.txt")
     assert daemon.wait_transfer().options == {"root": A}
 
 
-# ---------------------------------------------------------------------------------------- what is kept
+# ------------------------------------------------------------------------------------- what is kept
 
 
 def half(world, daemon, out, name="debian.iso", root=A):
@@ -190,7 +190,7 @@ def half(world, daemon, out, name="debian.iso", root=A):
     return process, transfer
 
 
-def test_ctrl_c_keeps_what_has_come(world, iso, out):
+def test_ctrl_c_keeps_received_bytes(world, iso, out):
     process, transfer = half(world, iso, out)
     process.signal(signal.SIGINT)
     assert process.wait() == 130
@@ -211,8 +211,9 @@ def test_ctrl_c_keeps_what_has_come(world, iso, out):
     assert os.listdir(out) == ["debian.iso"] and (out / "debian.iso").read_bytes() == HELLO
 
 
-def test_what_came_before_a_pause_was_not_there(world, iso, out):
-    """After a pause the daemon looks at the file again; what it finds, this very command has fetched."""
+def test_bytes_before_a_pause_count_as_fetched(world, iso, out):
+    """After a pause the daemon checks the file again. What it finds was fetched by this very
+    command."""
     process, transfer = half(world, iso, out)
     transfer.set(State="paused")
     process.expect("paused")
@@ -223,8 +224,8 @@ def test_what_came_before_a_pause_was_not_there(world, iso, out):
     assert re.search(r"Saved debian.iso, 11 B in .*, every piece verified\.$", process.log, re.M)
 
 
-def test_a_pause_of_the_look_at_what_was_there(world, iso, out):
-    """It begins anew, and counts once."""
+def test_a_pause_while_the_file_is_checked(world, iso, out):
+    """The check starts again and counts once."""
     (out / "debian.iso.part").write_bytes(HELLO[:6])
     process = Download(world, iso, out, "debian.iso")
     transfer = iso.wait_transfer()
@@ -236,7 +237,7 @@ def test_a_pause_of_the_look_at_what_was_there(world, iso, out):
     assert re.search(r"Saved debian.iso, 11 B \(6 B of it from before\) in ", process.log)
 
 
-def test_a_lost_daemon_leaves_what_has_come(world, iso, out):
+def test_a_lost_daemon_leaves_received_bytes(world, iso, out):
     process, _ = half(world, iso, out)
     iso.stop()
     assert process.wait() == 4
@@ -244,7 +245,7 @@ def test_a_lost_daemon_leaves_what_has_come(world, iso, out):
     assert (out / "debian.iso.part").read_bytes() == HELLO[:6]
 
 
-def test_a_failed_source_leaves_what_has_come(world, iso, out):
+def test_a_failed_source_leaves_received_bytes(world, iso, out):
     process, transfer = half(world, iso, out)
     transfer.set(State="failed", Error=ERROR + "NoSource", ErrorMessage="192.0.2.9:5556 closed the connection")
     assert process.wait() == 1
@@ -253,8 +254,9 @@ def test_a_failed_source_leaves_what_has_come(world, iso, out):
     assert os.listdir(out) == ["debian.iso.part"]
 
 
-def test_a_full_disk_leaves_what_has_come(world, iso, out):
-    """It pauses by itself; nobody here can resume it, so the command ends, and the transfer with it."""
+def test_a_full_disk_leaves_received_bytes(world, iso, out):
+    """The daemon pauses the transfer and p2pctl cannot resume it: the command ends, and the
+    transfer with it."""
     process, transfer = half(world, iso, out)
     transfer.set(State="paused", Error=ERROR + "NoSpace", ErrorMessage="no space is left for debian.iso")
     assert process.wait() == 1
@@ -265,7 +267,7 @@ def test_a_full_disk_leaves_what_has_come(world, iso, out):
 
 
 def test_a_cancelled_download_leaves_nothing(world, iso, out):
-    """p2pctl cancel says that nobody wants it; there is pause for the others."""
+    """p2pctl cancel means that the file is no longer wanted; pause is for everything else."""
     process, transfer = half(world, iso, out)
     transfer.set(State="cancelled")
     assert process.wait() == 1
@@ -291,8 +293,8 @@ def test_done_before_the_interrupt_is_done(world, iso, out):
     assert os.listdir(out) == ["debian.iso"]
 
 
-def test_what_has_not_been_reported_is_kept(world, iso, out):
-    """How much has come is said twice a second: the file knows better."""
+def test_unreported_bytes_are_kept(world, iso, out):
+    """The daemon reports progress twice a second, so the file itself is more exact."""
     process = Download(world, iso, out, "debian.iso")
     transfer = iso.wait_transfer()
     known(transfer)
@@ -322,7 +324,7 @@ def test_a_pause_is_shown_and_waited_for(world, iso, out):
     assert process.wait() == 0
 
 
-def test_what_is_not_verified_says_so(world, daemon, out):
+def test_an_unverified_download_says_so(world, daemon, out):
     daemon.share("f.bin", (11, 1, None))
     process = Download(world, daemon, out, "f.bin")
     transfer = daemon.wait_transfer()
@@ -343,7 +345,7 @@ def test_an_older_daemon(world, bus, out):
     assert "f.bin" in check(ctl(bus, "transfers"), 0).stdout
 
 
-# -------------------------------------------------------------------------------------------- progress
+# ----------------------------------------------------------------------------------------- progress
 
 
 def test_progress_on_a_terminal(world, daemon, out):
@@ -371,7 +373,7 @@ def test_progress_on_a_terminal(world, daemon, out):
 
 
 def test_progress_where_there_is_no_terminal(world, iso, out):
-    """A line of its own now and then."""
+    """p2pctl prints a line now and then."""
     process = Process(ctl_argv("download", "debian.iso"), world.tmp / "ctl.log", clean_env(**iso.bus.env), cwd=out)
     transfer = iso.wait_transfer()
     known(transfer, State="waiting", Error=ERROR + "NoSource", ErrorMessage="nobody has it now")
@@ -382,7 +384,7 @@ def test_progress_where_there_is_no_terminal(world, iso, out):
 
 
 def test_a_stranger_writes_no_command(daemon, out):
-    """A hint is there to be copied into a shell."""
+    """A user may copy a hint into a shell."""
     daemon.found["f"] = [("f", "$(touch x)", 11, "2026-09-06", "192.0.2.9", 1, None),
                          ("f", "'; touch x", 12, "2026-09-06", "192.0.2.9", 1, None)]
     hint = check(ctl(daemon.bus, "download", "f", cwd=out), 1).stderr.splitlines()[1]
@@ -404,11 +406,11 @@ def test_more_downloads_than_rows(world, daemon, out):
     assert sorted(os.listdir(out)) == names
 
 
-# -------------------------------------------------------------------------------------------- several
+# ------------------------------------------------------------------------------------------ several
 
 
 def test_several_at_once(world, daemon, out):
-    """The first that fails gives the exit status; the others go on."""
+    """The first failure gives the exit status; the other downloads go on."""
     daemon.share("a.txt", (11, 1, A)).share("c.txt", (11, 3, C))
     process = Process(ctl_argv("download", "--json", "a.txt", "b.txt", "c.txt"), world.tmp / "ctl.log",
                       clean_env(**daemon.bus.env), cwd=out)
@@ -442,7 +444,7 @@ def test_an_unanswered_search_names_its_file(world, daemon, out):
 
 
 def test_many_at_once(world, daemon, out):
-    """More than are begun at once: the others follow."""
+    """p2pctl begins a limited number at once; the others follow."""
     names = [f"{i:03}.txt" for i in range(100)]
     for i, name in enumerate(names):
         daemon.share(name, (11, i + 1, A))
@@ -484,10 +486,10 @@ def test_ctrl_c_ends_all(world, daemon, out):
     assert "kept in a.txt.part, b.txt.part." in process.log
 
 
-# -------------------------------------------------------------------------------------------- no-wait
+# ------------------------------------------------------------------------------------------ no-wait
 
 
-def test_nobody_waits(iso, out):
+def test_no_wait(iso, out):
     result = check(ctl(iso.bus, "download", "--no-wait", "debian.iso", cwd=out), 0)
     assert result.stdout == "Transfer 1: /srv/downloads/debian.iso\n"
     assert iso.transfers[0].fd is None and iso.transfers[0].options == {"root": A}
@@ -499,8 +501,9 @@ def test_nobody_waits(iso, out):
 
 @pytest.mark.parametrize("end", [{"State": "connecting"}, {
     "State": "failed", "Error": ERROR + "Exists", "ErrorMessage": "cannot write debian.iso: it is there"}])
-def test_nobody_waits_but_for_the_beginning(world, iso, end):
-    """Until the daemon has asked who has it, nobody knows whether it can."""
+def test_no_wait_waits_for_the_search(world, iso, end):
+    """p2pctl waits until the daemon has searched: before that it cannot tell whether the download
+    is possible."""
     iso.begins_as = "searching"
     process = Process(ctl_argv("download", "--no-wait", "debian.iso"), world.tmp / "ctl.log", clean_env(**iso.bus.env))
     transfer = iso.wait_transfer()
@@ -514,12 +517,12 @@ def test_nobody_waits_but_for_the_beginning(world, iso, end):
 
 
 @pytest.mark.parametrize("option", ["--force", "-oother"])
-def test_who_does_not_wait_has_no_target(iso, option):
+def test_no_wait_takes_no_target(iso, option):
     assert "--no-wait" in check(ctl(iso.bus, "download", "--no-wait", option, "debian.iso"), 2).stderr
     assert iso.transfers == []
 
 
-# -------------------------------------------------------------------------------- pause, resume, states
+# ---------------------------------------------------------------------------- pause, resume, states
 
 
 def test_pause_and_resume(iso, out):
@@ -534,8 +537,8 @@ def test_pause_and_resume(iso, out):
     assert iso.transfers[0].calls == ["Pause", "Resume", "Pause", "Resume"]
 
 
-def test_a_pause_is_over_when_it_is_so(world, iso):
-    """The daemon answers before what is under way has stopped."""
+def test_pause_returns_when_the_transfer_has_paused(world, iso):
+    """The daemon answers before the transfer has stopped."""
     check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
     iso.transfers[0].set(State="active")
     iso.transfers[0].pauses = False
@@ -578,8 +581,8 @@ def test_shares_that_are_being_hashed(daemon):
     assert shares == {"published": 1, "not_published": 3, "hashing": 2}
 
 
-def test_what_a_narrow_terminal_shows(iso):
-    """Paths keep their ends, reasons and addresses are whole."""
+def test_a_narrow_terminal(iso):
+    """Paths keep their ends; reasons and addresses are complete."""
     for _ in range(2):
         check(ctl(iso.bus, "download", "--no-wait", "debian.iso"), 0)
     iso.transfers[0].set(State="active", Size=1000, Root=A, Sources=["192.0.2.9:5556"])
@@ -611,7 +614,7 @@ def test_monitor_of_new_states(world, iso):
     process.wait_log("debian.iso: paused, 11 B, no space is left")
 
 
-# --------------------------------------------------------------------------------------------- verify
+# ------------------------------------------------------------------------------------------- verify
 
 
 @pytest.fixture
@@ -632,7 +635,7 @@ def test_verify_by_root(mine):
     check(ctl(None, "search", "x", f"--root={root}"), 2)
 
 
-def test_verify_by_what_peers_share(daemon, mine):
+def test_verify_against_roots_of_peers(daemon, mine):
     path, root = mine
     daemon.share("a.txt", (11, 1, root), (11, 2, root), (9, 3, None))
     assert check(ctl(daemon.bus, "verify", path), 0).stdout == f"{path}: verified, as 2 peers share it\n"
@@ -666,7 +669,7 @@ def test_verify_without_a_daemon(mine):
 
 
 def test_verify_of_a_path_that_is_mistyped(daemon, mine):
-    """Nobody is asked about it, and the others are checked all the same."""
+    """p2pctl asks nobody about it and checks the other paths."""
     path, root = mine
     missing = path.parent / "missing.txt"
     daemon.share("a.txt", (11, 1, root))

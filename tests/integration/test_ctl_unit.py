@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What p2pctl says of a daemon that does not run, where systemd knows why; and what it waits for."""
+"""What p2pctl says about a daemon that does not run, and how long it waits."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_why_it_does_not_run(world, bus, unit, lines):
 
 
 def test_no_ft_here(world, bus):
-    """Where it is not, nobody is told to start it."""
+    """p2pctl does not tell users to start a daemon that is not installed."""
     systemd = world.server(FakeSystemd(bus, {}))
     elsewhere = "It may run on the host that ft in section [peer] names: p2pctl -H HOST ft"
     assert said(bus, "ft") == ["p2pctl: p2p-ft is not installed on this host.", elsewhere]
@@ -49,8 +49,8 @@ def test_no_ft_here(world, bus):
 
 
 @pytest.mark.parametrize("end", [FAILED, RESTARTING])
-def test_one_that_fails_while_it_is_waited_for(world, end):
-    """The bus would say nothing for 25 s, and then only that."""
+def test_a_daemon_that_fails_while_p2pctl_waits(world, end):
+    """The bus would answer only after 25 s, and without the reason."""
     services = world.public_directory()
     began = services / "began"
     (services / "org.p2pshare.Peer1.service").write_text(
@@ -65,15 +65,15 @@ def test_one_that_fails_while_it_is_waited_for(world, end):
     assert "See: systemctl status p2p-peer" in stderr
 
 
-def test_one_that_runs_is_not_asked_for(world, ft, peer, bus):
+def test_systemd_is_not_asked_about_a_running_daemon(world, ft, peer, bus):
     systemd = world.server(FakeSystemd(bus, {"p2p-peer": FAILED}))
     check(ctl(bus, "search", "filler"), 0)
     check(ctl(bus, "status"), 0)
     assert systemd.asked == []
 
 
-def test_metrics_of_what_is_installed(world, bus):
-    """No alert for a daemon that is not meant to be on this host."""
+def test_metrics_of_installed_daemons_only(world, bus):
+    """A daemon that is not meant for this host causes no alert."""
     systemd = world.server(FakeSystemd(bus, {"p2p-ft": STOPPED}))
 
     def up():
@@ -91,8 +91,8 @@ def test_metrics_of_what_is_installed(world, bus):
     assert up() == ['p2p_up{daemon="p2p-ft"} 1']
 
 
-def test_hints_of_what_is_for_root(world, ft, bus):
-    """A FileTracker of one's own has not the sessions of this one."""
+def test_hints_for_root(world, ft, bus):
+    """A FileTracker of the user's own would not have the sessions of this one."""
     result = check(ctl(bus, "ft", "kick", "127.0.0.1", uid=NOBODY), 1)
     assert "Try again with sudo." in result.stderr and "--user" not in result.stderr
     result = check(ctl(bus, "config", "reload", "p2p-ft", uid=NOBODY), 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The D-Bus interfaces: that they are what dbus/*.xml says, who may do what, and the names of errors."""
+"""The D-Bus interfaces match dbus/*.xml; permissions; names of errors."""
 
 import os
 import re
@@ -67,7 +67,7 @@ def test_introspection_of_a_transfer(world, ft, peer):
 
 
 def test_the_call_of_the_readme(world, ft, peer):
-    """busctl call … Search s report.txt, to the letter; the name stands for any dialect's file."""
+    """The busctl call of the README works as printed."""
     body = b"hello body\n"
     other = world.peer(ft, [world.file("report.txt", body, mtime=1583407800)]).joined()
     ft.wait_lookup("report.txt")
@@ -126,7 +126,7 @@ def test_not_everyone_may_cancel(world, ft, peer):
     wire.close()
 
 
-def test_nobody_may_not_own_the_names(bus):
+def test_other_users_may_not_own_the_names(bus):
     for name in (PEER, FT):
         with pytest.raises(BusError, match="not allowed to own|[Aa]ccess denied|[Pp]ermission"):
             bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
@@ -332,7 +332,7 @@ def test_download_takes_what_was_asked_for(world, bus):
 
 
 def test_callers_that_vanish(world):
-    """Searches whose callers have gone away do no harm."""
+    """Searches whose callers have disconnected do no harm."""
     mute = world.server(FakeFt(lambda name: None))
     slow = world.peer(mute).joined()
     callers = [subprocess.Popen(["/usr/bin/busctl", f"--address={slow.bus.address}", "call", PEER, PEER_PATH, PEER,
@@ -347,7 +347,7 @@ def test_callers_that_vanish(world):
 
 
 def test_more_shares_than_a_message_holds(world, ft, tmp_path):
-    """The bus would end the connection of a daemon whose reply is too long."""
+    """The bus would disconnect a daemon whose reply is too long."""
     deep = tmp_path / "share" / "/".join(["d" * 200] * 15)
     deep.mkdir(parents=True)
     for number in range(3000):
@@ -362,7 +362,8 @@ def test_more_shares_than_a_message_holds(world, ft, tmp_path):
 
 
 def test_the_bus_restarts(world, bus, ft):
-    """p2p-ft keeps its sessions, and is on the bus again; p2p-peer ends, for systemd to start it again."""
+    """p2p-ft keeps its sessions and joins the bus again; p2p-peer ends, and systemd starts it
+    again."""
     peer = world.peer(ft, bus=bus).joined()
     session = ft.join(record("a", "txt", 1, 5556))
     pid = ft.pid

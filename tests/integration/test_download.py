@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Downloads: byte for byte, or not at all and by name. Both over D-Bus and with p2pctl."""
+"""Downloads are complete and identical, or fail by name. Over D-Bus and with p2pctl."""
 
 import contextlib
 import json
@@ -61,7 +61,7 @@ def fake(world, bus):
 
 
 def nothing_left(peer):
-    """Neither a file nor a half of one."""
+    """Checks that neither a file nor a part of one is left."""
     assert os.listdir(peer.downloads) == []
 
 
@@ -82,7 +82,7 @@ def check_done(transfer, name, data):
     return end
 
 
-# ------------------------------------------------------------------------------------- byte for byte
+# ------------------------------------------------------------------------------------ byte for byte
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 511, 16384, 65536, 1_048_576, 5_000_001])
@@ -100,7 +100,7 @@ def test_byte_for_byte(world, pair, size):
 @pytest.mark.parametrize("start", [b"\n", b" ", b" \n", b"\n\n", b"\r\n", b"FILE: ", b" FILE:\n", b"\0", b"NO!"])
 @pytest.mark.parametrize("rest", [b"", b"body\n", content(200_000)])
 def test_files_that_begin_like_a_header(world, pair, start, rest):
-    """White space behind FILE: may be the header's or the file's: the size tells."""
+    """White space behind FILE: may belong to the header or to the file: the size decides."""
     owner, peer = pair(world.file("odd.bin", start + rest))
     check_done(peer.download("odd.bin"), "odd.bin", start + rest)
 
@@ -163,7 +163,7 @@ def test_many_at_once(world, ft, bus):
 
 
 def test_own_files_are_not_fetched(ft, peer):
-    """The only one who has it is the peer itself."""
+    """The peer itself is the only source."""
     ft.wait_lookup("filler-of-peer.txt")
     assert len(peer.search("filler-of-peer.txt")) == 1
     end = check_failed(peer.download("filler-of-peer.txt"), "NotFound")
@@ -176,12 +176,12 @@ def test_own_files_are_not_fetched(ft, peer):
     assert (result.returncode, result.stderr) == (3, 'p2pctl: only this peer shares "filler-of-peer.txt".\n')
 
 
-def test_nobody_has_it(peer):
+def test_no_peer_has_the_file(peer):
     end = check_failed(peer.download("nothing.txt"), "NotFound")
     assert "nothing.txt" in end["ErrorMessage"]
 
 
-# ------------------------------------------------------------------------------------- several sources
+# ---------------------------------------------------------------------------------- several sources
 
 
 def test_a_source_that_dies_in_the_middle(world, fake):
@@ -257,7 +257,8 @@ def test_no_source_delivers(world, fake):
 
 
 def test_a_source_that_knows_only_its_own_way(world, fake):
-    """A program of others, met through our FT: what it does not understand in ours is said in its own."""
+    """A program by others, found through our FT, does not understand our syntax: the peer asks it
+    in its own."""
     asked = []
 
     def authors(wire, _):
@@ -272,7 +273,8 @@ def test_a_source_that_knows_only_its_own_way(world, fake):
 
 
 def test_the_same_file_of_another_size_is_another_file(world, fake):
-    """Nobody guesses which one is meant, and sources of one size are asked for that size only."""
+    """The peer does not guess which one is meant. It asks the sources of one size for that size
+    only."""
     short = world.server(fake_source(b""))
     long = world.server(fake_source(b"FILE: 12345678"))
     fake.answers["f.bin"] = found(("bin", 4, short.port), ("bin", 8, long.port))
@@ -283,14 +285,15 @@ def test_the_same_file_of_another_size_is_another_file(world, fake):
     check_done(fake.download("f.bin", size=8), "f.bin", b"12345678")
 
 
-# ----------------------------------------------------------------------------------------------- lies
+# --------------------------------------------------------------------------------------------- lies
 
 
 @pytest.mark.parametrize("header", [b"FILE: ", b"FILE:", b"FILE: \n", b"FILE:\n"])
 @pytest.mark.parametrize("size", [0, 1, 5, 100_000])
 @pytest.mark.parametrize("keep_open", [False, True])
 def test_header_variants(world, fake, header, size, keep_open):
-    """Whichever of the four leaves exactly `size` bytes; finished by size, whether the other closes or not."""
+    """The header is whichever of the four leaves exactly `size` bytes. The download ends by size,
+    whether the source closes or not."""
     data = b"x" * size
     source = world.server(fake_source(header + data, after=silent if keep_open else None))
     fake.answers["f.bin"] = found(("bin", size, source.port))
@@ -315,8 +318,9 @@ def test_a_header_in_pieces(world, fake, step):
 @pytest.mark.parametrize("size", [100, 100_000])
 @pytest.mark.parametrize("sent", ["nothing", "less", "two less", "more", "a lot more"])
 def test_lying_sizes(world, fake, size, sent):
-    """Less or more than announced: it fails by name, and the file is never there in half. (One less cannot be
-    told from a program that writes no space behind FILE: and a file that begins with one.)"""
+    """The source sends less or more than announced: the download fails by name and leaves no file.
+    (One byte less looks like a program that writes no space behind FILE: and a file that begins
+    with one.)"""
     data = content(size)
     body = {"nothing": b"", "less": data[:size // 2], "two less": data[:-2], "more": data + b"xyz",
             "a lot more": data + content(1_000_000)}[sent]
@@ -333,15 +337,16 @@ def test_lying_sizes(world, fake, size, sent):
 
 @pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1])
 def test_impossible_sizes(world, fake, size):
-    """More than any disk holds."""
+    """The size is larger than any disk."""
     source = world.server(fake_source(b"FILE: x"))
     fake.answers["f.bin"] = found(("bin", size, source.port))
     check_failed(fake.download("f.bin"), "NoSpace")
 
 
 def test_a_stale_size(world, ft, pair):
-    """The file has changed and nobody has looked: B refuses, and serves it once it has looked. What was
-    asked for is another file: it waits for somebody who has it."""
+    """The file has changed and its share has not been scanned: B refuses, and serves it after the
+    scan. The size in the request is another file's, so the download waits for a source of that
+    one."""
     path = world.file("log.txt", b"first")
     owner, peer = pair(path)
     ft.wait_lookup("log.txt")
@@ -366,7 +371,8 @@ def test_a_file_that_vanishes(world, ft, pair):
     assert "Refused" in owner.log
     transfer.cancel()
     transfer.wait("cancelled")
-    # A link out of the share in its place, to a file of the same size: asked for as another program would.
+    # A link out of the share in its place, to a file of the same size: asked for as another program
+    # would.
     path.symlink_to(world.file("secret.txt", b"my secret.\n", "elsewhere"))
     with Wire(owner.port) as wire:
         wire.request("gone", "txt", 11)
@@ -374,7 +380,7 @@ def test_a_file_that_vanishes(world, ft, pair):
 
 
 def test_a_file_that_shrinks_under_the_transfer(world, pair):
-    """B has promised more than there is now: it closes, and A has nothing in half."""
+    """B has promised more than is left: it closes, and A keeps no part of it."""
     data = content(60_000_000)
     path = world.file("big.bin", data)
     owner, peer = pair(path, world.file("other.txt"))
@@ -390,7 +396,7 @@ def test_a_file_that_shrinks_under_the_transfer(world, pair):
     assert owner.state == "joined"
 
 
-# ----------------------------------------------------------------------------------------- where it goes
+# ------------------------------------------------------------------------------------ where it goes
 
 
 def test_the_target_exists(world, pair):
@@ -403,7 +409,7 @@ def test_the_target_exists(world, pair):
 
 
 def test_the_target_appears_meanwhile(world, fake):
-    """Somebody makes a file of that name while the bytes come: it is not overwritten."""
+    """A file of that name appears during the download: it is not overwritten."""
 
     def script(wire, _):
         wire.recv_until()
@@ -421,7 +427,7 @@ def test_the_target_appears_meanwhile(world, fake):
 
 
 def test_the_same_download_twice(world, fake):
-    """The second would write the same .part: it is refused, and the first is not disturbed."""
+    """The second would write the same .part: it is refused, and the first one goes on."""
     data = content(1000)
 
     def script(wire, _):
@@ -450,7 +456,7 @@ def test_no_download_directory(world, pair):
 
 
 def test_a_download_directory_that_cannot_be(world, ft, bus):
-    """Said when it starts, and not only when a download has failed."""
+    """The daemon says so at its start, not only when a download fails."""
     peer = world.peer(ft, bus=bus, start=False)
     blocked = world.file("no-directory")
     peer.sections["peer"]["download_dir"] = f"{blocked}/downloads"
@@ -486,7 +492,7 @@ def small_disk(fake):
 
 
 def test_a_full_disk(world, fake, small_disk):
-    """Known before the first byte comes."""
+    """The peer knows it before the first byte comes."""
     source = world.server(fake_source(b"FILE: x"))
     fake.answers["f.bin"] = found(("bin", 5_000_000, source.port))
     check_failed(fake.download("f.bin"), "NoSpace")
@@ -511,7 +517,7 @@ def test_a_disk_that_fills_up(world, fake, small_disk):
     assert os.listdir(fake.downloads) == ["other"]
 
 
-# ------------------------------------------------------------------------------------------------ ends
+# --------------------------------------------------------------------------------------------- ends
 
 
 def test_cancel_while_bytes_come(world, fake):
@@ -580,7 +586,7 @@ def test_leave_does_not_end_a_download(world, fake):
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_the_peer_ends_in_the_middle(world, fake, end):
-    """No half file under the name, and a new start fetches it by itself."""
+    """No partial file has the name, and the next start resumes the download."""
     data = content(1_000_000)
 
     def half(wire, _):
@@ -607,8 +613,8 @@ def test_the_peer_ends_in_the_middle(world, fake, end):
 
 
 def test_a_download_of_another_user_is_theirs(world, ft, peer):
-    """p2pctl opens the target as the caller: an ordinary user may not start downloads, and the file of one
-    who may is theirs, not the daemon's."""
+    """p2pctl opens the target as the caller: an ordinary user may not start downloads, and the file
+    belongs to the user who may, not to the daemon."""
     if os.geteuid() != 0:
         pytest.skip("not root")
     public = world.public_directory()
@@ -634,8 +640,8 @@ def test_a_download_of_another_user_is_theirs(world, ft, peer):
 
 
 def test_lingering(world, pair):
-    """A finished transfer stays for ten seconds, then it is gone. It costs nothing meanwhile, though the
-    p2pctl that has asked for it is gone, and others are served."""
+    """A finished transfer stays for ten seconds. That costs nothing, and the daemon serves other
+    callers meanwhile, even though the p2pctl that asked is gone."""
     owner, peer = pair(world.file("report.txt"))
     assert peer.ctl("download", "report.txt", cwd=world.directory("out")).returncode == 0
     assert [t["State"] for t in peer.transfers().values()] == ["done"]
@@ -647,7 +653,7 @@ def test_lingering(world, pair):
 
 
 def test_a_record_of_our_ft(world, ft, peer):
-    """Whoever has said where a file is decides where it is fetched: port and address of the record."""
+    """The record decides where the peer fetches the file: its address and port."""
     data = content(1234)
     source = world.server(fake_source(b"FILE: " + data))
     with ft.join(record("f", "bin", len(data), source.port)):
@@ -656,7 +662,7 @@ def test_a_record_of_our_ft(world, ft, peer):
 
 
 def test_one_byte_short(world, fake):
-    """An answer that ends one byte early is no file behind a shorter header."""
+    """An answer that ends one byte early is not a file behind a shorter header."""
     data = content(1000)
     source = world.server(fake_source(b"FILE: " + data[:-1]))
     fake.answers["f.bin"] = found(("bin", len(data), source.port))

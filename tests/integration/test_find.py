@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Searching by words: FIND and MATCHES on the wire, Find on D-Bus, p2pctl search."""
+"""Search by words: FIND and MATCHES on the wire, Find on D-Bus, p2pctl search."""
 
 import re
 import threading
@@ -76,7 +76,7 @@ def test_bad_requests_are_answered_and_order_is_kept(ft):
 
 
 def test_thousands_of_searches_at_once(ft):
-    """They take their turns, and nobody else waits for more than one of them."""
+    """They take turns, and no other peer waits for more than one of them."""
     with joined(ft, record("report", "txt", 11, 7100)) as wire, joined(ft) as other:
         count = 5000
         wire.send("FIND: 1, , 0, , report\n" * count)
@@ -87,7 +87,8 @@ def test_thousands_of_searches_at_once(ft):
 
 
 def test_search_rate(world):
-    """FIND counts as a search however it had to wait for its turn: for another one, or behind a lot of talk."""
+    """FIND counts as a search, however long it waited: behind another one, or behind other
+    messages."""
     ft = world.ft(probe="no", search_rate=2, max_files_per_peer=1000)
     with joined(ft) as wire:
         since = time.monotonic()
@@ -98,7 +99,7 @@ def test_search_rate(world):
         assert time.monotonic() - since >= 4
 
 
-def test_who_closes_behind_its_question(ft):
+def test_a_peer_that_closes_behind_its_search(ft):
     with joined(ft, record("report", "txt", 11, 7100)) as wire, joined(ft) as other:
         for _ in range(20):
             gone = joined(ft)
@@ -118,14 +119,14 @@ def test_where_words_are_off(world):
         wire.expect(found(("txt", 11, 7100)) + "\n")
 
 
-def test_who_has_not_joined_gets_nothing(ft):
+def test_find_needs_a_joined_session(ft):
     with ft.connect() as wire:
         wire.send("HELLO\nFIND: 1, , 0, , report\n")
         wire.expect("HI\n")
         wire.expect_close()
 
 
-# ------------------------------------------------------------------------------------- p2p-peer and p2pctl
+# ------------------------------------------------------------------------------ p2p-peer and p2pctl
 
 
 @pytest.fixture
@@ -209,7 +210,8 @@ def test_dbus(sharing):
 
 
 def test_an_ft_without_words(world):
-    """It is asked for the name that the words make, once with FIND in front, and then without."""
+    """The peer asks it for a file whose name is the text: the first time behind a FIND, then
+    without."""
     ft = world.ft(words="no")
     other = world.peer(ft, [world.file("Ubuntu Desktop.iso", b"desktop", "other")]).joined()
     peer = world.peer(ft).joined()
@@ -227,7 +229,8 @@ def test_an_ft_without_words(world):
 
 
 def test_words_are_off_after_a_restart(world):
-    """Which no session notices: FIND is not answered, and what comes is the answer to what was asked behind it."""
+    """FT restarts without words and no session notices. It does not answer FIND, so its next answer
+    belongs to the SEARCH behind it."""
     ft = world.ft(kind=ManagedFt)
     files = [world.file(f"{name}.bin", name.encode() * 1000) for name in "ab"]
     world.peer(ft, files, bus=world.bus()).joined()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What FT says of its memory is what it takes."""
+"""The memory that FT reports is the memory that it uses."""
 
 import contextlib
 import json

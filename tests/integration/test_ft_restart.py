@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A restart of p2p-ft that peers do not notice, with harness.service_manager in the place of systemd."""
+"""Peers do not notice a restart of p2p-ft. harness.service_manager takes the place of systemd."""
 
 import fcntl
 import os
@@ -25,7 +25,7 @@ def ft(world):
 
 
 def restart(ft, sessions):
-    """Restarts it and sees to it that so many sessions went on."""
+    """Restarts FT and checks that so many sessions went on."""
     ft.restart()
     match = ft.wait_log(r"(?s).*\b(\d+) of \d+ sessions go on")
     assert int(match[1]) == sessions, ft.log
@@ -46,7 +46,7 @@ def state_of(ft):
 
 
 def test_sessions_go_on(ft):
-    """Records, syntax and session are the same as before, and new ones are as welcome as ever."""
+    """Records, syntax and sessions are the same as before, and FT accepts new ones."""
     wire = ft.join(record("report", "txt", 11, 5556), record("notes.tar", "gz", 5_000_000_000, 5557, "01/02/03"))
     wire.send("FIND: 5, , 0, , rep\n")
     asked = wire.recv_until(b"\n")
@@ -71,7 +71,7 @@ def test_sessions_go_on(ft):
 
 
 def test_words_in_the_middle(ft):
-    """Half a line, half of the greeting, and what arrives while there is no FT."""
+    """Half a line, half a greeting, and what arrives while FT is down."""
     wire, greeting, asking = ft.join(record("a", "txt", 1, 5556)), ft.connect(), ft.connect()
     wire.send("SEARCH: ")
     greeting.send("HEL")
@@ -91,12 +91,13 @@ def test_words_in_the_middle(ft):
 
 
 def unread(ft):
-    """Bytes that wait in the sockets of FT's side."""
+    """Unread bytes in the sockets of FT's side."""
     return sum(row[3] for row in connections(ft.port) if row[0] == ft.port)
 
 
 def test_unsent_answers(ft):
-    """A peer that does not read: what FT has not been able to send comes after the restart, and each answer once."""
+    """A peer does not read: after the restart FT sends what it could not send before, and each
+    answer once."""
     names = [f"{i}{'n' * 200}" for i in range(10)]
     ft.reload(max_files_per_peer=10, search_rate=0)
     sharer = ft.join(*(record(name, "txt", 1, 5556) for name in names))
@@ -123,7 +124,7 @@ def test_unsent_answers(ft):
 
 
 def test_raw(ft):
-    """Peers that speak RAW: the framing stays, and half a message waits for its silence anew."""
+    """RAW peers keep their framing, and half a message waits for its silence again."""
     wire = ft.connect()
     wire.send("HELLO")
     wire.expect("HI")
@@ -143,7 +144,7 @@ def test_raw(ft):
 
 
 def test_rooted(ft):
-    """Roots, and KEPT for what was on its way."""
+    """Sessions keep their roots, and get KEPT for what was on its way."""
     root = root_of(b"x")
     wire = ft.join(record("a", "txt", 1, 5556, root=root))
     wire.expect("KEPT: 1\n")
@@ -157,7 +158,7 @@ def test_rooted(ft):
 
 
 def test_reachable(world):
-    """Who waits to be told whether it can be reached is told, although FT has to try again."""
+    """A peer that waits for REACHABLE gets its answer, although FT has to try again."""
     ft = world.ft(kind=ManagedFt)
     with socket.create_server(("127.0.0.1", 0)) as server:
         wire = ft.join(record("a", "txt", 1, server.getsockname()[1], root=root_of(b"x")))
@@ -172,7 +173,8 @@ def test_reachable(world):
 
 
 def test_reachable_without_records(world):
-    """Who has taken all its records back is published nowhere, but FT knows where it would try it."""
+    """A peer that has removed all its records is published nowhere, but FT knows where it would try
+    to connect."""
     ft = world.ft(kind=ManagedFt)
     with socket.create_server(("127.0.0.1", 0)) as server:
         answer = f"REACHABLE: yes, 127.0.0.1, {server.getsockname()[1]}\n"
@@ -194,7 +196,7 @@ def test_reachable_without_records(world):
 
 
 def test_peer_stays(world, ft):
-    """Our own peer does not notice."""
+    """p2p-peer does not notice."""
     peer = world.peer(ft, [world.file("report.txt")]).joined()
     ft.wait_lookup("report.txt")
     since = peer.get("FileTracker")
@@ -208,7 +210,7 @@ def test_peer_stays(world, ft):
 
 @pytest.fixture
 def descriptors():
-    """As many as there may be, for the peers; how many that is."""
+    """Raises the limit of descriptors as far as possible and returns it."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield before[1]
@@ -216,7 +218,8 @@ def descriptors():
 
 
 def test_many_sessions(world, descriptors):
-    """More than one queue takes (8096) and one message (253); some leave while there is no FT."""
+    """More sessions than fit one queue (8096) or one message (253); some peers leave while FT is
+    down."""
     count = 8500
     if descriptors < count + 500:
         pytest.skip(f"only {descriptors} file descriptors")
@@ -240,7 +243,7 @@ def test_many_sessions(world, descriptors):
 
 
 def test_store_too_small(world):
-    """FileDescriptorStoreMax= leaves no room for the sockets: a restart is what it is without a store."""
+    """FileDescriptorStoreMax= leaves no room for the sockets: the restart is an ordinary one."""
     ft = world.ft(kind=ManagedFt, start=False)
     ft.store_max = 2
     ft.start()
@@ -261,7 +264,7 @@ def join_some(ft, count):
 
 
 def test_fewer_peers_allowed(ft):
-    """max-peers as it is configured when FT starts: those that joined last are closed."""
+    """max-peers counts as configured when FT starts: it closes the sessions that joined last."""
     wires = join_some(ft, 10)
     ft.sections["ft"]["max_peers"] = 4
     ft.write_config()
@@ -274,7 +277,7 @@ def test_fewer_peers_allowed(ft):
 
 
 def test_fewer_descriptors(ft):
-    """LimitNOFILE= has become too small: what can be taken over is right, the rest is closed."""
+    """LimitNOFILE= has become too small: FT takes over what it can, and closes the rest."""
     wires = join_some(ft, 300)
     ft.nofile = 200
     ft.restart()
@@ -290,7 +293,7 @@ def test_fewer_descriptors(ft):
 
 
 def damaged(state, kind):
-    """A state that must not be read."""
+    """A state that FT must not accept."""
     if kind == "garbage":
         return os.urandom(len(state))
     if kind == "truncated":
@@ -307,7 +310,8 @@ def damaged(state, kind):
 
 @pytest.mark.parametrize("kind", ["garbage", "truncated", "bit", "version", "short", "empty", "unsealed", "socket", "none"])
 def test_damaged(world, ft, kind):
-    """A state that does not parse is thrown away: its sessions are closed, and the peers register again."""
+    """FT throws away a state that does not parse and closes its sessions; the peers register
+    again."""
     peer = world.peer(ft, [world.file("report.txt")]).joined()
     wire = ft.join(record("a", "txt", 1, 5556))
     ft.stop()
@@ -334,7 +338,7 @@ def test_damaged(world, ft, kind):
 
 
 def test_swapped(ft):
-    """Sockets that are not those of the state are closed, not mistaken for them."""
+    """FT closes sockets that do not belong to the state."""
     wire = ft.join(record("a", "txt", 1, 5556))
     stranger = socket.create_server(("127.0.0.1", 0))
     mine = socket.create_connection(stranger.getsockname())
@@ -357,7 +361,7 @@ def test_swapped(ft):
 
 
 def test_stop(ft):
-    """`systemctl stop`: systemd closes what it has, and the peers see the end."""
+    """After `systemctl stop`, systemd closes what it has stored, and the peers see the end."""
     wire = ft.join(record("a", "txt", 1, 5556))
     ft.stop()
     wire.expect_silence(0.1)
@@ -370,7 +374,7 @@ def test_stop(ft):
 
 
 def test_no_store(world):
-    """FileDescriptorStoreMax=0, which is systemd's default: a restart is what it was."""
+    """With FileDescriptorStoreMax=0, systemd's default, a restart ends all sessions."""
     ft = world.ft(kind=ManagedFt, start=False)
     ft.store_max = 0
     ft.start()
@@ -382,7 +386,7 @@ def test_no_store(world):
 
 
 def test_no_service_manager(world):
-    """Without NOTIFY_SOCKET nothing is kept, and nothing is waited for."""
+    """Without NOTIFY_SOCKET FT stores nothing and waits for nothing."""
     ft = world.ft(start=False)
     process = Process(ft.argv(), ft.log_path, clean_env(**ft.bus.env))
     try:
@@ -400,7 +404,8 @@ def test_no_service_manager(world):
 
 
 def test_kill(world, ft):
-    """kill -9: the sessions end, nobody is refused meanwhile, and the peers come back by themselves."""
+    """After kill -9 the sessions end, no connection is refused meanwhile, and the peers come back
+    by themselves."""
     peer = world.peer(ft, [world.file("report.txt")]).joined()
     wire = ft.join(record("a", "txt", 1, 5556))
     ft.wait_lookup("report.txt")
@@ -408,7 +413,8 @@ def test_kill(world, ft):
     wire.expect_close()
     early = ft.connect()
     early.send("HELLO\n")
-    # The peer is there again, too, and says HELLO to nobody. That it waits does not make it try RAW.
+    # The peer is there again, too, and says HELLO to nobody. That it waits does not make it try
+    # RAW.
     wait_for(lambda: unread(ft) >= 12, "the peer to come back")
     early.expect_silence(1)
     ft.start()
@@ -421,7 +427,7 @@ def test_kill(world, ft):
 
 
 def test_listen_changes(ft):
-    """The socket that is kept is used only while it is the configured one."""
+    """FT uses the stored socket only while its address is the configured one."""
     port = free_port()
     first = ft.join(record("a", "txt", 1, 5556))
     ft.sections["ft"]["listen"] = f"127.0.0.1:{port}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What p2p-ft does not depend on: the date, and a disk."""
+"""p2p-ft works without a right date and without a disk."""
 
 import os
 import struct
@@ -29,7 +29,7 @@ def works(wire):
     wire.expect(FOUND)
 
 
-# ------------------------------------------------------------------------------------------------- date
+# --------------------------------------------------------------------------------------------- date
 
 
 def test_the_date_jumps(world, bus):
@@ -46,7 +46,8 @@ def test_the_date_jumps(world, bus):
                 raw.expect("HI")
                 clock.seek(0)
                 clock.write(struct.pack("q", jump))
-                # Nobody's time is over, and those of a message in RAW and of searches that come too fast pass as ever.
+                # Nobody's time is over, and those of a message in RAW and of searches that come too
+                # fast pass as ever.
                 works(peer)
                 raw.send(record("raw", "txt", 1, 7101))
                 wait_for(lambda: len(ft.peers()) == 2, "the RAW peer to be accepted")
@@ -69,7 +70,7 @@ def test_the_date_jumps(world, bus):
         works(peer)
 
 
-# ------------------------------------------------------------------------------------------------- disk
+# --------------------------------------------------------------------------------------------- disk
 
 
 @pytest.fixture
@@ -79,14 +80,14 @@ def mounts():
 
 
 def in_mounts(ft, script):
-    """Has FT start where the script has mounted things, of which nobody else sees anything."""
+    """Starts FT in a mount namespace that a script has prepared."""
     argv = ft.argv()
     ft.argv = lambda: ["/usr/bin/unshare", "-m", "/bin/sh", "-e", "-c", script + ' exec "$@"', "sh", *argv]
     return ft.start()
 
 
 def test_no_disk_to_write_to(world, bus, mounts):
-    """All is read-only, what is in memory included."""
+    """Every file system is read-only, those in memory included."""
     ft = in_mounts(world.ft(bus, start=False), """
         awk '{ print $5 }' /proc/self/mountinfo | while read -r at; do
             mount -o remount,bind,ro "$at" 2>/dev/null || :
@@ -106,7 +107,7 @@ def test_no_disk_to_write_to(world, bus, mounts):
 
 
 def test_full_disk(world, bus, mounts):
-    """Where the log goes is full: the log ends there, and nothing else."""
+    """The disk of the log is full: only the log ends."""
     ft = in_mounts(world.ft(bus, start=False, args=["--verbose"]), f"""
         mount -t tmpfs -o size=16k none /mnt
         dd if=/dev/zero of=/mnt/filler bs=4k count=3 2>/dev/null

@@ -21,14 +21,14 @@ REPORT_RAW = "<report,127.0.0.1,7100,.txt,05/03/2020,11>"
 
 
 def keep(ft, wire):
-    """A socket that nobody refers to is closed: let it live as long as FT."""
+    """Python closes a socket without a reference: keeps it until the end of FT."""
     ft.sessions = [*getattr(ft, "sessions", ()), wire]
     return wire
 
 
 @pytest.fixture
 def ft(world, bus):
-    """Nobody listens at the ports of these records."""
+    """An FT whose peers do not listen at the ports of their records."""
     return world.ft(bus, probe="no")
 
 
@@ -57,7 +57,7 @@ def ask(wire, name, answer, end="\n"):
 
 
 def leave(wire, end="\n"):
-    """BYE; shows that nothing came behind what was expected."""
+    """Says BYE, which shows that nothing came behind the expected bytes."""
     wire.send("BYE" + end)
     assert wire.recv_all() == b""
 
@@ -66,7 +66,7 @@ def refused(ft, reason, count):
     wait_for(lambda: ft.refused()[reason] == count, f"Refused {reason} = {count}, not {ft.refused()}")
 
 
-# ---------------------------------------------------------------------------------------- transcripts
+# -------------------------------------------------------------------------------------- transcripts
 
 
 def test_authors_transcript_raw(ft):
@@ -217,7 +217,7 @@ def test_found_by_name_and_by_file_name(ft):
     assert ft.get("Searches") == 12
 
 
-# ------------------------------------------------------------------------------------------- addresses
+# ---------------------------------------------------------------------------------------- addresses
 
 
 def has_ipv6():
@@ -271,7 +271,7 @@ def test_address_of_many_is_replaced(ft, address):
 
 
 def test_own_address_of_this_machine_is_kept(ft):
-    """A peer on FT's own machine names the address under which others reach that machine."""
+    """A peer on FT's own machine may name the address at which others reach that machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
             s.connect(("192.0.2.1", 9))  # sends nothing: asks which address the route has
@@ -285,7 +285,7 @@ def test_own_address_of_this_machine_is_kept(ft):
 
 
 def test_seen_address_of_a_stranger(ft):
-    """Who connects from another loopback address is seen there."""
+    """A peer that connects from another loopback address is published there."""
     s = socket.create_connection(("127.0.0.1", ft.port), DEADLINE, source_address=("127.0.0.9", 0))
     with Wire(s) as wire:
         wire.send("HELLO\n")
@@ -294,7 +294,7 @@ def test_seen_address_of_a_stranger(ft):
         ask(wire, "a", "FOUND: <txt, 1, 23/11/26, 127.0.0.9, 5556>")
 
 
-# --------------------------------------------------------------------------------------------- framing
+# ------------------------------------------------------------------------------------------ framing
 
 
 def test_line_byte_by_byte(ft):
@@ -383,8 +383,8 @@ def test_whole_session_then_half_close(ft):
 
 
 def test_searches_of_many_at_once(ft):
-    """What has come of several peers while FT did nothing is answered to each in its own order, however many searches
-    there are, what else stands between them, and who leaves, half-closes or is gone."""
+    """Messages of several peers have arrived while FT did nothing. Each peer gets its answers in
+    order, however many searches there are, and whichever peers leave, half-close or are gone."""
     line_session(ft, REPORT_LINE)
     found, count = "FOUND: <txt, 11, 05/03/20, 127.0.0.1, 7100>\n", 45
     asking, leaving, half, gone = (line_session(ft, record(name, "txt", 1, 1)) for name in ("own", "by", "half", "gone"))
@@ -404,11 +404,11 @@ def test_searches_of_many_at_once(ft):
     wait_for(lambda: len(ft.peers()) == 2, "the others to be gone")
 
 
-# -------------------------------------------------------------------------------------- not accepted
+# ------------------------------------------------------------------------------------- not accepted
 
 
 def close_after_rejection(wires, since):
-    """All are closed without a word, REJECT_SECONDS after the rejection and not at once."""
+    """FT closes all of them without a word, REJECT_SECONDS after the rejection and not at once."""
     for wire in wires:
         wire.expect_close()
     assert time.monotonic() - since >= REJECT_SECONDS - 0.5
@@ -518,7 +518,7 @@ def test_searches_for_impossible_names(ft):
 
 
 def test_names_that_only_look_bad(ft):
-    """Valid names come back whole, and D-Bus shows them; they must not make it fail."""
+    """Valid names come back complete, and D-Bus can show them."""
     for name in ["...", "a, b", "a,7", "report.txt.txt", "100%", "50%4", "%", "naïve ☃", "\u202egpj.exe", "a\u2028b",
                  "-rf", "$(id)", "x\\y", '"', "FOUND:", "é" * 125]:
         wire = Wire(ft.port)
@@ -552,11 +552,11 @@ def test_percent_encoding(ft):
     assert [r[0] for r in ft.lookup("g%41")] == ["g%41"]
 
 
-# --------------------------------------------------------------------------------- too long, too many
+# ------------------------------------------------------------------------------- too long, too many
 
 
 def closed_by_ft(wire, data):
-    """Sends what FT will not read to its end; the close may come in the middle."""
+    """Sends what FT will not read to the end; it may close in the middle."""
     try:
         wire.send(data)
     except OSError:
@@ -656,13 +656,13 @@ def test_registering_again_replaces(ft):
     assert ft.refused()["over-limit"] == 0
 
 
-# ------------------------------------------------------------------------------------------------ roots
+# -------------------------------------------------------------------------------------------- roots
 
 R1, R2, R3 = (digit * 64 for digit in "1a0")
 
 
 def kept(wire, n):
-    """The last KEPT of a batch that came in several pieces; those before it count up to it."""
+    """The last KEPT of a batch that arrives in several pieces; those before it count up to it."""
     seen = []
     while not seen or seen[-1] != n:
         line = wire.recv_until().decode()
@@ -699,7 +699,7 @@ def test_rooted_transcript(ft):
     ft.wait_lookup("blob", 0)
 
 
-def test_roots_only_for_those_who_use_them(ft):
+def test_roots_only_for_rooted_sessions(ft):
     """The same two records, seen by four peers: each gets its own syntax, and two of them roots."""
     rooted_session(ft, record("report", "txt", 11, 7100, "05/03/20", root=R2))
     line = line_session(ft, record("report", "pdf", 12, 7200, "06/03/20"))
@@ -734,7 +734,8 @@ def test_a_root_that_comes_later(ft):
     wire.expect("KEPT: 3\n")
     ask(wire, "report", f"{plain}, {R2}>")
     ask(wire, "a", "FOUND: <txt, 1, 23/11/26, 127.0.0.1, 1>")
-    # What is told without one later changes nothing; REMOVE and words that are none are answered too.
+    # What is told without one later changes nothing; REMOVE and words that are none are answered
+    # too.
     wire.send(record("d", "txt", 1, 1) + "\n")
     wire.expect("KEPT: 4\n")
     wire.send("REMOVE: c, txt, 1\nREMOVE: nothing, txt, 1\n")
@@ -784,7 +785,7 @@ def test_kept_however_a_batch_arrives(world, bus, cut):
     ask(wire, "nothing", "NOT FOUND")
 
 
-def test_one_kept_for_what_came_together(ft):
+def test_one_kept_for_a_batch(ft):
     batch = "".join(record(f"f{i}", "txt", i, 1, root=R1) + "\n" for i in range(3))
     with Wire(ft.port) as wire:
         wire.send(f"HELLO\n{batch}SEARCH: f0\nREMOVE: f0, txt, 0\nREMOVE: f1, txt, 1\nSEARCH: f0\n")
@@ -809,7 +810,7 @@ def test_kept_says_how_many_ft_takes(ft):
 
 @pytest.mark.parametrize("root", ["1" * 63, "1" * 65, "g" * 64, "1" * 32 + " " + "1" * 31, "0x" + "1" * 62,
                                   "1" * 64 + ", " + "2" * 64])
-def test_what_is_no_root(ft, root):
+def test_invalid_roots(ft, root):
     wire = line_session(ft)
     wire.send(record("a", "txt", 1, 1, root=root) + "\n")
     ask(wire, "a", "NOT FOUND")  # and no KEPT
@@ -840,7 +841,8 @@ def test_roots_in_raw(ft):
 
 
 def test_the_longest_answer_with_roots(world, bus):
-    """Names of which every byte is encoded, in the most verbose syntax: still a message that peers take."""
+    """Every byte of the names is encoded, in the most verbose syntax: the answer is still short
+    enough for peers."""
     ft = world.ft(bus, max_files_per_peer=100)
     name = "%3C" * 255
     wire = rooted_session(ft, *(f"<{name}, .{'t' * 32}, {10**18 + i}, 23/11/2026, 127.0.0.1, 65535, {R1}>"
@@ -851,7 +853,7 @@ def test_the_longest_answer_with_roots(world, bus):
     assert len(answer) < 65536
 
 
-# -------------------------------------------------------------------------------------------- the end
+# ------------------------------------------------------------------------------------------ the end
 
 
 @pytest.mark.parametrize("end", ["bye", "close", "reset", "half-close", "raw-bye", "raw-reset"])
@@ -877,7 +879,7 @@ def test_bye_before_records(ft):
     assert not any(ft.refused().values())
 
 
-# ----------------------------------------------------------------------------- socket activation, no bus
+# ------------------------------------------------------------------------ socket activation, no bus
 
 NO_BUS = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
 
@@ -925,7 +927,7 @@ def test_without_any_bus(tmp_path, process):
 
 
 def test_sockets_from_systemd(tmp_path, process):
-    """Two sockets as fd 3 and 4, one of them blocking; `listen` is not used then."""
+    """Two sockets as fd 3 and 4, one of them blocking; FT ignores `listen` then."""
     sockets = []
     for host in ["127.0.0.1"] + (["::1"] if has_ipv6() else []):
         s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -964,7 +966,7 @@ def test_systemd_socket_activate(tmp_path, process):
 
 
 def test_port_taken(tmp_path):
-    """One clear message and exit status 1; the one that has the port goes on."""
+    """FT ends with one clear message and status 1; the program that has the port goes on."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()

@@ -14,9 +14,10 @@ LIMITS = {
     "max_queues": "1M", "search_rate": 1000,
 }
 FOUND = "FOUND: <txt, 1, 23/11/26, 127.0.0.1, 7100>\n"
-# What the limits let them take at most: a record with the longest names, all their words in the index of words; what a
-# session is; what it may hold however much all of them do; and what all of them may. Then what FT grows by without them
-# (tables twice as large as needed, blocks of which a part is used).
+# What the limits let them take at most: a record with the longest names, all their words in the
+# index of words; what a session is; what it may hold however much all of them do; and what all of
+# them may. Then what FT grows by without them (tables twice as large as needed, blocks of which a
+# part is used).
 MEMORY_MAX = 1_400 * 1200 + 400 * (1000 + 8192) + (1 << 20) + (8 << 20)
 
 
@@ -44,7 +45,7 @@ def check_answered(peer):
 
 
 def check_gone(ft, before):
-    """Nothing is left of them."""
+    """Checks that nothing of the attackers is left."""
     wait_for(lambda: ft.get("Sessions") == 1, "all to have left")
     wait_for(lambda: ft.get("Files") == 1, "their files to be forgotten")
     assert ft.get("Records") == 1
@@ -73,8 +74,8 @@ def test_one_kind(ft, peer, kind):
 def test_all_kinds_at_once(ft, peer):
     before, resident = ft.get("Memory"), memory(ft)
     missing = []
-    # Where all share what there is of records, and FT's time, no address may come to have as many as it might, and nobody
-    # may get a thousand searches in within a second.
+    # Where all share what there is of records, and FT's time, no address may come to have as many
+    # as it might, and nobody may get a thousand searches in within a second.
     causes = {cause for kind in hostile.KINDS.values() for cause in kind.causes}
     causes = causes - {"address-over-limit", "too-fast"} | {"index-full"}
     with hostile.crowds(hostile.KINDS.values(), ft.port, each=2, pause=0.02) as attacks:
@@ -97,7 +98,7 @@ def test_all_kinds_at_once(ft, peer):
 
 
 def test_foreign_addresses_are_replaced(ft, peer):
-    """Whatever others say, who is asked for a file is they themselves."""
+    """Whatever address attackers claim, FT publishes their own."""
     with hostile.crowds([hostile.KINDS["foreign_addresses"]], ft.port) as (attack,):
         wait_for(lambda: attack.rounds > 100, "a hundred lies")
         found = [entry for n in range(5) for entry in ft.lookup(f"stolen {n}.txt")]
@@ -105,7 +106,7 @@ def test_foreign_addresses_are_replaced(ft, peer):
 
 
 def test_colliding_names(world, bus):
-    """Names that are one for a hash without a key are found like any others."""
+    """Searches find names that collide in unkeyed hashes like any others."""
     names = hostile.colliding_names(10_000)
 
     def hash33(name, h=5381):

@@ -58,7 +58,7 @@ def request(target, *fields, method="GET", version="1.1"):
 
 
 def ask(target, *fields, to, method="GET"):
-    """One request on a connection of its own, or on a Wire."""
+    """Makes one request, on a new connection or on a Wire."""
     with contextlib.ExitStack() as stack:
         wire = to if isinstance(to, Wire) else stack.enter_context(Wire(to.port, to.host))
         wire.send(request(target, *fields, method=method))
@@ -70,7 +70,7 @@ def head(peer, target):
 
 
 def small_window(peer, source="127.0.0.1"):
-    """A connection whose receive buffer is small: what it does not read stays at the peer."""
+    """Opens a connection with a small receive buffer: what it does not read stays at the peer."""
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.settimeout(DEADLINE)
@@ -80,17 +80,17 @@ def small_window(peer, source="127.0.0.1"):
 
 
 def client_at(peer, source):
-    """A connection from another address of this machine."""
+    """Connects from another address of this machine."""
     return Wire(socket.create_connection(("127.0.0.1", peer.port), timeout=DEADLINE, source_address=(source, 0)))
 
 
 def uploads(peer):
-    """Of each upload its state, and how many bytes were sent."""
+    """The state of each upload, and how many bytes were sent."""
     return [(t["State"], t["Transferred"]) for t in peer.transfers().values() if t["Direction"] == "upload"]
 
 
 def serve(world, name, data, **options):
-    """A peer of its own that shares that file."""
+    """Starts a peer that shares this file."""
     path = world.file(name, data)
     return Served(world.peer(None, [path], bus=world.bus(), name=f"peer-{name}", **options), path)
 
@@ -108,11 +108,11 @@ def large(world):
 
 @pytest.fixture
 def huge(world):
-    """More than any socket holds, on a peer with one slot."""
+    """More than any socket buffer holds, on a peer with one slot."""
     return serve(world, "huge.bin", content(24 * MIB), max_uploads=1)
 
 
-# ------------------------------------------------------------------------------------- clients of others
+# -------------------------------------------------------------------------------- clients of others
 
 
 def fetch(tmp_path, *argv):
@@ -159,7 +159,7 @@ def test_aria2_from_two_peers(world, tmp_path):
     assert uploads(first.peer) and uploads(second.peer)
 
 
-# ------------------------------------------------------------------------------------------- the answers
+# -------------------------------------------------------------------------------------- the answers
 
 
 def test_get(small):
@@ -173,7 +173,7 @@ def test_get(small):
     assert abs(email.utils.parsedate_to_datetime(answer["date"]).timestamp() - time.time()) < 60
 
 
-def test_head_says_what_get_says(small):
+def test_head_matches_get(small):
     with Wire(small.peer.port) as wire:
         by_head = ask(small.target, to=wire, method="HEAD")
         by_get = ask(small.target, to=wire)
@@ -243,7 +243,7 @@ def test_empty_file(world):
 
 
 def test_pieces(small, large):
-    """The hashes lead to the root: checked here by BEP 52's rules, and not with our own code."""
+    """The hashes lead to the root. The test computes it by BEP 52, without our own code."""
     answer = ask(large.pieces, to=large.peer)
     assert (answer.status, answer["etag"]) == (200, f'"{large.root}"')
     data, leaf, piece = large.path.read_bytes(), 16384, MIB
@@ -289,7 +289,7 @@ def test_other_methods(small, method):
         assert ask(small.target, to=wire).body == BODY
 
 
-# ------------------------------------------------------------------------------------------- connections
+# -------------------------------------------------------------------------------------- connections
 
 
 def test_keep_alive_and_pipelining(small, large):
@@ -321,7 +321,7 @@ def test_byte_by_byte(small):
 
 
 def test_a_pause_inside_the_method(small):
-    """The silence that ends a DOWNLOAD without a newline ends nothing here."""
+    """The silence that ends a DOWNLOAD without a newline does not end an HTTP request."""
     for cut in 1, 3, 7:
         with Wire(small.peer.port) as wire:
             text = request(small.target)
@@ -348,7 +348,7 @@ def test_who_closes(small, version, field, stays):
 
 
 def test_half_closed(small):
-    """A client that says that it will ask no more gets what it has asked for."""
+    """A client that ends its stream still gets what it has asked for."""
     with Wire(small.peer.port) as wire:
         wire.send(request(small.target) * 2)
         wire.half_close()
@@ -370,7 +370,7 @@ BAD = [
 
 @pytest.mark.parametrize("data", BAD)
 def test_bad_requests(small, data):
-    """400, and nothing that follows is read as a request."""
+    """The answer is 400, and nothing that follows is read as a request."""
     with Wire(small.peer.port) as wire:
         wire.send(data + request(small.target).encode())
         answer = Answer(wire)
@@ -380,7 +380,7 @@ def test_bad_requests(small, data):
     assert ask(small.target, to=small.peer).body == BODY
 
 
-def test_a_body_that_nobody_wants(small):
+def test_a_request_with_a_body(small):
     with Wire(small.peer.port) as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200000)
         assert Answer(wire).status == 405
@@ -406,7 +406,7 @@ def test_a_head_that_does_not_end(small):
 
 
 def test_half_a_head_behind_an_answer(small):
-    """Is a head that does not end, and not a connection that is idle."""
+    """The timeout of an unfinished head applies, not that of an idle connection."""
     with Wire(small.peer.port, deadline=45) as wire:  # idle ones end after 60 s
         wire.send(f"HEAD {small.target} HTTP/1.1\r\nHost: a\r\n\r\nG")
         wire.recv_until(b"\r\n\r\n")
@@ -423,8 +423,8 @@ def test_an_idle_connection_ends(small):
         assert time.monotonic() - since > 50
 
 
-def test_download_is_what_it_was(small):
-    """Both on one port, at the same time."""
+def test_download_beside_http(small):
+    """DOWNLOAD and HTTP share one port at the same time."""
     with Wire(small.peer.port) as idle:
         assert ask(small.target, to=idle).body == BODY
         with Wire(small.peer.port) as wire:
@@ -455,7 +455,7 @@ def test_no_descriptor_is_lost(small):
 
 
 def test_slow_readers_cost_little(huge):
-    """What they do not read is not held in memory."""
+    """The peer does not hold in memory what they do not read."""
     def resident():
         text = pathlib.Path(f"/proc/{huge.peer.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1)) << 10
@@ -473,7 +473,7 @@ def test_slow_readers_cost_little(huge):
 
 @pytest.fixture
 def open_files():
-    """Thousands, for this process and for daemons that are started from now on."""
+    """Lets this process, and daemons started from now on, open thousands of files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -484,7 +484,7 @@ def open_files():
 
 
 def test_one_address_does_not_take_all_connections(open_files, small):
-    """Those that it has too many of cost its own oldest ones, whether they are idle or have begun a request."""
+    """An address with too many connections loses its own oldest ones, idle or not."""
     def asks(wire):
         assert ask(small.target, "If-None-Match: *", to=wire).status == 304
 
@@ -507,7 +507,7 @@ def test_one_address_does_not_take_all_connections(open_files, small):
 
 
 def test_changed_while_it_is_sent(huge):
-    """Never two versions in one answer."""
+    """An answer never mixes two versions of a file."""
     with small_window(huge.peer) as wire:
         wire.send(request(huge.target))
         wire.recv_exactly(4096)
@@ -538,7 +538,7 @@ def test_vanished(small):
 
 
 def test_a_link_in_its_place(small):
-    """It leads to the very same file, which is not shared where it is now."""
+    """The link leads to the same file, which is not shared at its new place."""
     elsewhere = small.path.parent.parent / "elsewhere"
     small.path.rename(elsewhere)
     small.path.symlink_to(elsewhere)
@@ -546,7 +546,7 @@ def test_a_link_in_its_place(small):
 
 
 def test_no_longer_shared(small):
-    """A connection that has the file open does not go on with it."""
+    """A connection that has the file open gets no more of it."""
     with Wire(small.peer.port) as wire:
         assert ask(small.target, to=wire).status == 200
         small.peer.reload(share=[])
@@ -554,12 +554,12 @@ def test_no_longer_shared(small):
         assert ask(small.target, to=wire).status == 404
 
 
-# ------------------------------------------------------------------------------------ slots and queue
+# ---------------------------------------------------------------------------------- slots and queue
 
 
 @contextlib.contextmanager
 def slot_taken(served):
-    """The only slot is held by somebody who does not read."""
+    """A client that does not read holds the only slot."""
     with small_window(served.peer) as holder:
         holder.send(request(served.target))
         wait_for(lambda: "active" in [state for state, _ in uploads(served.peer)], "the slot to be taken")
@@ -567,7 +567,7 @@ def slot_taken(served):
 
 
 def place(answer):
-    """The place in the queue; 0: served."""
+    """The place in the queue; 0: the client is served."""
     if answer.status == 200:
         return 0
     assert answer.status == 503
@@ -635,8 +635,8 @@ def test_downloads_wait_in_the_same_queue(huge):
         assert place(ask(huge.target, to=c)) == 0
 
 
-def test_a_place_is_lost_by_who_does_not_come_back(huge):
-    """The slot that is kept for it goes to the next."""
+def test_a_client_that_stays_away_loses_its_place(huge):
+    """The slot that was kept for the client goes to the next one."""
     with client_at(huge.peer, "127.0.0.2") as b, Wire(huge.peer.port) as seed:
         with slot_taken(huge):
             assert place(ask(huge.target, to=b)) == 1
@@ -646,7 +646,8 @@ def test_a_place_is_lost_by_who_does_not_come_back(huge):
 
 
 def take_slots(stack, served, kinds):
-    """A connection for each, from this address: they read nothing of what they have asked for, with GET or DOWNLOAD."""
+    """Takes slots from this address, a connection for each, with GET or DOWNLOAD. The connections
+    read nothing."""
     holders = []
     for kind in kinds:
         wire = stack.enter_context(small_window(served.peer))
@@ -660,7 +661,8 @@ def take_slots(stack, served, kinds):
 
 
 def test_one_address_does_not_take_all_slots(world):
-    """While others wait, one that has half of them gets no more, although it has been waiting longer."""
+    """While others wait, an address with half of the slots gets no more, although it has waited
+    longer."""
     huge = serve(world, "huge.bin", content(24 * MIB), max_uploads=2)
     with contextlib.ExitStack() as stack:
         holders = take_slots(stack, huge, ["GET", "GET"])
@@ -680,7 +682,8 @@ def test_one_address_does_not_take_all_slots(world):
 
 
 def test_one_address_does_not_keep_all_slots(world):
-    """What it has begun last is ended when others have waited for half a minute; it keeps half of the slots."""
+    """After others have waited for half a minute, the address loses its newest uploads and keeps
+    half of the slots."""
     huge = serve(world, "huge.bin", content(24 * MIB), max_uploads=4)
     with contextlib.ExitStack() as stack:
         take_slots(stack, huge, ["GET", "DOWNLOAD", "GET", "DOWNLOAD"])
@@ -710,7 +713,7 @@ def waiting(peer):
     return [state for state, _ in uploads(peer)].count("waiting")
 
 
-def test_who_gives_up_while_waiting_is_noticed(huge):
+def test_a_waiting_client_that_gives_up_is_noticed(huge):
     with slot_taken(huge):
         for give_up in Wire.reset, Wire.close:
             wire = Wire(huge.peer.port)
@@ -732,14 +735,14 @@ def test_a_half_closed_request_waits(huge):
 
 
 def test_a_slot_is_held_for_an_answer_only(large):
-    """An open connection that asks for nothing keeps nobody from it."""
+    """An open connection without a request does not hold a slot."""
     with Wire(large.peer.port) as first, client_at(large.peer, "127.0.0.2") as other:
         for _ in range(3):
             assert ask(large.target, to=first).status == 200
             assert ask(large.target, to=other).status == 200
 
 
-# ------------------------------------------------------------------------------------------ transfers
+# ---------------------------------------------------------------------------------------- transfers
 
 
 def test_ranges_that_follow_each_other_are_one_transfer(large):
@@ -758,7 +761,7 @@ def test_ranges_that_follow_each_other_are_one_transfer(large):
         assert ask(large.target, "Range: bytes=0-9", to=wire).body == data[:10]
 
 
-def test_what_is_no_transfer(large):
+def test_requests_that_are_no_transfers(large):
     with Wire(large.peer.port) as wire:
         head_answer = ask(large.target, to=wire, method="HEAD")
         assert head_answer.status == 200
@@ -777,7 +780,7 @@ def test_cancelled(huge):
     assert ask(huge.target, "Range: bytes=0-0", to=huge.peer).status == 206
 
 
-# ---------------------------------------------------------------------------------------------- rates
+# -------------------------------------------------------------------------------------------- rates
 
 
 def seconds(function):
@@ -790,7 +793,7 @@ BURST = 0.2  # seconds that the rate may be ahead: what piles up, and the clock'
 
 
 def test_upload_rate(world):
-    """Two at once, of either kind, are not faster together than the rate."""
+    """Two uploads of either kind are together not faster than the rate."""
     data = content(MIB)
     served = serve(world, "large.bin", data, upload_rate="1M")
     with Wire(served.peer.port) as seed, Wire(served.peer.port) as http:
@@ -810,7 +813,7 @@ def test_upload_rate(world):
 
 
 def test_a_low_rate(world):
-    """The header of a FILE does not leave alone, however long the bytes behind it take."""
+    """The header of a FILE never leaves alone, however long the bytes behind it take."""
     served = serve(world, "large.bin", content(20000), upload_rate="10000")
     with Wire(served.peer.port) as wire:
         wire.request("large", "bin", 20000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the daemons write into the journal: fields, message IDs, and the catalog that explains these."""
+"""Journal entries of the daemons: fields, message IDs, and the catalog that explains them."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def parse(data):
 
 
 class Journal:
-    """The socket of journald, for daemons that are started by run_with()."""
+    """The socket of journald, for daemons that run_with() starts."""
 
     def __init__(self, directory):
         self.directory, self.messages = directory, []
@@ -45,7 +45,8 @@ class Journal:
             self.messages.append(parse(data))
 
     def run_with(self, daemon):
-        """Has the daemon see this one as the system's, with its stderr connected to it."""
+        """Starts the daemon with this socket as the system's, and with its stderr connected to
+        it."""
         argv = daemon.argv()
         log = os.stat(daemon.log_path)
         daemon.env |= {"JOURNAL_STREAM": f"{log.st_dev}:{log.st_ino}"}
@@ -108,7 +109,7 @@ def test_joined_and_lost(world, journal, bus):
 
 @pytest.mark.parametrize("answer", ["failed", "garbage"])
 def test_a_polkit_that_is_broken(world, journal, bus, answer):
-    """Whoever asks for something then is refused, and that is all."""
+    """Only calls that need its permission are refused."""
     peer = journal.run_with(world.peer(world.ft(), bus=bus, start=False)).start().joined()
     world.server(FakePolkit(bus, {(1, "org.p2pshare.manage"): answer}))
     with pytest.raises(BusError, match="Access denied"):
@@ -118,7 +119,7 @@ def test_a_polkit_that_is_broken(world, journal, bus, answer):
 
 
 def test_a_download(world, journal, bus):
-    """Its file and its number are fields; so is the source that lies."""
+    """The file, the number of the transfer, and the source that lies are fields."""
     body = content(5000)
     liar = world.server(fake_source(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + content(5000, 7)))
     ft = world.server(FakeFt({"b.bin": "FOUND: <bin, 5000, 23/11/26, 127.0.0.1, "
@@ -132,7 +133,8 @@ def test_a_download(world, journal, bus):
 
 
 def test_strangers_are_bounded_by_cause(world, journal, bus):
-    """A flood of one cause leaves room for another; what was asked for is escaped, and counted later."""
+    """A flood of one cause leaves room for others. Strangers' text is escaped, and suppressed lines
+    are counted."""
     ft = world.ft(bus)
     peer = journal.run_with(world.peer(ft, bus=bus, start=False)).start().joined()
     for _ in range(30):
@@ -174,7 +176,7 @@ def test_ft_refuses(world, journal, bus):
 
 
 def test_bytes_of_a_name(world, journal, bus):
-    """A file name may hold any byte: its field has it, the message shows it."""
+    """A file name may hold any byte: its field has the bytes, the message shows them escaped."""
     directory = world.directory("odd")
     name = os.fsencode(directory) + b"/line\nbreak\xff"
     os.symlink("/nowhere", name)
@@ -193,7 +195,7 @@ def test_a_damaged_database(world, journal, bus):
     assert journal.event("EVENT_DATABASE_DAMAGED")["P2P_FILE"].decode() == f"{peer.state_dir}/transfers.db"
 
 
-# ------------------------------------------------------------------------------------------- the catalog
+# -------------------------------------------------------------------------------------- the catalog
 
 
 def test_the_catalog_has_every_event():
@@ -209,7 +211,7 @@ def test_the_catalog_has_every_event():
 
 
 def test_the_catalog_is_one(tmp_path):
-    """As journalctl reads it."""
+    """journalctl can read the catalog."""
     directory = tmp_path / "usr/lib/systemd/catalog"
     directory.mkdir(parents=True)
     (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""p2pctl metrics: OpenMetrics, as the parser of others reads it, and numbers that are right."""
+"""p2pctl metrics: OpenMetrics that another parser accepts, with right numbers."""
 
 from harness import NOBODY, Wire, check, content, ctl, document, wait_for
 from prometheus_client.openmetrics import parser
@@ -21,8 +21,8 @@ def metrics(bus, *args, **options):
     return check(ctl(bus, "metrics", *args, **options), 0).stdout
 
 
-def test_what_there_is(ft, peer, bus):
-    """Everyone may read it; each family has a type and a help text."""
+def test_families_have_types_and_help(ft, peer, bus):
+    """Every user may read the metrics; each family has a type and a help text."""
     found = families(metrics(bus, uid=NOBODY))
     assert {name.split("_")[1] for name in found} == {"up", "peer", "ft"}
     for family in found.values():
@@ -59,7 +59,7 @@ def test_shares_by_the_state_that_is_shown(world, bus):
     peer = world.peer(ft, [world.file(f"{i}.txt", b"x" * i) for i in range(5)] + [world.tmp / "none"], bus=bus).joined()
 
     def shown():
-        """As p2pctl shares says it, and as the metrics do."""
+        """The numbers of shares, from p2pctl shares and from the metrics."""
         states = [share["state"] for share in document(ctl(bus, "shares", "--json"))["shares"]]
         return ({state: states.count(state) for state in states},
                 {s.labels["state"]: s.value for s in families(metrics(bus))["p2p_peer_shares"].samples if s.value > 0})
@@ -83,7 +83,8 @@ def test_refusals_by_cause(ft, peer, bus):
 
 
 def test_a_file_for_a_collector(world, ft, bus, tmp_path):
-    """Never half of it, readable by all, and there whatever runs."""
+    """The file is complete at any moment, readable for everyone, and there whichever daemon
+    runs."""
     target = tmp_path / "p2pshare.prom"
     assert metrics(bus, "--output", target) == ""
     before = target.stat()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The peer: joining and coming back, what it shares, reloads, and FileTrackers of others."""
+"""The peer joins, comes back, shares, reloads, and works with FileTrackers by others."""
 
 import concurrent.futures
 import contextlib
@@ -15,7 +15,7 @@ from harness import (ERROR, FT, NOBODY, PEER, FakeFt, ScriptedServer, Wire, cont
                      free_port, ini_text, record, silent, wait_for)
 
 
-# ---------------------------------------------------------------------------------------------- joining
+# ------------------------------------------------------------------------------------------ joining
 
 
 def test_second_instance_on_one_bus(world, ft, peer):
@@ -28,7 +28,7 @@ def test_second_instance_on_one_bus(world, ft, peer):
 
 
 def test_second_file_tracker_on_one_bus(world, ft):
-    """It says that it has no status there, and works without."""
+    """It says that it has no status on the bus, and works without."""
     second = world.ft(ft.bus)
     assert "The bus name org.p2pshare.FileTracker1 is taken: another instance is running" in second.log
     assert "Running without D-Bus" in second.log
@@ -129,7 +129,7 @@ def test_without_ft(world, bus):
 
 
 def test_without_shares(world, ft, bus):
-    """FT would not accept such a peer: it says so, and joins when there is something."""
+    """FT would not accept such a peer: the peer says so, and joins when it has a file."""
     peer = world.peer(ft, [], bus=bus).wait_reason("nothing to publish")
     assert peer.state == "idle"
     assert ft.peers() == []
@@ -216,7 +216,7 @@ def test_another_ft_by_reload(world, ft, peer):
     wait_for(lambda: ft.peers() == [], "the old FT to forget")
 
 
-# ----------------------------------------------------------------------------------------------- shares
+# ------------------------------------------------------------------------------------------- shares
 
 
 def test_states_of_shares(world, ft, bus):
@@ -246,7 +246,7 @@ def test_states_of_shares(world, ft, bus):
 
 
 def test_unreadable_shares(world, ft):
-    """As a user who may not read everything."""
+    """The peer runs as a user who may not read everything."""
     public = world.public_directory()
     (public / "secret.txt").write_bytes(b"secret")
     (public / "secret.txt").chmod(0)
@@ -273,7 +273,8 @@ def test_unreadable_shares(world, ft):
 
 
 def test_more_files_than_ft_keeps(world, ft, bus):
-    """The first five in the order configured are published; Shares says of the others why not."""
+    """The peer publishes the first five in the configured order; Shares gives the reason for the
+    others."""
     names = ["z.txt", "b.txt", "m.txt", "a.txt", "q.txt", "c.txt", "d.txt"]
     files = [world.file(name, name.encode()) for name in names]
     peer = world.peer(ft, files, bus=bus).joined()
@@ -311,7 +312,7 @@ def test_a_directory_is_walked_in_order(world, ft, bus):
 
 
 def test_a_link_that_is_configured(world, ft, peer):
-    """Somebody names a link as a share: what is published can be fetched, or it is not published."""
+    """A share is a link: either others can fetch what it publishes, or it is not published."""
     target = world.file("target.bin", b"linked", "elsewhere")
     link = world.directory("links") / "link.bin"
     link.symlink_to(target)
@@ -365,7 +366,7 @@ def test_a_file_that_changes_is_published_anew(world, ft, peer):
 
 
 def test_many_rescans_at_once(world, ft, peer):
-    """Each is answered, however they overlap."""
+    """Each call gets an answer, however they overlap."""
     for i in range(200):
         world.file(f"{i}.txt", b"x" * i, "many")
     owner = world.peer(ft, [world.tmp / "many"]).joined()
@@ -386,7 +387,7 @@ def test_many_rescans_at_once(world, ft, peer):
     assert owner.state == "joined"
 
 
-# ---------------------------------------------------------------------------------------------- reload
+# ------------------------------------------------------------------------------------------- reload
 
 
 def test_reload_changes_shares_in_the_same_session(world, ft, peer):
@@ -406,7 +407,7 @@ def test_reload_changes_shares_in_the_same_session(world, ft, peer):
 
 
 def test_reload_does_not_touch_a_transfer(world, ft, peer):
-    """Whatever changes, what is being served or fetched goes on."""
+    """Running uploads and downloads go on, whatever changes."""
     data = content(30_000_000)
     big = world.file("big.bin", data)
     owner = world.peer(ft, [big]).joined()
@@ -450,7 +451,7 @@ def test_reload_does_not_touch_a_download(world, ft, peer):
     wire.close()
 
 
-def test_what_needs_a_restart_is_said(world, ft, peer):
+def test_reload_names_keys_that_need_a_restart(world, ft, peer):
     before = ft.only_session()
     peer.reload(listen=f"127.0.0.1:{peer.port - 1}")
     assert "listen has changed: restart p2p-peer" in peer.log
@@ -478,7 +479,7 @@ def test_reload_of_the_file_tracker(world, ft, peer):
 
 
 def test_max_uploads(world, ft, bus):
-    """One at a time: the second waits, and is served when the first has gone; a reload lets both run."""
+    """With one slot the second upload waits for the first; a reload lets both run."""
     data = content(30_000_000)
     owner = world.peer(ft, [world.file("big.bin", data)], bus=bus, max_uploads=1).joined()
 
@@ -501,11 +502,12 @@ def test_max_uploads(world, ft, bus):
     assert third.recv_exactly(len(data)) == data
 
 
-# --------------------------------------------------------------------------------- FileTrackers of others
+# --------------------------------------------------------------------------- FileTrackers of others
 
 
 def test_a_raw_ft(world, bus):
-    """An FT that knows only RAW, as the seed authors' does: LINE gets no answer, then RAW, word by word."""
+    """FT knows only RAW, as the seed authors' does: the peer gets no answer in LINE, and speaks RAW
+    word by word."""
     answers = {}
     ft = world.server(FakeFt(answers, framing="raw"))
     notes = world.file("notes.txt", b"hello body\n", mtime=1795435200)
@@ -564,7 +566,7 @@ def test_an_ft_that_closes_after_each_answer(world, bus):
 
 @pytest.mark.parametrize("framing", ["line", "raw"])
 def test_searches_that_a_session_did_not_answer(world, bus, framing):
-    """Several were asked at once, FT answers one and closes: the others are asked again."""
+    """The peer asked several at once, FT answers one and closes: the peer asks the others again."""
     answers = {f"f{i}": found(("txt", 11, 7100 + i)) if framing == "line" else
                f"FOUND: <f{i},127.0.0.1,{7100 + i},.txt,05/03/2020,11>" for i in range(4)}
     ft = world.server(FakeFt(answers, framing=framing, once=True))
@@ -613,14 +615,14 @@ def test_an_ft_that_talks_nonsense(world, bus, greeting):
     "FOUND: <report,127.0.0.1,7100,./../x,05/03/2020,11>",
 ])
 def test_answers_that_are_no_records(world, bus, answer):
-    """What cannot be a record of what was asked for is nothing."""
+    """The peer ignores what cannot be a record of the searched file."""
     ft = world.server(FakeFt(lambda name: answer if name == "report" else "NOT FOUND"))
     peer = world.peer(ft, bus=bus).joined()
     assert peer.search("report") == []
     assert peer.search("other") == []  # the session is in step
 
 
-def test_an_answer_nobody_asked_for(world, bus):
+def test_an_unasked_answer(world, bus):
     def pushy(wire, _):
         wire.recv_until()
         wire.send("HI\n" + found(("txt", 1, 1)) + "\nNOT FOUND\nHI\n")
@@ -638,7 +640,7 @@ def test_an_answer_nobody_asked_for(world, bus):
 
 
 def test_a_caller_that_vanishes(world, bus):
-    """Its search is answered all the same, and the answers after it are not taken for one another."""
+    """FT still answers its search, and the peer takes the next answers for the right ones."""
     answers = {"first": None}
     ft = world.server(FakeFt(lambda name: answers.get(name, "NOT FOUND")))
     peer = world.peer(ft, bus=bus).joined()
@@ -660,7 +662,7 @@ def test_a_caller_that_vanishes(world, bus):
     assert peer.state == "joined"
 
 
-# ------------------------------------------------------------------------------------------- odds and ends
+# ------------------------------------------------------------------------------------ odds and ends
 
 
 def test_no_descriptors_leak(world, ft, peer):
@@ -694,7 +696,7 @@ def test_status_for_systemd(peer):
 
 
 def test_the_bus_goes_away(world, ft):
-    """The peer ends, for systemd to start it again; FT goes on without its status."""
+    """The peer ends, and systemd starts it again; FT goes on without its status."""
     peer = world.peer(ft).joined()
     peer.bus.process.kill()
     status = peer.process.wait()
@@ -752,7 +754,8 @@ def test_user_daemons(world):
 
 
 def test_an_ft_that_says_anything_but_hi(world):
-    """Blank lines to HELLO, for ever: given up after the ten seconds that HI has, and tried again."""
+    """FT answers HELLO with blank lines for ever: after ten seconds the peer gives up and tries
+    again."""
 
     def script(wire, _):
         wire.deadline = 3600
@@ -768,7 +771,8 @@ def test_an_ft_that_says_anything_but_hi(world):
 
 @pytest.mark.skipif(not os.environ.get("P2PSHARE_SLOW_TESTS"), reason="takes a minute; P2PSHARE_SLOW_TESTS=1")
 def test_a_busy_ft_is_asked_again(world):
-    """An FT that was too slow to say HI was joined in RAW. It is not left at that: in RAW nothing is verified."""
+    """An FT that was too slow to say HI was joined in RAW, where nothing is verified. The peer
+    tries LINE again later."""
     fake = world.server(FakeFt({"f.bin": "NOT FOUND"}))
     fake.script = [silent, fake._raw, fake._line]
     peer = world.peer(fake).joined()

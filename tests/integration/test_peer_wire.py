@@ -50,7 +50,7 @@ def download(peer, request, end="\n"):
 
 
 def refuse(peer, request):
-    """Closed without `FILE: `, and B goes on."""
+    """Checks that B closes without `FILE: ` and goes on."""
     with Wire(peer.port) as wire:
         with contextlib.suppress(OSError):  # the close may come before all is sent
             wire.send(request)
@@ -72,7 +72,7 @@ def small_window(port):
     return Wire(s)
 
 
-# ---------------------------------------------------------------------------------------- transcripts
+# -------------------------------------------------------------------------------------- transcripts
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -152,7 +152,7 @@ def test_words_behind_the_request_change_nothing(b):
         assert wire.recv_exactly(17) == b"FILE: hello body\n"
 
 
-# ------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------- refusals
 
 REFUSED = [
     "DOWNLOAD: report, txt, 12", "DOWNLOAD: report, txt, 10", "DOWNLOAD: report, txt, 0", "DOWNLOAD: report, txt, -11",
@@ -213,7 +213,7 @@ def test_log_shows_no_control_characters(b):
     assert b"\x1b" not in text and b"\x07" not in text and b"\xff" not in text
 
 
-# ------------------------------------------------------------------ what has changed since the shares were read
+# ------------------------------------------------------ what has changed since the shares were read
 
 
 def test_swapped_for_something_else(world, bus, shares):
@@ -262,11 +262,11 @@ def test_truncated_while_it_is_sent(world, bus):
     assert peer.running()
 
 
-# --------------------------------------------------------------------------------------------- a crowd
+# ------------------------------------------------------------------------------------------ a crowd
 
 
 def test_many_at_once(world, bus):
-    """200 downloads, four at a time, the first come first served; D-Bus answers meanwhile."""
+    """200 downloads, four at a time, in the order of their arrival; D-Bus answers meanwhile."""
     data = content(3 << 20, seed=7)
     digest = hashlib.sha256(b"FILE: " + data).hexdigest()
     peer = serving(world.peer(None, [world.file("large.bin", data)], bus=bus, max_uploads=4))
@@ -281,7 +281,8 @@ def test_many_at_once(world, bus):
     # Nobody else begins before one of the four has got all; then the fifth does.
     assert hashlib.sha256(by_port[order[1]].recv_all()).hexdigest() == digest
     wait_for(lambda: active(peer) == {order[0], *order[2:5]}, "the fifth to begin")
-    # One that gives up while it waits, and one that gives up while it is served, keep nobody from it.
+    # One that gives up while it waits, and one that gives up while it is served, keep nobody from
+    # it.
     by_port.pop(order[20]).reset()
     by_port.pop(order[2]).reset()
     wait_for(lambda: active(peer) == {order[0], *order[3:6]}, "the sixth to begin")
@@ -314,7 +315,8 @@ def active(peer):
 
 
 def test_clients_that_never_read(world, bus):
-    """They hold their slots until they go; who waits behind them is served then, and D-Bus all the time."""
+    """They hold their slots until they leave. Then B serves the clients behind them, and D-Bus all
+    the time."""
     data = content(8 << 20)
     peer = serving(world.peer(None, [world.file("large.bin", data), world.file("report.txt", BODY)], bus=bus,
                               max_uploads=3), 2)
@@ -347,11 +349,11 @@ def test_a_stalled_client_is_dropped(world, bus):
 
 
 def test_a_client_that_talks_without_end(world, bus):
-    """What comes behind the request is of no interest: it must not keep the thread that serves all."""
+    """B ignores what comes behind the request: it must not keep the thread of all uploads busy."""
     peer = serving(world.peer(None, [world.file("report.txt", BODY)], bus=bus))
 
     def talk():
-        """A request, and then as much as B takes."""
+        """Sends a request, and then as much as B accepts."""
         with Wire(peer.port) as wire, contextlib.suppress(OSError):
             wire.request("report", "txt", 11)
             for _ in range(200):

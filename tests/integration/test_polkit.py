@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Who may what: two ordinary users, one of whom may download and the other manage, a third who may nothing, root, and
-the daemon's own user; with polkit, without it, and with one that is broken. (A real polkit: tests/system.)"""
+"""Permissions of two ordinary users (one may download, one may manage), of a third who may do
+nothing, of root, and of the daemon's user: with polkit, without it, and with a broken one.
+tests/system has a real polkit."""
 
 import os
 import re
@@ -51,7 +52,7 @@ def polkit(world, peer):
 
 @pytest.fixture
 def slow(world, ft):
-    """slow.bin is found, and does not come."""
+    """A peer that finds slow.bin, of which nothing arrives."""
     wire = ft.join(record("slow", "bin", 1000, world.server(ScriptedServer(silent)).port))
     yield "slow.bin"
     wire.close()
@@ -110,7 +111,7 @@ def test_own_transfers(peer, polkit, slow):
 
 
 def test_own_transfers_after_a_restart(peer, polkit, slow):
-    """The promise goes on, and is still of who asked for it."""
+    """The transfer goes on and still belongs to the user who asked for it."""
     path = download(peer, slow, uid=ANN)
     peer.stop()
     peer.start().joined()
@@ -120,7 +121,7 @@ def test_own_transfers_after_a_restart(peer, polkit, slow):
     wait_for(lambda: state(peer, path) == "cancelled", "the end of the transfer")
 
 
-def test_uploads_are_nobodys(world, ft, peer, polkit):
+def test_uploads_have_no_owner(world, ft, peer, polkit):
     peer.reload(share=[str(world.file("big.bin", content(4_000_000)))], upload_rate="100K")
     ft.wait_lookup("big.bin")
     other = world.peer(ft).joined()
@@ -171,7 +172,7 @@ def ended(process):
 
 
 def test_the_answer_may_take_its_time(peer, polkit):
-    """Others are served meanwhile."""
+    """The daemon serves others meanwhile."""
     polkit.rules[BEN, MANAGE] = "silent"
     waiting = leave(peer, BEN)
     polkit.wait_open()
@@ -192,7 +193,7 @@ def test_a_denial_that_takes_its_time(peer, polkit):
 
 
 def test_a_caller_that_vanishes(peer, polkit):
-    """polkit is told, so that no dialog stays, and nothing is done."""
+    """The daemon cancels the question, so that no dialog stays, and does nothing."""
     polkit.rules[BEN, MANAGE] = "silent"
     waiting = leave(peer, BEN)
     polkit.wait_open()
@@ -216,7 +217,7 @@ def test_a_transfer_that_ends_meanwhile(peer, polkit, slow):
 
 
 def test_questions_have_a_limit(peer, polkit):
-    """For each user, so that one does not take another's."""
+    """The limit is per user, so that one user cannot use up another's."""
     polkit.rules[CAT, MANAGE] = "silent"
     waiting = [leave(peer, CAT) for _ in range(QUESTIONS_OF_USER)]
     polkit.wait_open(QUESTIONS_OF_USER)
@@ -236,8 +237,8 @@ def test_a_peer_that_ends_while_it_asks(peer, polkit):
     assert ended(waiting)[0] != 0
 
 
-def test_a_peer_of_a_user_asks_nobody(world, ft):
-    """On the session bus only its owner may, and root."""
+def test_a_users_own_peer_does_not_ask_polkit(world, ft):
+    """On the session bus only its owner and root may call it."""
     bus = world.bus(owner=NOBODY)
     polkit = world.server(FakePolkit(bus, {(BEN, MANAGE): "yes"}))
     peer = world.peer(ft, bus=bus, uid=NOBODY, args=["--user"]).joined()
@@ -247,7 +248,7 @@ def test_a_peer_of_a_user_asks_nobody(world, ft):
     assert polkit.asked == []
 
 
-# --------------------------------------------------------------------------------------------- p2pctl
+# ------------------------------------------------------------------------------------------- p2pctl
 
 
 def test_p2pctl_says_what_to_do(peer, polkit):
@@ -263,7 +264,8 @@ def test_p2pctl_says_what_to_do(peer, polkit):
 
 
 def test_p2pctl_asks_for_a_password(peer, polkit):
-    """First without, as most need none; then polkit may ask."""
+    """p2pctl first calls without a password, because most callers need none; then it lets polkit
+    ask."""
     polkit.rules[CAT, MANAGE] = "password"
     check(peer.ctl("leave", uid=CAT), 0)
     peer.wait_state("left")
@@ -293,8 +295,8 @@ def test_p2pctl_download_asks_once(world, ft, peer, polkit):
     assert polkit.asked == keep + [(CAT, DOWNLOAD, 0)] * 4
 
 
-def test_p2pctl_where_nobody_can_be_asked(peer, polkit):
-    """polkit has found no agent, so that even a call that lets it ask gets no further."""
+def test_p2pctl_without_an_agent(peer, polkit):
+    """polkit has no agent, so that even a call that lets it ask fails."""
     polkit.rules[CAT, MANAGE] = "no-agent"
     result = check(peer.ctl("leave", uid=CAT), 1)
     assert result.stderr.startswith("p2pctl: p2pctl leave needs the password of an administrator")
@@ -303,7 +305,7 @@ def test_p2pctl_where_nobody_can_be_asked(peer, polkit):
 
 
 def test_p2pctl_starts_the_agent_of_the_terminal(world, peer, polkit):
-    """Before the call that lets polkit ask, and ends it."""
+    """p2pctl starts the agent before the call that lets polkit ask, and ends it afterwards."""
     polkit.rules[CAT, MANAGE] = "password"
     tools, seen = world.directory("bin"), world.directory("seen")
     seen.chmod(0o777)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a peer tells FT of its files: roots, KEPT, as many as FT keeps, and what has changed; and FileTrackers
-that know nothing of that."""
+"""What a peer tells FT about its files: roots, KEPT, as many as FT keeps, and changes; also to
+FileTrackers that know no roots."""
 
 import contextlib
 import os
@@ -55,8 +55,8 @@ def test_records_carry_roots(world, bus):
     assert ft.connections == 1
 
 
-def test_who_sees_roots(world, ft, peer):
-    """Peers of ours see them, a peer that writes none does not."""
+def test_which_peers_see_roots(world, ft, peer):
+    """Our peers see roots; a peer that writes none does not."""
     data = b"what it is\n"
     owner = world.peer(ft, [world.file("report.txt", data)]).joined()
     ft.wait_lookup("report.txt")
@@ -96,7 +96,8 @@ def test_as_many_as_ft_keeps(world, bus):
 
 
 def test_many_files(world, bus):
-    """All of them, and what has changed of them, in one session; and all again with an FT that comes back."""
+    """The peer tells all files, and then their changes, in one session; and all of them again when
+    FT comes back."""
     ft = world.ft(bus, max_files_per_peer=10000)
     directory, files = many(world, 1500)
     peer = world.peer(ft, [directory], bus=bus).joined()
@@ -120,7 +121,7 @@ def test_many_files(world, bus):
 
 @pytest.mark.parametrize("cut", [1, 40, 1000])
 def test_kept_in_pieces(world, bus, cut):
-    """An FT behind a network that cuts anywhere: what counts is the last KEPT."""
+    """The network cuts FT's answers anywhere: the last KEPT counts."""
     heard = []
 
     def script(wire, _):
@@ -155,7 +156,7 @@ def test_kept_in_pieces(world, bus, cut):
 
 
 def test_an_ft_that_never_says_kept(world, bus):
-    """It is joined again, with five records as the seed has them, and changes are told as before."""
+    """The peer joins again with five records in the seed's syntax, and tells changes as before."""
     ft = world.server(FakeFt({"report": found(("txt", 11, 7100))}, kept=None))
     directory, files = many(world, 8)
     peer = world.peer(ft, [directory], bus=bus).joined()
@@ -191,7 +192,7 @@ def test_an_ft_that_closes_on_roots(world, bus):
 
 
 def test_an_ft_without_roots_that_closes_after_each_answer(world, bus):
-    """It is asked once whether it knows roots, not in each of its sessions."""
+    """The peer tries roots once, not in each session."""
     ft = world.server(FakeFt({"report": found(("txt", 11, 7100))}, once=True, kept=None))
     peer = world.peer(ft, bus=bus).joined()
     for _ in range(4):
@@ -201,7 +202,7 @@ def test_an_ft_without_roots_that_closes_after_each_answer(world, bus):
 
 
 def test_kept_is_no_answer_to_a_search(world, bus):
-    """One that comes out of turn, or is no number, is not taken for what was asked for."""
+    """A KEPT that comes out of turn, or without a number, is not taken for an answer."""
     ft = world.server(FakeFt(lambda name: "KEPT: 1\nKEPT: \nKEPT: -1\nKEPT: 99999999999999999999\n" +
                              found(("txt", 11, 7100))))
     peer = world.peer(ft, bus=bus).joined()
@@ -211,7 +212,8 @@ def test_kept_is_no_answer_to_a_search(world, bus):
 
 
 def test_no_roots_in_raw(world, bus):
-    """Towards an FT that knows only RAW nothing has changed; and its session ends only if the records do."""
+    """An FT that knows only RAW gets the same as before, and its session ends only when the records
+    do."""
     ft = world.server(FakeFt({"nothing": "NOT FOUND"}, framing="raw"))
     directory, files = many(world, 8)
     peer = world.peer(ft, [directory], bus=bus).joined()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""FT tries whether a peer can be reached where it is published, and the peer's owner is told."""
+"""FT tries to connect to each peer where it is published, and the peer tells its owner the
+result."""
 
 import socket
 import threading
@@ -20,7 +21,7 @@ def listener():
 
 @pytest.fixture
 def closed_port():
-    """A port that nobody else gets, and at which nobody listens."""
+    """A port on which no program listens or will listen."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -54,7 +55,7 @@ def test_yes(ft, listener):
 
 
 def test_an_ft_that_says_it_all_the_time(world, bus):
-    """An answer counts if it was asked for."""
+    """An answer counts only if the peer has asked."""
     said = threading.Event()
 
     def script(wire, _):
@@ -92,7 +93,7 @@ def test_asked_in_one_segment_with_everything(ft, closed_port):
 
 
 def test_once_in_a_minute(ft, listener):
-    """However often it is asked, and whatever else is registered."""
+    """FT tries once a minute, however often the peer asks or registers."""
     port = listener.getsockname()[1]
     with join(ft, port) as wire:
         ask(wire, "yes", port)
@@ -107,7 +108,7 @@ def test_once_in_a_minute(ft, listener):
 
 
 def test_literal_peers_are_left_alone(ft, listener):
-    """Neither tried nor told, whatever they say."""
+    """FT neither tries nor tells peers that do not ask."""
     port = listener.getsockname()[1]
     with join(ft, port, root=None) as wire:
         wire.send("REACHABLE\nSEARCH: nothing\n")
@@ -122,7 +123,7 @@ def test_literal_peers_are_left_alone(ft, listener):
 
 
 def test_only_the_observed_address_is_tried(ft, listener):
-    """Whatever a record claims: FT connects to nobody on a stranger's behalf."""
+    """FT never connects to an address that a stranger claims."""
     port = listener.getsockname()[1]
     with Wire(ft.port) as wire:
         wire.send(f"HELLO\n<report, txt, 11, 05/03/20, 192.0.2.7, {port}, {ROOT}>\n")
@@ -162,7 +163,8 @@ def test_a_session_that_ends_while_it_is_tried(ft, closed_port):
 
 
 def test_a_peer_and_its_owner(world, ft, bus):
-    """A peer of ours, first open, then behind a firewall: nothing listens where it says that it does."""
+    """Our peer is open at first, and then behind a firewall: nothing listens at its published
+    port."""
     peer = world.peer(ft, bus=bus).joined()
     wait_for(lambda: peer.get("Reachable") == "yes", f"the result\n{peer.log}")
     assert peer.get("Address") == peer.address
@@ -180,7 +182,8 @@ def test_an_ft_that_does_not_know_the_question(world, bus):
 
 
 def test_the_owner_is_told(world, bus):
-    """Behind a router: FT publishes another address than the peer's own, and cannot connect there."""
+    """The peer is behind a router: FT publishes another address than the peer's own, and cannot
+    connect there."""
     ft = world.server(FakeFt(reachable="no, 192.0.2.7, 4711"))
     peer = world.peer(ft, bus=bus).joined()
     wait_for(lambda: peer.get("Reachable") == "no", f"the answer\n{peer.log}")

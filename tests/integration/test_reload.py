@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A reload is answered when it is done, and says why it fails; `p2pctl config check` says the same beforehand."""
+"""A reload is answered when it is done, with the reason if it fails; `p2pctl config check` finds
+the same before."""
 
 import os
 import pathlib
@@ -71,8 +72,8 @@ def test_a_file_with_everything_wrong(peer, bus):
     assert peer.log.count('path = "relative": expected') == 1000
 
 
-def test_what_takes_a_restart_is_said(world, ft, peer, bus):
-    """Until it is as it was, or there has been one."""
+def test_reload_names_keys_until_the_restart(world, ft, peer, bus):
+    """The names stay until the value is as before, or until the daemon has restarted."""
     listen = ft.sections["ft"]["listen"], peer.sections["peer"]["listen"]
     ft.sections["ft"] |= {"listen": "127.0.0.1:1", "words": "no"}
     peer.sections["peer"] |= {"listen": "127.0.0.1:2", "download_dir": world.tmp / "elsewhere"}
@@ -94,12 +95,12 @@ def test_what_takes_a_restart_is_said(world, ft, peer, bus):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_who_may_reload(ft, peer, bus, name):
+def test_which_users_may_reload(ft, peer, bus, name):
     result = check(ctl(bus, "config", "reload", name, uid=NOBODY), 1)
     assert "permission denied" in result.stderr
 
 
-def test_reload_of_what_does_not_run(bus):
+def test_reload_of_a_stopped_daemon(bus):
     result = check(ctl(bus, "config", "reload"), 4)
     assert "p2p-peer is not running on this host." in result.stderr
     result = check(ctl(bus, "config", "reload", "p2p-ftp"), 2)
@@ -170,7 +171,7 @@ def test_check_reads_the_users_own(tmp_path):
     assert f"{tmp_path}/p2pshare.ini:2: [peer] dialect = " in result.stderr
 
 
-def test_check_with_what_is_installed(tmp_path):
+def test_check_with_the_installed_daemons(tmp_path):
     """One daemon is enough; without any there is nothing to check with."""
     shutil.copy(program("p2pctl"), tmp_path)
     argv = [tmp_path / "p2pctl", "config", "check", tmp_path / "p2pshare.ini"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the daemons give up once they run, and that neither runs as root."""
+"""What the daemons give up once they run; neither runs as root."""
 
 import contextlib
 import os

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""FOUND does not say what it answers: which question a peer takes an answer for, whatever becomes of the session."""
+"""FOUND does not name its question: a peer takes each answer for the right one, whatever happens to
+the session."""
 
 import os
 import socket

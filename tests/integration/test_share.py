@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Files beside the configuration, Examine, and p2pctl share by a user for a peer of their own. What takes root, a sandbox and
-other users is in tests/system/test_share.py."""
+"""Files beside the configuration, Examine, and `p2pctl share` by a user for their own peer.
+tests/system/test_share.py has the parts that need root, a sandbox and other users."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_public_by_default(world, peer, home, share):
     assert [entry["path"] for entry in listed(share)] == [str(world.directory("data"))]
 
 
-def test_what_cannot_be(world, peer, home, share):
+def test_impossible_shares(world, peer, home, share):
     fifo = world.directory("data") / "fifo"
     os.mkfifo(fifo)
     for path, said in ((fifo, f"p2pctl: {fifo} is neither a file nor a directory.\n"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is shared, and what it is: roots, the cache of them, changes that are noticed, and what is no file."""
+"""Shared files: roots, their cache, changes, and what is not a file."""
 
 import contextlib
 import json
@@ -60,7 +60,7 @@ def sessions(ft):
     return {peer[:2] for peer in ft.peers()}
 
 
-# ---------------------------------------------------------------------------------------------- roots
+# -------------------------------------------------------------------------------------------- roots
 
 
 def test_roots_by_the_letter(world):
@@ -91,7 +91,7 @@ def test_roots_reach_ft(world, bus, ft):
 
 
 @pytest.mark.parametrize("what", ["pipe", "proc", "tty"])
-def test_hash_of_what_is_only_a_stream(what):
+def test_hash_of_a_stream(what):
     if what == "pipe":
         data = content(3 * PIECE + 1)
         out = subprocess.run([program("p2pctl"), "hash", "/dev/stdin"], input=data, capture_output=True, check=True)
@@ -104,7 +104,7 @@ def test_hash_of_what_is_only_a_stream(what):
     assert out.stdout.split()[0].decode() == root_of(data)
 
 
-# ---------------------------------------------------------------------------------------------- cache
+# -------------------------------------------------------------------------------------------- cache
 
 
 def test_a_restart_hashes_nothing(world, bus, ft, tree):
@@ -116,7 +116,8 @@ def test_a_restart_hashes_nothing(world, bus, ft, tree):
     peer.stop()
     peer.start().joined()
     peer.stop()
-    # Another content of the same length, and the time of the old one; a new time of the same content.
+    # Another content of the same length, and the time of the old one; a new time of the same
+    # content.
     old = (tree / "1.bin").stat()
     (tree / "1.bin").write_bytes(content(1000, 77))
     os.utime(tree / "1.bin", ns=(old.st_atime_ns, old.st_mtime_ns))
@@ -166,7 +167,7 @@ def test_no_place_for_the_cache(world, bus, ft, tree):
     assert peer.log.count("kept in memory only") == 1
 
 
-# -------------------------------------------------------------------------------------------- changes
+# ------------------------------------------------------------------------------------------ changes
 
 
 def test_changes_are_noticed(ft, owner, tree):
@@ -222,7 +223,7 @@ def test_the_only_file_changes(world, bus, ft):
     assert sessions(ft) == before
 
 
-def test_what_does_not_count_is_not_looked_at(ft, owner, tree):
+def test_writes_to_unshared_files_cause_no_walk(ft, owner, tree):
     """A download into a shared directory does not set off a walk for each of its writes."""
     walked = walks(owner)
     for i in range(100):
@@ -294,7 +295,7 @@ def test_watches_run_out(world, bus, ft, tree):
     assert "watched again" in peer.log
 
 
-# -------------------------------------------------------------------------------- what is being hashed
+# ----------------------------------------------------------------------------- what is being hashed
 
 
 @pytest.fixture
@@ -371,10 +372,10 @@ def test_wrong_values(world, bus, key, value):
     peer.status = 1
 
 
-# ------------------------------------------------------------------------------------- what is no file
+# ---------------------------------------------------------------------------------- what is no file
 
 
-def test_what_is_no_file(world, ft, owner, tree):
+def test_things_that_are_no_files(world, ft, owner, tree):
     """None of these is shared, none of them makes the peer wait, whatever comes in their place."""
     outside = world.file("outside.txt", b"outside", "elsewhere")
     os.mkfifo(tree / "fifo.txt")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Downloads with a root: verified piece by piece, from several sources, of which some lie, and resumed."""
+"""Downloads with a root: each piece is verified, from several sources, some of which lie, and with
+resume."""
 
 import os
 import subprocess
@@ -65,7 +66,7 @@ def test_a_name_with_everything_in_it(world, peer, answers):
     done(peer, peer.download(name), name, data)
 
 
-# ------------------------------------------------------------------------------------------------ lies
+# --------------------------------------------------------------------------------------------- lies
 
 
 def check_dropped(peer, liar, why):
@@ -73,7 +74,7 @@ def check_dropped(peer, liar, why):
 
 
 def test_a_wrong_piece(world, peer, answers):
-    """It is dropped and named, the piece comes from another source, the rest goes on."""
+    """The source is dropped and named, another one delivers the piece, and the rest goes on."""
     data = content(9 * PIECE_MIN)
     liar = world.server(HttpSource(data, corrupt={0, 1, 2, 3, 4, 5, 6, 7, 8}))
     honest = world.server(HttpSource(data, delay=0.005))
@@ -84,7 +85,7 @@ def test_a_wrong_piece(world, peer, answers):
 
 
 def test_only_a_liar(world, peer, answers):
-    """A promise waits for somebody better."""
+    """The download waits for a better source."""
     data = content(2 * PIECE_MIN)
     liar = world.server(HttpSource(data, corrupt={1}))
     answers["f.bin"] = found_rooted("f.bin", [liar])
@@ -128,7 +129,7 @@ def head(status=206, length=None, content_range=None, extra=""):
     ({"tail": b"and more"}, "sent what nobody asked for|does not speak HTTP"),
 ])
 def test_lies(world, peer, answers, lie, why):
-    """Each costs its own connection, and another source delivers."""
+    """Each lie costs only its own connection; another source delivers."""
     data = content(2 * PIECE_MIN)
     liar = world.server(HttpSource(data, **lie))
     answers["f.bin"] = found_rooted("f.bin", [liar])
@@ -154,7 +155,7 @@ def test_answers_200_to_a_range(world, peer, answers):
 
 
 def test_another_size_than_the_others_say(world, peer, answers):
-    """Of records with one root, the size that most have counts."""
+    """Of records with one root, the most common size counts."""
     data = content(PIECE_MIN + 1)
     good = [world.server(HttpSource(data)) for _ in range(2)]
     liar = world.server(HttpSource(data))
@@ -165,7 +166,7 @@ def test_another_size_than_the_others_say(world, peer, answers):
 
 
 def test_a_source_that_closes_early(world, peer, answers):
-    """It is asked again, for what is missing."""
+    """The peer asks it again for the missing pieces."""
     data = content(6 * PIECE_MIN)
     source = world.server(HttpSource(data, after=lambda source, sent: sent != 5 * 65536))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -173,7 +174,7 @@ def test_a_source_that_closes_early(world, peer, answers):
 
 
 def test_a_source_that_stalls_is_not_waited_for(world, peer, answers):
-    """The last pieces are asked of another one."""
+    """The peer asks another source for the last pieces."""
     data = content(8 * PIECE_MIN)
     stalled = world.server(HttpSource(data, after=lambda source, sent: not source.stopping.wait(3600)))
     good = world.server(HttpSource(data))
@@ -183,7 +184,7 @@ def test_a_source_that_stalls_is_not_waited_for(world, peer, answers):
 
 
 def test_a_source_that_keeps_the_hashes_back(world, peer, answers):
-    """Another one is asked for them."""
+    """The peer asks another source for them."""
     data = content(8 * PIECE_MIN)
     mute = world.server(ScriptedServer(silent))
     good = world.server(HttpSource(data))
@@ -202,7 +203,7 @@ def test_a_source_that_trickles(world, peer, answers):
 
 
 def test_a_source_that_closes_each_connection(world, peer, answers):
-    """As servers of others may: that is no failure, and costs no waiting."""
+    """Other servers may do so: that is no failure and costs no waiting."""
     data = content(20 * PIECE_MIN)
     source = world.server(HttpSource(data, close=True))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -211,8 +212,8 @@ def test_a_source_that_closes_each_connection(world, peer, answers):
     assert source.connections == len(source.requests) - 1  # the hashes and the first run share one
 
 
-def test_a_source_that_closes_when_it_is_not_asked(world, peer, answers):
-    """The end of an idle connection is seen once, not for ever: the loop has nothing to do meanwhile."""
+def test_a_source_that_closes_an_idle_connection(world, peer, answers):
+    """The loop sees the end of an idle connection once and then stays idle."""
     data = content(2 * PIECE_MIN)
     closing = world.server(ScriptedServer(lambda wire, _: None))
     slow = world.server(HttpSource(data, delay=0.05))
@@ -267,7 +268,7 @@ def test_a_root_that_is_not_hex(peer, root):
     assert peer.error_name("Download", "f.bin", "{'root': <'" + root + "'>}") == ERROR + "InvalidOption"
 
 
-# ----------------------------------------------------------------------------------------------- queue
+# -------------------------------------------------------------------------------------------- queue
 
 
 def test_a_place_in_the_queue(world, peer, answers):
@@ -282,11 +283,11 @@ def test_a_place_in_the_queue(world, peer, answers):
     assert end["QueuePlace"] == 0
 
 
-# ---------------------------------------------------------------------------------------------- resume
+# ------------------------------------------------------------------------------------------- resume
 
 
 def check_rest(source, data, verified):
-    """No more than a piece per stream was fetched again."""
+    """Checks that at most one piece per source was fetched again."""
     pieces = len(piece_layer(data))
     asked = source.pieces_asked()
     assert all(n == 1 for n in asked.values()), asked
@@ -295,7 +296,7 @@ def check_rest(source, data, verified):
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_restart_goes_on(world, peer, answers, end):
-    """By itself, where it was."""
+    """The download resumes by itself where it was."""
     data = content(12 * PIECE_MIN + 7)
     source = world.server(HttpSource(data, **held_up(5)))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -338,7 +339,7 @@ def test_pause_and_resume(world, peer, answers):
 
 
 def test_a_part_of_another_file(world, peer, answers):
-    """What is on disk counts for what it is, not for its name."""
+    """The bytes on disk count, not the name."""
     data = content(3 * PIECE_MIN)
     source = world.server(HttpSource(data))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -357,7 +358,7 @@ def test_a_part_that_is_whole(world, peer, answers):
 
 
 def test_a_source_comes_back(world, peer, answers):
-    """A promise is kept when FT says that somebody has the file again."""
+    """The download resumes when FT says that a peer has the file again."""
     data = content(3 * PIECE_MIN)
     source = world.server(HttpSource(data))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -372,7 +373,7 @@ def test_a_source_comes_back(world, peer, answers):
 
 
 def test_done_while_it_looks_for_more(world):
-    """After a minute it asks for more sources; the answer comes when there is nothing left to fetch."""
+    """After a minute the peer searches for more sources. The answer comes after the last piece."""
     data = content(3 * PIECE_MIN)
     asked, done_with = threading.Event(), threading.Event()
     source = world.server(HttpSource(data, after=lambda *_: asked.wait(2) or True))
@@ -396,8 +397,9 @@ def test_done_while_it_looks_for_more(world):
 
 
 def test_a_root_without_a_size(world, peer, answers):
-    """The two hashes below the root of a file have the same root: whoever says that these 64 bytes are the file is not
-    believed, and once it is known how long the file is, nothing else counts."""
+    """The two hashes below the root of a file have the same root. The peer does not believe a
+    source that offers these 64 bytes as the file, and once the length is known nothing else
+    counts."""
     data = content(5 * PIECE_MIN)
     source = world.server(HttpSource(data))
     source.stop()
@@ -420,7 +422,7 @@ def test_a_root_without_a_size(world, peer, answers):
 
 
 def test_cancel_after_a_restart(world, peer, answers):
-    """What had been fetched before it goes, too."""
+    """What was fetched before the restart is removed, too."""
     data = content(12 * PIECE_MIN)
     source = world.server(HttpSource(data, **held_up(5)))
     answers["f.bin"] = found_rooted("f.bin", [source])
@@ -437,7 +439,7 @@ def test_cancel_after_a_restart(world, peer, answers):
     assert os.listdir(peer.downloads) == []
 
 
-def test_pausing_what_cannot_go_on(world, peer, answers):
+def test_pausing_a_download_that_cannot_resume(world, peer, answers):
     seed = world.server(fake_source(b"FILE: hel", after=silent))
     answers["f.bin"] = found(("bin", 5, seed.port))
     transfer = peer.download("f.bin")
@@ -472,7 +474,7 @@ def test_the_disk_is_full(world, answers):
 
 
 def test_the_disk_gets_full(world, answers):
-    """In mid-download: what had arrived counts."""
+    """In the middle of a download: what had arrived counts."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"]).returncode != 0:
         pytest.skip("cannot mount")
     data = content(6 * PIECE_MIN)
@@ -509,7 +511,7 @@ def test_the_disk_gets_full(world, answers):
         subprocess.run(["umount", small], check=True)
 
 
-# ---------------------------------------------------------------------------------------------- limits
+# ------------------------------------------------------------------------------------------- limits
 
 
 def test_many_downloads_at_once(world, peer, answers):
@@ -540,7 +542,7 @@ def test_download_rate_of_a_seed(world, answers):
 
 
 def test_download_rate(world, answers):
-    """Not faster than that, all together."""
+    """All sources together are limited."""
     data = content(2 * PIECE_MIN)
     sources = [world.server(HttpSource(data)) for _ in range(3)]
     answers["f.bin"] = found_rooted("f.bin", sources)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Downloads from several real peers, found through a real FT, while things go wrong: the programs as their users have
-them, no part of which is played by a test."""
+"""Downloads from several real peers through a real FT while things go wrong. No part is faked."""
 
 import os
 import subprocess
@@ -41,7 +40,7 @@ def done(peer, transfer):
     assert os.listdir(peer.downloads) == ["big.iso"]
 
 
-def test_who_has_what(world, ft, peer, owners, out):
+def test_equal_names_and_equal_files(world, ft, peer, owners, out):
     """Two peers have one file, a third has it under another name, and another file has its name: search shows them
     apart, and a download takes the one that was chosen, from both."""
     third = world.peer(ft, [world.file("copy.iso", DATA, "third")])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A verified download has few places for its sources: who may keep one, and who is known."""
+"""A verified download has few places for its sources: which source keeps one, and which are
+known."""
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_sources_that_fail_at_once(world, peer, answers):
     transfer.cancel()
 
 
-def test_those_that_are_gone_make_room(world, peer, answers):
+def test_failed_sources_make_room(world, peer, answers):
     """64 sources are known; 63 have no file, one always has us wait. After a minute, the search for more finds a good
     one, and for it the oldest of the others is forgotten, but not so that it is asked again."""
     data = content(1000)

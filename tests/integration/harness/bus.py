@@ -23,17 +23,17 @@ ERROR = "org.p2pshare.Error."
 
 
 class BusError(Exception):
-    """A method call that was refused. busctl prints the message of an error, not its name: ask
-    error_name() where the name is what matters."""
+    """A method call was refused. busctl prints the message of an error and not its name: use
+    error_name() where the name matters."""
 
 
 class Bus:
-    """A private bus like the system's: of type system, with our policy files, and able to start nothing.
-
-    Its directory is open to all, so that a test can be nobody."""
+    """A private bus of type system, with our policy files. Every user can enter its directory, so
+    that a test can run as nobody."""
 
     def __init__(self, owner=None, services=None):
-        """owner: a user ID that may own our names too. services: a directory of what it can start."""
+        """owner: another user ID that may own our names. services: a directory of service files,
+        without which the bus starts nothing."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="p2pshare-bus-", dir="/tmp"))
         self.dir.chmod(0o755)
         includes = []
@@ -97,7 +97,8 @@ class Bus:
         # The address comes when the bus listens; end of file comes if it died instead.
         with open(read_fd) as pipe:
             ready, _, _ = select.select([pipe], [], [], DEADLINE)
-            # Without its GUID, which is another one after a restart: a system's address has none, either.
+            # Without its GUID, which is another one after a restart: a system's address has none,
+            # either.
             self.address = pipe.readline().strip().split(",guid=")[0] if ready else ""
         if not self.address:
             log = self.process.log
@@ -105,17 +106,18 @@ class Bus:
             raise AssertionError(f"no bus: {log}")
 
     def restart(self):
-        """At the same address; whoever was on it is disconnected."""
+        """Starts it again at the same address. All clients are disconnected."""
         self.process.kill()
         self._start()
 
     @property
     def env(self):
-        """Makes sd_bus_open_system() and sd_bus_open_user() come here."""
+        """The environment in which sd_bus_open_system() and sd_bus_open_user() connect to this
+        bus."""
         return {"DBUS_SYSTEM_BUS_ADDRESS": self.address, "DBUS_SESSION_BUS_ADDRESS": self.address}
 
     def busctl(self, *args, uid=None, check=True):
-        """Runs busctl; with `uid`, as that user. check: a failure is BusError."""
+        """Runs busctl, as the user `uid` if given. With `check`, a failure raises BusError."""
         argv = ["/usr/bin/busctl", f"--address={self.address}", "--json=short", *map(str, args)]
         result = subprocess.run(as_user(uid) + argv, capture_output=True, text=True, errors="replace",
                                 env=clean_env(), timeout=DEADLINE)
@@ -124,7 +126,7 @@ class Bus:
         return result
 
     def call(self, name, path, interface, method, signature="", *args, uid=None):
-        """The reply's arguments: None, the one, or a list."""
+        """Returns the arguments of the reply: None, a single value, or a list."""
         extra = [signature, *args] if signature else []
         # A request that waits for a slow FT may take its time.
         out = self.busctl("--timeout=25", "--", "call", name, path, interface, method, *extra,
@@ -142,7 +144,7 @@ class Bus:
         return {key: value["data"] for key, value in reply.items()}
 
     def owner(self, name):
-        """Who has the name; None: nobody."""
+        """The unique name that owns `name`, or None."""
         try:
             return self.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetNameOwner", "s", name)
         except BusError:
@@ -154,8 +156,8 @@ class Bus:
 
 
 def error_name(bus, name, path, interface, method, *args):
-    """The D-Bus error name that a call gets; None if it succeeds. gdbus is the tool that prints names; its
-    args are GVariant text."""
+    """Returns the name of the D-Bus error that a call gets, or None if it succeeds. It runs gdbus,
+    which prints names; the arguments are GVariant text."""
     argv = ["/usr/bin/gdbus", "call", "--address", bus.address, "--dest", name, "--object-path", path,
             "--method", f"{interface}.{method}", *map(str, args)]
     result = subprocess.run(argv, capture_output=True, text=True, env=clean_env(), timeout=DEADLINE)

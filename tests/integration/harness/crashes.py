@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Downloads from real peers, of which somebody is killed in the middle of it; for test_crash.py and
+"""Downloads from real peers while one of the programs is killed. For test_crash.py and
 tests/bench/crash.py."""
 
 import contextlib
@@ -29,8 +29,8 @@ KINDS = ("daemon", "source", "p2pctl", "interrupt")
 
 
 class Traffic:
-    """What all sources have sent, and whom to call when it is enough. .pieces: how much of each piece has come,
-    since it was last begun."""
+    """Counts what all sources have sent, and calls a function once it is enough. .pieces: bytes of
+    each piece since its transfer last began."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -58,14 +58,14 @@ class Traffic:
         self.fired.set()
 
     def begin_again(self):
-        """Returns .pieces, which is empty from now on."""
+        """Returns .pieces and starts with an empty one."""
         with self.lock:
             pieces, self.pieces = self.pieces, {}
             return pieces
 
 
 class Answers:
-    """Reads the answers of one connection as they pass, and tells what they carry of the file."""
+    """Reads the HTTP answers of one connection as they pass, and counts their bytes of the file."""
 
     def __init__(self, traffic):
         self.traffic, self.head, self.left, self.offset = traffic, b"", 0, None
@@ -89,7 +89,8 @@ class Answers:
 
 
 class Slow(ScriptedServer):
-    """Stands before a peer: passes on what it sends, slowly, and counts it. Closes when the peer does."""
+    """A proxy before a peer: it passes bytes on slowly, counts them, and closes when the peer
+    does."""
 
     def __init__(self, peer, traffic):
         self.peer, self.traffic = peer, traffic
@@ -124,7 +125,7 @@ class Slow(ScriptedServer):
 
 
 class Watch:
-    """Looks all the time whether a wrong file has the final name."""
+    """Checks all the time that no wrong file has the final name."""
 
     def __init__(self, path, data):
         self.path, self.data = path, data
@@ -155,7 +156,8 @@ class Watch:
 
 
 class Crashes:
-    """One peer that downloads, and those that it downloads from; run() is one download that somebody dies in."""
+    """A peer that downloads, and its sources. run() does one download during which a program is
+    killed."""
 
     def __init__(self, world, seed):
         self.seed = seed
@@ -185,7 +187,7 @@ class Crashes:
         wait_for(lambda: all(map(serves, self.roots.values())), f"{owner.name} to have hashed its files")
 
     def run(self, number, kind=None):
-        """One download, as `number` and the seed have it; returns a line that tells of it."""
+        """One download, decided by the seed and `number`. Returns a line that describes it."""
         generator = random.Random(f"{self.seed}/{number}")
         kind = kind or generator.choice(KINDS)
         name = generator.choice(list(self.files))
@@ -216,7 +218,8 @@ class Crashes:
         return f"{what}: {kept}{self.lost} bytes lost"
 
     def look_at_rest(self, directory, name):
-        """Who downloads is dead: what is on disk, and how much of what had come is not."""
+        """Call it when the downloader is dead: finds which pieces are on disk, and how many
+        received bytes are lost."""
         wait_for(lambda: not any(slow.open for slow in self.slow), "the connections to end")
         path = directory / name
         if not path.exists():
@@ -236,12 +239,12 @@ class Crashes:
                  "the end of the transfer")
 
     def wait_kill(self, directory, name):
-        """Until it has happened; False: the download was over before."""
+        """Waits for the kill. False: the download had finished before."""
         wait_for(lambda: self.traffic.fired.is_set() or (directory / name).exists(), "the moment to come")
         return self.traffic.fired.is_set()
 
     def kill_daemon(self, name, at, _):
-        """It is started again, and goes on by itself."""
+        """The daemon is started again and resumes by itself."""
         self.traffic.arm(at, lambda: os.kill(self.asker.pid, signal.SIGKILL))
         self.asker.download(name)
         self.wait_kill(self.asker.downloads, name)
@@ -251,7 +254,7 @@ class Crashes:
         self.wait_file(self.asker.downloads, name)
 
     def kill_source(self, name, at, owner):
-        """It is started again; the download goes on without it, or with it."""
+        """The source is started again. The download goes on without it, or with it."""
         self.traffic.arm(at, lambda: os.kill(owner.pid, signal.SIGKILL))
         self.asker.download(name)
         self.wait_kill(self.asker.downloads, name)
@@ -276,7 +279,7 @@ class Crashes:
             assert result.returncode == 0, result
 
     def kill_p2pctl(self, name, at, _):
-        """The same command goes on."""
+        """The same command resumes."""
         self._kill_command(name, at, signal.SIGKILL, (-signal.SIGKILL, 0))
 
     def kill_interrupt(self, name, at, _):

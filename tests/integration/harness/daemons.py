@@ -21,8 +21,8 @@ from harness.wire import Wire
 
 
 def ini_text(sections):
-    """{"peer": {"max_uploads": 3}, "share": {"path": [a, b]}} as a file: `_` in a key becomes `-`, a list
-    repeats the key, None leaves it out."""
+    """Writes {"peer": {"max_uploads": 3}, "share": {"path": [a, b]}} as a file. `_` in a key
+    becomes `-`, a list repeats the key, None leaves it out."""
     lines = []
     for section, keys in sections.items():
         lines.append(f"[{section}]")
@@ -70,15 +70,16 @@ class Daemon:
         return Notify(path)
 
     def launch(self, argv):
-        """(what to run, the descriptors that it gets) for the daemon to run as argv."""
+        """Returns the command that runs `argv`, and the descriptors that it inherits."""
         if not self.listen_fd:
             return argv, ()
-        # LISTEN_PID must be the PID of the daemon, and its descriptors begin at 3: a shell sees to both.
+        # LISTEN_PID must be the PID of the daemon, and its descriptors begin at 3: a shell sees to
+        # both.
         fd = self.listen_fd.fileno()
         return ["/bin/bash", "-c", f'exec 3<&{fd}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "bash", *argv], (fd,)
 
     def start(self):
-        """Starts it and waits until it says that it is ready."""
+        """Starts the daemon and waits for READY=1."""
         assert not self.process or not self.process.running()
         self.notify = self.make_notify(pathlib.Path(self.notify_dir) / "socket")
         if self.uid is not None:
@@ -108,8 +109,8 @@ class Daemon:
         return self.process.wait_log(pattern, deadline)
 
     def reload(self, text=None, **changes):
-        """Writes the file anew (changes: keys of the main section, or share=[paths], exclude=[globs]),
-        then SIGHUP, and waits for the READY=1 that follows RELOADING=1."""
+        """Writes the file again, sends SIGHUP, and waits for the READY=1 that follows RELOADING=1.
+        changes: keys of the main section, or share=[paths], exclude=[globs]."""
         for key, value in changes.items():
             if key == "share":
                 self.sections["share"]["path"] = value
@@ -124,13 +125,13 @@ class Daemon:
         self.notify.wait("READY=1", self.process, seen)
 
     def stop(self, status=0):
-        """SIGTERM; the exit status and the log are checked."""
+        """Sends SIGTERM; checks the exit status and the log."""
         if self.process and self.status is None:
             self.process.signal(signal.SIGTERM)
             self.ended(status)
 
     def ended(self, status=0):
-        """Waits for an end that something else has brought about, and checks it."""
+        """Waits for an end that the test has caused in another way, and checks it."""
         self.status = self.process.wait()
         self.notify.close()
         self.process.check_log()
@@ -142,7 +143,7 @@ class Daemon:
         self.notify.close()
 
     def cleanup(self):
-        """At the end of a test, whatever has happened: checks a daemon that still should run."""
+        """Runs after each test: checks that a daemon that should still run does, and stops it."""
         try:
             if self.process and self.status is None:
                 died = None if self.process.running() else self.process.wait()
@@ -158,14 +159,15 @@ class Daemon:
         return self.bus.call(self.bus_name, self.path, self.interface, method, signature, *args, uid=uid)
 
     def error_name(self, method, *args):
-        """The name of the D-Bus error that the call gets, None if it succeeds; args as GVariant text."""
+        """Returns the name of the D-Bus error that the call gets, or None. The arguments are
+        GVariant text."""
         return error_name(self.bus, self.bus_name, self.path, self.interface, method, *args)
 
     def get(self, prop):
         return self.bus.get(self.bus_name, self.path, self.interface, prop)
 
     def cpu_seconds(self):
-        """What it has used of the processors so far."""
+        """CPU time that it has used so far."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -224,8 +226,8 @@ class Ft(Daemon):
         return Wire(self.port, self.host)
 
     def join(self, *records):
-        """A Wire session that has said HELLO and these records ("<a, txt, 1, ...>"), and that FT has
-        accepted."""
+        """Opens a session that says HELLO and these records ("<a, txt, 1, ...>"), and waits until
+        FT has accepted it."""
         before = {(address, port) for address, port, *_ in self.peers()}
         wire = self.connect()
         wire.send("HELLO\n")
@@ -292,8 +294,8 @@ class Peer(Daemon):
         return [record_root(record) for record in self.call("Search", "s", name)]
 
     def download(self, name, **options):
-        """Calls Download; returns a Transfer. Options: type, size, address, port, root; for `destination` there is
-        p2pctl, because busctl passes no descriptors."""
+        """Calls Download and returns a Transfer. Options: type, size, address, port, root. For
+        `destination` use p2pctl: busctl passes no descriptors."""
         types = {"type": "s", "size": "t", "address": "s", "port": "q", "root": "s"}
         args = []
         for key, value in options.items():
@@ -302,7 +304,7 @@ class Peer(Daemon):
         return Transfer(self, path)
 
     def transfers(self):
-        """{path: properties} of all transfers that there are."""
+        """Returns {path: properties} of all transfers."""
         objects = self.bus.call(PEER, PEER_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
         return {path: {key: value["data"] for key, value in interfaces[TRANSFER].items()}
                 for path, interfaces in objects.items() if TRANSFER in interfaces}
@@ -331,7 +333,8 @@ class Transfer:
         self.call("Cancel")
 
     def wait(self, *states, deadline=DEADLINE):
-        """Waits until it is in one of the states (default: any final one); returns all properties."""
+        """Waits until the transfer is in one of the states (default: any final one). Returns all
+        properties."""
         states = states or ("done", "failed", "cancelled")
         seen = {}
 

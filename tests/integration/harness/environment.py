@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is under test, where it stands, and what a child process gets from us."""
+"""The source tree and the build under test, and the environment of child processes."""
 
 import os
 import pathlib
@@ -16,13 +16,13 @@ def program(name):
 
 
 def sanitized():
-    """Memory and time say little about a build that is watched."""
+    """Whether the build has a sanitizer, with which memory and time mean little."""
     with open(program("p2p-ft"), "rb") as binary:
         return re.search(rb"__(asan|tsan)_init", binary.read()) is not None
 
 
 def clean_env(**more):
-    """What a child gets: nothing of the developer's own buses, locale or terminal."""
+    """The environment of a child process: without the developer's buses, locale and terminal."""
     keep = ("PATH", "TMPDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE",
             "GCOV_PREFIX", "GCOV_PREFIX_STRIP", "ASAN_SYMBOLIZER_PATH")
     env = {name: os.environ[name] for name in keep if name in os.environ}

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""A FileTracker that another author has written."""
+"""A FileTracker by another author."""
 
 from harness.scripted import ScriptedServer
 from harness.waiting import wait_for
 
 
 class FakeFt(ScriptedServer):
-    """An FT of somebody else. `answers`: what SEARCH gets, {name: bytes} or a function (None: silence).
+    """A FileTracker by another author.
 
-    framing: "line" answers HELLO\\n; "raw" never does, only a bare HELLO, as the seed authors' program.
-    once: closes after each SEARCH that it has answered. kept: how many records it keeps, which it says with
-    KEPT to those who write roots; None: it knows nothing of that. reachable: what it answers to REACHABLE ("yes,
-    192.0.2.7, 5556"); None: nothing. All that it heard is in .heard, one bytes
-    object for each message, in order, but for REACHABLE, which is counted in .asked_reachable."""
+    answers: what SEARCH gets, {name: bytes} or a function; None means silence.
+    framing: "line" answers HELLO\\n; "raw" answers only a bare HELLO, as the seed authors' program.
+    once: closes after each SEARCH that it has answered.
+    kept: how many records it keeps, which KEPT tells those who write roots; None: it never says
+    KEPT.
+    reachable: its answer to REACHABLE ("yes, 192.0.2.7, 5556"); None: no answer.
+
+    .heard lists the messages that it received, one bytes object each. REACHABLE is not in it, but
+    counted in .asked_reachable."""
 
     def __init__(self, answers=None, framing="line", once=False, hi=True, kept=1000, reachable=None):
         self.answers = answers if callable(answers) else (answers if answers is not None else {}).get

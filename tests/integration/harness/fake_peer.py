@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A p2p-peer as p2pctl sees it on D-Bus, which does what a test says: for states that the real one passes in no
-time, or only when something is broken."""
+"""A fake p2p-peer on D-Bus, for p2pctl. A test decides its states, also those that the real daemon
+is in too briefly, or only when something is broken."""
 
 import os
 
@@ -25,8 +25,8 @@ def typed(properties):
 
 
 class FakeTransfer(dbus.service.Object):
-    """A download that somebody has asked for. .options is what it was asked with, .calls what came after; .fd is
-    the destination, None: none."""
+    """A download that a client asked for. .options: the options of the call. .calls: the methods
+    called since. .fd: the destination, or None."""
 
     def __init__(self, peer, number, name, options):
         self.peer, self.name, self.options, self.calls = peer, name, dict(options), []
@@ -44,7 +44,7 @@ class FakeTransfer(dbus.service.Object):
         super().__init__(peer.glib_bus.link, self.path)
 
     def set(self, **properties):
-        """Changes properties and says so, as one signal."""
+        """Changes properties and sends one signal for them."""
         def change():
             self.properties.update(properties)
             self.PropertiesChanged(TRANSFER, typed(properties), [])
@@ -88,8 +88,8 @@ class FakeTransfer(dbus.service.Object):
 
 
 class FakePeer(dbus.service.Object):
-    """Owns the name of p2p-peer on a bus. `found`: {name: [(name, type, size, date, address, port, root or
-    None)]}. `lacks`: properties of a transfer that an older daemon does not know."""
+    """Owns the name of p2p-peer on a bus. found: {name: [(name, type, size, date, address, port,
+    root or None)]}. lacks: properties of a transfer that an older daemon does not have."""
 
     def __init__(self, bus, lacks=()):
         self.bus, self.lacks = bus, lacks
@@ -103,19 +103,19 @@ class FakePeer(dbus.service.Object):
         self.glib_bus.serve(PEER)
 
     def share(self, name, *records):
-        """Each record: (size, port, root or None), dates and addresses like one another."""
+        """Adds records (size, port, root or None) of that name, with equal dates and addresses."""
         stem, _, extension = name.rpartition(".")
         self.found[name] = [(stem or name, extension if stem else "file", size, "2026-09-06", "192.0.2.9", port, root)
                             for size, port, root in records]
         return self
 
     def wait_transfer(self, number=1):
-        """The transfer that Download has made as the number-th, once somebody follows it."""
+        """Waits for the call of Download with that number, and returns its transfer."""
         wait_for(lambda: len(self.transfers) >= number, f"Download number {number}")
         return self.transfers[number - 1]
 
     def stop(self):
-        """Goes from the bus, as a daemon that has died."""
+        """Leaves the bus as a daemon that has died."""
         self.glib_bus.close()
         for transfer in self.transfers:
             transfer.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""polkit as the daemons see it on D-Bus, which answers what a test says."""
+"""A fake polkit on D-Bus that gives the answers of a test."""
 
 import xml.etree.ElementTree as ET
 
@@ -17,7 +17,7 @@ INTERACTION = 1
 
 
 def actions():
-    """{action: its owners} of our policy file."""
+    """Returns {action: its owners} from our policy file."""
     policy = ET.parse(SOURCE / "dbus" / "org.p2pshare.policy")
     return {action.get("id"): [a.text for a in action.findall("annotate")
                                if a.get("key") == "org.freedesktop.policykit.owner"]
@@ -25,9 +25,11 @@ def actions():
 
 
 class FakePolkit(dbus.service.Object):
-    """rules: {(uid, action): answer}. An answer is yes, no, password (yes to those who let it ask), no-agent, silent,
-    garbage, or failed; no is for all others. .asked: (uid, action, flags), in order; .open: the cancellation IDs of those that
-    were not answered; .cancelled: of those that are not wanted any more."""
+    """rules: {(uid, action): answer}. An answer is yes, no, password (yes if polkit may ask for
+    one), no-agent, silent, garbage or failed; all others get no.
+
+    .asked lists (uid, action, flags) in order. .open has the questions that are not answered yet,
+    by cancellation ID. .cancelled lists the IDs that were cancelled."""
 
     def __init__(self, bus, rules=None):
         self.rules = rules or {}
@@ -44,7 +46,7 @@ class FakePolkit(dbus.service.Object):
         wait_for(lambda: len(self.open) >= count, f"{count} questions")
 
     def answer(self, authorized):
-        """To all that wait for one."""
+        """Answers all open questions."""
         def run():
             for reply, _ in self.open.values():
                 reply((authorized, False, {}))

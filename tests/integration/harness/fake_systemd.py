@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""systemd as p2pctl asks it on D-Bus what a unit is."""
+"""A fake systemd on D-Bus that tells p2pctl the state of our units."""
 
 import dbus
 import dbus.service
@@ -22,7 +22,8 @@ class FakeUnit(dbus.service.Object):
 
 
 class FakeSystemd:
-    """units: {program: (LoadState, ActiveState, SubState)}; any other is not installed. .asked: (program, property)."""
+    """units: {program: (LoadState, ActiveState, SubState)}; any other unit is not installed. .asked
+    lists (program, property)."""
 
     def __init__(self, bus, units=None):
         self.units, self.asked = units or {}, []

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Strangers that mean p2p-ft harm, each in its own way: for test_hostile.py, and for tests/bench/hostile.py.
+"""Attacks on p2p-ft, for test_hostile.py and tests/bench/hostile.py.
 
-An attack is a function that goes on until it is told to stop, or until it is put out, and then begins anew."""
+An attack is a function. It runs until it is told to stop, or until FT closes its connection, and
+then starts again."""
 
 import contextlib
 import itertools
@@ -18,7 +19,7 @@ LARGE = "x" * 200  # the name of files that a search finds 64 of
 
 
 class Attack:
-    """One attacker, with an address of its own, in the process of its Crowd."""
+    """One attacker with its own address, a thread of its Crowd's process."""
 
     def __init__(self, crowd, number):
         self.crowd = crowd
@@ -66,7 +67,7 @@ class Attack:
         return s
 
     def write_all(self, sockets, data):
-        """To each of them, if it takes it; those that have been closed go."""
+        """Sends to each socket that accepts it, and drops the closed ones."""
         for s in list(sockets):
             try:
                 s.sendall(data)
@@ -79,7 +80,7 @@ KINDS = {}
 
 
 def kind(*causes):
-    """`causes`: by which Refused counts it; with none, FT has nothing against it."""
+    """Registers an attack. causes: under which of Refused FT counts it; none if FT tolerates it."""
     def add(function):
         function.causes = causes
         KINDS[function.__name__] = function
@@ -87,12 +88,12 @@ def kind(*causes):
     return add
 
 
-# ------------------------------------------------------------------------------------------ handshakes
+# --------------------------------------------------------------------------------------- handshakes
 
 
 @kind("handshakes")
 def slow_loris(attack):
-    """More and more connections, each of which says a byte now and then."""
+    """Opens more and more connections, each of which sends a byte now and then."""
     sockets = []
     for byte in itertools.cycle(b"HELLO \n <a,  txt,  1,  23/11/26, "):
         if not attack.going:
@@ -113,7 +114,7 @@ def connect_and_go(attack):
 
 @kind()
 def half_closed(attack):
-    """Has said its last word in the middle of one, and stays."""
+    """Closes its side in the middle of a word, and stays."""
     for word in "", "HEL", "HELLO\n", "HELLO\n<a, txt", "HELLO\n" + REPORT + "SEARCH: rep":
         s = attack.connect()
         s.sendall(word.encode())
@@ -138,19 +139,19 @@ def wrong_words(attack):
 
 @kind("address-full")
 def many_sessions(attack):
-    """As many peers as it can be."""
+    """Joins as many peers as it can."""
     while attack.going:
         with contextlib.suppress(AssertionError):
             attack.join_ft().settimeout(0.01)
         attack.begins_anew()
 
 
-# --------------------------------------------------------------------------------------------- records
+# ------------------------------------------------------------------------------------------ records
 
 
 @kind()
 def foreign_addresses(attack):
-    """Says that others have it."""
+    """Registers files at other peers' addresses."""
     s = attack.join_ft("".join(f"<stolen {n}, txt, 1, 23/11/26, 192.0.2.{n}, 80>\n" for n in range(5)))
     for n in itertools.count():
         if not attack.going:
@@ -160,7 +161,7 @@ def foreign_addresses(attack):
 
 
 def costly_name(*numbers):
-    """As long as a name may be, with as many words as FT looks at, none of which another name has."""
+    """The longest name with the most words that FT looks at, none of which is in another name."""
     salt = "".join(f"{number:x}" for number in numbers)
     return " ".join(f"{salt}{word:02x}" for word in range(64))[:255].rstrip()
 
@@ -197,8 +198,8 @@ def garbage(attack):
 
 
 def colliding_names(count):
-    """Different names that are one for hashes without a key such as 33 * h + c, however many bits they have: "Ez" and
-    "FY" are the same there, and so is everything made of them."""
+    """Different names with the same hash in every unkeyed hash such as 33 * h + c: "Ez" and "FY"
+    collide there, and so does any sequence of them."""
     return ["".join(pair) for pair in itertools.islice(itertools.product(("Ez", "FY"), repeat=14), count)]
 
 
@@ -212,7 +213,7 @@ def collisions(attack):
         attack.begins_anew()
 
 
-# -------------------------------------------------------------------------------------------- searches
+# ----------------------------------------------------------------------------------------- searches
 
 
 @kind()
@@ -253,13 +254,13 @@ def flood_of_searches(attack):
 
 @kind("too-fast")
 def flood_of_finds(attack):
-    """Beginnings that many words have."""
+    """Searches for prefixes that many words have."""
     flood(attack, b"FIND: f r\nFIND: file report\n" * 500)
 
 
 @kind("slow-reader")
 def never_reads(attack):
-    """Long answers to many searches."""
+    """Makes many searches with long answers and reads none."""
     s = attack.join_ft("".join(f"<{LARGE}, txt, {n}, 23/11/26, 127.0.0.1, 1>\n" for n in range(64)), window=4096)
     words = f"SEARCH: {LARGE}\n".encode() * 50
     while attack.going:
@@ -267,8 +268,8 @@ def never_reads(attack):
 
 
 class Crowd:
-    """`count` attackers of a kind, in a process of their own at the lowest priority: they would be on other machines.
-    `pause`: seconds from one round to the next, so that those of one kind leave some processor to those of the others."""
+    """`count` attackers of one kind, in a process with the lowest priority, because real ones would
+    run on other machines. pause: seconds between two rounds, so that kinds share the processor."""
 
     def __init__(self, kind, port, count=1, pause=0.001):
         self.kind, self.port, self.pause = kind, port, pause
@@ -279,7 +280,7 @@ class Crowd:
 
     @property
     def rounds(self):
-        """How often they have begun anew."""
+        """How often its attackers have started again."""
         return self.counter.value
 
     def _attack(self):
@@ -302,7 +303,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowds(kinds, port, each=1, **options):
-    """All of them at once, until the end of the block."""
+    """Runs all these attacks until the end of the block."""
     started = []
     try:
         for kind in kinds:

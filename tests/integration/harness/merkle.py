@@ -13,7 +13,7 @@ def sha256(data):
 
 
 def tree(hashes, width, padding):
-    """The root over `hashes`, filled up with `padding` to `width` of them."""
+    """The root over `hashes`, padded with `padding` to `width` of them."""
     layer = list(hashes) + [padding] * (width - len(hashes))
     while len(layer) > 1:
         layer = [sha256(layer[i] + layer[i + 1]) for i in range(0, len(layer), 2)]
@@ -32,7 +32,7 @@ def piece_bytes(size):
 
 
 def piece_layer(data):
-    """The hashes of the pieces of `data`; of one piece, its hash is the root."""
+    """The hashes of the pieces of `data`. The hash of a single piece is the root."""
     leaves = [sha256(data[i:i + LEAF]) for i in range(0, len(data), LEAF)] or [sha256(b"")]
     piece = piece_bytes(len(data))
     if len(data) <= piece:
@@ -42,7 +42,7 @@ def piece_layer(data):
 
 
 def root_of(data):
-    """64 hex digits."""
+    """The root as 64 hex digits."""
     layer = piece_layer(data)
     empty = tree([], piece_bytes(len(data)) // LEAF, bytes(32))
     return tree(layer, power_of_two(len(layer)), empty).hex()

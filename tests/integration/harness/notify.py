@@ -11,8 +11,8 @@ from harness.waiting import DEADLINE
 
 
 class Notify:
-    """The socket that systemd would give a service of Type=notify. A thread empties it, because a daemon
-    blocks when it is full."""
+    """The socket that systemd gives to a service of Type=notify. A thread reads it, because a
+    daemon blocks when it is full."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -42,8 +42,8 @@ class Notify:
         threading.Thread(target=watch, daemon=True).start()
 
     def wait(self, word, process, since=0, deadline=DEADLINE):
-        """Waits for a message with the line `word` behind the first `since` ones, or for the end of the
-        process; returns how many messages there have been up to it."""
+        """Waits for a message with the line `word` after the first `since` ones, or for the end of
+        the process. Returns the number of messages up to it."""
         end = time.monotonic() + deadline
         with self.changed:
             while True:
@@ -57,7 +57,7 @@ class Notify:
                     raise AssertionError(f"no {word} from {process.name}:\n{process.log}")
 
     def close(self):
-        """An empty message ends the thread."""
+        """Ends the thread with an empty message."""
         if self.thread.is_alive():
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
                 end.sendto(b"", self.path)

@@ -23,8 +23,8 @@ def ctl_argv(*args):
 
 
 def ctl(bus, *args, uid=None, cwd=None, env=None, timeout=60, text=True):
-    """Runs p2pctl on that bus (None: on a bus that is not there) to its end; returns a CompletedProcess
-    with stdout and stderr. A sanitizer's report is a failure."""
+    """Runs p2pctl on that bus to its end; None: on a bus that does not exist. Returns a
+    CompletedProcess with stdout and stderr. A report of a sanitizer is a failure."""
     address = bus.env if bus else {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/bus",
                                    "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent/bus"}
     result = subprocess.run(as_user(uid) + ctl_argv(*args), stdin=subprocess.DEVNULL, capture_output=True,
@@ -51,7 +51,7 @@ def document(result):
 
 
 def on_terminal(argv, env):
-    """Runs it on a terminal of its own; returns exit status and all that it wrote there."""
+    """Runs a program on its own terminal. Returns the exit status and the output."""
     pid, fd = pty.fork()
     if pid == 0:
         try:
@@ -72,7 +72,7 @@ def on_terminal(argv, env):
 
 
 class Terminal:
-    """A program on a terminal of its own, to be read and typed at while it runs."""
+    """A program on its own terminal, which a test reads and types at while it runs."""
 
     def __init__(self, argv, env, cwd=None, rows=24, columns=80):
         self.pid, self.fd = pty.fork()
@@ -88,7 +88,7 @@ class Terminal:
         self.status = None
 
     def _read(self, deadline):
-        """Some more of the output; False at its end."""
+        """Reads more of the output. False at its end."""
         ready, _, _ = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))
         assert ready, f"nothing came in time; so far: {self.output!r}"
         try:
@@ -100,15 +100,15 @@ class Terminal:
 
     @property
     def log(self):
-        """What it has written, without escape sequences; a line that is drawn again stands there again."""
+        """The output without escape sequences. A line that was redrawn is in it several times."""
         return re.sub(r"\033\[[0-9;]*[A-Za-z]|\r", "", self.output)
 
     def expect(self, text):
-        """Reads until it has written that."""
+        """Reads until the output has this text."""
         self.expect_match(re.escape(text))
 
     def expect_match(self, pattern):
-        """Reads until it has written what matches the regular expression."""
+        """Reads until the output matches the regular expression."""
         deadline = time.monotonic() + DEADLINE
         while not re.search(pattern, self.log, re.M):
             assert self._read(deadline), f"ended without {pattern!r}: {self.output!r}"
@@ -120,7 +120,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def wait(self):
-        """Its exit status, once it has written all."""
+        """Reads to the end and returns the exit status."""
         deadline = time.monotonic() + DEADLINE
         while self._read(deadline):
             pass

@@ -5,8 +5,8 @@ import socket
 
 
 class Port:
-    """A port of 127.0.0.1 that nobody else gets while this object lives: it stays bound, with
-    SO_REUSEADDR and without listen(), so that a daemon can listen on it, again and again."""
+    """A port of 127.0.0.1 that no other program gets while this object exists. It stays bound with
+    SO_REUSEADDR and without listen(), so that a daemon can listen on it repeatedly."""
 
     def __init__(self, host="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -28,20 +28,20 @@ _ports = []  # held until the end of the process
 
 
 def free_port(host="127.0.0.1"):
-    """A free port number, never given twice by this process and not taken by any other."""
+    """A free port number. This process gets it once, and no other process can take it."""
     port = Port(host)
     _ports.append(port)
     return port.number
 
 
 def endpoint(host, port):
-    """ADDRESS:PORT as it is written."""
+    """Formats ADDRESS:PORT."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def connections(port):
-    """[(local port, remote port, bytes not acknowledged, bytes not read)] of all with that port on one side, as the kernel has
-    them."""
+    """Lists the kernel's TCP connections with that port on one side: [(local port, remote port,
+    unacknowledged bytes, unread bytes)]."""
     with open("/proc/net/tcp") as table:
         lines = [line.split() for line in table.readlines()[1:]]
     rows = [(*(int(line[i].split(":")[1], 16) for i in (1, 2)), *(int(n, 16) for n in line[4].split(":")))

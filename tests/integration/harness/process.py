@@ -15,7 +15,7 @@ SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak|Thread|Memory)Sanitizer|run
 
 
 def as_user(uid):
-    """What to put before a command to run it as somebody else."""
+    """The words before a command that run it as another user."""
     if uid is None:
         return []
     if os.geteuid() != 0:
@@ -24,7 +24,7 @@ def as_user(uid):
 
 
 class Process:
-    """A child whose stderr goes to a file, and whose end is checked."""
+    """A child process whose output goes to a file."""
 
     def __init__(self, argv, log_path, env, pass_fds=(), **popen):
         self.name = os.path.basename(argv[0])
@@ -45,7 +45,7 @@ class Process:
         return self.popen.poll() is None
 
     def wait(self, deadline=DEADLINE):
-        """Its exit status."""
+        """Waits for its end and returns the exit status."""
         try:
             return self.popen.wait(deadline)
         except subprocess.TimeoutExpired:
@@ -56,7 +56,7 @@ class Process:
         self.popen.send_signal(number)
 
     def kill(self):
-        """As if the power went: SIGKILL."""
+        """Sends SIGKILL, as a power failure would end it."""
         if self.running():
             self.popen.kill()
         self.popen.wait()
@@ -72,7 +72,7 @@ class Process:
 
 
 def run(name, *args, env=None, timeout=DEADLINE, **options):
-    """Runs one of the programs to its end, as for --help or a start that is refused."""
+    """Runs one of our programs to its end, for --help or a start that it refuses."""
     result = subprocess.run([program(name), *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
                             text=True, env=env or clean_env(), timeout=timeout, **options)
     assert not SANITIZER_REPORT.search(result.stderr), result.stderr
@@ -80,6 +80,6 @@ def run(name, *args, env=None, timeout=DEADLINE, **options):
 
 
 def memory(daemon, key="VmRSS"):
-    """KiB."""
+    """A value of /proc/PID/status in KiB."""
     with open(f"/proc/{daemon.pid}/status") as status:
         return int(re.search(rf"^{key}:\s+(\d+) kB", status.read(), re.M)[1])

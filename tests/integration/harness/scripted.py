@@ -13,9 +13,9 @@ from harness.wire import Wire
 class ScriptedServer:
     """A TCP server that does what a script says: the fake FT or B of a test.
 
-    `script(wire, number)` is called in a thread of its own for each connection (0, 1, …), which is closed
-    when it returns. An AssertionError in it makes stop() fail; a connection that breaks does not. A script
-    that is a list gives each connection its own function; the last one is for all that follow."""
+    It calls `script(wire, number)` in its own thread for each connection (0, 1, …), and closes the
+    connection when that returns. An AssertionError in it makes stop() fail; a broken connection
+    does not. A list of scripts has one for each connection; the last one serves all that follow."""
 
     def __init__(self, script, host="127.0.0.1"):
         self.script = script
@@ -75,7 +75,7 @@ class ScriptedServer:
         wait_for(lambda: self.connections >= count, f"{count} connections")
 
     def stop(self):
-        """Ends it and says what the scripts complained of."""
+        """Ends the server and raises the first error of its scripts."""
         if not self.stopping.is_set():
             self.stopping.set()
             with contextlib.suppress(OSError):
@@ -90,16 +90,18 @@ class ScriptedServer:
 
 
 def silent(wire, _=0):
-    """A script: takes what comes, says nothing, until the other side closes."""
+    """A script that reads, and says nothing until the other side closes."""
     wire.deadline = 3600
     while wire.recv_some():
         pass
 
 
 def fake_source(*replies, after=None):
-    """A ScriptedServer that is a B: reads once, as one in the wild may do, answers with replies[n] to the nth
-    connection (the last one for all that follow), and closes. after(wire): called before the close.
-    .requests holds what was asked: a refusal in our own way makes the peer ask in the seed authors' way too."""
+    """A B that reads once, answers replies[n] to the nth connection (the last one to all that
+    follow), and closes. after(wire) runs before the close.
+
+    .requests lists what it was asked. After a refusal in our own syntax the peer asks again in the
+    seed authors' syntax."""
     requests = []
 
     def script(wire, number):

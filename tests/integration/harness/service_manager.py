@@ -25,7 +25,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 class StoringNotify(Notify):
-    """A Notify that does with descriptors what systemd 252 does."""
+    """A Notify that stores descriptors as systemd 252 does."""
 
     def __init__(self, path, store, size):
         self.store = store  # [(name, fd)], outlives this
@@ -60,7 +60,7 @@ class StoringNotify(Notify):
 
 
 class ManagedFt(Ft):
-    """An Ft whose service manager keeps descriptors for it."""
+    """An Ft whose service manager stores descriptors for it."""
 
     store_max = 132  # as in p2p-ft.service
     nofile = None  # LimitNOFILE=
@@ -86,17 +86,17 @@ class ManagedFt(Ft):
         return dict(self.store)[name]
 
     def replace(self, name, fd):
-        """What the next start gets instead."""
+        """Replaces a descriptor that the next start gets."""
         os.close(self.fd(name))
         self.store[:] = [(n, fd if n == name else f) for n, f in self.store]
 
     def restart(self):
-        """As `systemctl restart`."""
+        """Does what `systemctl restart` does."""
         self.stop()
         self.start()
 
     def release(self):
-        """What systemd does when a unit has stopped."""
+        """Closes the stored descriptors, as systemd does when a unit has stopped."""
         while self.store:
             os.close(self.store.pop()[1])
 

@@ -30,7 +30,7 @@ class HttpSource(ScriptedServer):
         super().__init__(self._script)
 
     def pieces_asked(self):
-        """How often each piece was asked for."""
+        """How often each piece was requested, as {piece: times}."""
         piece = piece_bytes(len(self.data))
         count = {}
         for path, first, last in self.requests:

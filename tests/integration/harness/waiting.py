@@ -7,13 +7,14 @@ seen by waiting."""
 import os
 import time
 
-# Seconds; a test that is right never gets near it. Under user-mode Linux (bench/in-uml) all takes longer.
+# Seconds; a test that is right never gets near it. Under user-mode Linux (bench/in-uml) all takes
+# longer.
 DEADLINE = int(os.environ.get("P2PSHARE_DEADLINE", "60"))
 STEP = 0.02  # between two looks at something that cannot be waited for
 
 
 def wait_for(condition, what="the condition", deadline=DEADLINE):
-    """Looks every STEP until condition() is true; returns what it returned."""
+    """Calls condition() every STEP until it is true, and returns its value."""
     end = time.monotonic() + deadline
     while True:
         value = condition()

@@ -30,7 +30,7 @@ class Wire:
         self.close()
 
     def send(self, data):
-        """One write, so one segment where it is small."""
+        """Sends with one write, so that a small message is one segment."""
         self.socket.settimeout(self.deadline)
         self.socket.sendall(data.encode() if isinstance(data, str) else data)
 
@@ -39,7 +39,7 @@ class Wire:
             self.send(bytes([byte]))
 
     def _receive(self, deadline):
-        """Reads once into the buffer; False at the end of the stream. A reset counts as an end."""
+        """Reads once into the buffer. False at the end of the stream; a reset counts as one."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise AssertionError(f"nothing came in time; so far: {self.buffer[:2000]!r}")
@@ -58,7 +58,7 @@ class Wire:
         return data
 
     def recv_some(self):
-        """What one recv() returns; b"" at the end."""
+        """Returns what one recv() gets; b"" at the end."""
         if not self.buffer:
             self._receive(time.monotonic() + self.deadline)
         return self._take(len(self.buffer))
@@ -71,7 +71,7 @@ class Wire:
         return self._take(n)
 
     def recv_until(self, delimiter=b"\n"):
-        """Up to the delimiter, which is included."""
+        """Returns the bytes up to and including the delimiter."""
         end = time.monotonic() + self.deadline
         while delimiter not in self.buffer:
             if not self._receive(end):
@@ -79,20 +79,20 @@ class Wire:
         return self._take(self.buffer.index(delimiter) + len(delimiter))
 
     def recv_all(self):
-        """All up to the end of the stream."""
+        """Returns the bytes up to the end of the stream."""
         end = time.monotonic() + self.deadline
         while self._receive(end):
             pass
         return self._take(len(self.buffer))
 
     def expect(self, data):
-        """These bytes come next."""
+        """Checks that these bytes come next."""
         data = data.encode() if isinstance(data, str) else data
         got = self.recv_exactly(len(data))
         assert got == data, f"got {got!r}, expected {data!r}"
 
     def expect_silence(self, seconds=0.5):
-        """Nothing comes for so long, and the connection stays open."""
+        """Checks that nothing comes for so long, and that the connection stays open."""
         assert not self.buffer, f"not silent: {self.buffer[:2000]!r}"
         ready, _, _ = select.select([self.socket], [], [], seconds)
         if ready:
@@ -103,7 +103,7 @@ class Wire:
             raise AssertionError(f"not silent: {data!r}" if data else "closed, expected silence")
 
     def expect_close(self, within=DEADLINE):
-        """The other side closes, without a word."""
+        """Checks that the other side closes without sending anything."""
         end = time.monotonic() + within
         while not self.buffer and self._receive(end):
             pass
@@ -114,7 +114,7 @@ class Wire:
         self.send(f"DOWNLOAD: {name}, {mtype}, {size}\n")
 
     def half_close(self):
-        """No more from this side: the other one sees the end of the stream."""
+        """Ends the stream of this side."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):

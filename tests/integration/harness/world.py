@@ -12,7 +12,7 @@ from harness.daemons import Daemon, Ft, Peer
 
 
 class World:
-    """All that one test has started, and its end: the fixture `world`."""
+    """Everything that one test has started, which it ends: the fixture `world`."""
 
     def __init__(self, tmp):
         self.tmp = pathlib.Path(tmp)
@@ -32,14 +32,15 @@ class World:
         return self._keep(Bus(**options))
 
     def ft(self, bus=None, kind=Ft, **options):
-        """An Ft, on a bus of its own unless one is given."""
+        """An Ft, on its own bus unless one is given."""
         options.setdefault("name", self._name("ft"))
         start = options.pop("start", True)
         ft = self._keep(kind(self.tmp, bus or self.bus(), start=False, **options))
         return ft.start() if start else ft
 
     def peer(self, ft, shares=None, bus=None, **options):
-        """A Peer, on a bus of its own unless one is given; it shares one small file unless told what."""
+        """A Peer, on its own bus unless one is given. It shares one small file unless `shares` says
+        otherwise."""
         options.setdefault("name", self._name("peer"))
         start = options.pop("start", True)
         if shares is None:
@@ -48,7 +49,7 @@ class World:
         return peer.start() if start else peer
 
     def server(self, server):
-        """Takes a ScriptedServer, FakeFt or fake_source() over."""
+        """Takes over a ScriptedServer, FakeFt or fake_source()."""
         return self._keep(server)
 
     def file(self, name, content=b"hello body\n", directory="files", mtime=None):
@@ -66,7 +67,7 @@ class World:
         return path
 
     def public_directory(self):
-        """A directory that every user can enter, unlike tmp; it goes with the test."""
+        """A directory that every user can enter, unlike tmp. It is removed with the test."""
         path = pathlib.Path(tempfile.mkdtemp(prefix="p2pshare-public-", dir="/tmp"))
         path.chmod(0o755)
         self.public.append(path)
@@ -78,7 +79,7 @@ class World:
                 if isinstance(thing, Daemon) and thing.log_path.exists()]  # close() may have failed
 
     def close(self):
-        """Ends everything, then tells the first thing that was wrong."""
+        """Ends everything, then raises the first error."""
         wrong = []
         for thing in reversed(self.things):
             try:
