@@ -6,8 +6,8 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "check.h"
 #include "fake-clock.h"
-#include "fuzz.h"
 
 struct sd_event_source {
     LIST_ENTRY(sd_event_source) link;

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fuzz.h"
+#include "check.h"
 #include "net/loop-thread.h"
 #include "util/macro.h"
 

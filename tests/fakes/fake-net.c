@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "check.h"
 #include "ft/prober.h"
-#include "fuzz.h"
 #include "net/listener.h"
 #include "net/poller.h"
 #include "util/macro.h"

@@ -4,7 +4,7 @@
 
 #include <netinet/in.h>
 
-#include "fuzz.h"
+#include "check.h"
 #include "peer/resolver.h"
 
 static struct {
