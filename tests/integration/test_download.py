@@ -137,8 +137,10 @@ def test_names_by_raw(world, ft, bus, name):
     """The same, in the seed authors' way."""
     data = name.encode()[:20]
     path = world.file(name, data)
-    owner = world.peer(ft, [path if name.startswith(".") else path.parent], bus=bus, dialect="raw").joined()
-    peer = world.peer(ft, dialect="raw").joined()
+    owner = world.peer(ft, [path if name.startswith(".") else path.parent], bus=bus,
+                       dialect="raw").joined()
+    # Not beside it: in RAW each change of what the owner shares is another session.
+    peer = world.peer(ft, [world.file("other.txt", directory="elsewhere")], dialect="raw").joined()
     ft.wait_lookup(name)
     found_records = peer.search(name)
     assert len(found_records) == 1
