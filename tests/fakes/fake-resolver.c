@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 
 #include "check.h"
-#include "peer/resolver.h"
+#include "peer/tracker/resolver.h"
 
 static struct {
     ResolveHandler handler; // NULL: nobody waits

@@ -21,7 +21,7 @@
 #include "util/time-util.h"
 
 // What is under test.
-#include "peer/swarm-internal.h"
+#include "peer/swarm/swarm-internal.h"
 
 typedef enum Op {
     OP_PEER = 1, // another peer says what follows, the next byte: which

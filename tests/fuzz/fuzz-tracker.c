@@ -16,7 +16,7 @@
 #include "util/log.h"
 
 // What is under test.
-#include "peer/ft-client-internal.h"
+#include "peer/tracker/tracker-internal.h"
 
 typedef enum Op {
     OP_DELIVER = 1, // what FT has sent so far arrives now
@@ -65,7 +65,7 @@ static const uint16_t LISTEN_PORT = 5556;
 
 typedef struct Slot {
     struct Fuzz *fuzz;
-    FtSearch *search; // NULL: free
+    TrackerSearch *search; // NULL: free
     const char *text;
     bool find, again;
     uint64_t begun;
@@ -74,7 +74,7 @@ typedef struct Slot {
 } Slot;
 
 typedef struct Fuzz {
-    FtClient *client;
+    Tracker *client;
     Buffer outgoing; // from FT, not arrived yet
     uint8_t offer;
     Slot slots[SLOTS];
@@ -121,7 +121,7 @@ static const char *offer_pending(void *userdata) {
 
 static void begin_search(Slot *slot);
 
-static void end_search(Slot *slot, const FtSearch *search, int r) {
+static void end_search(Slot *slot, const TrackerSearch *search, int r) {
     CHECK(search == slot->search);
     CHECK(r == 0 || r == -ETIMEDOUT || r == -ENOTCONN || (slot->find && r == -EBADMSG));
     slot->search = NULL;
@@ -132,7 +132,8 @@ static void end_search(Slot *slot, const FtSearch *search, int r) {
     }
 }
 
-static void on_found(FtSearch *search, int r, const Record records[], size_t n, void *userdata) {
+static void on_found(TrackerSearch *search, int r, const Record records[], size_t n,
+                     void *userdata) {
     Slot *slot = userdata;
 
     CHECK(n <= RESULTS_MAX && (r == 0 || n == 0));
@@ -144,7 +145,8 @@ static void on_found(FtSearch *search, int r, const Record records[], size_t n, 
     end_search(slot, search, r);
 }
 
-static void on_matches(FtSearch *search, int r, const FtMatches *matches, void *userdata) {
+static void on_matches(TrackerSearch *search, int r, const TrackerMatches *matches,
+                       void *userdata) {
     CHECK(!matches == (r < 0));
     for (size_t i = 0; matches && i < matches->n; i++)
         CHECK(name_is_valid(matches->files[i].name, strlen(matches->files[i].name)));
@@ -153,7 +155,7 @@ static void on_matches(FtSearch *search, int r, const FtMatches *matches, void *
 }
 
 static void begin_search(Slot *slot) {
-    FtClient *client = slot->fuzz->client;
+    Tracker *client = slot->fuzz->client;
     FindRequest request = {.max_size = SIZE_BYTES_MAX, .limit = 3};
     int r;
 
@@ -161,8 +163,8 @@ static void begin_search(Slot *slot) {
     slot->begun = fake_now;
     slot->records = 0;
     slot->result = 1;
-    r = slot->find ? ft_client_find(client, &request, on_matches, slot, &slot->search)
-                   : ft_client_search(client, slot->text, on_found, slot, &slot->search);
+    r = slot->find ? tracker_find(client, &request, on_matches, slot, &slot->search)
+                   : tracker_search(client, slot->text, on_found, slot, &slot->search);
     CHECK(r == 0 || r == -ENOTCONN);
     if (r < 0)
         slot->search = NULL;
@@ -180,7 +182,7 @@ static void search(Fuzz *fuzz, uint8_t argument) {
 }
 
 static void cancel(Slot *slot) {
-    slot->search = ft_search_free(slot->search);
+    slot->search = tracker_search_free(slot->search);
     slot->again = false;
 }
 
@@ -287,7 +289,7 @@ static void check_sent(Fuzz *fuzz) {
     }
     if (connection->slow || connection->work.out.size > 0)
         return;
-    CHECK(fuzz->client->state > FT_GREETING || fuzz->lines <= 1);
+    CHECK(fuzz->client->state > TRACKER_GREETING || fuzz->lines <= 1);
     CHECK(count_told(fuzz) == fuzz->client->publisher.count);
 }
 
@@ -301,33 +303,34 @@ static bool is_armed(sd_event_source *timer) {
 
 // Something is under way that ends the state.
 static void check_progress(const Fuzz *fuzz) {
-    const FtClient *client = fuzz->client;
+    const Tracker *client = fuzz->client;
     const FakeConnection *connection = connection_of(fuzz);
 
-    CHECK(!fake_lookup_pending() == (client->state != FT_RESOLVING));
-    CHECK(!connection == (client->state != FT_CONNECTING && client->state != FT_GREETING &&
-                          client->state != FT_TELLING && client->state != FT_JOINED));
-    CHECK(client->state != FT_WAITING || is_armed(client->retry));
-    if (connection && client->state != FT_JOINED)
+    CHECK(!fake_lookup_pending() == (client->state != TRACKER_RESOLVING));
+    CHECK(!connection ==
+          (client->state != TRACKER_CONNECTING && client->state != TRACKER_GREETING &&
+           client->state != TRACKER_TELLING && client->state != TRACKER_JOINED));
+    CHECK(client->state != TRACKER_WAITING || is_armed(client->retry));
+    if (connection && client->state != TRACKER_JOINED)
         CHECK(connection->timeout_at > fake_now);
-    if (client->state == FT_GREETING)
+    if (client->state == TRACKER_GREETING)
         CHECK(fake_now <= client->greet_deadline);
-    if (client->state == FT_JOINED && client->publisher.awaiting)
+    if (client->state == TRACKER_JOINED && client->publisher.awaiting)
         CHECK(connection->timeout_at > fake_now);
-    CHECK((client->state == FT_JOINED) == (client->reason[0] == '\0'));
+    CHECK((client->state == TRACKER_JOINED) == (client->reason[0] == '\0'));
     CHECK(TAILQ_EMPTY(&client->searches.list) || is_armed(client->searches.timer));
 }
 
 static void check_published(const Fuzz *fuzz) {
-    const FtPublisher *publisher = &fuzz->client->publisher;
+    const TrackerPublisher *publisher = &fuzz->client->publisher;
     size_t limit;
 
     CHECK(publisher->allowed <= FILES_PER_PEER_MAX);
     if (!fuzz->client->knows_roots)
         CHECK(publisher->count <= FILES_PER_PEER_DEFAULT);
-    CHECK(ft_client_published(fuzz->client) <= FILES_MAX);
-    (void) ft_client_is_full(fuzz->client, &limit);
-    CHECK(!ft_client_address(fuzz->client) || ft_client_address(fuzz->client)->port > 0);
+    CHECK(tracker_published(fuzz->client) <= FILES_MAX);
+    (void) tracker_is_full(fuzz->client, &limit);
+    CHECK(!tracker_address(fuzz->client) || tracker_address(fuzz->client)->port > 0);
 }
 
 static void check_all(Fuzz *fuzz) {
@@ -372,14 +375,14 @@ static void deliver(Fuzz *fuzz) {
 static void go_on(const Fuzz *fuzz) {
     if (fake_lookup_pending())
         fake_lookup_end(0);
-    else if (fuzz->client->state == FT_CONNECTING)
+    else if (fuzz->client->state == TRACKER_CONNECTING)
         fake_connected(fuzz->client->stream.fd);
 }
 
 static void refuse(const Fuzz *fuzz) {
     if (fake_lookup_pending())
         fake_lookup_end(-ENOENT);
-    else if (fuzz->client->state == FT_CONNECTING)
+    else if (fuzz->client->state == TRACKER_CONNECTING)
         fake_reset(fuzz->client->stream.fd);
 }
 
@@ -401,15 +404,15 @@ static void control(const Fuzz *fuzz, Control what) {
     };
 
     if (what == CONTROL_LEAVE)
-        ft_client_leave(fuzz->client);
+        tracker_leave(fuzz->client);
     else if (what == CONTROL_JOIN)
-        ft_client_join(fuzz->client);
+        tracker_join(fuzz->client);
     else
-        CHECK(ft_client_configure(fuzz->client,
-                                  what == CONTROL_NO_FT      ? NULL
-                                  : what == CONTROL_OTHER_FT ? "192.0.2.3"
-                                                             : "ft.example.org",
-                                  5555, dialects[what]) >= 0);
+        CHECK(tracker_configure(fuzz->client,
+                                what == CONTROL_NO_FT      ? NULL
+                                : what == CONTROL_OTHER_FT ? "192.0.2.3"
+                                                           : "ft.example.org",
+                                5555, dialects[what]) >= 0);
 }
 
 static void say_kept(Fuzz *fuzz) {
@@ -446,7 +449,7 @@ static void run_op(Fuzz *fuzz, Op op, uint8_t argument) {
         break;
     case OP_OFFER:
         fuzz->offer = argument;
-        ft_client_publish(fuzz->client);
+        tracker_publish(fuzz->client);
         break;
     case OP_CONTROL:
         control(fuzz, argument % _CONTROL_COUNT);
@@ -524,9 +527,9 @@ static void serve_honestly(Fuzz *fuzz) {
 }
 
 static bool all_published(const Fuzz *fuzz) {
-    const FtPublisher *publisher = &fuzz->client->publisher;
+    const TrackerPublisher *publisher = &fuzz->client->publisher;
 
-    return ft_client_state(fuzz->client) == FT_JOINED && !publisher->awaiting &&
+    return tracker_state(fuzz->client) == TRACKER_JOINED && !publisher->awaiting &&
            publisher->count >= MIN(fuzz->offer & OFFER_COUNT, FILES_PER_PEER_DEFAULT);
 }
 
@@ -536,7 +539,7 @@ static void finish(Fuzz *fuzz) {
     for (size_t i = 0; i < SLOTS; i++)
         cancel(&fuzz->slots[i]);
     fuzz->offer = OFFER_ROOTED | 7;
-    ft_client_publish(fuzz->client);
+    tracker_publish(fuzz->client);
     control(fuzz, CONTROL_AUTO);
     control(fuzz, CONTROL_JOIN);
     if (fuzz->client->stream.fd >= 0)
@@ -554,7 +557,7 @@ static void finish(Fuzz *fuzz) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Fuzz fuzz = {};
-    const FtClientHooks hooks = {
+    const TrackerHooks hooks = {
         .next_offered = next_offered,
         .offer_pending = offer_pending,
         .userdata = &fuzz,
@@ -570,15 +573,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < SLOTS; i++)
         fuzz.slots[i].fuzz = &fuzz;
     CHECK(poller_new(NULL, &poller) >= 0);
-    CHECK(ft_client_new(NULL, poller, &hooks, &fuzz.client) >= 0);
-    ft_client_set_listen(fuzz.client, &listen);
+    CHECK(tracker_new(NULL, poller, &hooks, &fuzz.client) >= 0);
+    tracker_set_listen(fuzz.client, &listen);
     fuzz.offer = OFFER_ROOTED | 7;
     control(&fuzz, CONTROL_AUTO);
     check_all(&fuzz);
     run(&fuzz, data, size);
     finish(&fuzz);
     search(&fuzz, SEARCH_FIND);
-    ft_client_free(fuzz.client);
+    tracker_free(fuzz.client);
     for (size_t i = 0; i < SLOTS; i++)
         CHECK(!fuzz.slots[i].search);
     CHECK(fake_timers_count() == 0 && !fake_lookup_pending());

@@ -4,7 +4,7 @@
 // fake clock, a thread that runs when the test says so, and files that are no more than a size and
 // a time.
 
-#include "peer/hasher.h"
+#include "peer/shares/hasher.h"
 
 #include <errno.h>
 #include <stdio.h>

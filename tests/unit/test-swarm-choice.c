@@ -4,7 +4,7 @@
 // fake clock, and sources that are no more than their state.
 
 #include "fake-clock.h"
-#include "peer/swarm-internal.h"
+#include "peer/swarm/swarm-internal.h"
 #include "test.h"
 
 enum {

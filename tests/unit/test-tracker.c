@@ -9,7 +9,7 @@
 #include "fake-event.h"
 #include "fake-net.h"
 #include "fake-resolver.h"
-#include "peer/ft-client-internal.h"
+#include "peer/tracker/tracker-internal.h"
 #include "test.h"
 #include "util/log.h"
 
@@ -18,7 +18,7 @@ enum {
 };
 
 typedef struct Fixture {
-    FtClient *client;
+    Tracker *client;
     Poller *poller;
     size_t offered;  // files
     uint32_t serial; // of the connection that sent_text() was about
@@ -53,7 +53,7 @@ static const char *offer_pending(void *userdata _unused_) {
 
 static int set_up(void **state) {
     static Fixture f;
-    const FtClientHooks hooks = {
+    const TrackerHooks hooks = {
         .next_offered = next_offered,
         .offer_pending = offer_pending,
         .userdata = &f,
@@ -67,9 +67,9 @@ static int set_up(void **state) {
     f = (Fixture){.offered = 7};
     fake_now = 1000 * USEC_PER_SEC;
     assert_int_equal(poller_new(NULL, &f.poller), 0);
-    assert_int_equal(ft_client_new(NULL, f.poller, &hooks, &f.client), 0);
-    ft_client_set_listen(f.client, &listen);
-    assert_int_equal(ft_client_configure(f.client, "ft.example.org", 5555, DIALECT_AUTO), 0);
+    assert_int_equal(tracker_new(NULL, f.poller, &hooks, &f.client), 0);
+    tracker_set_listen(f.client, &listen);
+    assert_int_equal(tracker_configure(f.client, "ft.example.org", 5555, DIALECT_AUTO), 0);
     *state = &f;
     return 0;
 }
@@ -77,7 +77,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     Fixture *f = *state;
 
-    ft_client_free(f->client);
+    tracker_free(f->client);
     for (size_t i = 0; i < FAKE_CONNECTIONS; i++)
         buffer_clear(&fake_connections[i].sent);
     poller_free(f->poller);
@@ -135,9 +135,9 @@ static size_t count_lines(const char *text) {
 static void connect_to_ft(const Fixture *f) {
     assert_true(fake_lookup_pending());
     fake_lookup_end(0);
-    assert_int_equal(ft_client_state(f->client), FT_CONNECTING);
+    assert_int_equal(tracker_state(f->client), TRACKER_CONNECTING);
     fake_connected(f->client->stream.fd);
-    assert_int_equal(ft_client_state(f->client), FT_GREETING);
+    assert_int_equal(tracker_state(f->client), TRACKER_GREETING);
 }
 
 // With an FT that knows roots and keeps all.
@@ -146,12 +146,12 @@ static void join(Fixture *f) {
     say(f, "HI\nKEPT: 5\n");
     say(f, "KEPT: 6\n");
     say(f, "KEPT: 7\n");
-    assert_int_equal(ft_client_state(f->client), FT_JOINED);
+    assert_int_equal(tracker_state(f->client), TRACKER_JOINED);
     (void) sent_text(f);
 }
 
-static void on_found(FtSearch *search _unused_, int r, const Record records[] _unused_, size_t n,
-                     void *userdata) {
+static void on_found(TrackerSearch *search _unused_, int r, const Record records[] _unused_,
+                     size_t n, void *userdata) {
     Fixture *f = userdata;
 
     f->result = r;
@@ -159,10 +159,10 @@ static void on_found(FtSearch *search _unused_, int r, const Record records[] _u
 }
 
 static void search(Fixture *f) {
-    FtSearch *ret;
+    TrackerSearch *ret;
 
     f->result = 1;
-    assert_int_equal(ft_client_search(f->client, "a.txt", on_found, f, &ret), 0);
+    assert_int_equal(tracker_search(f->client, "a.txt", on_found, f, &ret), 0);
 }
 
 // ----------------------------------------------------------------------------------------- joining
@@ -177,10 +177,10 @@ static void test_join(void **state) {
     text = sent_text(f);
     assert_int_equal(count_lines(text), 5); // what every FT keeps
     assert_non_null(strstr(text, "<f0, txt, 100, 05/03/26, 192.0.2.9, 5556, 0000"));
-    assert_int_equal(ft_client_state(f->client), FT_TELLING);
+    assert_int_equal(tracker_state(f->client), TRACKER_TELLING);
 
     say(f, "KEPT: 5\n");
-    assert_int_equal(ft_client_state(f->client), FT_JOINED);
+    assert_int_equal(tracker_state(f->client), TRACKER_JOINED);
     text = sent_text(f);
     assert_non_null(strstr(text, "REACHABLE\n"));
     assert_non_null(strstr(text, "<f5, ")); // one more, to see whether FT keeps it
@@ -189,7 +189,7 @@ static void test_join(void **state) {
     assert_non_null(strstr(sent_text(f), "<f6, "));
     say(f, "KEPT: 7\n");
     assert_string_equal(sent_text(f), "");
-    assert_int_equal(ft_client_published(f->client), 7);
+    assert_int_equal(tracker_published(f->client), 7);
 }
 
 static void test_limit_of_ft(void **state) {
@@ -204,7 +204,7 @@ static void test_limit_of_ft(void **state) {
     assert_string_equal(sent_text(f), "");
     wait_usec(1);
     assert_string_equal(sent_text(f), "REMOVE: f5, txt, 105\n");
-    assert_true(ft_client_is_full(f->client, &limit));
+    assert_true(tracker_is_full(f->client, &limit));
     assert_int_equal(limit, 5);
 }
 
@@ -213,8 +213,8 @@ static void test_nothing_to_publish(void **state) {
 
     f->offered = 0;
     join(f);
-    ft_client_publish(f->client);
-    assert_int_equal(ft_client_state(f->client), FT_IDLE);
+    tracker_publish(f->client);
+    assert_int_equal(tracker_state(f->client), TRACKER_IDLE);
     assert_int_equal(f->client->stream.fd, -EBADF);
 }
 
@@ -224,12 +224,12 @@ static void test_leave_and_join(void **state) {
 
     join(f);
     fd = f->client->stream.fd;
-    ft_client_leave(f->client);
-    assert_int_equal(ft_client_state(f->client), FT_LEFT);
+    tracker_leave(f->client);
+    assert_int_equal(tracker_state(f->client), TRACKER_LEFT);
     assert_memory_equal(buffer_data(&fake_connections[fd].sent) + f->seen, "BYE\n", 4);
-    assert_int_equal(ft_client_search(f->client, "a.txt", on_found, f, &(FtSearch *){NULL}),
+    assert_int_equal(tracker_search(f->client, "a.txt", on_found, f, &(TrackerSearch *){NULL}),
                      -ENOTCONN);
-    ft_client_join(f->client);
+    tracker_join(f->client);
     join(f);
 }
 
@@ -240,11 +240,11 @@ static void test_raw_after_silence(void **state) {
 
     connect_to_ft(f);
     wait_usec(SILENCE_HELLO_USEC);
-    assert_int_equal(ft_client_state(f->client), FT_CONNECTING);
+    assert_int_equal(tracker_state(f->client), TRACKER_CONNECTING);
     fake_connected(f->client->stream.fd);
     assert_string_equal(sent_text(f), "HELLO");
     say(f, "HI");
-    assert_int_equal(ft_client_state(f->client), FT_JOINED);
+    assert_int_equal(tracker_state(f->client), TRACKER_JOINED);
     assert_null(strchr(sent_text(f), '\n'));
     // A search has to wait until the silence behind the records tells FT that they end.
     search(f);
@@ -262,7 +262,7 @@ static void test_an_own_ft_gets_more_time(void **state) {
     connect_to_ft(f);
     // It is perhaps being restarted: its silence does not mean RAW.
     wait_usec(2 * USEC_PER_SEC);
-    assert_int_equal(ft_client_state(f->client), FT_GREETING);
+    assert_int_equal(tracker_state(f->client), TRACKER_GREETING);
     assert_string_equal(sent_text(f), "HELLO\n");
 }
 
@@ -273,12 +273,12 @@ static void test_without_roots(void **state) {
     connect_to_ft(f);
     say(f, "HI\n");
     wait_usec(3 * USEC_PER_SEC); // and no KEPT
-    assert_int_equal(ft_client_state(f->client), FT_CONNECTING);
+    assert_int_equal(tracker_state(f->client), TRACKER_CONNECTING);
     fake_connected(f->client->stream.fd);
     say(f, "HI\n");
-    assert_int_equal(ft_client_state(f->client), FT_JOINED);
+    assert_int_equal(tracker_state(f->client), TRACKER_JOINED);
     assert_non_null(strstr(sent_text(f), "<f4, txt, 104, 05/03/26, 192.0.2.9, 5556>\n"));
-    assert_int_equal(ft_client_published(f->client), 5);
+    assert_int_equal(tracker_published(f->client), 5);
     // Our own kind of FT may have been too busy: the peer tries again with roots.
     joined = fake_now;
     while (!fake_lookup_pending() && fake_now < joined + 100 * USEC_PER_SEC)
@@ -296,15 +296,15 @@ static void test_back_off(void **state) {
     for (int i = 0; i < 9; i++) {
         assert_true(fake_lookup_pending());
         fake_lookup_end(-ENOENT);
-        assert_int_equal(ft_client_state(f->client), FT_WAITING);
-        assert_string_equal(ft_client_reason(f->client), "no such host");
+        assert_int_equal(tracker_state(f->client), TRACKER_WAITING);
+        assert_string_equal(tracker_reason(f->client), "no such host");
         assert_in_range(fake_timer_next() - fake_now, delay * 3 / 4, delay * 5 / 4);
         wait_usec(fake_timer_next() - fake_now);
         delay = MIN(delay * 2, 32 * USEC_PER_SEC);
     }
     // The user does not wait.
     fake_lookup_end(-ENOENT);
-    ft_client_join(f->client);
+    tracker_join(f->client);
     join(f);
     assert_int_equal(f->client->failures, 0);
 }
@@ -314,9 +314,9 @@ static void test_the_next_address(void **state) {
 
     fake_lookup_end(0);
     fake_reset(f->client->stream.fd); // the first one refuses
-    assert_int_equal(ft_client_state(f->client), FT_CONNECTING);
+    assert_int_equal(tracker_state(f->client), TRACKER_CONNECTING);
     wait_usec(5 * USEC_PER_SEC); // the second one does not answer
-    assert_int_equal(ft_client_state(f->client), FT_WAITING);
+    assert_int_equal(tracker_state(f->client), TRACKER_WAITING);
 }
 
 static void test_an_ft_that_closes_after_each_answer(void **state) {
@@ -332,7 +332,7 @@ static void test_an_ft_that_closes_after_each_answer(void **state) {
     // One that closes at once and has answered nothing has to wait.
     join(f);
     fake_reset(f->client->stream.fd);
-    assert_int_equal(ft_client_state(f->client), FT_WAITING);
+    assert_int_equal(tracker_state(f->client), TRACKER_WAITING);
 }
 
 // ---------------------------------------------------------------------------------------- searches
@@ -348,7 +348,7 @@ static void test_an_unanswered_search(void **state) {
     wait_usec(1);
     assert_int_equal(f->result, -ETIMEDOUT);
     // A late answer would be taken for that to the next search.
-    assert_true(ft_client_state(f->client) != FT_JOINED);
+    assert_true(tracker_state(f->client) != TRACKER_JOINED);
 }
 
 static void test_a_search_survives_the_session(void **state) {
@@ -373,11 +373,11 @@ static void test_changes_are_told_twice_a_second(void **state) {
 
     join(f);
     f->offered = 6;
-    ft_client_publish(f->client);
+    tracker_publish(f->client);
     assert_string_equal(sent_text(f), "REMOVE: f6, txt, 106\n");
     say(f, "KEPT: 6\n");
     f->offered = 5;
-    ft_client_publish(f->client);
+    tracker_publish(f->client);
     wait_usec(USEC_PER_SEC / 2 - 1);
     assert_string_equal(sent_text(f), "");
     wait_usec(1);
