@@ -67,5 +67,5 @@ void bus_format_sender(sd_bus_message *call, char text[static BUS_SENDER_MAX]) {
     if (bus_sender_uid(call, &uid) < 0)
         snprintf(text, BUS_SENDER_MAX, "an unknown user");
     else
-        snprintf(text, BUS_SENDER_MAX, "uid %" PRIu32, (uint32_t) uid);
+        snprintf(text, BUS_SENDER_MAX, "uid %" PRIu32, (uint32_t)uid);
 }

@@ -132,9 +132,9 @@ static int polkit_on_answer(sd_bus_message *answer, void *userdata,
     r = verdict == VERDICT_ALLOWED ? question.allowed(call, caller, question.userdata, &error)
                                    : polkit_deny(verdict, question.action, &error);
     if (sd_bus_error_is_set(&error))
-        (void) sd_bus_reply_method_error(call, &error);
+        (void)sd_bus_reply_method_error(call, &error);
     else if (r < 0)
-        (void) sd_bus_reply_method_errno(call, r, NULL);
+        (void)sd_bus_reply_method_errno(call, r, NULL);
     return 0;
 }
 
@@ -148,9 +148,9 @@ static int polkit_on_gone(sd_bus_message *signal, void *userdata,
     if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
         return 0;
     pending = userdata;
-    (void) sd_bus_call_method_async(pending->polkit->bus, NULL, AUTHORITY_NAME, AUTHORITY_PATH,
-                                    AUTHORITY_INTERFACE, "CancelCheckAuthorization", NULL, NULL,
-                                    "s", pending->cancellation);
+    (void)sd_bus_call_method_async(pending->polkit->bus, NULL, AUTHORITY_NAME, AUTHORITY_PATH,
+                                   AUTHORITY_INTERFACE, "CancelCheckAuthorization", NULL, NULL, "s",
+                                   pending->cancellation);
     return 0;
 }
 
@@ -182,7 +182,7 @@ static int polkit_send_question(PolkitCall *pending, const char *name) {
     if (r >= 0)
         r = sd_bus_message_append(message, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
                                   name, pending->question.action, 0,
-                                  interactive ? (uint32_t) ALLOW_USER_INTERACTION : 0U,
+                                  interactive ? (uint32_t)ALLOW_USER_INTERACTION : 0U,
                                   pending->cancellation);
     // A user may take any time to enter a password.
     return r < 0 ? r

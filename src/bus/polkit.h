@@ -27,7 +27,7 @@ enum {
     POLKIT_QUESTIONS_MAX = 256,
 };
 
-#define POLKIT_NOBODY ((uid_t) -1)
+#define POLKIT_NOBODY ((uid_t)UINT32_MAX)
 
 // Executes the call and answers it, as a handler of a vtable does. The object of the call may have
 // gone while polkit was asked, so look it up from the call.

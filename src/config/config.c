@@ -37,7 +37,7 @@ int config_parse_bool(const ConfigKey *key _unused_, const char *value, void *fi
 
     for (size_t i = 0; i < ELEMENTSOF(words); i++)
         if (strcasecmp(value, words[i]) == 0) {
-            *(bool *) field = i % 2;
+            *(bool *)field = i % 2;
             return 0;
         }
     return -EINVAL;
@@ -53,7 +53,7 @@ int config_parse_rate(const ConfigKey *key _unused_, const char *value, void *fi
     // No network carries this much in a second, and a file's size could not be larger.
     if (rate > INT64_MAX)
         return -ERANGE;
-    *(uint64_t *) field = rate;
+    *(uint64_t *)field = rate;
     return 0;
 }
 
@@ -66,7 +66,7 @@ int config_parse_size(const ConfigKey *key, const char *value, void *field) {
         return r;
     if (size < key->min || size > key->max)
         return -ERANGE;
-    *(uint64_t *) field = size;
+    *(uint64_t *)field = size;
     return 0;
 }
 
@@ -113,7 +113,7 @@ int config_parse_endpoint(const ConfigKey *key _unused_, const char *value, void
         return r;
     if (endpoint.port == 0)
         return -EINVAL;
-    *(Endpoint *) field = endpoint;
+    *(Endpoint *)field = endpoint;
     return 0;
 }
 
@@ -227,7 +227,7 @@ static int config_on_value(void *userdata, const char *section, const char *name
 
         if (strcmp(key->section, section) != 0 || strcmp(key->name, name) != 0)
             continue;
-        r = key->parser(key, value, (char *) reader->target + key->offset);
+        r = key->parser(key, value, (char *)reader->target + key->offset);
         if (r < 0) {
             config_say_wrong(reader, key, value, r);
             config_reader_fail(reader, -EINVAL);

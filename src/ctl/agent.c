@@ -12,7 +12,7 @@
 
 static int agent_spawn(int notify_fd, pid_t *ret) {
     char fd_text[16];
-    char *argv[] = {(char *) "pkttyagent", (char *) "--notify-fd", fd_text, (char *) "--fallback",
+    char *argv[] = {(char *)"pkttyagent", (char *)"--notify-fd", fd_text, (char *)"--fallback",
                     NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -76,8 +76,8 @@ void agent_stop(pid_t pid) {
     if (pid <= 0)
         return;
     // On SIGTERM, the agent turns the echo of the terminal on again.
-    (void) kill(pid, SIGTERM);
-    (void) kill(pid, SIGCONT);
+    (void)kill(pid, SIGTERM);
+    (void)kill(pid, SIGCONT);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
 }

@@ -25,7 +25,7 @@ int choose_parse_answer(const char *line, size_t n) {
         return 0;
     if (parse_u64_n(line + begin, len, &number) < 0 || number < 1 || number > n)
         return -EINVAL;
-    return (int) number;
+    return (int)number;
 }
 
 static ExitStatus choose_print(const Ctl *ctl, const char *name, const FileList *list) {
@@ -105,7 +105,7 @@ static ExitStatus choose_print_ambiguous(const char *name, const FileList *list)
         if (f->first->has_root)
             fprintf(file, "%s", root);
         else
-            fprintf(file, "%s of %llu bytes", f->first->type, (unsigned long long) f->first->size);
+            fprintf(file, "%s of %llu bytes", f->first->type, (unsigned long long)f->first->size);
         fprintf(file, " (%zu source%s)", f->n_sources, f->n_sources == 1 ? "" : "s");
     }
     if (fclose(file) != 0)
@@ -116,7 +116,7 @@ static ExitStatus choose_print_ambiguous(const char *name, const FileList *list)
         ctl_hint("Choose one, for example: p2pctl download %s --root=%s", word ?: "NAME", root);
     } else
         ctl_hint("Choose one, for example: p2pctl download %s --type=%s --size=%llu",
-                 word ?: "NAME", type ?: "TYPE", (unsigned long long) first->size);
+                 word ?: "NAME", type ?: "TYPE", (unsigned long long)first->size);
     return STATUS_FAILED;
 }
 

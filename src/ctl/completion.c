@@ -125,7 +125,7 @@ static void completion_print_word(const Completion *completion, const char *word
     printf("%s\t", word);
     for (size_t len; *about; about += len + (about[len] == '\n')) {
         len = strcspn(about, "\n");
-        print_escaped(stdout, "%.*s%s", (int) len, about, about[len] == '\n' ? " " : "");
+        print_escaped(stdout, "%.*s%s", (int)len, about, about[len] == '\n' ? " " : "");
     }
     putchar('\n');
 }
@@ -163,7 +163,7 @@ static void completion_print_transfers(const Completion *completion) {
     _cleanup_(transfer_list_clear) TransferList list = {};
 
     if (ctl_connect(&ctl) >= 0)
-        (void) transfer_list_get(ctl.bus, &list, &error);
+        (void)transfer_list_get(ctl.bus, &list, &error);
     for (size_t i = 0; i < list.n; i++) {
         const TransferInfo *transfer = &list.transfers[i];
         _cleanup_free_ char *name = transfer_info_file_name(transfer), *about = NULL;
@@ -183,7 +183,7 @@ static void completion_print_transfers(const Completion *completion) {
 // Asks p2pctl-share, which reads the configuration. Lists the paths that it can remove.
 static void completion_print_shares(const Completion *completion) {
     _cleanup_free_ char *program = program_path("p2pctl-share", LIBEXEC_DIR "/p2pctl-share");
-    char *argv[] = {program, (char *) "--json", (char *) "list", NULL, NULL};
+    char *argv[] = {program, (char *)"--json", (char *)"list", NULL, NULL};
     json_auto_t *document = NULL;
     const json_t *share;
     int fd, status;
@@ -191,8 +191,8 @@ static void completion_print_shares(const Completion *completion) {
     size_t i;
 
     if (completion->user) {
-        argv[2] = (char *) "--user";
-        argv[3] = (char *) "list";
+        argv[2] = (char *)"--user";
+        argv[3] = (char *)"list";
     }
     if (!program || completion->host || program_start(program, argv, false, &pid, &fd) < 0)
         return;

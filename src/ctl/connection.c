@@ -43,7 +43,7 @@ static int connection_on_started(sd_bus_message *reply, void *userdata,
     start->answered = true;
     start->r = -sd_bus_message_get_errno(reply);
     if (start->r < 0)
-        (void) sd_bus_error_copy(&start->error, sd_bus_message_get_error(reply));
+        (void)sd_bus_error_copy(&start->error, sd_bus_message_get_error(reply));
     return 0;
 }
 
@@ -89,7 +89,7 @@ ExitStatus ctl_connect_peer(Ctl *ctl) {
         return STATUS_DONE;
     state = unit_state(ctl->bus, &SERVICE_PEER);
     if (state == UNIT_FAILED || state == UNIT_MASKED) {
-        (void) failure_print_unit(ctl, &SERVICE_PEER, state);
+        (void)failure_print_unit(ctl, &SERVICE_PEER, state);
         return STATUS_UNAVAILABLE;
     }
     r = sd_bus_call_method_async(ctl->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -100,7 +100,7 @@ ExitStatus ctl_connect_peer(Ctl *ctl) {
     if (r >= 0 && !failure_print_unit(ctl, &SERVICE_PEER, state))
         return STATUS_DONE;
     if (r < 0)
-        (void) bus_failed(ctl, &SERVICE_PEER, &start.error, r);
+        (void)bus_failed(ctl, &SERVICE_PEER, &start.error, r);
     sd_bus_error_free(&start.error);
     return STATUS_UNAVAILABLE;
 }

@@ -75,7 +75,7 @@ static void fetch_advance(Fetch *fetch) {
     fetch_note_resumed(fetch);
     // The rate counts from the first byte, not from the search for sources.
     if (transfer_info_is(transfer, "active") && fetch->rate.n_samples == 0)
-        (void) progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
+        (void)progress_sample(&fetch->rate, time_monotonic(), transfer->transferred);
     if (fetch_has_stopped(fetch))
         fetch_end(fetch);
 }
@@ -143,7 +143,7 @@ static int fetch_on_download_reply(sd_bus_message *reply, void *userdata,
         return 0;
     }
     if (error) {
-        (void) sd_bus_error_copy(&fetch->error, error);
+        (void)sd_bus_error_copy(&fetch->error, error);
         fetch_fail(fetch, -sd_bus_message_get_errno(reply));
         return 0;
     }

@@ -45,8 +45,8 @@ static int follow_on_tick(sd_event_source *source, uint64_t usec _unused_, void 
     Follow *follow = userdata;
 
     follow_show(follow);
-    (void) sd_event_source_set_time_relative(source, progress_interval(&follow->progress));
-    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(source, progress_interval(&follow->progress));
+    (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
 
@@ -198,7 +198,7 @@ static int follow_on_signal(sd_event_source *source, const struct signalfd_sigin
     if (follow->signal > 0)
         return follow_on_deadline(source, 0, follow);
     progress_clear(&follow->progress);
-    follow->signal = (int) info->ssi_signo;
+    follow->signal = (int)info->ssi_signo;
     // Waits for the object paths of the others, which are still on their way.
     if (sd_event_add_time_relative(follow->event, &follow->deadline, CLOCK_MONOTONIC,
                                    CANCEL_TIMEOUT_SEC * USEC_PER_SEC, 0, follow_on_deadline,
@@ -301,6 +301,6 @@ void follow_clear(Follow *follow) {
     for (size_t i = 0; i < ELEMENTSOF(follow->signals); i++)
         sd_event_source_unref(follow->signals[i]);
     if (follow->ctl->bus)
-        (void) sd_bus_detach_event(follow->ctl->bus);
+        (void)sd_bus_detach_event(follow->ctl->bus);
     sd_event_unref(follow->event);
 }

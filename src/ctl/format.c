@@ -16,7 +16,7 @@ static unsigned format_size_unit(uint64_t bytes, double *ret_divisor) {
 
     // From 1023.95 on, one decimal would round to 1024.0.
     while (unit + 1 < ELEMENTSOF(units) &&
-           (unit == 0 ? bytes >= 1024 : (double) bytes / divisor >= 1023.95)) {
+           (unit == 0 ? bytes >= 1024 : (double)bytes / divisor >= 1023.95)) {
         divisor *= 1024;
         unit++;
     }
@@ -28,7 +28,7 @@ void format_size(uint64_t bytes, char text[static FORMAT_MAX]) {
     double divisor;
     unsigned unit = format_size_unit(bytes, &divisor);
 
-    snprintf(text, FORMAT_MAX, "%.*f %s", unit == 0 ? 0 : 1, (double) bytes / divisor, units[unit]);
+    snprintf(text, FORMAT_MAX, "%.*f %s", unit == 0 ? 0 : 1, (double)bytes / divisor, units[unit]);
 }
 
 void format_size_of(uint64_t part, uint64_t whole, char text[static FORMAT_MAX]) {
@@ -36,8 +36,8 @@ void format_size_of(uint64_t part, uint64_t whole, char text[static FORMAT_MAX])
     unsigned unit = format_size_unit(whole, &divisor);
     int decimals = unit == 0 ? 0 : 1;
 
-    snprintf(text, FORMAT_MAX, "%.*f/%.*f %s", decimals, (double) part / divisor, decimals,
-             (double) whole / divisor, units[unit]);
+    snprintf(text, FORMAT_MAX, "%.*f/%.*f %s", decimals, (double)part / divisor, decimals,
+             (double)whole / divisor, units[unit]);
 }
 
 void format_rate(double rate, char text[static FORMAT_MAX]) {
@@ -61,15 +61,15 @@ void format_left(uint64_t seconds, char text[static FORMAT_MAX]) {
 
 void format_duration(uint64_t usec, char text[static FORMAT_MAX]) {
     if (usec < 95 * USEC_PER_MSEC)
-        snprintf(text, FORMAT_MAX, "%u ms", (unsigned) ((usec + 500) / USEC_PER_MSEC));
+        snprintf(text, FORMAT_MAX, "%u ms", (unsigned)((usec + 500) / USEC_PER_MSEC));
     else if (usec < 9950 * USEC_PER_MSEC)
-        snprintf(text, FORMAT_MAX, "%.1f s", (double) usec / USEC_PER_SEC);
+        snprintf(text, FORMAT_MAX, "%.1f s", (double)usec / USEC_PER_SEC);
     else
         format_left((usec + USEC_PER_SEC / 2) / USEC_PER_SEC, text);
 }
 
 void format_time(uint64_t usec, uint64_t now, char text[static FORMAT_MAX]) {
-    time_t seconds = (time_t) (usec / USEC_PER_SEC), today = (time_t) (now / USEC_PER_SEC);
+    time_t seconds = (time_t)(usec / USEC_PER_SEC), today = (time_t)(now / USEC_PER_SEC);
     struct tm tm, tm_now;
 
     if (usec == 0 || !localtime_r(&seconds, &tm) || !localtime_r(&today, &tm_now)) {
@@ -89,6 +89,6 @@ unsigned percent_of(uint64_t part, uint64_t whole) {
         return 0;
     if (part >= whole)
         return 100;
-    percent = (unsigned) ((double) part * 100 / (double) whole);
+    percent = (unsigned)((double)part * 100 / (double)whole);
     return MIN(percent, 99U);
 }

@@ -209,7 +209,7 @@ static void found_prefer(FoundList *list, const bool wanted[]) {
 
 int found_narrow(FoundList *list, const char *typed, const DownloadRequest *options,
                  const char *own) {
-    _cleanup_free_ bool *wanted = calloc(MAX(list->n, (size_t) 1), sizeof(*wanted));
+    _cleanup_free_ bool *wanted = calloc(MAX(list->n, (size_t)1), sizeof(*wanted));
     size_t n = 0;
 
     if (!wanted)
@@ -280,7 +280,7 @@ static int found_compare_files(const void *a, const void *b) {
 }
 
 int found_group(FoundList *list, FileList *ret) {
-    FileList files = {.files = calloc(MAX(list->n, (size_t) 1), sizeof(*files.files))};
+    FileList files = {.files = calloc(MAX(list->n, (size_t)1), sizeof(*files.files))};
 
     if (!files.files)
         return -ENOMEM;
@@ -370,7 +370,7 @@ void file_format_root(const File *file, size_t digits, char text[static MERKLE_T
         return;
     }
     merkle_hash_format(&file->first->root, text);
-    text[MIN(digits, (size_t) MERKLE_TEXT_BYTES)] = '\0';
+    text[MIN(digits, (size_t)MERKLE_TEXT_BYTES)] = '\0';
 }
 
 size_t found_count_peers(const FoundList *list) {

@@ -21,9 +21,9 @@ static ExitStatus ft_admin_print_json(const Ctl *ctl, const FoundList *found) {
             merkle_hash_format(&record->root, root);
         json_array_append_new(records,
                               json_pack("{ss ss sI ss so ss si}", "name", record->name, "type",
-                                        record->type, "size", (json_int_t) record->size, "modified",
+                                        record->type, "size", (json_int_t)record->size, "modified",
                                         record->modified, "root", json_text(root), "address",
-                                        record->address, "port", (int) record->port));
+                                        record->address, "port", (int)record->port));
     }
     json_object_set_new(document, "records", records);
     return document_print(ctl, document);

@@ -72,7 +72,7 @@ ExitStatus hash_named(FileHasher *hasher, const char *path, MerkleHash *ret, uin
 }
 
 ExitStatus hash_begin(FileHasher **ret) {
-    int r = file_hasher_new(MAX(MIN(get_nprocs(), (int) THREADS_MAX), 1), ret);
+    int r = file_hasher_new(MAX(MIN(get_nprocs(), (int)THREADS_MAX), 1), ret);
 
     if (r == -ENOMEM)
         return fail_memory();

@@ -16,7 +16,7 @@ static void help_print_text(const char *text) {
     for (;;) {
         size_t len = strcspn(text, "\n");
 
-        printf("%.*s\n", (int) len, text);
+        printf("%.*s\n", (int)len, text);
         if (!text[len])
             return;
         text += len + 1;

@@ -98,5 +98,5 @@ int main(int argc, char **argv) {
         if (status == STATUS_DONE)
             status = STATUS_FAILED;
     }
-    return (int) status;
+    return (int)status;
 }

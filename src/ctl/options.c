@@ -47,7 +47,7 @@ static int options_take_limit(Ctl *ctl, const char *value) {
     uint64_t number = 0;
     int r = parse_u64_range(value, 1, SEARCH_LIMIT_MAX, &number);
 
-    ctl->search.limit = (uint32_t) number;
+    ctl->search.limit = (uint32_t)number;
     return r;
 }
 
@@ -67,7 +67,7 @@ static int options_take_port(Ctl *ctl, const char *value) {
     uint64_t number = 0;
     int r = parse_u64_range(value, 1, UINT16_MAX, &number);
 
-    ctl->download.port = (uint16_t) number;
+    ctl->download.port = (uint16_t)number;
     return r;
 }
 
@@ -177,7 +177,7 @@ static void options_fill_getopt(GetoptTable *table) {
         if (!options_is_first(o))
             continue;
         table->options[n++] = (struct option){o->name, o->value ? required_argument : no_argument,
-                                              NULL, LONG_OPTION + (int) (o - OPTIONS)};
+                                              NULL, LONG_OPTION + (int)(o - OPTIONS)};
         if (!o->letter)
             continue;
         *letter++ = o->letter;
@@ -188,7 +188,7 @@ static void options_fill_getopt(GetoptTable *table) {
 
 static int options_take(Ctl *ctl, const Option *option, const char *value) {
     if (!option->value)
-        *(bool *) ((char *) ctl + option->flag) = option->on;
+        *(bool *)((char *)ctl + option->flag) = option->on;
     else if (option->take(ctl, value) < 0) {
         ctl_error("--%s takes %s, not \"%s\".", option->name, option->expected, value);
         return -EINVAL;

@@ -38,7 +38,7 @@ static ExitStatus outcome_print_saved(const Fetch *fetch) {
     uint64_t usec = fetch->ended - fetch->begun;
     bool had_bytes = fetch->target && fetch->target->had_bytes;
     uint64_t fetched = transfer->size - MIN(fetch->resumed, transfer->size);
-    double speed = (double) fetched * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
+    double speed = (double)fetched * USEC_PER_SEC / (double)MAX(usec, UINT64_C(1));
     char size[FORMAT_MAX], before[FORMAT_MAX], duration[FORMAT_MAX], rate[FORMAT_MAX];
     _cleanup_free_ char *path = outcome_saved_path(fetch);
 
@@ -147,9 +147,9 @@ static ExitStatus outcome_print_lost(const Fetch *fetch) {
 static ExitStatus outcome_print_paused(Fetch *fetch) {
     const char *host = fetch->ctl->host;
 
-    (void) outcome_print_failed(fetch);
+    (void)outcome_print_failed(fetch);
     if (fetch->target)
-        (void) fetch_cancel(fetch, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
+        (void)fetch_cancel(fetch, time_monotonic() + CANCEL_TIMEOUT_SEC * USEC_PER_SEC);
     else
         ctl_hint("The download is paused. When there is space: p2pctl %s%s%sresume %u",
                  host ? "-H " : "", host ?: "", host ? " " : "", fetch->transfer.id);
@@ -187,9 +187,9 @@ json_t *outcome_json(const Fetch *fetch, ExitStatus status) {
     bool known = fetch->transfer.state;
     bool done = status == STATUS_DONE && transfer_info_is(&fetch->transfer, "done");
     _cleanup_free_ char *path = done ? outcome_saved_path(fetch) : NULL;
-    double seconds = (double) (fetch->ended - fetch->begun) / USEC_PER_SEC;
+    double seconds = (double)(fetch->ended - fetch->begun) / USEC_PER_SEC;
 
-    return json_pack("{ss si so so so}", "name", fetch->name, "status", (int) status, "saved",
+    return json_pack("{ss si so so so}", "name", fetch->name, "status", (int)status, "saved",
                      json_text(path), "seconds", done ? json_real(seconds) : json_null(),
                      "transfer", known ? transfer_info_json(&fetch->transfer) : json_null());
 }

@@ -246,5 +246,5 @@ json_t *json_text(const char *text) {
 }
 
 json_t *json_time(uint64_t usec) {
-    return usec ? json_integer((json_int_t) (usec / USEC_PER_SEC)) : json_null();
+    return usec ? json_integer((json_int_t)(usec / USEC_PER_SEC)) : json_null();
 }

@@ -142,7 +142,7 @@ char *peer_info_describe(const PeerInfo *peer) {
     char since[FORMAT_MAX], *text;
     int r;
 
-    format_time(peer->since, (uint64_t) time(NULL) * USEC_PER_SEC, since);
+    format_time(peer->since, (uint64_t)time(NULL) * USEC_PER_SEC, since);
     if (strcmp(state, "joined") == 0 && *peer->address)
         r = asprintf(&text, "p2p-peer has been joined to %s since %s, %sreachable at %s", ft, since,
                      peer_info_is_unreachable(peer) ? "not " : "", peer->address);

@@ -34,7 +34,7 @@ static ProgressNumbers progress_numbers_of(const ProgressView *view) {
     if (view->rate > 0) {
         format_rate(view->rate, numbers.rate);
         if (view->size > view->transferred)
-            format_left((uint64_t) ((double) (view->size - view->transferred) / view->rate + 0.999),
+            format_left((uint64_t)((double)(view->size - view->transferred) / view->rate + 0.999),
                         numbers.left);
     }
     if (view->sources > 0)
@@ -66,8 +66,8 @@ char *progress_plain_line(const ProgressView *view) {
 // Appends a bar of `columns`. The missing part is dim where there are colours, else thin.
 static void progress_append_bar(char **end, const ProgressView *view, size_t columns, bool utf8,
                                 bool colour) {
-    double share = view->size > 0 ? (double) view->transferred / (double) view->size : 0;
-    size_t halves = (size_t) (MIN(share, 1.0) * 2 * (double) columns), full = halves / 2;
+    double share = view->size > 0 ? (double)view->transferred / (double)view->size : 0;
+    size_t halves = (size_t)(MIN(share, 1.0) * 2 * (double)columns), full = halves / 2;
     const char *todo = !utf8 ? "-" : colour ? "━" : "─";
 
     for (size_t i = 0; i < full; i++)
@@ -105,7 +105,7 @@ static void progress_format_tail(const ProgressView *view, bool full, char tail[
     ProgressNumbers numbers = progress_numbers_of(view);
     // "2.3/4.0 GiB" grows to "4.0/4.0 GiB" at most.
     const char *slash = strchr(numbers.size, '/'), *space = strchr(slash, ' ');
-    int width = (int) (2 * (space - slash) - 1 + strlen(space)), n;
+    int width = (int)(2 * (space - slash) - 1 + strlen(space)), n;
 
     if (*view->note && (view->transferred == 0 || !full)) {
         snprintf(tail, 256, "%s", view->note);
@@ -122,7 +122,7 @@ static void progress_format_tail(const ProgressView *view, bool full, char tail[
 // Distributes the columns of a line. Returns the columns of the bar; 0: no bar.
 static size_t progress_share_width(const ProgressView *view, size_t width, size_t *name_width,
                                    char tail[static 256]) {
-    size_t least = BAR_MIN + 2, name_min = MIN(*name_width, (size_t) NAME_MIN), room, bar;
+    size_t least = BAR_MIN + 2, name_min = MIN(*name_width, (size_t)NAME_MIN), room, bar;
 
     progress_format_tail(view, true, tail);
     if (name_min + 2 + text_width(tail) > width)
@@ -134,7 +134,7 @@ static size_t progress_share_width(const ProgressView *view, size_t width, size_
     }
     *name_width = MIN(*name_width, room - least);
     bar = room - *name_width - 2;
-    return MIN(bar, (size_t) BAR_MAX);
+    return MIN(bar, (size_t)BAR_MAX);
 }
 
 char *progress_bar_line(const ProgressView *view, size_t width, bool utf8, bool colour) {
@@ -190,8 +190,8 @@ double progress_sample(ProgressRate *rate, uint64_t now, uint64_t bytes) {
     first = rate->n_samples > PROGRESS_SAMPLES ? rate->n_samples % PROGRESS_SAMPLES : 0;
     rate->last = 0;
     if (now > rate->samples[first].time)
-        rate->last = (double) (bytes - rate->samples[first].bytes) * USEC_PER_SEC /
-                     (double) (now - rate->samples[first].time);
+        rate->last = (double)(bytes - rate->samples[first].bytes) * USEC_PER_SEC /
+                     (double)(now - rate->samples[first].time);
     return rate->last;
 }
 
@@ -210,7 +210,7 @@ static void progress_align_names(ProgressView *views, size_t n) {
 char *progress_block(ProgressView *views, size_t n, size_t width, size_t rows,
                      const Progress *progress, size_t *ret_drawn) {
     // One row stays free for the prompt of the shell, and one says how many lines are hidden.
-    size_t shown = n < MAX(rows, (size_t) 3) ? n : MAX(rows, (size_t) 3) - 2, size;
+    size_t shown = n < MAX(rows, (size_t)3) ? n : MAX(rows, (size_t)3) - 2, size;
     char *text = NULL;
     FILE *file = open_memstream(&text, &size);
 

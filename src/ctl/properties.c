@@ -57,7 +57,7 @@ static int properties_read_texts(sd_bus_message *message, char ***field) {
 }
 
 static int properties_read_value(sd_bus_message *message, const Property *property, void *object) {
-    void *field = (char *) object + property->offset;
+    void *field = (char *)object + property->offset;
     int r;
 
     r = sd_bus_message_enter_container(message, 'v', property->signature);
@@ -78,17 +78,17 @@ static int properties_read_value(sd_bus_message *message, const Property *proper
 
 static int properties_fill_empty(const Property *table, size_t n, void *object) {
     for (size_t i = 0; i < n; i++) {
-        void *field = (char *) object + table[i].offset;
+        void *field = (char *)object + table[i].offset;
 
         if (table[i].read)
             continue;
-        if (strcmp(table[i].signature, "s") == 0 && !*(char **) field)
-            *(char **) field = strdup("");
-        else if (strcmp(table[i].signature, "as") == 0 && !*(char ***) field)
-            *(char ***) field = calloc(1, sizeof(char *));
+        if (strcmp(table[i].signature, "s") == 0 && !*(char **)field)
+            *(char **)field = strdup("");
+        else if (strcmp(table[i].signature, "as") == 0 && !*(char ***)field)
+            *(char ***)field = calloc(1, sizeof(char *));
         else
             continue;
-        if (!*(void **) field)
+        if (!*(void **)field)
             return -ENOMEM;
     }
     return 0;
@@ -124,14 +124,14 @@ int properties_read(sd_bus_message *message, const Property *table, size_t n, vo
 
 void properties_free(const Property *table, size_t n, void *object) {
     for (size_t i = 0; i < n; i++) {
-        void *field = (char *) object + table[i].offset;
+        void *field = (char *)object + table[i].offset;
 
         if (table[i].read)
             continue;
         if (strcmp(table[i].signature, "s") == 0) {
-            free(*(char **) field);
-            *(char **) field = NULL;
+            free(*(char **)field);
+            *(char **)field = NULL;
         } else if (strcmp(table[i].signature, "as") == 0)
-            *(char ***) field = strings_free(*(char ***) field);
+            *(char ***)field = strings_free(*(char ***)field);
     }
 }

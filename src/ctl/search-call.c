@@ -21,7 +21,7 @@ static int search_call_on_reply(sd_bus_message *reply, void *userdata,
     search->answered = true;
     if (error) {
         search->r = -sd_bus_message_get_errno(reply);
-        (void) sd_bus_error_copy(&search->error, error);
+        (void)sd_bus_error_copy(&search->error, error);
     } else
         search->r = found_read(reply, &search->found);
     return 0;

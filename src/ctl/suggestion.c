@@ -42,7 +42,7 @@ static bool suggestion_print_for(const Ctl *ctl, const char *text) {
     _cleanup_(find_result_clear) FindResult result = {};
     const SearchRequest options = {.limit = LOOKED_AT};
     _cleanup_free_ char *word = shell_word(text);
-    char *words[] = {(char *) text};
+    char *words[] = {(char *)text};
 
     if (!word || find_call_run(ctl->bus, words, 1, &options, &result, &ignored) < 0 ||
         result.files.n == 0)

@@ -163,7 +163,7 @@ static void table_shrink(const Table *table, size_t *widths, size_t width) {
 }
 
 static void table_print_spaces(FILE *file, size_t n) {
-    fprintf(file, "%*s", (int) n, "");
+    fprintf(file, "%*s", (int)n, "");
 }
 
 // The longest end of `text` that fits into so many columns.
@@ -172,7 +172,7 @@ static const char *table_suffix(const char *text, size_t columns) {
     const char *end = text + (width > columns ? text_prefix(text, width - columns) : 0);
 
     while (text_width(end) > columns) // a wide character crosses the border
-        end += MAX(text_prefix(end, 2), (size_t) 1);
+        end += MAX(text_prefix(end, 2), (size_t)1);
     return end;
 }
 
@@ -220,7 +220,7 @@ static void table_print_note_beneath(const char *text, size_t width, FILE *file)
             while (line > 0 && text[line] != ' ')
                 line--;
             if (line == 0)
-                line = MAX(bytes, (size_t) 1); // in any case, so that the loop ends
+                line = MAX(bytes, (size_t)1); // in any case, so that the loop ends
         }
         table_print_spaces(file, INDENT);
         fwrite(text, 1, line, file);

@@ -197,7 +197,7 @@ int target_open(Target *target, bool resume) {
     int r = -EAGAIN;
 
     // A name of NAME_MAX bytes leaves no room for the suffix, so it loses its end.
-    if (asprintf(&part, "%s%.*s.part", target->directory, (int) (NAME_MAX - strlen(".part")),
+    if (asprintf(&part, "%s%.*s.part", target->directory, (int)(NAME_MAX - strlen(".part")),
                  target->name) < 0) {
         part = NULL;
         fail_memory();
@@ -247,9 +247,9 @@ int target_commit(Target *target, uint64_t size) {
         fail_memory();
         return -ENOMEM;
     }
-    if (fstat(target->fd, &st) < 0 || (uint64_t) st.st_size != size) {
+    if (fstat(target->fd, &st) < 0 || (uint64_t)st.st_size != size) {
         ctl_error("%s has only %llu of %llu bytes, although the daemon says that it is complete.",
-                  path, (unsigned long long) st.st_size, (unsigned long long) size);
+                  path, (unsigned long long)st.st_size, (unsigned long long)size);
         return -EIO;
     }
     if (!target_is_still(target->part, target->fd)) {
@@ -284,7 +284,7 @@ int target_commit(Target *target, uint64_t size) {
 
 void target_clear(Target *target) {
     if (target->part && !target->keep_part)
-        (void) unlink(target->part);
+        (void)unlink(target->part);
     target->fd = close_fd(target->fd);
     free(target->directory);
     free(target->name);

@@ -17,8 +17,7 @@ typedef struct Target {
     bool keep_part;  // whatever the result of the download is
 } Target;
 
-#define TARGET_INIT \
-    { .fd = -EBADF }
+#define TARGET_INIT ((Target){.fd = -EBADF})
 
 // Whether a name that a stranger has chosen names a file in the current directory, and nothing
 // else.

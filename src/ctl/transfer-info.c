@@ -53,7 +53,7 @@ bool transfer_info_is_upload(const TransferInfo *transfer) {
 double transfer_info_rate(const TransferInfo *transfer, uint64_t now) {
     if (!transfer_info_is(transfer, "active") || now <= transfer->started)
         return 0;
-    return (double) transfer->transferred * USEC_PER_SEC / (double) (now - transfer->started);
+    return (double)transfer->transferred * USEC_PER_SEC / (double)(now - transfer->started);
 }
 
 char *transfer_info_file_name(const TransferInfo *transfer) {
@@ -100,12 +100,12 @@ json_t *transfer_info_json(const TransferInfo *transfer) {
         if (json_array_append_new(sources, json_text(*s)) < 0)
             return NULL;
     return json_pack("{sI so so so sI sI so sO so sb sI so so so so}", "id",
-                     (json_int_t) transfer->id, "direction", json_text(transfer->direction), "name",
+                     (json_int_t)transfer->id, "direction", json_text(transfer->direction), "name",
                      json_text(transfer->name), "type", json_text(transfer->type), "size",
-                     (json_int_t) transfer->size, "transferred", (json_int_t) transfer->transferred,
+                     (json_int_t)transfer->size, "transferred", (json_int_t)transfer->transferred,
                      "state", json_text(transfer->state), "sources", sources, "root",
                      json_text(transfer->root), "verified", transfer->verified, "queue_place",
-                     (json_int_t) transfer->queue_place, "path", json_text(transfer->path),
+                     (json_int_t)transfer->queue_place, "path", json_text(transfer->path),
                      "started", json_time(transfer->started), "error", json_text(transfer->error),
                      "message", json_text(transfer->error_message));
 }
@@ -171,7 +171,7 @@ static int transfer_info_read_objects(sd_bus_message *message, TransferList *lis
 }
 
 static int transfer_info_compare_id(const void *a, const void *b) {
-    uint32_t x = ((const TransferInfo *) a)->id, y = ((const TransferInfo *) b)->id;
+    uint32_t x = ((const TransferInfo *)a)->id, y = ((const TransferInfo *)b)->id;
 
     return (x > y) - (x < y);
 }

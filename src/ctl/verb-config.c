@@ -109,16 +109,16 @@ static void verb_config_check_access(const char *program, ConfigFindings *findin
 static ExitStatus verb_config_check_with(const Ctl *ctl, const char *program, const char *file,
                                          ConfigFindings *findings) {
     _cleanup_free_ char *path = program_path(program, program); // or the one in PATH
-    char *argv[6] = {(char *) program, (char *) "--check-config"};
+    char *argv[6] = {(char *)program, (char *)"--check-config"};
     int fd = -EBADF, r, status, n = 2;
     FILE *said;
     pid_t pid;
 
     if (ctl->user)
-        argv[n++] = (char *) "--user";
+        argv[n++] = (char *)"--user";
     if (file) {
-        argv[n++] = (char *) "--config";
-        argv[n++] = (char *) file;
+        argv[n++] = (char *)"--config";
+        argv[n++] = (char *)file;
     }
     r = path ? program_start(path, argv, true, &pid, &fd) : -ENOMEM;
     if (r == -ENOENT)
@@ -185,7 +185,7 @@ static ExitStatus verb_config_print_findings(const Ctl *ctl, ConfigFindings *fin
         document = document_new();
         json_object_set_new(document, "file", json_text(file));
         json_object_set_new(document, "valid", json_boolean(!findings->wrong));
-        json_object_set_new(document, "ignored", json_integer((json_int_t) ignored));
+        json_object_set_new(document, "ignored", json_integer((json_int_t)ignored));
         json_object_set(document, "messages", findings->messages);
         if (document_print(ctl, document) != STATUS_DONE)
             return STATUS_FAILED;
@@ -208,7 +208,7 @@ static ExitStatus verb_config_check(const Ctl *ctl, const char *file) {
     ConfigFindings findings = {.messages = messages};
 
     if (ctl->host)
-        return refuse_host(ctl, "config check", file != NULL, (char *const[]){(char *) file});
+        return refuse_host(ctl, "config check", file != NULL, (char *const[]){(char *)file});
     for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
         ExitStatus status = verb_config_check_with(ctl, programs[i], file, &findings);
 

@@ -91,7 +91,7 @@ static ExitStatus verb_control_call_all(Ctl *ctl, int argc, char **argv,
 
         if (parse_u64_range(argv[i], 0, UINT32_MAX, &id) < 0)
             continue;
-        status = verb_control_call_one(ctl, (uint32_t) id, action);
+        status = verb_control_call_one(ctl, (uint32_t)id, action);
         if (status == STATUS_UNAVAILABLE)
             return status;
         if (first == STATUS_DONE)

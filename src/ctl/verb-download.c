@@ -66,7 +66,7 @@ static int verb_download_init_jobs(DownloadJobList *list, Ctl *ctl, unsigned n, 
     list->n = n;
     for (size_t i = 0; i < list->n; i++) {
         list->jobs[i].fetch = (Fetch){.ctl = ctl, .name = names[i]};
-        list->jobs[i].target = (Target) TARGET_INIT;
+        list->jobs[i].target = TARGET_INIT;
         list->searches[i].name = names[i];
     }
     return 0;
@@ -328,7 +328,7 @@ ExitStatus verb_download(Ctl *ctl, int argc, char **argv) {
 
     if (status != STATUS_DONE)
         return status;
-    if (verb_download_init_jobs(&list, ctl, (unsigned) argc, argv) < 0)
+    if (verb_download_init_jobs(&list, ctl, (unsigned)argc, argv) < 0)
         return fail_memory();
     if (ctl_connect_peer(ctl) != STATUS_DONE)
         return STATUS_UNAVAILABLE;

@@ -94,7 +94,7 @@ static void verb_ft_print_memory_of(uint64_t bytes, uint64_t n, const char *what
     char text[FORMAT_MAX], each[FORMAT_MAX];
 
     format_size(bytes, text);
-    printf("%s for %llu %s%s", text, (unsigned long long) n, what, n == 1 ? "" : "s");
+    printf("%s for %llu %s%s", text, (unsigned long long)n, what, n == 1 ? "" : "s");
     if (n == 0)
         return;
     format_size((bytes + n / 2) / n, each);
@@ -121,13 +121,13 @@ static void verb_ft_print_head(const Ctl *ctl, const FtInfo *ft) {
     for (char **s = ft->listen; *s; s++)
         print_escaped(stdout, "%s%s", s == ft->listen ? "" : ", ", *s);
     printf("%s\n      peers: %u\n", *ft->listen ? "" : "nothing", ft->peers);
-    printf("      files: %llu, in %llu record%s\n", (unsigned long long) ft->files,
-           (unsigned long long) ft->records, ft->records == 1 ? "" : "s");
-    printf("   searches: %llu answered\n    refused: ", (unsigned long long) ft->searches);
+    printf("      files: %llu, in %llu record%s\n", (unsigned long long)ft->files,
+           (unsigned long long)ft->records, ft->records == 1 ? "" : "s");
+    printf("   searches: %llu answered\n    refused: ", (unsigned long long)ft->searches);
     for (size_t i = 0; i < ft->refused.n; i++)
         if (ft->refused.counts[i].count > 0) {
             print_escaped(stdout, "%s%llu %s", any ? ", " : "",
-                          (unsigned long long) ft->refused.counts[i].count,
+                          (unsigned long long)ft->refused.counts[i].count,
                           ft->refused.counts[i].name);
             any = true;
         }
@@ -153,7 +153,7 @@ static int verb_ft_print_peers(const Ctl *ctl, sd_bus_message *reply) {
         {"REACHABLE", false, 0, 0}, {"SINCE", false, 0, 0},
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
-    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    uint64_t now = (uint64_t)time(NULL) * USEC_PER_SEC;
     TableStyle style = output_table_style(ctl);
     FtPeer peer;
     int r;
@@ -189,8 +189,8 @@ static json_t *verb_ft_peers_json(sd_bus_message *reply) {
         return peers;
     while (verb_ft_read_peer(reply, &peer) > 0)
         json_array_append_new(peers, json_pack("{ss si ss sI so ss}", "address", peer.address,
-                                               "port", (int) peer.port, "framing", peer.framing,
-                                               "records", (json_int_t) peer.records, "since",
+                                               "port", (int)peer.port, "framing", peer.framing,
+                                               "records", (json_int_t)peer.records, "since",
                                                json_time(peer.since), "reachable", peer.reachable));
     return peers;
 }
@@ -200,12 +200,12 @@ static json_t *verb_ft_counts_json(const FtCountList *list) {
 
     for (size_t i = 0; i < list->n; i++)
         json_object_set_new(object, list->counts[i].name,
-                            json_integer((json_int_t) list->counts[i].count));
+                            json_integer((json_int_t)list->counts[i].count));
     return object;
 }
 
 static json_t *verb_ft_each_json(uint64_t bytes, uint64_t n) {
-    return n > 0 ? json_real((double) bytes / (double) n) : json_null();
+    return n > 0 ? json_real((double)bytes / (double)n) : json_null();
 }
 
 static json_t *verb_ft_memory_json(const FtInfo *ft) {
@@ -224,9 +224,9 @@ static ExitStatus verb_ft_print_json(const Ctl *ctl, const FtInfo *ft, sd_bus_me
     for (char **s = ft->listen; *s; s++)
         json_array_append_new(listen, json_text(*s));
     object = json_pack("{so so sI sI sI so si so so}", "daemon_version", json_text(ft->version),
-                       "listen", listen, "files", (json_int_t) ft->files, "records",
-                       (json_int_t) ft->records, "searches", (json_int_t) ft->searches, "refused",
-                       verb_ft_counts_json(&ft->refused), "sessions", (int) ft->sessions, "memory",
+                       "listen", listen, "files", (json_int_t)ft->files, "records",
+                       (json_int_t)ft->records, "searches", (json_int_t)ft->searches, "refused",
+                       verb_ft_counts_json(&ft->refused), "sessions", (int)ft->sessions, "memory",
                        verb_ft_memory_json(ft), "peers", verb_ft_peers_json(peers));
     json_object_set_new(document, "ft", object);
     return document_print(ctl, document);

@@ -28,7 +28,7 @@ static ExitStatus verb_hash_all(const Ctl *ctl, FileHasher *hasher, int argc, ch
             putchar('\n');
         }
         json_array_append_new(files, json_pack("{so sI so}", "path", json_text(argv[i]), "size",
-                                               (json_int_t) size, "root", json_text(text)));
+                                               (json_int_t)size, "root", json_text(text)));
     }
     json_object_set_new(document, "files", files);
     if (ctl->json && document_print(ctl, TAKE_PTR(document)) != STATUS_DONE)

@@ -69,7 +69,7 @@ static char *verb_metrics_compose(const MetricsSource sources[], size_t n) {
 
         if (len >= end && strcmp(sources[i].text + len - end, end_mark) == 0)
             len -= end;
-        fprintf(file, "%.*s", (int) len, sources[i].text ?: "");
+        fprintf(file, "%.*s", (int)len, sources[i].text ?: "");
     }
     fputs(end_mark, file);
     return fclose(file) == 0 ? text : NULL;
@@ -97,7 +97,7 @@ static ExitStatus verb_metrics_write_file(const char *path, const char *text) {
     if (!failed && rename(temporary, path) >= 0)
         return STATUS_DONE;
     fail_errno(errno, "cannot write %s", path);
-    (void) unlink(temporary);
+    (void)unlink(temporary);
     return STATUS_FAILED;
 }
 

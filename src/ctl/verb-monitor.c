@@ -45,7 +45,7 @@ static void verb_monitor_clear(Monitor *monitor) {
     sd_event_source_unref(monitor->terminate);
     sd_event_source_unref(monitor->refresh);
     if (monitor->ctl->bus)
-        (void) sd_bus_detach_event(monitor->ctl->bus);
+        (void)sd_bus_detach_event(monitor->ctl->bus);
     sd_event_unref(monitor->event);
     peer_info_clear(&monitor->peer);
     free(monitor->peer_state);
@@ -66,7 +66,7 @@ static void verb_monitor_print_event(const Monitor *monitor, const char *event, 
         json_object_set_new(document, "event", json_string(event));
         if (object)
             json_object_set_new(document, event, object);
-        (void) document_print_line(monitor->ctl, document);
+        (void)document_print_line(monitor->ctl, document);
     } else {
         json_decref(object);
         if (localtime_r(&now, &tm) && strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
@@ -155,7 +155,7 @@ static int verb_monitor_on_refresh(sd_event_source *source _unused_, uint64_t us
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
     // If the daemon has just stopped, NameOwnerChanged reports it.
-    (void) verb_monitor_update(userdata, &error);
+    (void)verb_monitor_update(userdata, &error);
     return 0;
 }
 
@@ -176,10 +176,10 @@ static int verb_monitor_on_change(sd_bus_message *message, void *userdata,
         0)
         verb_monitor_take_peer_change(monitor, message);
 
-    (void) sd_event_source_get_enabled(monitor->refresh, &enabled);
+    (void)sd_event_source_get_enabled(monitor->refresh, &enabled);
     if (enabled == SD_EVENT_OFF) {
-        (void) sd_event_source_set_time_relative(monitor->refresh, REFRESH_MSEC * USEC_PER_MSEC);
-        (void) sd_event_source_set_enabled(monitor->refresh, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_time_relative(monitor->refresh, REFRESH_MSEC * USEC_PER_MSEC);
+        (void)sd_event_source_set_enabled(monitor->refresh, SD_EVENT_ONESHOT);
     }
     return 0;
 }
@@ -194,7 +194,7 @@ static int verb_monitor_on_owner_changed(sd_bus_message *message, void *userdata
     if (*new_owner)
         return verb_monitor_on_change(message, userdata, ret_error);
     // There is no daemon to ask.
-    (void) sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(monitor->refresh, SD_EVENT_OFF);
     free(monitor->peer_state);
     monitor->peer_state = NULL;
     transfer_list_clear(&monitor->transfers);

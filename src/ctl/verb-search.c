@@ -28,7 +28,7 @@ static json_t *verb_search_sources_json(const File *file) {
         if (!verb_search_is_told_already(record, file))
             json_array_append_new(sources,
                                   json_pack("{ss si ss}", "address", record->address, "port",
-                                            (int) record->port, "modified", record->modified));
+                                            (int)record->port, "modified", record->modified));
     }
     return sources;
 }
@@ -47,8 +47,8 @@ static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
             file_format_root(file, MERKLE_TEXT_BYTES, root);
         entry =
             json_pack("{ss ss sI ss so sI}", "name", file->first->name, "type", file->first->type,
-                      "size", (json_int_t) file->first->size, "modified", file->modified, "root",
-                      json_text(root), "n_sources", (json_int_t) file->n_sources);
+                      "size", (json_int_t)file->first->size, "modified", file->modified, "root",
+                      json_text(root), "n_sources", (json_int_t)file->n_sources);
         if (!result) // only a search by name reports the sources
             json_object_set_new(entry, "sources", verb_search_sources_json(file));
         json_array_append_new(files, entry);
@@ -56,8 +56,8 @@ static ExitStatus verb_search_print_json(const Ctl *ctl, const FileList *list,
     json_object_set_new(document, "files", files);
     if (result)
         json_object_update_new(
-            document, json_pack("{sI sb sI sb}", "total", (json_int_t) result->total, "at_least",
-                                result->at_least, "n_peers", (json_int_t) result->peers,
+            document, json_pack("{sI sb sI sb}", "total", (json_int_t)result->total, "at_least",
+                                result->at_least, "n_peers", (json_int_t)result->peers,
                                 "whole_name", result->whole_name));
     return document_print(ctl, document);
 }
@@ -209,7 +209,7 @@ static ExitStatus verb_search_name(Ctl *ctl, const char *name) {
         return bus_failed(ctl, &SERVICE_PEER, &search.error, r);
     total = files.n;
     if (ctl->search.limit > 0)
-        files.n = MIN(files.n, (size_t) ctl->search.limit);
+        files.n = MIN(files.n, (size_t)ctl->search.limit);
     if (ctl->json) {
         status = verb_search_print_json(ctl, &files, NULL);
         if (status != STATUS_DONE)

@@ -39,7 +39,7 @@ static ExitStatus verb_share_outcome(const Ctl *ctl, int status, bool as_root) {
         ctl_hint("Try again with sudo, or use a p2p-peer of your own: p2pctl --user %s", ctl->verb);
         return STATUS_FAILED;
     }
-    return (ExitStatus) WEXITSTATUS(status);
+    return (ExitStatus)WEXITSTATUS(status);
 }
 
 static ExitStatus verb_share_run(const Ctl *ctl, char **argv, bool as_root) {
@@ -104,16 +104,16 @@ ExitStatus verb_share(Ctl *ctl, int argc, char **argv) {
         return STATUS_UNAVAILABLE;
     }
     if (as_root)
-        args[n++] = (char *) "pkexec";
+        args[n++] = (char *)"pkexec";
     args[n++] = program;
     if (ctl->user)
-        args[n++] = (char *) "--user";
+        args[n++] = (char *)"--user";
     if (ctl->fix)
-        args[n++] = (char *) "--fix";
+        args[n++] = (char *)"--fix";
     if (list && ctl->json)
-        args[n++] = (char *) "--json";
+        args[n++] = (char *)"--json";
     if (list && !ctl->legend)
-        args[n++] = (char *) "--no-legend";
+        args[n++] = (char *)"--no-legend";
     args[n++] = argv[0];
     if (!list)
         args[n++] = path;

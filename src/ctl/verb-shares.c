@@ -79,7 +79,7 @@ static ExitStatus verb_shares_print_json(const Ctl *ctl, const PeerInfo *peer) {
     for (size_t i = 0; i < peer->shares.n; i++) {
         const ShareInfo *share = &peer->shares.shares[i];
         json_t *size =
-            verb_shares_has_size(share) ? json_integer((json_int_t) share->size) : json_null();
+            verb_shares_has_size(share) ? json_integer((json_int_t)share->size) : json_null();
 
         json_array_append_new(shares, json_pack("{so so so so}", "path", json_text(share->path),
                                                 "size", size, "state", json_text(share->state),

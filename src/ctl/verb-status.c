@@ -18,7 +18,7 @@ typedef struct TransferTotals {
 } TransferTotals;
 
 static TransferTotals verb_status_totals_of(const TransferList *list) {
-    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    uint64_t now = (uint64_t)time(NULL) * USEC_PER_SEC;
     TransferTotals totals = {};
 
     for (size_t i = 0; i < list->n; i++) {
@@ -45,13 +45,13 @@ static ExitStatus verb_status_print_json(const Ctl *ctl, const PeerInfo *peer,
     json_t *document = document_new(), *object = peer_info_json(peer), *shares, *transfers;
     const ShareCounts counts = peer_info_count(peer);
 
-    shares = json_pack("{sI sI sI}", "published", (json_int_t) counts.published, "not_published",
-                       (json_int_t) (counts.hashing + counts.others), "hashing",
-                       (json_int_t) counts.hashing);
-    transfers = json_pack("{sI sI sI sI sI}", "down", (json_int_t) totals->down, "up",
-                          (json_int_t) totals->up, "paused", (json_int_t) totals->paused,
-                          "down_bytes_per_second", (json_int_t) totals->down_rate,
-                          "up_bytes_per_second", (json_int_t) totals->up_rate);
+    shares = json_pack("{sI sI sI}", "published", (json_int_t)counts.published, "not_published",
+                       (json_int_t)(counts.hashing + counts.others), "hashing",
+                       (json_int_t)counts.hashing);
+    transfers = json_pack("{sI sI sI sI sI}", "down", (json_int_t)totals->down, "up",
+                          (json_int_t)totals->up, "paused", (json_int_t)totals->paused,
+                          "down_bytes_per_second", (json_int_t)totals->down_rate,
+                          "up_bytes_per_second", (json_int_t)totals->up_rate);
     if (json_object_set_new(object, "shares", shares) < 0 ||
         json_object_set_new(object, "transfers", transfers) < 0 ||
         json_object_set_new(document, "peer", object) < 0) {

@@ -47,7 +47,7 @@ static ExitStatus verb_transfers_print_text(const Ctl *ctl, const TransferList *
         {"RATE", true, 0, 0},   {"DETAILS", false, 0, 0},
     };
     _cleanup_(table_freep) Table *table = table_new(columns, ELEMENTSOF(columns));
-    uint64_t now = (uint64_t) time(NULL) * USEC_PER_SEC;
+    uint64_t now = (uint64_t)time(NULL) * USEC_PER_SEC;
     TableStyle style = output_table_style(ctl);
 
     if (!table)

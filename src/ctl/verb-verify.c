@@ -157,7 +157,7 @@ static bool verb_verify_may_be_same(const FileCheck *check) {
     if (stat(check->path, &st) < 0 || !S_ISREG(st.st_mode))
         return true; // hashing will report the error
     for (size_t i = 0; i < check->search.found.n; i++)
-        if (check->search.found.records[i].size == (uint64_t) st.st_size)
+        if (check->search.found.records[i].size == (uint64_t)st.st_size)
             return true;
     return false;
 }
@@ -204,9 +204,9 @@ static ExitStatus verb_verify_print_json(const Ctl *ctl, const FileCheckList *li
             merkle_hash_format(&check->root, root);
         json_array_append_new(
             files, json_pack("{so so so ss sI sI}", "path", json_text(check->path), "size",
-                             check->hashed ? json_integer((json_int_t) check->size) : json_null(),
+                             check->hashed ? json_integer((json_int_t)check->size) : json_null(),
                              "root", json_text(root), "result", check->result, "peers_same",
-                             (json_int_t) check->n_same, "peers", (json_int_t) check->n_peers));
+                             (json_int_t)check->n_same, "peers", (json_int_t)check->n_peers));
     }
     json_object_set_new(document, "files", files);
     return document_print(ctl, document) == STATUS_DONE ? status : STATUS_FAILED;

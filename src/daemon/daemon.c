@@ -41,7 +41,7 @@ static int daemon_parse_argv(int argc, char *argv[], const DaemonOps *ops, Daemo
     const char *name = ops->name;
     int c;
 
-    argv[0] = (char *) name; // getopt_long() begins its messages with it
+    argv[0] = (char *)name; // getopt_long() begins its messages with it
     while ((c = getopt_long(argc, argv, "c:vh", long_options, NULL)) >= 0)
         switch (c) {
         case 'c':
@@ -88,7 +88,7 @@ static void daemon_raise_fd_limit(void) {
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    (void) setrlimit(RLIMIT_NOFILE, &limit);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int daemon_event_new(sd_event **ret) {
@@ -135,11 +135,11 @@ int daemon_reload(Daemon *daemon, char **ret_reason) {
     int r;
 
     // Type=notify-reload (systemd >= 253) waits for READY=1 with a later time stamp.
-    (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
+    (void)sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, time_monotonic());
     log_keep_errors(&reason);
     r = daemon->ops->reload(&daemon->options, daemon->object);
     log_keep_errors(NULL);
-    (void) sd_notify(false, "READY=1");
+    (void)sd_notify(false, "READY=1");
     *ret_reason = reason ? text_valid(reason) : NULL;
     return r;
 }
@@ -148,7 +148,7 @@ static int daemon_on_sighup(sd_event_source *source _unused_,
                             const struct signalfd_siginfo *si _unused_, void *userdata) {
     _cleanup_free_ char *reason = NULL;
 
-    (void) daemon_reload(userdata, &reason); // the error has been logged
+    (void)daemon_reload(userdata, &reason); // the error has been logged
     return 0;
 }
 
@@ -176,8 +176,8 @@ static int daemon_on_watchdog(sd_event_source *source, uint64_t usec _unused_, v
     Daemon *daemon = userdata;
 
     if (daemon_is_alive(daemon))
-        (void) sd_notify(false, "WATCHDOG=1");
-    (void) timer_arm(source, daemon->watchdog_usec / 3);
+        (void)sd_notify(false, "WATCHDOG=1");
+    (void)timer_arm(source, daemon->watchdog_usec / 3);
     return 0;
 }
 
@@ -205,9 +205,9 @@ static int daemon_run(Daemon *daemon) {
         return daemon_fail(r);
     r = daemon->ops->start(&daemon->options, event, &daemon->object);
     if (r >= 0) {
-        (void) sd_notify(false, "READY=1");
+        (void)sd_notify(false, "READY=1");
         r = sd_event_loop(event);
-        (void) sd_notify(false, "STOPPING=1");
+        (void)sd_notify(false, "STOPPING=1");
     }
     daemon->watchdog = sd_event_source_disable_unref(daemon->watchdog);
     if (daemon->object)
@@ -298,11 +298,11 @@ static void daemon_give_up_config(const DaemonOptions *options, int r) {
         return;
     options->daemon->config_wrong = r != -ENOMEM;
     if (r == -EINVAL)
-        (void) sd_notifyf(false,
-                          "STATUS=The configuration has wrong values; see: p2pctl %sconfig check",
-                          options->user ? "--user " : "");
+        (void)sd_notifyf(false,
+                         "STATUS=The configuration has wrong values; see: p2pctl %sconfig check",
+                         options->user ? "--user " : "");
     else
-        (void) sd_notifyf(false, "STATUS=Cannot read %s: %s", options->config_path, strerror(-r));
+        (void)sd_notifyf(false, "STATUS=Cannot read %s: %s", options->config_path, strerror(-r));
 }
 
 int daemon_config_result(const DaemonOptions *options, int r) {

@@ -76,7 +76,7 @@ static int sandbox_allow_beneath(int ruleset_fd, const char *path, uint64_t acce
 }
 
 static int sandbox_enter_landlock(const char *const writable[], size_t n) {
-    int abi = (int) syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     Ruleset ruleset = sandbox_ruleset_for(abi);
     _cleanup_close_ int fd = -EBADF;
 
@@ -84,7 +84,7 @@ static int sandbox_enter_landlock(const char *const writable[], size_t n) {
         log_debug("No Landlock: %s", strerror(errno));
         return 0;
     }
-    fd = (int) syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
+    fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
     if (fd < 0)
         return -errno;
     for (size_t i = 0; i < n; i++) {

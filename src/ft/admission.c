@@ -112,7 +112,7 @@ static SiteId admission_take(Admission *admission) {
 
     if (!id)
         return ++admission->count;
-    admission->unused = (SiteId) admission->sites[id].prefix;
+    admission->unused = (SiteId)admission->sites[id].prefix;
     return id;
 }
 

@@ -53,7 +53,7 @@ BUS_GETTER(ft_bus_get_refused) {
 BUS_GETTER(ft_bus_get_restart_needed) {
     const Ft *ft = userdata;
 
-    return sd_bus_message_append_strv(reply, (char **) ft->restart_needed);
+    return sd_bus_message_append_strv(reply, (char **)ft->restart_needed);
 }
 
 static int ft_bus_method_lookup(sd_bus_message *call, void *userdata, sd_bus_error *error) {
@@ -97,7 +97,7 @@ static int ft_bus_method_list_peers(sd_bus_message *call, void *userdata,
         address_format(&session->stream.remote.address, address);
         r = sd_bus_message_append(reply, "(sqsuts)", address, session->stream.remote.port,
                                   session->framing == FRAMING_LINE ? "line" : "raw",
-                                  (uint32_t) index_owner_count(session->owner),
+                                  (uint32_t)index_owner_count(session->owner),
                                   session->since * USEC_PER_SEC,
                                   reachability_name(session->reachability));
     }
@@ -180,7 +180,7 @@ static int ft_bus_on_disconnected(sd_bus_message *message _unused_, void *userda
     log_event(LOG_WARNING, &(LogFields){.id = EVENT_NO_BUS},
               "The bus has closed the connection; reconnecting");
     ft->bus_retry_usec = RETRY_MIN_USEC;
-    (void) timer_arm(ft->bus_retry, ft->bus_retry_usec);
+    (void)timer_arm(ft->bus_retry, ft->bus_retry_usec);
     return 0;
 }
 
@@ -208,7 +208,7 @@ static int ft_bus_on_retry(sd_event_source *source, uint64_t usec _unused_, void
         return 0;
     }
     ft->bus_retry_usec = MIN(2 * ft->bus_retry_usec, RETRY_MAX_USEC);
-    (void) timer_arm(source, ft->bus_retry_usec);
+    (void)timer_arm(source, ft->bus_retry_usec);
     return 0;
 }
 

@@ -61,7 +61,7 @@ static void fd_store_put(const char *name, const int fds[], size_t n) {
 }
 
 static void fd_store_remove(const char *name) {
-    (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+    (void)sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 static void socket_queues_done(SocketQueues *queues) {
@@ -234,7 +234,7 @@ static void fd_store_take_listener(const FtConfig *config, FdStore *fd_store, co
         // systemd must close it, too, before FT opens another one: the new address may include the
         // old one.
         fd_store_remove(NAME_LISTEN);
-        (void) sd_notify_barrier(false, BARRIER_USEC);
+        (void)sd_notify_barrier(false, BARRIER_USEC);
     } else if (fd_store->listen_count < FT_LISTENERS_MAX) {
         fd_store->listen_fds[fd_store->listen_count++] = fd;
         return;

@@ -55,10 +55,10 @@ static int state_write_pending(StateWriter *writer) {
 
     if (len == 0)
         return 0;
-    r = state_write_all(writer->fd, data, len, (off_t) (sizeof(StateHeader) + writer->header.len));
+    r = state_write_all(writer->fd, data, len, (off_t)(sizeof(StateHeader) + writer->header.len));
     if (r < 0)
         return r;
-    crypto_generichash_update(&writer->hash, (const uint8_t *) data, len);
+    crypto_generichash_update(&writer->hash, (const uint8_t *)data, len);
     writer->header.len += len;
     writer->pending.begin = writer->pending.size = 0; // keeps the memory
     return 0;
@@ -85,7 +85,7 @@ static int state_put_bytes(StateWriter *writer, const void *data, size_t len) {
 // Writes a name or a type.
 static int state_put_text(StateWriter *writer, const char *text) {
     const size_t len = strlen(text);
-    int r = state_put_byte(writer, (uint8_t) len);
+    int r = state_put_byte(writer, (uint8_t)len);
 
     return r < 0 ? r : state_put(writer, text, len);
 }
@@ -196,7 +196,7 @@ int state_read_begin(StateReader *reader, const void *data, size_t len) {
     if (header.version != STATE_VERSION)
         return -EPROTONOSUPPORT;
     *reader = (StateReader){
-        .data = (const uint8_t *) data + sizeof(header),
+        .data = (const uint8_t *)data + sizeof(header),
         .len = len - sizeof(header),
         .sessions = header.sessions,
     };

@@ -57,7 +57,7 @@ const char *ft_refusal_name(FtRefusal refusal) {
 
 static void ft_arm_refused_timer(Ft *ft) {
     if (!timer_is_armed(ft->refused_timer))
-        (void) timer_arm(ft->refused_timer, LOG_LIMIT_SEC * USEC_PER_SEC);
+        (void)timer_arm(ft->refused_timer, LOG_LIMIT_SEC * USEC_PER_SEC);
 }
 
 static LogFields ft_refusal_fields(FtRefusal refusal, const char *peer) {
@@ -111,7 +111,7 @@ static void ft_limit_to_fds(FtConfig *config) {
         limit.rlim_cur > 2 * FD_MARGIN ? limit.rlim_cur - FD_MARGIN : limit.rlim_cur / 2;
     log_notice("max-peers is %" PRIu64 ": this process may open %" PRIu64
                " files (LimitNOFILE= of the unit)",
-               config->max_peers, (uint64_t) limit.rlim_cur);
+               config->max_peers, (uint64_t)limit.rlim_cur);
 }
 
 static int ft_on_status_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -119,8 +119,8 @@ static int ft_on_status_timer(sd_event_source *source _unused_, uint64_t usec _u
     const Ft *ft = userdata;
     uint64_t records = index_records(ft->index);
 
-    (void) sd_notifyf(false, "STATUS=%" PRIu32 " peer%s, %" PRIu64 " record%s", ft->accepted_count,
-                      ft->accepted_count == 1 ? "" : "s", records, records == 1 ? "" : "s");
+    (void)sd_notifyf(false, "STATUS=%" PRIu32 " peer%s, %" PRIu64 " record%s", ft->accepted_count,
+                     ft->accepted_count == 1 ? "" : "s", records, records == 1 ? "" : "s");
     return 0;
 }
 
@@ -139,7 +139,7 @@ static void ft_give_burst_back(Ft *ft) {
     if (ft->held_most < BURST_BYTES || held > ft->held_most / 4)
         return;
     ft->held_most = held;
-    (void) malloc_trim(0);
+    (void)malloc_trim(0);
 }
 
 static void ft_on_batch_done(void *userdata) {
@@ -310,7 +310,7 @@ int ft_listen(Ft *ft, int fds[], size_t n) {
 // message.
 static void ft_update_status(Ft *ft) {
     if (!timer_is_armed(ft->status_timer))
-        (void) timer_arm(ft->status_timer, USEC_PER_SEC);
+        (void)timer_arm(ft->status_timer, USEC_PER_SEC);
 }
 
 // Ends each session for which `wanted` returns true. Returns how many.
@@ -368,7 +368,7 @@ void ft_reconfigure(Ft *ft, FtConfig *config) {
     ft_config_done(&ft->config);
     ft->config = changed;
     ft_apply_config(ft);
-    (void) ft_end_sessions(ft, ft_is_denied, NULL, REFUSED_DENIED);
+    (void)ft_end_sessions(ft, ft_is_denied, NULL, REFUSED_DENIED);
     log_info("Configuration reloaded: max-peers %" PRIu64 ", max-files-per-peer %" PRIu64,
              changed.max_peers, changed.max_files_per_peer);
 }

@@ -179,7 +179,7 @@ typedef struct NameMatch {
 // ref_table_find() calls this for each entry that may have the name. Returning false makes it go
 // on.
 static bool index_find_match_code(const void *userdata, uint32_t id) {
-    NameMatch *match = (NameMatch *) userdata;
+    NameMatch *match = (NameMatch *)userdata;
     const Index *index = match->find->index;
     const uint64_t hash = index_hash(index, record_store_name(&index->store, id),
                                      record_store_get(&index->store, id)->name_len);
@@ -218,10 +218,10 @@ static bool index_find_take_code(Find *find, uint32_t code) {
     // If the table is larger than a code can tell, the name is in one of two places.
     if (MAX(names->now.mask, names->old.mask) > REF_MAX) {
         match.bits |= UINT64_C(1) << REF_BITS;
-        (void) ref_table_find(names, match.hash, index_find_match_code, &match);
+        (void)ref_table_find(names, match.hash, index_find_match_code, &match);
         match.hash |= UINT64_C(1) << REF_BITS;
     }
-    (void) ref_table_find(names, match.hash, index_find_match_code, &match);
+    (void)ref_table_find(names, match.hash, index_find_match_code, &match);
     return match.go_on;
 }
 
@@ -329,7 +329,7 @@ size_t index_find_words(Index *index, const FindRequest *request, FoundFile resu
         index_find_through_words(&find, false);
     if (find.n > 0)
         qsort(find.files, find.n, sizeof(*find.files), index_find_compare);
-    n = MIN(find.n, (size_t) request->limit);
+    n = MIN(find.n, (size_t)request->limit);
     for (size_t i = 0; i < n; i++)
         results[i] = find.files[i].file;
     *summary = (FindSummary){.total = find.n, .at_least = find.stopped, .peers = find.peers};

@@ -40,12 +40,12 @@ struct Index {
 uint64_t index_hash(const Index *index, const char *text, size_t len);
 
 // A name's code in the index of words: the bits of its hash that the table of names uses.
-#define NAME_CODE_BITS (REF_MAX | (uint64_t) (UINT32_MAX - REF_MAX) << 32)
+#define NAME_CODE_BITS (REF_MAX | (uint64_t)(UINT32_MAX - REF_MAX) << 32)
 static inline uint32_t name_code(uint64_t hash) {
-    return (uint32_t) (hash & REF_MAX) | ((uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX);
+    return (uint32_t)(hash & REF_MAX) | ((uint32_t)(hash >> 32) & ~(uint32_t)REF_MAX);
 }
 
 // The same bits, at their places in the hash.
 static inline uint64_t name_code_hash(uint32_t code) {
-    return (code & REF_MAX) | (uint64_t) (code & ~(uint32_t) REF_MAX) << 32;
+    return (code & REF_MAX) | (uint64_t)(code & ~(uint32_t)REF_MAX) << 32;
 }

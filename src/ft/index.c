@@ -44,7 +44,7 @@ uint64_t index_hash(const Index *index, const char *text, size_t len) {
     uint8_t hash[crypto_shorthash_BYTES];
     uint64_t value;
 
-    crypto_shorthash(hash, (const uint8_t *) text, len, index->key);
+    crypto_shorthash(hash, (const uint8_t *)text, len, index->key);
     memcpy(&value, hash, sizeof(value));
     return value;
 }
@@ -70,7 +70,7 @@ static uint64_t index_type_hash(const FileKey *key) {
     memcpy(text, key->name, key->name_len);
     text[key->name_len] = '/'; // is in no name
     for (size_t i = 0; i < key->type_len; i++)
-        text[key->name_len + 1 + i] = (char) tolower((unsigned char) key->type[i]);
+        text[key->name_len + 1 + i] = (char)tolower((unsigned char)key->type[i]);
     return index_hash(key->index, text, key->name_len + 1 + key->type_len);
 }
 

@@ -44,8 +44,8 @@ static size_t posting_count_less(const void *things, size_t n, size_t stride, Po
     while (low < n) {
         size_t middle = (low + n) / 2;
 
-        if (posting_less(
-                *(const Posting *) (const void *) ((const char *) things + middle * stride), than))
+        if (posting_less(*(const Posting *)(const void *)((const char *)things + middle * stride),
+                         than))
             low = middle + 1;
         else
             n = middle;
@@ -101,7 +101,7 @@ static PostingLeaf *posting_tree_leaf_resize(PostingTree *tree, PostingLeaf *lea
         leaf ? slab_resize(&tree->slab, leaf, size) : slab_alloc(&tree->slab, size);
 
     if (resized)
-        resized->room = (uint16_t) room;
+        resized->room = (uint16_t)room;
     return resized;
 }
 

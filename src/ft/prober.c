@@ -116,7 +116,7 @@ static void prober_site_changed(Prober *prober, ProbeSite *site) {
 
 static int prober_reserve_sites(Prober *prober, SiteId id) {
     const size_t before = prober->site_capacity;
-    int r = ARRAY_RESERVE(prober->sites, prober->site_capacity, (size_t) id + 1, SITES_MIN);
+    int r = ARRAY_RESERVE(prober->sites, prober->site_capacity, (size_t)id + 1, SITES_MIN);
 
     if (r >= 0 && prober->site_capacity > before)
         memset(prober->sites + before, 0,
@@ -165,7 +165,7 @@ static void prober_arm(Prober *prober) {
     bool any = !TAILQ_EMPTY(&prober->ready) && prober->active < PROBES_AT_ONCE;
 
     if (any)
-        (void) timer_arm_at(prober->timer, prober->next);
+        (void)timer_arm_at(prober->timer, prober->next);
     else
         timer_stop(prober->timer);
 }

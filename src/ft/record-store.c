@@ -13,7 +13,7 @@ enum {
 
 // An unused number stores the next unused one. Its lowest bit tells it from a pointer.
 static RecordChunk *record_store_unused_mark(uint32_t next) {
-    return (RecordChunk *) ((uintptr_t) next << 1 | 1);
+    return (RecordChunk *)((uintptr_t)next << 1 | 1);
 }
 
 void record_store_clear(RecordStore *store) {
@@ -34,7 +34,7 @@ static int record_store_number_take(RecordStore *store, uint32_t *ret) {
 
     if (store->unused > 0) {
         *ret = store->unused;
-        store->unused = (uint32_t) ((uintptr_t) store->chunks[*ret] >> 1);
+        store->unused = (uint32_t)((uintptr_t)store->chunks[*ret] >> 1);
         return 0;
     }
     if (!store->chunks) {
@@ -113,7 +113,7 @@ static int chunk_resize(RecordStore *store, uint32_t number, size_t room, size_t
     store->chunks[number] = chunk;
     if (room > chunk->room) {
         memmove(&chunk->records[room], record_chunk_text(chunk), chunk->text_len);
-        chunk->room = (uint8_t) room;
+        chunk->room = (uint8_t)room;
     }
     return 0;
 }
@@ -154,8 +154,8 @@ static void record_store_append_extras(RecordChunk *chunk, const StoredRecord *r
 int record_store_add(RecordStore *store, RecordOwner *owner, const Record *record, RecordId *ret) {
     StoredRecord r = {
         .size = record->size,
-        .name_len = (uint8_t) strlen(record->name),
-        .type_len = (uint8_t) strlen(record->type),
+        .name_len = (uint8_t)strlen(record->name),
+        .type_len = (uint8_t)strlen(record->type),
     };
     RecordChunk *chunk;
     uint32_t number;
@@ -215,7 +215,7 @@ int record_store_refresh(RecordStore *store, RecordId id, const Record *record) 
     record_store_append_extras(chunk, r, record);
     if (record_text_len(r) < old_len)
         // if that fails, it stays large
-        (void) chunk_resize(store, number, chunk->room, chunk->text_len);
+        (void)chunk_resize(store, number, chunk->room, chunk->text_len);
     return 0;
 }
 
@@ -238,7 +238,7 @@ void record_store_remove(RecordStore *store, RecordId id) {
         return;
     record_text_remove(chunk, r->text, record_text_len(r));
     // if that fails, it stays large
-    (void) chunk_resize(store, number, chunk->room, chunk->text_len);
+    (void)chunk_resize(store, number, chunk->room, chunk->text_len);
     if (full) {
         record_store_ring_remove(store, owner, number);
         record_store_ring_insert_first(store, owner, number);

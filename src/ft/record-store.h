@@ -91,7 +91,7 @@ static inline StoredRecord *record_store_get(const RecordStore *store, RecordId 
 }
 
 static inline char *record_chunk_text(RecordChunk *chunk) {
-    return (char *) &chunk->records[chunk->room];
+    return (char *)&chunk->records[chunk->room];
 }
 
 static inline const char *record_store_name(const RecordStore *store, RecordId id) {

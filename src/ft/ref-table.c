@@ -73,7 +73,7 @@ size_t ref_table_bytes(const RefTable *table) {
 
 // The tag uses other bits of the hash than the slot number does.
 static uint32_t ref_table_tag(uint64_t hash) {
-    return (uint32_t) (hash >> 32) & ~(uint32_t) REF_MAX;
+    return (uint32_t)(hash >> 32) & ~(uint32_t)REF_MAX;
 }
 
 static uint32_t ref_table_ref_of(uint32_t slot) {
@@ -86,7 +86,7 @@ static uint32_t slots_find(const RefSlots *table, uint64_t hash, RefMatch match,
     if (!table->slots)
         return 0;
     for (size_t i = hash & table->mask; (slot = table->slots[i]); i = (i + 1) & table->mask)
-        if ((slot & ~(uint32_t) REF_MAX) == ref_table_tag(hash) &&
+        if ((slot & ~(uint32_t)REF_MAX) == ref_table_tag(hash) &&
             match(key, ref_table_ref_of(slot)))
             return ref_table_ref_of(slot);
     return 0;
@@ -109,7 +109,7 @@ uint32_t ref_table_guess(const RefTable *table, uint64_t hash) {
 
         if (!slot)
             return 0;
-        if ((slot & ~(uint32_t) REF_MAX) == ref_table_tag(hash))
+        if ((slot & ~(uint32_t)REF_MAX) == ref_table_tag(hash))
             return ref_table_ref_of(slot);
     }
     return 0;
@@ -146,8 +146,8 @@ static void ref_table_move_some(RefTable *table) {
     }
     emptied = table->old_next / SLOTS_GIVEN_BACK * SLOTS_GIVEN_BACK;
     if (begun < emptied) // returned pages read as zero
-        (void) madvise(&table->old.slots[emptied - SLOTS_GIVEN_BACK],
-                       SLOTS_GIVEN_BACK * sizeof(*table->old.slots), MADV_DONTNEED);
+        (void)madvise(&table->old.slots[emptied - SLOTS_GIVEN_BACK],
+                      SLOTS_GIVEN_BACK * sizeof(*table->old.slots), MADV_DONTNEED);
 }
 
 static int ref_table_resize(RefTable *table, size_t size) {
@@ -230,5 +230,5 @@ void ref_table_remove(RefTable *table, uint64_t hash, uint32_t ref) {
     ref_table_move_some(table);
     if (!table->old.slots && size > SLOTS_MIN && table->count < size / 8)
         // if that fails, it stays large
-        (void) ref_table_resize(table, MAX(size / 4, (size_t) SLOTS_MIN));
+        (void)ref_table_resize(table, MAX(size / 4, (size_t)SLOTS_MIN));
 }

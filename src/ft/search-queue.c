@@ -25,7 +25,7 @@ int search_queue_add(SearchQueue *queue, Session *session, const Message *messag
 
 void search_queue_run(SearchQueue *queue) {
     Record results[RESULTS_MAX];
-    size_t max = MIN(queue->results_max, (size_t) RESULTS_MAX);
+    size_t max = MIN(queue->results_max, (size_t)RESULTS_MAX);
 
     index_prefetch(queue->index, queue->queries, queue->count);
     for (size_t i = 0; i < queue->count; i++)

@@ -24,7 +24,7 @@ static void session_on_probed(Reachability result, void *userdata) {
     index_owner_set_last(session->owner, result == REACHABLE_NO);
     // If flushing fails here, the next write to this stream fails as well and closes it.
     if (session->asks_reachable && session_tell_reachable(session) >= 0)
-        (void) stream_flush(&session->stream);
+        (void)stream_flush(&session->stream);
 }
 
 int session_probe(Session *session, uint64_t again_usec) {

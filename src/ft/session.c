@@ -44,7 +44,7 @@ static void session_reject(Session *session, FtRefusal refusal) {
 
 static void session_accept(Session *session) {
     session->state = SESSION_ACCEPTED;
-    session->since = (uint32_t) time(NULL);
+    session->since = (uint32_t)time(NULL);
     session->search_due = 0;
     ft_session_accepted(session->ft, session);
 }
@@ -249,7 +249,7 @@ static int session_answer_find(Session *session, const Message *message) {
         ft_count_refusal(ft, &session->stream.remote, REFUSED_BAD_NAME);
         request = (FindRequest){};
     }
-    files = calloc(MAX(request.limit, (uint32_t) 1), sizeof(*files));
+    files = calloc(MAX(request.limit, (uint32_t)1), sizeof(*files));
     if (!files)
         return -ENOMEM;
     n = index_find_words(ft->index, &request, files, &summary);
@@ -352,7 +352,7 @@ static int session_send_meanwhile(Stream *stream) {
 // Handles all complete messages. Sets *ret_incomplete if a silence would complete another one.
 static int session_handle_messages(Session *session, const char *data, size_t len, bool quiet,
                                    size_t *ret_consumed, bool *ret_incomplete) {
-    Framer framer = {FRAME_FROM_PEER, session->framing, (unsigned) session->ft->config.max_line};
+    Framer framer = {FRAME_FROM_PEER, session->framing, (unsigned)session->ft->config.max_line};
     unsigned *work = &session->ft->turn_work;
     Stream *stream = &session->stream;
     size_t done = 0;
@@ -531,7 +531,7 @@ Session *session_restore(Ft *ft, int fd, const SavedSession *saved) {
     session->framing = saved->framing;
     session->syntax = saved->syntax;
     session->deadline = MIN(saved->deadline, session->deadline);
-    session->since = (uint32_t) saved->since;
+    session->since = (uint32_t)saved->since;
     session->reachability = saved->reachability;
     session->asks_reachable = saved->asks_reachable;
     session->probed_at = saved->probing ? 0 : MIN(saved->probed_at, time_monotonic());

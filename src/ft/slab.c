@@ -34,7 +34,7 @@ struct SlabRegion {
 };
 
 static SlabBlock *slab_block_of(const void *piece) {
-    return (SlabBlock *) ((uintptr_t) piece & ~(uintptr_t) (BLOCK_BYTES - 1));
+    return (SlabBlock *)((uintptr_t)piece & ~(uintptr_t)(BLOCK_BYTES - 1));
 }
 
 static size_t slab_rounded(size_t size) {
@@ -57,8 +57,8 @@ static int slab_add_region(Slab *slab) {
     }
     region->map = map;
     LIST_INSERT_HEAD(&slab->regions, region, link);
-    begin = ((uintptr_t) map + BLOCK_BYTES - 1) & ~(uintptr_t) (BLOCK_BYTES - 1);
-    slab->fresh = (char *) begin;
+    begin = ((uintptr_t)map + BLOCK_BYTES - 1) & ~(uintptr_t)(BLOCK_BYTES - 1);
+    slab->fresh = (char *)begin;
     slab->fresh_end = slab->fresh + REGION_BYTES;
     return 0;
 }
@@ -86,7 +86,7 @@ static SlabBlock *slab_block_new(Slab *slab, size_t size) {
         block = slab_block_of(slab->fresh);
         slab->fresh += BLOCK_BYTES;
     }
-    *block = (SlabBlock){.size = (uint32_t) size, .fresh = sizeof(*block)};
+    *block = (SlabBlock){.size = (uint32_t)size, .fresh = sizeof(*block)};
     slab->bytes += block->fresh;
     ASAN_POISON_MEMORY_REGION(block + 1, BLOCK_BYTES - sizeof(*block));
     LIST_INSERT_HEAD(&slab->with_room[size / SLAB_STEP], block, link);
@@ -106,7 +106,7 @@ void *slab_alloc(Slab *slab, size_t size) {
     block = LIST_FIRST(&slab->with_room[step / SLAB_STEP]) ?: slab_block_new(slab, step);
     if (!block)
         return NULL;
-    piece = block->freed ?: (char *) block + block->fresh;
+    piece = block->freed ?: (char *)block + block->fresh;
     ASAN_UNPOISON_MEMORY_REGION(piece, MAX(size, sizeof(void *)));
     if (block->freed)
         memcpy(&block->freed, piece, sizeof(void *));
@@ -136,7 +136,7 @@ void slab_free(Slab *slab, void *piece) {
         return;
     LIST_REMOVE(block, link);
     slab->bytes = slab->bytes - block->fresh + PAGE_BYTES;
-    (void) madvise((char *) block + PAGE_BYTES, BLOCK_BYTES - PAGE_BYTES, MADV_DONTNEED);
+    (void)madvise((char *)block + PAGE_BYTES, BLOCK_BYTES - PAGE_BYTES, MADV_DONTNEED);
     LIST_INSERT_HEAD(&slab->empty, block, link);
 }
 

@@ -19,7 +19,7 @@ static uint64_t word_hash(const WordIndex *index, const char *text, size_t len) 
     uint8_t hash[crypto_shorthash_BYTES];
     uint64_t value;
 
-    crypto_shorthash(hash, (const uint8_t *) text, len, index->key);
+    crypto_shorthash(hash, (const uint8_t *)text, len, index->key);
     memcpy(&value, hash, sizeof(value));
     return value;
 }
@@ -44,10 +44,10 @@ static uint64_t word_tail_key(const WordIndex *index, const char *word, size_t l
     char bytes[HEAD_BYTES];
 
     memset(bytes, fill, sizeof(bytes));
-    bytes[0] = (char) TAIL_MARK;
+    bytes[0] = (char)TAIL_MARK;
     memcpy(bytes + 1, &head, HEAD_BYTES - TAIL_BYTES - 1);
     memcpy(bytes + HEAD_BYTES - TAIL_BYTES, word + HEAD_BYTES,
-           MIN(len - HEAD_BYTES, (size_t) TAIL_BYTES));
+           MIN(len - HEAD_BYTES, (size_t)TAIL_BYTES));
     return word_key(bytes);
 }
 
@@ -81,7 +81,7 @@ int word_index_add(WordIndex *index, const char *text, size_t len, uint32_t name
     for (size_t i = 0; i < n; i++)
         if (posting_tree_add(&index->tree, postings[i]) < 0) {
             while (i-- > 0)
-                (void) posting_tree_remove(&index->tree, postings[i]);
+                (void)posting_tree_remove(&index->tree, postings[i]);
             return -ENOMEM;
         }
     return 0;
@@ -92,7 +92,7 @@ void word_index_remove(WordIndex *index, const char *text, size_t len, uint32_t 
     size_t n = word_index_all_postings(index, text, len, name, postings);
 
     for (size_t i = 0; i < n; i++)
-        (void) posting_tree_remove(&index->tree, postings[i]);
+        (void)posting_tree_remove(&index->tree, postings[i]);
 }
 
 WordRange word_index_range(const WordIndex *index, const char *word, size_t len) {

@@ -35,5 +35,5 @@ WordRange word_index_range(const WordIndex *index, const char *word, size_t len)
 WordRange word_index_longer(const WordIndex *index, const char *word, size_t len);
 
 static inline uint32_t posting_name(const Posting *posting) {
-    return (uint32_t) posting->rest;
+    return (uint32_t)posting->rest;
 }

@@ -65,7 +65,7 @@ int listener_fail(const Endpoint *endpoint, const char *program, int r) {
     log_event(LOG_ERR, &(LogFields){.id = EVENT_CANNOT_LISTEN}, "Cannot listen on %s: %s%s", text,
               strerror(-r), help);
     // systemctl status still shows this when failed starts fill the log.
-    (void) sd_notifyf(false, "STATUS=Cannot listen on %s: %s", text, strerror(-r));
+    (void)sd_notifyf(false, "STATUS=Cannot listen on %s: %s", text, strerror(-r));
     return r;
 }
 
@@ -145,7 +145,7 @@ int listener_new(sd_event *event, int fd, AcceptHandler handler, void *userdata,
     r = sd_event_add_io(event, &listener->source, fd, EPOLLIN, listener_on_connection, listener);
     if (r < 0)
         return r;
-    (void) sd_event_source_set_description(listener->source, "listener");
+    (void)sd_event_source_set_description(listener->source, "listener");
     *ret = TAKE_PTR(listener);
     return 0;
 }
@@ -175,7 +175,7 @@ int listener_open_all(sd_event *event, const Endpoint *endpoint, AcceptHandler h
     n = sd_listen_fds(true);
     if (n < 0)
         return n;
-    if ((size_t) n > max)
+    if ((size_t)n > max)
         return -E2BIG;
     for (int i = 0; i < n; i++) {
         r = listener_new(event, SD_LISTEN_FDS_START + i, handler, userdata, &listeners[i]);

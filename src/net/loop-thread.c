@@ -47,7 +47,7 @@ static void call_queue_put(CallQueue *queue, LoopCall *call) {
     TAILQ_INSERT_TAIL(&queue->list, call, link);
     pthread_mutex_unlock(&queue->mutex);
     if (first)
-        (void) eventfd_write(queue->event_fd, 1);
+        (void)eventfd_write(queue->event_fd, 1);
 }
 
 static LoopCall *call_queue_take(CallQueue *queue) {
@@ -68,7 +68,7 @@ static int loop_thread_on_queued(sd_event_source *source _unused_, int fd,
     eventfd_t count;
     bool more;
 
-    (void) eventfd_read(fd, &count);
+    (void)eventfd_read(fd, &count);
     for (int i = 0; i < CALLS_AT_ONCE; i++) {
         call = call_queue_take(queue);
         if (!call)
@@ -79,7 +79,7 @@ static int loop_thread_on_queued(sd_event_source *source _unused_, int fd,
     more = !TAILQ_EMPTY(&queue->list);
     pthread_mutex_unlock(&queue->mutex);
     if (more)
-        (void) eventfd_write(fd, 1);
+        (void)eventfd_write(fd, 1);
     return 0;
 }
 
@@ -127,9 +127,9 @@ static void *loop_thread_main(void *arg) {
     LoopThread *thread = arg;
 
     // The thread names itself, because naming another thread writes to a file (daemon/sandbox.h).
-    (void) pthread_setname_np(pthread_self(), thread->name);
+    (void)pthread_setname_np(pthread_self(), thread->name);
     thread_give_way();
-    (void) sd_event_loop(thread->event);
+    (void)sd_event_loop(thread->event);
     return NULL;
 }
 
@@ -143,7 +143,7 @@ int loop_thread_start(LoopThread *thread) {
 }
 
 static void loop_thread_run_stop(LoopCall *call) {
-    (void) sd_event_exit(container_of(call, LoopThread, stop)->event, 0);
+    (void)sd_event_exit(container_of(call, LoopThread, stop)->event, 0);
 }
 
 void loop_thread_stop(LoopThread *thread) {

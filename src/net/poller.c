@@ -103,7 +103,7 @@ int poller_new(sd_event *event, Poller **ret) {
     r = sd_event_add_io(event, &poller->source, poller->epoll_fd, EPOLLIN, poller_on_ready, poller);
     if (r < 0)
         return r;
-    (void) sd_event_source_set_description(poller->source, "poller");
+    (void)sd_event_source_set_description(poller->source, "poller");
     *ret = TAKE_PTR(poller);
     return 0;
 }
@@ -154,7 +154,7 @@ static int poller_control(Poller *poller, int op, PollWatch *watch) {
 int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHandler handler) {
     int r;
 
-    *watch = (PollWatch){.handler = handler, .fd = fd, .events = (uint16_t) events};
+    *watch = (PollWatch){.handler = handler, .fd = fd, .events = (uint16_t)events};
     r = poller_control(poller, EPOLL_CTL_ADD, watch);
     if (r < 0)
         watch->fd = -EBADF;
@@ -164,14 +164,14 @@ int poller_add(Poller *poller, PollWatch *watch, int fd, uint32_t events, PollHa
 int poller_change(Poller *poller, PollWatch *watch, uint32_t events) {
     if (watch->events == events)
         return 0;
-    watch->events = (uint16_t) events;
+    watch->events = (uint16_t)events;
     return poller_control(poller, EPOLL_CTL_MOD, watch);
 }
 
 void poller_remove(Poller *poller, PollWatch *watch) {
     if (watch->fd < 0)
         return;
-    (void) poller_control(poller, EPOLL_CTL_DEL, watch);
+    (void)poller_control(poller, EPOLL_CTL_DEL, watch);
     watch->fd = -EBADF;
     // The caller may free the watch now, so drop what the running batch still holds of it.
     for (int i = poller->batch_next; i < poller->batch_size; i++)
@@ -199,7 +199,7 @@ static void poller_on_work(PollWatch *watch, uint32_t events _unused_) {
 
     poller_take_turn(poller); // first, because ending a session may leave work
     if (!poller->work(poller->work_userdata) && TAILQ_EMPTY(&poller->turns))
-        (void) poller_change(poller, watch, 0);
+        (void)poller_change(poller, watch, 0);
 }
 
 int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata) {
@@ -217,7 +217,7 @@ int poller_set_work(Poller *poller, bool (*work)(void *userdata), void *userdata
 }
 
 void poller_has_work(Poller *poller) {
-    (void) poller_change(poller, &poller->work_watch, EPOLLIN);
+    (void)poller_change(poller, &poller->work_watch, EPOLLIN);
 }
 
 void poller_wait_turn(Poller *poller, PollTurn *turn, PollWatch *watch) {

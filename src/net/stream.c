@@ -127,7 +127,7 @@ static int stream_start(Stream *stream, Poller *poller, const StreamOps *ops, in
         stream->work->connecting = true;
     }
     // Messages are written whole, so waiting for more of them only adds delay.
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return poller_add(poller, &stream->watch, fd, connecting ? EPOLLOUT : EPOLLIN,
                       stream_handle_events);
 }
@@ -182,7 +182,7 @@ static int stream_send_queued(Stream *stream) {
             continue;
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
-        if ((size_t) n == out->size) // the memory serves the next stream
+        if ((size_t)n == out->size) // the memory serves the next stream
             out->begin = out->size = 0;
         else
             buffer_consume(out, n);
@@ -220,7 +220,7 @@ static void stream_fail_with_next_event(Stream *stream, int error) {
 
     if (work)
         work->error = error; // without memory for it, the other side will seem to have gone
-    (void) shutdown(stream->fd, SHUT_RDWR);
+    (void)shutdown(stream->fd, SHUT_RDWR);
 }
 
 void stream_flush_later(Stream *stream) {
@@ -272,7 +272,7 @@ static int stream_deliver(Stream *stream, const char *data, size_t len) {
         return r;
     work->delivering = false;
     if (r < 0) {
-        (void) stream_send_queued(stream); // answers to what came before the reason to close
+        (void)stream_send_queued(stream); // answers to what came before the reason to close
         return r;
     }
     assert(consumed <= len);
@@ -363,8 +363,8 @@ static void stream_handle_events(PollWatch *watch, uint32_t events) {
 static uint64_t stream_not_taken(const Stream *stream) {
     int in_kernel = 0;
 
-    (void) ioctl(stream->fd, SIOCOUTQ, &in_kernel);
-    return stream->work->out.size + (uint64_t) in_kernel;
+    (void)ioctl(stream->fd, SIOCOUTQ, &in_kernel);
+    return stream->work->out.size + (uint64_t)in_kernel;
 }
 
 static int stream_look_at_hold(Stream *stream) {
@@ -417,7 +417,7 @@ int stream_set_timeout(Stream *stream, uint64_t usec) {
 static int stream_spread(int seconds) {
     uint16_t random = UINT16_MAX / 2;
 
-    (void) getrandom(&random, sizeof(random), 0);
+    (void)getrandom(&random, sizeof(random), 0);
     return seconds / 2 + seconds * random / UINT16_MAX;
 }
 
@@ -433,8 +433,8 @@ void stream_keep_alive(Stream *stream) {
     };
 
     for (size_t i = 0; i < ELEMENTSOF(options); i++)
-        (void) setsockopt(stream->fd, options[i].level, options[i].name, &options[i].value,
-                          sizeof(options[i].value));
+        (void)setsockopt(stream->fd, options[i].level, options[i].name, &options[i].value,
+                         sizeof(options[i].value));
 }
 
 void stream_pause(Stream *stream) {

@@ -107,5 +107,4 @@ int stream_take_fd(Stream *stream);
 // Frees all memory. Does nothing if the stream is closed or equals STREAM_INIT.
 void stream_close(Stream *stream);
 
-#define STREAM_INIT \
-    { .watch = {.fd = -EBADF}, .fd = -EBADF }
+#define STREAM_INIT ((Stream){.watch = {.fd = -EBADF}, .fd = -EBADF})

@@ -24,14 +24,14 @@ static int peer_config_parse_dialect(const ConfigKey *key _unused_, const char *
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         if (strcmp(value, names[i]) == 0) {
-            *(Dialect *) field = i;
+            *(Dialect *)field = i;
             return 0;
         }
     return -EINVAL;
 }
 
 static int peer_config_parse_ft(const ConfigKey *key, const char *value, void *field) {
-    PeerConfig *config = container_of((char **) field, PeerConfig, ft);
+    PeerConfig *config = container_of((char **)field, PeerConfig, ft);
     uint16_t port;
     char *host;
     int r;
@@ -46,7 +46,7 @@ static int peer_config_parse_ft(const ConfigKey *key, const char *value, void *f
 }
 
 static int peer_config_parse_listen(const ConfigKey *key, const char *value, void *field) {
-    PeerConfig *config = container_of((Endpoint *) field, PeerConfig, listen);
+    PeerConfig *config = container_of((Endpoint *)field, PeerConfig, listen);
 
     config->any_port = false;
     return config_parse_endpoint(key, value, field);

@@ -22,12 +22,12 @@ static int peer_on_status_timer(sd_event_source *source _unused_, uint64_t usec 
     size_t uploads = transfers->count - transfers->lingering - transfers->downloads;
 
     if (tracker_state(peer->tracker) == TRACKER_JOINED)
-        (void) sd_notifyf(false, "STATUS=Joined to %s; %zu file%s published; %zu down, %zu up",
-                          peer->config.ft, files, files == 1 ? "" : "s", transfers->downloads,
-                          uploads);
+        (void)sd_notifyf(false, "STATUS=Joined to %s; %zu file%s published; %zu down, %zu up",
+                         peer->config.ft, files, files == 1 ? "" : "s", transfers->downloads,
+                         uploads);
     else
-        (void) sd_notifyf(false, "STATUS=Not joined: %s; %zu down, %zu up",
-                          tracker_reason(peer->tracker), transfers->downloads, uploads);
+        (void)sd_notifyf(false, "STATUS=Not joined: %s; %zu down, %zu up",
+                         tracker_reason(peer->tracker), transfers->downloads, uploads);
     return 0;
 }
 
@@ -37,8 +37,8 @@ void peer_update_status(Peer *peer) {
 
     if (sd_event_source_get_enabled(peer->status_timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
         return;
-    (void) sd_event_source_set_time_relative(peer->status_timer, STATUS_USEC);
-    (void) sd_event_source_set_enabled(peer->status_timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(peer->status_timer, STATUS_USEC);
+    (void)sd_event_source_set_enabled(peer->status_timer, SD_EVENT_ONESHOT);
 }
 
 static void peer_tell_state(Peer *peer) {
@@ -116,7 +116,7 @@ static SharesConfig peer_shares_config(const PeerConfig *config) {
     return (SharesConfig){
         .paths = &config->paths,
         .excludes = &config->excludes,
-        .hash_threads = (unsigned) config->hash_threads,
+        .hash_threads = (unsigned)config->hash_threads,
         .hash_rate = config->hash_rate,
     };
 }
@@ -250,7 +250,7 @@ int peer_confine(Peer *peer) {
     const char *const writable[] = {peer->config.state_dir, peer->config.download_dir};
 
     // What is not there now cannot be written to later.
-    (void) make_directories(peer->config.download_dir, 0755);
+    (void)make_directories(peer->config.download_dir, 0755);
     downloads_check_directory(&peer->downloads);
     return daemon_confine(writable, ELEMENTSOF(writable));
 }

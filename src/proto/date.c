@@ -53,9 +53,9 @@ int date_parse(const char *text, size_t len, Date *ret, bool *ret_long_year, boo
         return -EINVAL;
     if (digits[0] > 2 || digits[1] > 2 || (digits[2] != 2 && digits[2] != 4))
         return -EINVAL;
-    year = (int) value[2] + (digits[2] == 2 ? 2000 : 0);
+    year = (int)value[2] + (digits[2] == 2 ? 2000 : 0);
     if (value[1] < 1 || value[1] > 12 || value[0] < 1 ||
-        value[0] > (uint64_t) date_days_in_month((int) value[1], year))
+        value[0] > (uint64_t)date_days_in_month((int)value[1], year))
         return -EINVAL;
     *ret = (Date){.year = year, .month = value[1], .day = value[0]};
     *ret_long_year = digits[2] == 4;
@@ -84,8 +84,8 @@ void date_format_http(time_t time, char text[static DATE_HTTP_BYTES + 1]) {
     // Not strftime(3), which would write the names of the locale.
     if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
         tm = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
-    (void) snprintf(text, DATE_HTTP_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-                    days[tm.tm_wday], tm.tm_mday % 100u, months[tm.tm_mon],
-                    (tm.tm_year + 1900) % 10000u, tm.tm_hour % 100u, tm.tm_min % 100u,
-                    tm.tm_sec % 100u);
+    (void)snprintf(text, DATE_HTTP_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+                   days[tm.tm_wday], tm.tm_mday % 100u, months[tm.tm_mon],
+                   (tm.tm_year + 1900) % 10000u, tm.tm_hour % 100u, tm.tm_min % 100u,
+                   tm.tm_sec % 100u);
 }

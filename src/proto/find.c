@@ -73,7 +73,7 @@ int find_text_check(const char *text) {
 static int find_decode_text(View field, char text[static FIND_TEXT_MAX + 1]) {
     int n = name_decode(field.text, field.len, text, FIND_TEXT_MAX + 1);
 
-    return n < 0 || strlen(text) != (size_t) n ? -EBADMSG : find_text_check(text);
+    return n < 0 || strlen(text) != (size_t)n ? -EBADMSG : find_text_check(text);
 }
 
 int find_parse(const Message *message, FindRequest *ret) {
@@ -90,7 +90,7 @@ int find_parse(const Message *message, FindRequest *ret) {
         find_decode_text(rest, request.text) < 0)
         return -EBADMSG;
     memcpy(request.type, type.text, type.len);
-    request.limit = (uint32_t) number;
+    request.limit = (uint32_t)number;
     *ret = request;
     return 0;
 }
@@ -172,7 +172,7 @@ static int find_parse_file(View rest, RecordText *text, FoundFile *ret) {
         return -EBADMSG;
     memcpy(text->type, type.text, type.len);
     text->type[type.len] = '\0';
-    file.sources = (uint32_t) number;
+    file.sources = (uint32_t)number;
     *ret = file;
     return 0;
 }
@@ -187,7 +187,7 @@ static int find_parse_summary(View head, FindSummary *ret) {
         (!find_is(how, FIELD_AT_LEAST) && !find_is(how, FIELD_EXACTLY)))
         return -EBADMSG;
     ret->at_least = find_is(how, FIELD_AT_LEAST);
-    ret->peers = (uint32_t) peers;
+    ret->peers = (uint32_t)peers;
     return 0;
 }
 
@@ -201,7 +201,7 @@ int matches_parse(const Message *message, FoundFiles *ret) {
         find_parse_summary(find_trimmed(begin, (open ?: end) - begin), &files.summary) < 0)
         return -EBADMSG;
     // A file takes at least 16 bytes.
-    room = MIN((size_t) FIND_RESULTS_MAX, message->argument_len / 16 + 1);
+    room = MIN((size_t)FIND_RESULTS_MAX, message->argument_len / 16 + 1);
     files.entries = calloc(room, sizeof(*files.entries));
     if (!files.entries)
         return -ENOMEM;
@@ -270,5 +270,5 @@ size_t find_among_records(const FindRequest *request, const Record records[], si
     if (n_files > 0)
         qsort(files, n_files, sizeof(*files), find_compare_sources);
     summary->total = n_files;
-    return MIN(n_files, (size_t) request->limit);
+    return MIN(n_files, (size_t)request->limit);
 }

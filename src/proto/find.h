@@ -38,14 +38,16 @@ typedef struct FindSummary {
     uint32_t peers; // that have any of them
 } FindSummary;
 
+typedef struct FoundFileEntry {
+    FoundFile file; // its strings are in `text`
+    RecordText text;
+} FoundFileEntry;
+
 // A parsed answer.
 typedef struct FoundFiles {
     FindSummary summary;
     size_t n;
-    struct {
-        FoundFile file; // its strings are in `text`
-        RecordText text;
-    } * entries;
+    FoundFileEntry *entries;
 } FoundFiles;
 
 // Finds the files that fit the request among these records, for an FT that has no FIND. Writes at

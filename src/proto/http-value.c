@@ -22,7 +22,7 @@ static HttpText http_value_trim(HttpText text) {
 // it.
 static HttpText http_value_cut(HttpText *rest, char c) {
     const char *at = rest->len > 0 ? memchr(rest->data, c, rest->len) : NULL;
-    size_t n = at ? (size_t) (at - rest->data) : rest->len;
+    size_t n = at ? (size_t)(at - rest->data) : rest->len;
     HttpText before = {rest->data, n};
 
     n += at != NULL;
@@ -115,7 +115,7 @@ bool http_etag_in_list(HttpText value, const char *etag) {
     if (http_text_equal(value, "*"))
         return true;
     while (http_list_next(&value, &element)) {
-        (void) http_value_cut_prefix(&element, "W/");
+        (void)http_value_cut_prefix(&element, "W/");
         if (http_text_equal(element, etag))
             return true;
     }
@@ -134,7 +134,7 @@ static int http_value_percent_decode(HttpText text, char out[], size_t size) {
 
             if (high < 0 || low < 0)
                 return -EBADMSG;
-            c = (char) (high * 16 + low);
+            c = (char)(high * 16 + low);
             i += 2;
         }
         if (c == '\0')
@@ -144,7 +144,7 @@ static int http_value_percent_decode(HttpText text, char out[], size_t size) {
         out[n++] = c;
     }
     out[n] = '\0';
-    return (int) n;
+    return (int)n;
 }
 
 int http_target_path(HttpText target, char path[], size_t size) {

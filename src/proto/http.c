@@ -12,7 +12,7 @@ bool http_text_equal(HttpText text, const char *other) {
 }
 
 static char http_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 bool http_text_equal_nocase(HttpText text, const char *other) {
@@ -130,7 +130,7 @@ typedef bool (*StartLineParser)(HttpText line, HttpHead *head);
 
 static HttpParseResult http_parse_head(const char *data, size_t len, StartLineParser parse_start,
                                        HttpHead *ret) {
-    size_t limit = MIN(len, (size_t) HTTP_HEAD_BYTES_MAX);
+    size_t limit = MIN(len, (size_t)HTTP_HEAD_BYTES_MAX);
     HttpParseResult result;
     HttpText line;
 

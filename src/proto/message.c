@@ -99,7 +99,7 @@ int message_reachable(const Message *message, Reachability *ret, Endpoint *ret_e
         address_parse(address, address_len, &endpoint.address) < 0 ||
         parse_u64_n(text, len, &port) < 0 || port == 0 || port > UINT16_MAX)
         return -EBADMSG;
-    endpoint.port = (uint16_t) port;
+    endpoint.port = (uint16_t)port;
     for (Reachability i = 0; i < _REACHABILITY_COUNT; i++)
         if (strlen(reachability_names[i]) == word_len &&
             memcmp(reachability_names[i], word, word_len) == 0) {

@@ -74,7 +74,7 @@ static bool name_must_encode(const char *name, size_t i, size_t len, NameContext
     if (c < ' ' || c == 0x7f)
         return true;
     if (c == '%')
-        return isxdigit((unsigned char) name[i + 1]) && isxdigit((unsigned char) name[i + 2]);
+        return isxdigit((unsigned char)name[i + 1]) && isxdigit((unsigned char)name[i + 2]);
     if (c == ' ')
         return i == 0 || i == len - 1;
     return context == NAME_IN_RECORD && strchr("<>;|", c);
@@ -88,7 +88,7 @@ int name_encode(Buffer *out, const char *name, NameContext context) {
         int r;
 
         if (name_must_encode(name, i, len, context)) {
-            snprintf(code, sizeof(code), "%%%02X", (unsigned char) name[i]);
+            snprintf(code, sizeof(code), "%%%02X", (unsigned char)name[i]);
             r = buffer_append(out, code, 3);
         } else
             r = buffer_append(out, &name[i], 1);
@@ -104,7 +104,7 @@ int name_decode(const char *text, size_t len, char *out, size_t size) {
     if (len < size && !memchr(text, '%', len)) {
         memcpy(out, text, len);
         out[len] = '\0';
-        return (int) len;
+        return (int)len;
     }
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
@@ -115,12 +115,12 @@ int name_decode(const char *text, size_t len, char *out, size_t size) {
             int high = parse_hex_digit(text[i + 1]), low = parse_hex_digit(text[i + 2]);
 
             if (high >= 0 && low >= 0) {
-                c = (char) (high << 4 | low);
+                c = (char)(high << 4 | low);
                 i += 2;
             }
         }
         out[n++] = c;
     }
     out[n] = '\0';
-    return (int) n;
+    return (int)n;
 }

@@ -133,7 +133,7 @@ enum {
 };
 
 // A size must fit off_t.
-#define SIZE_BYTES_MAX ((uint64_t) INT64_MAX)
+#define SIZE_BYTES_MAX ((uint64_t)INT64_MAX)
 
 // Silences in µs that complete a message. A bare HELLO may be the start of "HELLO\n" in two
 // segments, so FT waits longer for it than inside a RAW session, where each message costs one

@@ -219,7 +219,7 @@ static int record_text_copy(const char *text, char *out, size_t size) {
     if (len >= size)
         return -ENAMETOOLONG;
     memcpy(out, text, len + 1);
-    return (int) len;
+    return (int)len;
 }
 
 // Validates the result of fields_read() and normalizes it: the name without its extension, the type
@@ -260,7 +260,7 @@ static int fields_to_record(const Fields *f, const char *default_name, RecordTex
         .type = text->type,
         .size = f->size,
         .modified = f->date,
-        .endpoint = {.address = f->address, .port = (uint16_t) f->port},
+        .endpoint = {.address = f->address, .port = (uint16_t)f->port},
         .has_root = f->has_root && f->size != SIZE_WITHOUT_ROOT,
     };
     if (ret->has_root)

@@ -85,7 +85,7 @@ static int access_give_default(const char *self, const AccessWalk *walk, mode_t 
         if (r < 0)
             return r;
         acl_free(acl);
-        acl = acl_from_mode((mode_t) r);
+        acl = acl_from_mode((mode_t)r);
         if (!acl)
             return -errno;
     }
@@ -118,8 +118,8 @@ static int access_take_default(const char *self, AccessWalk *walk, mode_t mode) 
     if (r <= 0)
         return r == -EOPNOTSUPP ? 0 : r;
     if (acl_equiv_mode(acl, &left) == 0 &&
-        ((int) left == inherited || (int) left == access_mode_of_new(access, mode))) {
-        walk->inherited = (int) left;
+        ((int)left == inherited || (int)left == access_mode_of_new(access, mode))) {
+        walk->inherited = (int)left;
         return acl_delete_def_file(self) < 0 ? -errno : 0;
     }
     return acl_set_file(self, ACL_TYPE_DEFAULT, acl) < 0 ? -errno : 0;
@@ -327,7 +327,7 @@ static int access_open_owned_path(const char *path) {
         end = name + strcspn(name, "/");
         if (end - name > NAME_MAX)
             return -ENAMETOOLONG;
-        snprintf(part, sizeof(part), "%.*s", (int) (end - name), name);
+        snprintf(part, sizeof(part), "%.*s", (int)(end - name), name);
         next = open_beneath(fd, part, O_PATH, 0);
         if (next < 0)
             return next;
@@ -374,7 +374,7 @@ int access_default_mode(const char *directory, mode_t *ret) {
     r = access_mode_of_new(access, st.stx_mode);
     if (r == NO_MODE)
         return 1;
-    *ret = (mode_t) r;
+    *ret = (mode_t)r;
     return 0;
 }
 

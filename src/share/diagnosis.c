@@ -148,7 +148,7 @@ static long diagnosis_look_at_path(const char *path, char **ret_about) {
 
 // Leaves out hidden files, which the daemon does not share.
 static long diagnosis_look_at_tree(const char *path, char **ret_about) {
-    char *paths[] = {(char *) path, NULL};
+    char *paths[] = {(char *)path, NULL};
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     long unreadable = 0;
     FTSENT *entry;
@@ -209,7 +209,7 @@ static int diagnosis_compare(const Ctl *ctl, const char *path, const char *compo
     r = diagnosis_look(ctl, diagnosis_look_at_path, path, &result, &outside);
     if (r < 0)
         return r;
-    r = (int) result;
+    r = (int)result;
     if (r == 0)
         return diagnosis_set(ret, CAUSE_SANDBOX, component, 0);
     if (r == -EACCES)
@@ -248,7 +248,7 @@ static char *diagnosis_describe(const char *path) {
     group = getgrgid(st.st_gid);
     snprintf(members, sizeof(members), "%s", group ? group->gr_name : "?");
     if (asprintf(&text, " (%s%s%smode %04o, %s:%s)", home ? "the home of " : "", home ? user : "",
-                 home ? ", " : "", (unsigned) (st.st_mode & 07777), user, members) < 0)
+                 home ? ", " : "", (unsigned)(st.st_mode & 07777), user, members) < 0)
         return NULL;
     return text;
 }

@@ -26,8 +26,11 @@ typedef struct FileContent {
     bool tree, shown;
 } FileContent;
 
+// The versions of clang-format disagree about a macro that is an initializer.
+// clang-format off
 #define KEY(section, name, parser, field) \
-    { section, name, parser, offsetof(FileContent, field), 0, 0, "another value" }
+    {section, name, parser, offsetof(FileContent, field), 0, 0, "another value"}
+// clang-format on
 
 static const ConfigKey keys[] = {
     KEY("share", "path", config_parse_list, paths),
@@ -156,7 +159,7 @@ Entry *entry_list_find(const EntryList *list, const char *path) {
 // Also checks the directories above it, since `pass` may name them.
 static bool entry_part_ends_in_space(const char *path) {
     for (const char *p = path; *p; p++)
-        if (isspace((unsigned char) *p) && (p[1] == '/' || p[1] == '\0'))
+        if (isspace((unsigned char)*p) && (p[1] == '/' || p[1] == '\0'))
             return true;
     return false;
 }
@@ -178,7 +181,7 @@ static void entry_make_name(const char *path, char name[static NAME_BYTES_MAX + 
     size_t len = 0;
 
     for (const char *p = path + strspn(path, "/"); *p && len < NAME_BYTES_MAX; p++)
-        name[len++] = isalnum((unsigned char) *p) || strchr("._", *p) ? *p : '-';
+        name[len++] = isalnum((unsigned char)*p) || strchr("._", *p) ? *p : '-';
     name[len] = '\0';
 }
 

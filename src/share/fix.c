@@ -15,7 +15,7 @@ static int fix_note(const Entry *entry) {
     int r = entry_write(entry);
 
     if (r < 0)
-        (void) fail_errno(r, "cannot write %s", entry->file);
+        (void)fail_errno(r, "cannot write %s", entry->file);
     return r;
 }
 
@@ -44,7 +44,7 @@ static int fix_access_failed(const char *path, int r) {
         ctl_error("%s has more than %d files.", path, ACCESS_FILES_MAX);
         break;
     default:
-        (void) fail_errno(r, "cannot change who may read %s", path);
+        (void)fail_errno(r, "cannot change who may read %s", path);
     }
     return r;
 }
@@ -112,7 +112,7 @@ static int fix_show(Entry *entry) {
     if (r >= 0)
         r = sandbox_unit_show(name, entry->path);
     if (r < 0)
-        (void) fail_errno(r, "cannot write a drop-in of " PEER_UNIT);
+        (void)fail_errno(r, "cannot write a drop-in of " PEER_UNIT);
     return r;
 }
 
@@ -228,7 +228,7 @@ static int fix_unshow(const Entry *entry, EntryList *others) {
     if (r >= 0)
         r = sandbox_unit_apply();
     if (r < 0)
-        (void) fail_errno(r, "cannot hide the path from the service again");
+        (void)fail_errno(r, "cannot hide the path from the service again");
     return r;
 }
 

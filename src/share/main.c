@@ -67,7 +67,7 @@ int main(int argc, char **argv) {
             ctl.legend = false;
             break;
         default:
-            return (int) share_main_usage();
+            return (int)share_main_usage();
         }
     status = share_main_run(&ctl, argc - optind, argv + optind, fix);
     sd_bus_flush_close_unref(ctl.bus);
@@ -76,5 +76,5 @@ int main(int argc, char **argv) {
         if (status == STATUS_DONE)
             status = STATUS_FAILED;
     }
-    return (int) status;
+    return (int)status;
 }

@@ -105,12 +105,12 @@ int sandbox_unit_unshow(const char *name) {
         return r;
     if (unlink(file_path) < 0 && errno != ENOENT)
         return -errno;
-    (void) rmdir(DIRECTORY); // fails if other drop-ins are there
+    (void)rmdir(DIRECTORY); // fails if other drop-ins are there
     return 0;
 }
 
 static int sandbox_unit_systemctl(const char *verb, const char *unit) {
-    char *argv[] = {(char *) "systemctl", (char *) verb, (char *) unit, NULL};
+    char *argv[] = {(char *)"systemctl", (char *)verb, (char *)unit, NULL};
     int status, r;
     pid_t pid;
 

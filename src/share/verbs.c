@@ -363,10 +363,10 @@ static ExitStatus share_verb_print_json(const Ctl *ctl, const EntryList *list,
             shares,
             json_pack("{so so sb so so so so}", "path", json_text(entry->path), "file",
                       json_text(entry->by_default ? "" : entry->file), "removable",
-                      (int) entry->ours, "n_files",
-                      peer ? json_integer((json_int_t) content.files) : json_null(), "size",
-                      peer ? json_integer((json_int_t) content.bytes) : json_null(), "n_unreadable",
-                      peer ? json_integer((json_int_t) content.unreadable) : json_null(), "problem",
+                      (int)entry->ours, "n_files",
+                      peer ? json_integer((json_int_t)content.files) : json_null(), "size",
+                      peer ? json_integer((json_int_t)content.bytes) : json_null(), "n_unreadable",
+                      peer ? json_integer((json_int_t)content.unreadable) : json_null(), "problem",
                       json_text(content.problem ?: "")));
     }
     json_object_set_new(document, "shares", shares);

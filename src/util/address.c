@@ -46,7 +46,7 @@ int address_parse(const char *text, size_t len, IpAddress *ret) {
 
 // inet_ntop() uses printf(), which took a good part of the time of a search at FT.
 static size_t address_v4_format(const struct in_addr *v4, char *text) {
-    const uint8_t *bytes = (const uint8_t *) v4;
+    const uint8_t *bytes = (const uint8_t *)v4;
     char *p = text;
 
     for (int i = 0; i < 4; i++) {
@@ -55,11 +55,11 @@ static size_t address_v4_format(const struct in_addr *v4, char *text) {
         if (i > 0)
             *p++ = '.';
         if (byte >= 100)
-            *p++ = (char) ('0' + byte / 100);
+            *p++ = (char)('0' + byte / 100);
         if (byte >= 10)
             p += format_2_digits(p, byte % 100);
         else
-            *p++ = (char) ('0' + byte);
+            *p++ = (char)('0' + byte);
     }
     *p = '\0';
     return p - text;
@@ -117,10 +117,10 @@ static bool prefix_clear_host_bits(IpAddress *address, unsigned bits) {
     bool any = false;
 
     for (unsigned i = bits; i < address_size(address) * 8; i++) {
-        uint8_t bit = (uint8_t) (0x80 >> i % 8);
+        uint8_t bit = (uint8_t)(0x80 >> i % 8);
 
         any |= bytes[i / 8] & bit;
-        bytes[i / 8] &= (uint8_t) ~bit;
+        bytes[i / 8] &= (uint8_t)~bit;
     }
     return any;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 void *array_grow(void *items, size_t *room, size_t needed, size_t size, size_t min) {
-    size_t wanted = MAX(*room, MAX(min, (size_t) 1)), bytes;
+    size_t wanted = MAX(*room, MAX(min, (size_t)1)), bytes;
     void *grown;
 
     while (wanted < needed)

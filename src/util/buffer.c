@@ -32,7 +32,7 @@ char *buffer_reserve(Buffer *buffer, size_t n) {
     if (needed <= buffer->capacity && buffer->data)
         return buffer->data + buffer->size;
 
-    capacity = MAX(buffer->capacity, (size_t) CAPACITY_MIN);
+    capacity = MAX(buffer->capacity, (size_t)CAPACITY_MIN);
     while (capacity < needed)
         if (__builtin_mul_overflow(capacity, 2, &capacity))
             return NULL;

@@ -41,14 +41,14 @@ struct FileHasher {
 
 static int64_t file_hash_nanoseconds(const struct timespec *ts) {
     // Wraps for times that no clock will show. The value is only compared.
-    return (int64_t) ((uint64_t) ts->tv_sec * 1000000000 + (uint64_t) ts->tv_nsec);
+    return (int64_t)((uint64_t)ts->tv_sec * 1000000000 + (uint64_t)ts->tv_nsec);
 }
 
 FileIdentity file_identity(const struct stat *st) {
     return (FileIdentity){
         .device = st->st_dev,
         .inode = st->st_ino,
-        .size = (uint64_t) st->st_size,
+        .size = (uint64_t)st->st_size,
         .modified = file_hash_nanoseconds(&st->st_mtim),
         .changed = file_hash_nanoseconds(&st->st_ctim),
     };
@@ -105,7 +105,7 @@ FileHasher *file_hasher_free(FileHasher *hasher) {
 
 static int file_hash_read_exactly(int fd, uint8_t *buffer, size_t n, uint64_t offset) {
     while (n > 0) {
-        ssize_t got = pread(fd, buffer, n, (off_t) offset);
+        ssize_t got = pread(fd, buffer, n, (off_t)offset);
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -137,7 +137,7 @@ static int file_hash_piece(FileHashWorker *worker, FileHashJob *job, uint64_t pi
     if (piece % PIECES_BETWEEN_LOOKS == PIECES_BETWEEN_LOOKS - 1)
         r = file_hash_check_unchanged(job);
     while (r >= 0 && at < end) {
-        size_t n = MIN(end - at, (uint64_t) READ_BYTES);
+        size_t n = MIN(end - at, (uint64_t)READ_BYTES);
 
         r = job->gate ? job->gate(n, job->userdata) : 0;
         if (r >= 0)
@@ -169,7 +169,7 @@ static void *file_hash_worker_main(void *arg) {
 
 // Hashes in this thread and in others. Works with fewer threads than wanted.
 static void file_hash_run_workers(FileHasher *hasher, FileHashJob *job) {
-    unsigned wanted = MIN((uint64_t) hasher->threads, job->piece_count), started;
+    unsigned wanted = MIN((uint64_t)hasher->threads, job->piece_count), started;
 
     for (unsigned i = 0; i < wanted; i++)
         hasher->workers[i].job = job;
@@ -197,7 +197,7 @@ int file_hash(FileHasher *hasher, int fd, FileHashGate gate, void *userdata, Fil
     pieces = calloc(piece_count(identity.size), sizeof(*pieces));
     if (!pieces)
         return -ENOMEM;
-    (void) posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 
     FileHashJob job = {
         .fd = fd,

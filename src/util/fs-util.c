@@ -22,13 +22,13 @@ enum {
 static int fs_open_resolving(int dir_fd, const char *path, int flags, mode_t mode,
                              uint64_t resolve) {
     const struct open_how how = {
-        .flags = (unsigned) flags | O_CLOEXEC,
+        .flags = (unsigned)flags | O_CLOEXEC,
         .mode = mode,
         .resolve = resolve,
     };
     long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 
-    return fd < 0 ? -errno : (int) fd;
+    return fd < 0 ? -errno : (int)fd;
 }
 
 int open_beneath(int dir_fd, const char *path, int flags, mode_t mode) {
@@ -79,7 +79,7 @@ static int fs_replace_link(char path[static PATH_MAX]) {
         r = fs_read_trusted_link(fd, &st, target);
         if (r < 0)
             return r;
-        snprintf(replaced, sizeof(replaced), "%.*s%s%s", target[0] == '/' ? 0 : (int) (name - path),
+        snprintf(replaced, sizeof(replaced), "%.*s%s%s", target[0] == '/' ? 0 : (int)(name - path),
                  path, target, end);
         if (strlen(replaced) >= PATH_MAX)
             return -ENAMETOOLONG;
@@ -108,7 +108,7 @@ int open_trusted(const char *path, int flags, char **ret_real) {
         return fd;
     snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
     n = readlink(self, real, sizeof(real));
-    *ret_real = n > 0 && n < (ssize_t) sizeof(real) ? strndup(real, n) : NULL;
+    *ret_real = n > 0 && n < (ssize_t)sizeof(real) ? strndup(real, n) : NULL;
     if (*ret_real)
         return fd;
     close_fd(fd);
@@ -120,7 +120,7 @@ int check_free_space(int fd, uint64_t bytes, uint64_t *ret_free) {
 
     if (fstatvfs(fd, &st) < 0)
         return -errno;
-    *ret_free = (uint64_t) st.f_bavail * st.f_frsize;
+    *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
     return *ret_free < bytes ? -ENOSPC : 0;
 }
 
@@ -180,7 +180,7 @@ int examine_path(const char *path, char **ret_component) {
         if (end - name > NAME_MAX)
             r = -ENAMETOOLONG;
         else {
-            snprintf(part, sizeof(part), "%.*s", (int) (end - name), name);
+            snprintf(part, sizeof(part), "%.*s", (int)(end - name), name);
             next = openat(fd, part, O_PATH | O_CLOEXEC);
             r = next < 0 ? -errno : 0;
         }

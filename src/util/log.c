@@ -79,7 +79,7 @@ static void log_put_field(struct iovec iov[], size_t *n, Field *field, const cha
                           const char *value) {
     int len = snprintf(field->text, sizeof(field->text), "%s=%s", name, value);
 
-    iov[(*n)++] = (struct iovec){field->text, MIN((size_t) len, sizeof(field->text) - 1)};
+    iov[(*n)++] = (struct iovec){field->text, MIN((size_t)len, sizeof(field->text) - 1)};
 }
 
 static void log_send_to_journal(int level, const LogFields *fields, const char *line) {
@@ -99,7 +99,7 @@ static void log_send_to_journal(int level, const LogFields *fields, const char *
     if (fields->transfer)
         iov[n++] = (struct iovec){transfer, snprintf(transfer, sizeof(transfer),
                                                      "P2P_TRANSFER=%" PRIu32, fields->transfer)};
-    (void) sd_journal_sendv(iov, (int) n);
+    (void)sd_journal_sendv(iov, (int)n);
 }
 
 static void log_put_line(int level, const LogFields *fields, const char *line) {
@@ -108,7 +108,7 @@ static void log_put_line(int level, const LogFields *fields, const char *line) {
     if (sink.journal)
         log_send_to_journal(level, fields, line);
     else
-        (void) dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
+        (void)dprintf(STDERR_FILENO, "%s: %s\n", sink.program ?: "p2pshare", line);
 }
 
 _printf_(4, 0) static void log_va(int level, const LogFields *fields, uint64_t suppressed,
@@ -118,7 +118,7 @@ _printf_(4, 0) static void log_va(int level, const LogFields *fields, uint64_t s
 
     if (n < 0)
         return;
-    if (suppressed > 0 && (size_t) n < sizeof(line))
+    if (suppressed > 0 && (size_t)n < sizeof(line))
         snprintf(line + n, sizeof(line) - n,
                  " (%" PRIu64 " similar ones before it were not logged)", suppressed);
     log_put_line(level, fields, line);

@@ -21,10 +21,10 @@
 #define USEC_PER_SEC    UINT64_C(1000000)
 #define USEC_PER_MSEC   UINT64_C(1000)
 
-#define container_of(ptr, type, member)                                \
-    ({                                                                 \
-        const typeof(((type *) 0)->member) *_member = (ptr);           \
-        (type *) (void *) ((char *) _member - offsetof(type, member)); \
+#define container_of(ptr, type, member)                             \
+    ({                                                              \
+        const typeof(((type *)0)->member) *_member = (ptr);         \
+        (type *)(void *)((char *)_member - offsetof(type, member)); \
     })
 
 // Hands the value over and clears the variable, so that its cleanup attribute frees nothing.
@@ -50,7 +50,7 @@
     }
 
 static inline void freep(void *p) {
-    free(*(void **) p);
+    free(*(void **)p);
 }
 
 // Closes fd if it is set. Returns the value of an unset fd, so that `fd = close_fd(fd)` clears it.

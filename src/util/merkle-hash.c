@@ -26,7 +26,7 @@ int merkle_hash_parse(const char *text, size_t len, MerkleHash *ret) {
 
         if (high < 0 || low < 0)
             return -EINVAL;
-        hash.bytes[i] = (uint8_t) (high << 4 | low);
+        hash.bytes[i] = (uint8_t)(high << 4 | low);
     }
     *ret = hash;
     return 0;

@@ -108,14 +108,14 @@ void merkle_use(Merkle *merkle, LeafHasher *leaves) {
 
 // Hashes as many whole leaves as there are, at once. Returns how many bytes, or -EIO.
 static ssize_t merkle_add_leaves(Merkle *merkle, const uint8_t *data, size_t len) {
-    const size_t n = MIN(len / MERKLE_LEAF_BYTES, (size_t) LEAVES_AT_ONCE);
+    const size_t n = MIN(len / MERKLE_LEAF_BYTES, (size_t)LEAVES_AT_ONCE);
     MerkleHash hashes[LEAVES_AT_ONCE];
     int r;
 
     r = leaf_hasher_run(merkle->hasher, data, n, hashes);
     for (size_t i = 0; i < n && r >= 0; i++)
         r = merkle_join_subtree(merkle, hashes[i], 0);
-    return r < 0 ? r : (ssize_t) (n * MERKLE_LEAF_BYTES);
+    return r < 0 ? r : (ssize_t)(n * MERKLE_LEAF_BYTES);
 }
 
 int merkle_update(Merkle *merkle, const void *data, size_t len) {
@@ -126,7 +126,7 @@ int merkle_update(Merkle *merkle, const void *data, size_t len) {
         ssize_t n = merkle_add_leaves(merkle, p, len);
 
         if (n < 0)
-            return (int) n;
+            return (int)n;
         p += n;
         len -= n;
     }

@@ -17,7 +17,7 @@ int parse_u64_n(const char *text, size_t len, uint64_t *ret) {
         if (text[i] < '0' || text[i] > '9')
             return -EINVAL;
         if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t) (text[i] - '0'), &value))
+            __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
             return -ERANGE;
     }
     *ret = value;
@@ -70,7 +70,7 @@ static size_t parse_digit_count(uint64_t value) {
         UINT64_C(10000000000000000000),
     };
     // 1233 / 4096 approximates log10(2) and never overestimates for 64 bits.
-    const size_t n = (size_t) (64 - __builtin_clzll(value | 1)) * 1233 >> 12;
+    const size_t n = (size_t)(64 - __builtin_clzll(value | 1)) * 1233 >> 12;
 
     return n + (value >= powers[n]);
 }
@@ -86,7 +86,7 @@ size_t format_u64(char *text, uint64_t value, size_t width) {
         value /= 100;
     }
     if (value > 0)
-        *--p = (char) ('0' + value);
+        *--p = (char)('0' + value);
     while (p > text)
         *--p = '0';
     return n;
@@ -105,8 +105,8 @@ int parse_hex_digit(char c) {
 int parse_size(const char *text, uint64_t *ret) {
     static const char units[] = "KMGT";
     size_t len = strlen(text);
-    const char *unit = len > 0 ? strchr(units, toupper((unsigned char) text[len - 1])) : NULL;
-    unsigned shift = unit ? 10 * (unsigned) (unit - units + 1) : 0;
+    const char *unit = len > 0 ? strchr(units, toupper((unsigned char)text[len - 1])) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
     uint64_t value;
     int r;
 

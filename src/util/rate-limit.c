@@ -14,7 +14,7 @@ static uint64_t rate_limit_burst(const RateLimit *limit) {
 }
 
 static uint64_t rate_limit_least_grant(const RateLimit *limit) {
-    return MIN(rate_limit_burst(limit), (uint64_t) GRANT_BYTES_MIN);
+    return MIN(rate_limit_burst(limit), (uint64_t)GRANT_BYTES_MIN);
 }
 
 void rate_limit_set(RateLimit *limit, uint64_t rate) {
@@ -32,8 +32,8 @@ uint64_t rate_limit_grant(RateLimit *limit, uint64_t want, uint64_t now) {
     if (limit->rate == 0)
         return want;
     // After a long pause the bucket is full. This also keeps the product small.
-    elapsed = MIN(now - limit->filled, (uint64_t) RATE_BURST_USEC);
-    added = (uint64_t) ((__uint128_t) limit->rate * elapsed / USEC_PER_SEC);
+    elapsed = MIN(now - limit->filled, (uint64_t)RATE_BURST_USEC);
+    added = (uint64_t)((__uint128_t)limit->rate * elapsed / USEC_PER_SEC);
     if (elapsed == RATE_BURST_USEC)
         added = rate_limit_burst(limit);
     // A fraction of a byte would be lost.
@@ -56,5 +56,5 @@ uint64_t rate_limit_wait(const RateLimit *limit) {
 
     if (limit->rate == 0 || limit->tokens >= least)
         return 0;
-    return (uint64_t) ((__uint128_t) (least - limit->tokens) * USEC_PER_SEC / limit->rate) + 1;
+    return (uint64_t)((__uint128_t)(least - limit->tokens) * USEC_PER_SEC / limit->rate) + 1;
 }

@@ -27,13 +27,13 @@ static size_t text_next_char(const uint8_t *p, const uint8_t *end, ucs4_t *ret) 
 
 bool text_is_plain(const char *text, size_t len) {
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char) (text[i] - ' ') > '~' - ' ')
+        if ((unsigned char)(text[i] - ' ') > '~' - ' ')
             return false;
     return true;
 }
 
 bool text_is_utf8(const char *text, size_t len) {
-    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
+    const uint8_t *p = (const uint8_t *)(len > 0 ? text : ""), *end = p + len;
 
     while (p < end) {
         ucs4_t c;
@@ -56,7 +56,7 @@ static bool text_is_bidi_override(ucs4_t c) {
 }
 
 bool text_has_control(const char *text, size_t len) {
-    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
+    const uint8_t *p = (const uint8_t *)(len > 0 ? text : ""), *end = p + len;
 
     while (p < end) {
         ucs4_t c;
@@ -71,7 +71,7 @@ bool text_has_control(const char *text, size_t len) {
 
 char *text_escape(const char *text, size_t len) {
     static const char digits[] = "0123456789abcdef";
-    const uint8_t *p = (const uint8_t *) (len > 0 ? text : ""), *end = p + len;
+    const uint8_t *p = (const uint8_t *)(len > 0 ? text : ""), *end = p + len;
     char *escaped, *out;
 
     escaped = out = malloc(len * 4 + 1);
@@ -87,7 +87,7 @@ char *text_escape(const char *text, size_t len) {
             p += n;
             continue;
         }
-        for (size_t i = 0; i < MAX(n, (size_t) 1); i++, p++) {
+        for (size_t i = 0; i < MAX(n, (size_t)1); i++, p++) {
             *out++ = '\\';
             *out++ = 'x';
             *out++ = digits[*p >> 4];
@@ -108,11 +108,11 @@ char *text_valid(const char *text) {
 static size_t text_char_width(ucs4_t c) {
     int width = uc_width(c, "UTF-8");
 
-    return width > 0 ? (size_t) width : 0;
+    return width > 0 ? (size_t)width : 0;
 }
 
 size_t text_prefix(const char *text, size_t columns) {
-    const uint8_t *p = (const uint8_t *) text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t width = 0;
     ucs4_t c;
     int n;
@@ -123,11 +123,11 @@ size_t text_prefix(const char *text, size_t columns) {
             break;
         p += n;
     }
-    return (const char *) p - text;
+    return (const char *)p - text;
 }
 
 size_t text_width(const char *text) {
-    const uint8_t *p = (const uint8_t *) text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t width = 0;
     ucs4_t c;
     int n;

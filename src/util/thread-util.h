@@ -13,5 +13,5 @@ enum {
 // D-Bus, wait tens of milliseconds for a processor. If the kernel refuses, nothing changes. New
 // threads inherit it.
 static inline void thread_give_way(void) {
-    (void) setpriority(PRIO_PROCESS, (id_t) gettid(), GIVE_WAY_NICE);
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), GIVE_WAY_NICE);
 }

@@ -30,7 +30,7 @@ int timer_arm_at(sd_event_source *timer, uint64_t at) {
 }
 
 void timer_stop(sd_event_source *timer) {
-    (void) sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(timer, SD_EVENT_OFF);
 }
 
 bool timer_is_armed(sd_event_source *timer) {

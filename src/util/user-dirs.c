@@ -51,7 +51,7 @@ int user_dir_parse(const char *line, const char *name, const char *home, char **
     *ret = NULL;
     if (len == 0 || (!below_home && strlen(home) == len && strncmp(rest, home, len) == 0))
         return 1;
-    return asprintf(ret, "%s%.*s", below_home ? home : "", (int) len, rest) < 0 ? -ENOMEM : 1;
+    return asprintf(ret, "%s%.*s", below_home ? home : "", (int)len, rest) < 0 ? -ENOMEM : 1;
 }
 
 static FILE *user_dirs_open_file(const char *home) {

@@ -62,14 +62,14 @@ static void words_split_folded(const uint8_t *text, size_t len, Words *words) {
         while ((n = words_next_char(p, end, &of_word), of_word) && (p += n) < end)
             ;
         if (p > begin) {
-            size_t word_len = MIN((size_t) (p - begin), WORDS_BYTES_MAX - used);
+            size_t word_len = MIN((size_t)(p - begin), WORDS_BYTES_MAX - used);
 
             if (word_len == 0)
                 break;
-            if (words_move_last(words, (const char *) begin, word_len))
+            if (words_move_last(words, (const char *)begin, word_len))
                 continue;
             memcpy(words->text + used, begin, word_len);
-            words->words[words->n++] = (Word){.begin = (uint16_t) used, .len = (uint16_t) word_len};
+            words->words[words->n++] = (Word){.begin = (uint16_t)used, .len = (uint16_t)word_len};
             used += word_len;
         }
         if (p < end)
@@ -82,13 +82,13 @@ void words_split(const char *text, size_t len, Words *ret) {
     size_t folded_len = sizeof(buffer), i = 0;
 
     ret->n = 0;
-    for (; i < len && i < sizeof(buffer) && (unsigned char) text[i] < 0x80; i++)
+    for (; i < len && i < sizeof(buffer) && (unsigned char)text[i] < 0x80; i++)
         buffer[i] = text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i];
     if (i == len) {
         words_split_folded(buffer, len, ret);
         return;
     }
-    folded = u8_casefold((const uint8_t *) text, len, NULL, UNINORM_NFKC, buffer, &folded_len);
+    folded = u8_casefold((const uint8_t *)text, len, NULL, UNINORM_NFKC, buffer, &folded_len);
     if (!folded)
         return;
     words_split_folded(folded, folded_len, ret);

@@ -35,7 +35,7 @@ static void *work_thread_main(void *arg) {
     thread_give_way();
     work->ops->run(work->job);
     atomic_store(&work->finished, true);
-    (void) eventfd_write(work->event_fd, 1);
+    (void)eventfd_write(work->event_fd, 1);
     work_unref(work);
     return NULL;
 }
@@ -46,7 +46,7 @@ static int work_on_done(sd_event_source *source _unused_, int fd _unused_,
 
     if (!atomic_load(&work->finished))
         return 0;
-    (void) sd_event_source_set_enabled(work->source, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(work->source, SD_EVENT_OFF);
     atomic_fetch_add(&work->refs, 1); // `done` may free it
     work->ops->done(work->job, work->userdata);
     work_unref(work);
@@ -106,6 +106,6 @@ Work *work_join(Work *work) {
         return NULL;
     pollfd.fd = work->event_fd;
     while (!atomic_load(&work->finished))
-        (void) poll(&pollfd, 1, -1);
+        (void)poll(&pollfd, 1, -1);
     return work_free(work);
 }

@@ -52,7 +52,7 @@ static uint32_t random_number(void) {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
-    return (uint32_t) (state >> 32) % records;
+    return (uint32_t)(state >> 32) % records;
 }
 
 static size_t put_request(char *text, uint32_t number) {
@@ -60,7 +60,7 @@ static size_t put_request(char *text, uint32_t number) {
 
     memcpy(text, protocol->head, head);
     for (int i = DIGITS - 1; i >= 0; i--, number /= 10)
-        text[head + i] = (char) ('0' + number % 10);
+        text[head + i] = (char)('0' + number % 10);
     memcpy(text + head + DIGITS, protocol->tail, tail);
     return head + DIGITS + tail;
 }
@@ -71,7 +71,7 @@ static void ask(Connection *c) {
 
     for (size_t i = 0; i < depth; i++)
         len += put_request(text + len, random_number());
-    if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t) len)
+    if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
         err(1, "send");
     c->awaited = depth * answer_len;
 }
@@ -92,20 +92,20 @@ static void greet(const Connection *c, int number) {
     if (strcmp(protocol->word, "line") == 0) {
         len = snprintf(text, sizeof(text),
                        "HELLO\n<load-%d, dat, 100000000, 23/11/26, 127.0.0.1, 5556>\n", number);
-        if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t) len)
+        if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
             err(1, "send");
         for (len = 0; len < strlen("HI\n");)
             len += receive(c, text + len, strlen("HI\n") - len);
     }
     len = put_request(text, random_number());
-    if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t) len)
+    if (send(c->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
         err(1, "send");
     len = 0;
     do
         len += receive(c, text + len, sizeof(text) - len);
     while (text[len - 1] != '\n' || len <= strlen("$00\r\n"));
     if (strncmp(text, protocol->answer, strlen(protocol->answer)) != 0)
-        errx(1, "answer: %.*s", (int) len, text);
+        errx(1, "answer: %.*s", (int)len, text);
     answer_len = len;
 }
 
@@ -119,9 +119,9 @@ static void start(Connection *c, int number, int epoll_fd, uint16_t port) {
     const int on = 1;
 
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         err(1, "connect");
-    (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     greet(c, number);
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
         err(1, "epoll_ctl");
@@ -173,7 +173,7 @@ int main(int argc, char **argv) {
     if (!connections || depth < 1 || depth > DEPTH_MAX || records < 1)
         errx(2, "wrong number");
     for (int i = 0; i < count; i++)
-        start(&connections[i], i, epoll_fd, (uint16_t) atoi(argv[2]));
+        start(&connections[i], i, epoll_fd, (uint16_t)atoi(argv[2]));
     for (int i = 0; i < count; i++)
         ask(&connections[i]);
     printf("%.0f\n", run(epoll_fd, strtod(argv[5], NULL)));

@@ -40,7 +40,7 @@ static void ask(Connection *c) {
 
     len = snprintf(request, sizeof(request),
                    "GET %s HTTP/1.1\r\nHost: localhost\r\nRange: bytes=%llu-%llu\r\n\r\n", path,
-                   (unsigned long long) c->asked, (unsigned long long) (c->asked + n - 1));
+                   (unsigned long long)c->asked, (unsigned long long)(c->asked + n - 1));
     if (send(c->fd, request, len, 0) != len)
         err(1, "send");
     c->asked += n;
@@ -62,7 +62,7 @@ static int read_head(Connection *c) {
     if (strncmp(c->head, "HTTP/1.1 206", 12) != 0)
         errx(1, "%s", c->head);
     c->head_len = end + 4 - c->head;
-    if (recv(c->fd, c->head, c->head_len, 0) != (ssize_t) c->head_len)
+    if (recv(c->fd, c->head, c->head_len, 0) != (ssize_t)c->head_len)
         err(1, "recv");
     return 1;
 }
@@ -96,9 +96,9 @@ static void start(Connection *c, int epoll_fd, uint16_t port) {
     const int on = 1;
 
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         err(1, "connect");
-    (void) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
         err(1, "epoll_ctl");
     ask(c);
@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
         err(1, "calloc");
     begin = now();
     for (int i = 0; i < count; i++)
-        start(&connections[i], epoll_fd, (uint16_t) atoi(argv[1]));
+        start(&connections[i], epoll_fd, (uint16_t)atoi(argv[1]));
     while (left > 0) {
         int n = epoll_wait(epoll_fd, events, 256, -1);
 

@@ -94,12 +94,12 @@ int main(int argc, char **argv) {
             add(owners[i], i * per_peer + j);
     }
     printf("%zu records of %zu peers: %.1f bytes each\n", records, peers,
-           (double) (resident() - before) / records);
+           (double)(resident() - before) / records);
     print_longest("add");
     for (size_t i = 0; i < peers; i++)
         leave(i);
     print_longest("leave");
-    printf("left: %.1f MB\n", (double) (resident() - before) / 1e6);
+    printf("left: %.1f MB\n", (double)(resident() - before) / 1e6);
     index_free(idx);
     free(owners);
     return 0;

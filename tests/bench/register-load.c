@@ -56,7 +56,7 @@ static int connect_to(int type, uint16_t port) {
     const struct timeval patience = {.tv_sec = 10};
     int fd = socket(AF_INET, type, 0);
 
-    if (fd < 0 || connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
         err(1, "connect");
     return fd;
@@ -208,9 +208,9 @@ static double register_udp(uint16_t port, size_t peers, size_t files) {
         announces[n] = (Announce){
             .connection = answer.connection,
             .action = htonl(1),
-            .transaction = htonl((uint32_t) i),
+            .transaction = htonl((uint32_t)i),
             .event = htonl(2),
-            .port = htons((uint16_t) (PORTS_FROM + peer)),
+            .port = htons((uint16_t)(PORTS_FROM + peer)),
         };
         file_hash(announces[n].hash, file);
         memcpy(announces[n].peer, &peer, sizeof(peer));
@@ -218,7 +218,7 @@ static double register_udp(uint16_t port, size_t peers, size_t files) {
         messages[n].msg_hdr = (struct msghdr){.msg_iov = &iov[n], .msg_iovlen = 1};
         if (++n < UNDER_WAY && i + 1 < total)
             continue;
-        if (sendmmsg(fd, messages, n, 0) != (int) n)
+        if (sendmmsg(fd, messages, n, 0) != (int)n)
             err(1, "sendmmsg");
         receive_answers(fd, awaited);
         awaited = n;
@@ -239,7 +239,7 @@ int main(int argc, char **argv) {
     }
     if (argc != 5)
         errx(2, "usage: register-load line|resp|udp PORT PEERS FILES");
-    port = (uint16_t) atoi(argv[2]);
+    port = (uint16_t)atoi(argv[2]);
     peers = strtoul(argv[3], NULL, 10);
     files = strtoul(argv[4], NULL, 10);
     seconds = strcmp(argv[1], "udp") == 0

@@ -24,7 +24,7 @@ sd_event *sd_event_ref(sd_event *event) {
 }
 
 sd_event *sd_event_unref(sd_event *event) {
-    (void) event;
+    (void)event;
     return NULL;
 }
 
@@ -32,7 +32,7 @@ int sd_event_add_time(sd_event *event, sd_event_source **ret, clockid_t clock, u
                       uint64_t accuracy, sd_event_time_handler_t callback, void *userdata) {
     sd_event_source *timer = calloc(1, sizeof(*timer));
 
-    (void) event, (void) clock, (void) accuracy;
+    (void)event, (void)clock, (void)accuracy;
     CHECK(timer);
     timer->time = usec;
     timer->enabled = SD_EVENT_ONESHOT;

@@ -109,7 +109,7 @@ int stream_accept(Stream *stream, Poller *poller, const StreamOps *ops, int fd,
         .watch.fd = -EBADF,
         .ops = ops,
         .poller = poller,
-        .out_max = (uint32_t) out_max,
+        .out_max = (uint32_t)out_max,
         .remote = *remote,
         .fd = fd,
     };
@@ -156,13 +156,13 @@ int stream_flush(Stream *stream) {
         return 0;
     if (stream->work->error < 0)
         return stream->work->error;
-    (void) send_queued(stream);
+    (void)send_queued(stream);
     return stream->work->out.size > stream->out_max ? -ENOBUFS : 0;
 }
 
 void stream_flush_later(Stream *stream) {
     if (!later(stream))
-        (void) stream_flush(stream);
+        (void)stream_flush(stream);
 }
 
 void stream_fail_later(Stream *stream, int error) {
@@ -179,7 +179,7 @@ static int deliver(Stream *stream) {
     if (stream->fd < 0)
         return r;
     if (r < 0) {
-        (void) send_queued(stream);
+        (void)send_queued(stream);
         return r;
     }
     CHECK(consumed <= stream->work->in.size);

@@ -17,7 +17,7 @@ int resolve_start(sd_event *event _unused_, const char *host _unused_, uint16_t 
     CHECK(!lookup.handler);
     lookup.handler = handler;
     lookup.userdata = userdata;
-    *ret = (Work *) (void *) &lookup;
+    *ret = (Work *)(void *)&lookup;
     return 0;
 }
 

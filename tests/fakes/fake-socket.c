@@ -57,13 +57,13 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len) {
 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len _unused_) {
     if (level == SOL_SOCKET && name == SO_RCVLOWAT)
-        socket_of(fd)->low_water = *(const int *) value;
+        socket_of(fd)->low_water = *(const int *)value;
     return 0;
 }
 
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len _unused_) {
     CHECK(level == SOL_SOCKET && name == SO_ERROR);
-    *(int *) value = socket_of(fd)->error;
+    *(int *)value = socket_of(fd)->error;
     return 0;
 }
 
@@ -76,7 +76,7 @@ ssize_t __wrap_send(int fd, const void *data, size_t len, int flags _unused_) {
         return -1;
     }
     CHECK(buffer_append(&s->sent, data, len) >= 0);
-    return (ssize_t) len;
+    return (ssize_t)len;
 }
 
 ssize_t __wrap_recv(int fd, void *data, size_t len, int flags _unused_) {
@@ -86,7 +86,7 @@ ssize_t __wrap_recv(int fd, void *data, size_t len, int flags _unused_) {
     if (n > 0) {
         memcpy(data, buffer_data(&s->arrived), n);
         buffer_consume(&s->arrived, n);
-        return (ssize_t) n;
+        return (ssize_t)n;
     }
     if (s->ended)
         return 0;
@@ -113,14 +113,14 @@ int poller_add(Poller *poller _unused_, PollWatch *watch, int fd, uint32_t event
     CHECK(!socket_of(fd)->watch);
     socket_of(fd)->watch = watch;
     watch->fd = fd;
-    watch->events = (uint16_t) events;
+    watch->events = (uint16_t)events;
     watch->handler = handler;
     return 0;
 }
 
 int poller_change(Poller *poller _unused_, PollWatch *watch, uint32_t events) {
     CHECK(socket_of(watch->fd)->watch == watch);
-    watch->events = (uint16_t) events;
+    watch->events = (uint16_t)events;
     return 0;
 }
 

@@ -68,7 +68,7 @@ static void check_words(const char *text, size_t len) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *text = (const char *) data;
+    const char *text = (const char *)data;
     const Message message = message_parse(text, size);
 
     if (message.kind == MESSAGE_FIND)

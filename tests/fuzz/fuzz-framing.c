@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(feed(source, data + 2, size - 2, data[1] + 1u, false, &parts) == ok);
     CHECK(whole.size == parts.size);
     CHECK(whole.size == 0 || memcmp(buffer_data(&whole), buffer_data(&parts), whole.size) == 0);
-    (void) feed(source, data + 2, size - 2, data[1] + 1u, true, &paused);
+    (void)feed(source, data + 2, size - 2, data[1] + 1u, true, &paused);
 
     buffer_clear(&whole);
     buffer_clear(&parts);

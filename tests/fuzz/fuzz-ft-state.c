@@ -25,7 +25,7 @@ static void check_record(const Record *record) {
 }
 
 static void check_session(const SavedSession *saved, const uint8_t *data, size_t size) {
-    const uint8_t *in = (const uint8_t *) saved->in, *out = (const uint8_t *) saved->out;
+    const uint8_t *in = (const uint8_t *)saved->in, *out = (const uint8_t *)saved->out;
 
     check_endpoint(&saved->remote);
     if (saved->state == SESSION_ACCEPTED)
@@ -92,6 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             }
         }
     }
-    (void) state_read_begin(&reader, data, size);
+    (void)state_read_begin(&reader, data, size);
     return 0;
 }

@@ -29,9 +29,9 @@ static void check_values(HttpText value) {
         CHECK(first <= last && last < size);
     while (http_list_next(&rest, &element))
         CHECK(element.len > 0);
-    (void) http_etag_in_list(value, "\"x\"");
+    (void)http_etag_in_list(value, "\"x\"");
     n = http_target_path(value, path, sizeof(path));
-    CHECK(n < 0 || (path[0] == '/' && strlen(path) == (size_t) n));
+    CHECK(n < 0 || (path[0] == '/' && strlen(path) == (size_t)n));
 }
 
 static void check_head(const HttpHead *head, const char *data) {
@@ -45,8 +45,8 @@ static void check_head(const HttpHead *head, const char *data) {
         check_view(head->fields[i].value, data, head->len);
         check_values(head->fields[i].value);
     }
-    (void) http_head_body(head, &body);
-    (void) http_head_keeps_alive(head);
+    (void)http_head_body(head, &body);
+    (void)http_head_keeps_alive(head);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     if (size < 1)
         return 0;
-    bytes = (const char *) data + 1;
+    bytes = (const char *)data + 1;
     size--;
     parser = data[0] == '<' ? http_response_parse : http_request_parse;
     whole = parser(bytes, size, &head);

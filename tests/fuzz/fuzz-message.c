@@ -79,7 +79,7 @@ static void check_file_header(const char *data, size_t size, bool last) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *text = (const char *) data;
+    const char *text = (const char *)data;
     Message message = message_parse(text, size);
 
     CHECK(message.argument_len <= size);

@@ -117,7 +117,7 @@ static void fuzz_list(const char *data, size_t len) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *text = (const char *) data;
+    const char *text = (const char *)data;
     RecordText storage;
     Record record;
 

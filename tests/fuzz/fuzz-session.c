@@ -54,13 +54,13 @@ static Session *session_of(size_t number) {
 // Two connections share an address. None is a loopback address, for which FT would ask the kernel
 // for all addresses of this machine.
 static IpAddress address_of(size_t number) {
-    return (IpAddress){.family = AF_INET, .v4.s_addr = htonl(0xc0000200u + (uint32_t) number / 2)};
+    return (IpAddress){.family = AF_INET, .v4.s_addr = htonl(0xc0000200u + (uint32_t)number / 2)};
 }
 
 static void connect_peer(Fuzz *fuzz, size_t number) {
     const Endpoint remote = {
         .address = address_of(number),
-        .port = (uint16_t) (40000 + number),
+        .port = (uint16_t)(40000 + number),
     };
     Ft *ft = fuzz->ft;
 
@@ -71,7 +71,7 @@ static void connect_peer(Fuzz *fuzz, size_t number) {
             return;
         session_free(TAILQ_FIRST(&ft->waiting));
     }
-    session_new(ft, (int) number, &remote);
+    session_new(ft, (int)number, &remote);
 }
 
 static void check_line(const char *line, size_t len, size_t number_of_line) {
@@ -79,7 +79,7 @@ static void check_line(const char *line, size_t len, size_t number_of_line) {
 
     CHECK(len < ANSWER_BYTES_MAX);
     for (size_t i = 0; i < len; i++)
-        CHECK((unsigned char) line[i] >= ' ' && line[i] != 0x7f);
+        CHECK((unsigned char)line[i] >= ' ' && line[i] != 0x7f);
     if (number_of_line == 0)
         CHECK(message.kind == MESSAGE_HI);
     else
@@ -159,7 +159,7 @@ static void deliver(Fuzz *fuzz, bool together) {
         if (!fuzz->batch)
             fake_batch_begin();
         fuzz->batch = true;
-        fake_receive(fuzz->current, (const uint8_t *) buffer_data(&fuzz->outgoing),
+        fake_receive(fuzz->current, (const uint8_t *)buffer_data(&fuzz->outgoing),
                      fuzz->outgoing.size);
         buffer_clear(&fuzz->outgoing);
     }
@@ -206,14 +206,14 @@ static void restart_session(Fuzz *fuzz, size_t number) {
     session_free(session);
 
     reader = (StateReader){
-        .data = (const uint8_t *) buffer_data(&writer.pending),
+        .data = (const uint8_t *)buffer_data(&writer.pending),
         .len = writer.pending.size,
         .sessions = 1,
     };
     CHECK(state_read_session(&reader, &saved) == 1);
     CHECK(saved.state == state && saved.in_len == in);
     fake_connections[number].sent = (Buffer){};
-    session = session_restore(fuzz->ft, (int) number, &saved);
+    session = session_restore(fuzz->ft, (int)number, &saved);
     CHECK(session);
     // Keep what was sent before the restart.
     fake_connections[number].sent = connection.sent;

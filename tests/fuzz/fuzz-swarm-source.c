@@ -110,7 +110,7 @@ static void set_up(void) {
     truth = malloc(TRUTH_BYTES);
     CHECK(truth);
     for (size_t i = 0; i < TRUTH_BYTES; i++)
-        truth[i] = (char) (i * 31 + i / 251);
+        truth[i] = (char)(i * 31 + i / 251);
     for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
         hash_truth(i);
     disk_fd = memfd_create("download", MFD_CLOEXEC);
@@ -125,7 +125,7 @@ static void set_up(void) {
 
 static Endpoint endpoint_of(size_t number) {
     return (Endpoint){
-        .address = {.family = AF_INET, .v4.s_addr = htonl(0xc0000201u + (uint32_t) number)},
+        .address = {.family = AF_INET, .v4.s_addr = htonl(0xc0000201u + (uint32_t)number)},
         .port = 5556,
     };
 }
@@ -211,13 +211,13 @@ static void say_head(const Fuzz *fuzz, FakePeer *peer) {
 }
 
 static void say_body(FakePeer *peer, uint64_t bytes, bool wrong) {
-    const char *whole = peer->layer ? (const char *) layer : truth;
+    const char *whole = peer->layer ? (const char *)layer : truth;
     uint64_t n = MIN(bytes, peer->end - peer->at);
     char byte;
 
     if (!peer->asked || n == 0)
         return;
-    byte = (char) (whole[peer->at] ^ wrong);
+    byte = (char)(whole[peer->at] ^ wrong);
     say(peer, &byte, 1);
     say(peer, whole + peer->at + 1, n - 1);
     peer->at += n;
@@ -457,7 +457,7 @@ static void start(Fuzz *fuzz, uint8_t first, uint8_t second) {
     if (first & START_FIRST_PIECE)
         CHECK(pwrite(disk_fd, truth, piece_len(job.size, 0), 0) > 0);
     if (first & START_GARBAGE)
-        CHECK(pwrite(disk_fd, "garbage", 4, (off_t) job.size - 4) > 0);
+        CHECK(pwrite(disk_fd, "garbage", 4, (off_t)job.size - 4) > 0);
     limit = (RateLimit){};
     rate_limit_set(&limit, second & START_SLOW ? SLOW_RATE : 0);
     job.fd = dup(disk_fd);

@@ -36,14 +36,14 @@ static void check_name(const char *text, size_t size) {
         if (context == NAME_IN_RECORD)
             for (const char *c = "<>;|"; *c; c++)
                 CHECK(!memchr(buffer_data(&out), *c, out.size));
-        CHECK(name_decode(buffer_data(&out), out.size, again, sizeof(again)) == (int) size);
+        CHECK(name_decode(buffer_data(&out), out.size, again, sizeof(again)) == (int)size);
         CHECK(strcmp(name, again) == 0);
         buffer_clear(&out);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *text = (const char *) data;
+    const char *text = (const char *)data;
     char *escaped = text_escape(text, size);
 
     CHECK(escaped);

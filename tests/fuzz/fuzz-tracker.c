@@ -106,7 +106,7 @@ static bool next_offered(void *userdata, size_t *position, Record *ret) {
         .has_root = fuzz->offer & OFFER_ROOTED,
     };
     if (ret->has_root)
-        memset(ret->root.bytes, (int) i + 1, sizeof(ret->root.bytes));
+        memset(ret->root.bytes, (int)i + 1, sizeof(ret->root.bytes));
     (*position)++;
     return true;
 }
@@ -276,7 +276,7 @@ static void check_sent(Fuzz *fuzz) {
     data = buffer_data(&connection->sent);
     CHECK(connection->sent.size == 0 || memcmp(data, WORD_HELLO, strlen(WORD_HELLO)) == 0);
     for (size_t i = fuzz->read; i < connection->sent.size; i++)
-        CHECK((unsigned char) data[i] >= ' ' || data[i] == '\n');
+        CHECK((unsigned char)data[i] >= ' ' || data[i] == '\n');
     if (fuzz->client->framer.framing == FRAMING_RAW) {
         fuzz->read = connection->sent.size;
         return;
@@ -329,7 +329,7 @@ static void check_published(const Fuzz *fuzz) {
     if (!fuzz->client->knows_roots)
         CHECK(publisher->count <= FILES_PER_PEER_DEFAULT);
     CHECK(tracker_published(fuzz->client) <= FILES_MAX);
-    (void) tracker_is_full(fuzz->client, &limit);
+    (void)tracker_is_full(fuzz->client, &limit);
     CHECK(!tracker_address(fuzz->client) || tracker_address(fuzz->client)->port > 0);
 }
 

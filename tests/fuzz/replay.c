@@ -28,11 +28,11 @@ static int replay_file(const char *path) {
     data = malloc(st.st_size > 0 ? st.st_size : 1);
     n = data ? fread(data, 1, st.st_size, file) : 0;
     fclose(file);
-    if (!data || n != (size_t) st.st_size)
+    if (!data || n != (size_t)st.st_size)
         return -1;
     printf("%s\n", path);
     fflush(stdout);
-    LLVMFuzzerTestOneInput((const uint8_t *) data, n);
+    LLVMFuzzerTestOneInput((const uint8_t *)data, n);
     return 1;
 }
 

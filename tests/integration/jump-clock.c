@@ -29,17 +29,17 @@ __attribute__((constructor)) static void map_jump(void) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec *ret) {
-    int r = (int) syscall(SYS_clock_gettime, clock, ret);
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
 
     if (r >= 0 && jump && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        ret->tv_sec += (time_t) *jump;
+        ret->tv_sec += (time_t)*jump;
     return r;
 }
 
 time_t time(time_t *ret) {
     struct timespec now = {};
 
-    (void) clock_gettime(CLOCK_REALTIME, &now);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
     if (ret)
         *ret = now.tv_sec;
     return now.tv_sec;
@@ -48,8 +48,8 @@ time_t time(time_t *ret) {
 int gettimeofday(struct timeval *restrict ret, void *restrict zone) {
     struct timespec now = {};
 
-    (void) zone;
-    (void) clock_gettime(CLOCK_REALTIME, &now);
+    (void)zone;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
     *ret = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
     return 0;
 }

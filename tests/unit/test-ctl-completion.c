@@ -41,7 +41,7 @@ static void test_options_are_whole(void **state _unused_) {
     }
     assert_int_equal(bits, VERB_ALL);
     for (const Option *o = OPTIONS; o < OPTIONS + N_OPTIONS; o++) {
-        assert_true(o->verbs != 0 && (o->verbs & ~(unsigned) VERB_ALL) == 0);
+        assert_true(o->verbs != 0 && (o->verbs & ~(unsigned)VERB_ALL) == 0);
         assert_true(o->value ? o->take != NULL : o->flag != 0);
         for (const char *line = o->help; *line; line += strcspn(line, "\n") + !!strchr(line, '\n'))
             assert_in_range(strcspn(line, "\n"), 1, LINE_MAX_COLUMNS - HELP_COLUMN);
@@ -121,21 +121,21 @@ static void test_places(void **state _unused_) {
 
         while (n < WORDS_MAX && c->words[n])
             n++;
-        completion = completion_parse(n, (char *const *) c->words);
+        completion = completion_parse(n, (char *const *)c->words);
         if (completion.place != c->place || strcmp(completion.typed, c->typed) != 0 ||
             (c->place == COMPLETION_WORD && completion.kind != c->kind))
             fail_msg("case %zu, ending in \"%s\": place %d, kind %d, typed \"%s\"", i,
-                     c->words[n - 1], (int) completion.place, (int) completion.kind,
+                     c->words[n - 1], (int)completion.place, (int)completion.kind,
                      completion.typed);
     }
     assert_int_equal(completion_parse(0, NULL).place, COMPLETION_WORD);
 }
 
 static void test_where_to_ask(void **state _unused_) {
-    char *host[] = {(char *) "-H", (char *) "far", (char *) "pause", (char *) ""};
-    char *equals[] = {(char *) "--host=far", (char *) "pause", (char *) ""};
-    char *joined[] = {(char *) "-Hfar", (char *) "pause", (char *) ""};
-    char *user[] = {(char *) "pause", (char *) "--user", (char *) ""};
+    char *host[] = {(char *)"-H", (char *)"far", (char *)"pause", (char *)""};
+    char *equals[] = {(char *)"--host=far", (char *)"pause", (char *)""};
+    char *joined[] = {(char *)"-Hfar", (char *)"pause", (char *)""};
+    char *user[] = {(char *)"pause", (char *)"--user", (char *)""};
 
     assert_string_equal(completion_parse(ELEMENTSOF(host), host).host, "far");
     assert_string_equal(completion_parse(ELEMENTSOF(equals), equals).host, "far");

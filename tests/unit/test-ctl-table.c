@@ -75,7 +75,7 @@ static void test_every_width(void **state _unused_) {
         _cleanup_free_ char *text = print(table, width, true);
 
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-            assert_in_range(text_width(line), 0, MAX(width, (size_t) 22));
+            assert_in_range(text_width(line), 0, MAX(width, (size_t)22));
     }
 }
 
@@ -105,7 +105,7 @@ static void test_middle(void **state _unused_) {
         table_add(table, "2");
         text = print(table, width, true);
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-            assert_in_range(text_width(line), 0, MAX(width, (size_t) 12));
+            assert_in_range(text_width(line), 0, MAX(width, (size_t)12));
         if (width == 24)
             assert_string_equal(text + strlen(text) + 1, "/srv/…/名前/a.txt      1");
     }

@@ -57,7 +57,7 @@ static int enter(void **state) {
 static int leave(void **state) {
     char command[64];
 
-    snprintf(command, sizeof(command), "rm -rf %s", (char *) *state);
+    snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
     free(*state);
     return chdir("/") == 0 ? system(command) : -1;
 }

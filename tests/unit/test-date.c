@@ -107,7 +107,7 @@ static void test_http(void **state _unused_) {
     assert_string_equal(date, "Tue, 29 Feb 2000 00:00:00 GMT");
     date_format_http(-1, date);
     assert_string_equal(date, "Wed, 31 Dec 1969 23:59:59 GMT");
-    date_format_http((time_t) INT64_MAX, date);
+    date_format_http((time_t)INT64_MAX, date);
     assert_string_equal(date, "Thu, 01 Jan 1970 00:00:00 GMT");
 }
 

@@ -20,8 +20,8 @@ static int make_file(uint64_t size) {
         size_t n = MIN(sizeof(block), size - at);
 
         for (size_t i = 0; i < sizeof(block); i++)
-            block[i] = (uint8_t) (i * 7 + at / 4099 * 13);
-        assert_int_equal(pwrite(fd, block, n, (off_t) at), n);
+            block[i] = (uint8_t)(i * 7 + at / 4099 * 13);
+        assert_int_equal(pwrite(fd, block, n, (off_t)at), n);
     }
     return fd;
 }

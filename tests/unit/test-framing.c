@@ -26,7 +26,7 @@ static void feed_drain(Feed *feed, bool quiet) {
         if (feed->last != FRAME_MESSAGE)
             return;
         assert_in_range(consumed, 1, feed->stream.size);
-        snprintf(feed->log + used, sizeof(feed->log) - used, "|%.*s", (int) len, message);
+        snprintf(feed->log + used, sizeof(feed->log) - used, "|%.*s", (int)len, message);
         buffer_consume(&feed->stream, consumed);
     }
 }

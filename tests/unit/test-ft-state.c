@@ -240,7 +240,7 @@ static void test_impossible(void **unused _unused_) {
             saved.endpoint = v4;
         assert_int_equal(state_writer_init(&writer), 0);
         assert_int_equal(state_write_session(&writer, &saved), 0);
-        reader.data = (const uint8_t *) buffer_data(&writer.pending);
+        reader.data = (const uint8_t *)buffer_data(&writer.pending);
         reader.len = writer.pending.size;
         assert_int_equal(state_read_session(&reader, &read), -EBADMSG);
         state_writer_done(&writer);

@@ -113,8 +113,8 @@ int share_file_open(const ShareFile *file, struct stat *ret) {
         if (strcmp(table->shares[i].name, file->relative) != 0)
             continue;
         opened = &table->shares[i];
-        *ret = (struct stat){.st_size = (off_t) opened->size};
-        ret->st_mtim.tv_sec = (time_t) (opened->written_at / USEC_PER_SEC);
+        *ret = (struct stat){.st_size = (off_t)opened->size};
+        ret->st_mtim.tv_sec = (time_t)(opened->written_at / USEC_PER_SEC);
         return dup(STDERR_FILENO);
     }
     return -ENOENT;
@@ -172,7 +172,7 @@ int work_start(sd_event *event _unused_, const WorkOps *ops, void *job, void *us
     work.ops = ops;
     work.job = job;
     work.userdata = userdata;
-    *ret = (Work *) (void *) &work;
+    *ret = (Work *)(void *)&work;
     return 0;
 }
 

@@ -122,7 +122,7 @@ static void step_remove(History *h, int owner) {
     ModelRecord *m;
 
     if (h->count > 0 && pick(h, 4) > 0) {
-        m = &h->model[pick(h, (int) h->count)];
+        m = &h->model[pick(h, (int)h->count)];
         owner = m->owner;
         text = m->text;
         record.size = m->record.size;
@@ -262,7 +262,7 @@ static void step_find(History *h) {
     if (pick(h, 4) == 0)
         request.max_size = SIZE_BYTES_MAX / 4;
     n = index_find_words(h->index, &request, files, &summary);
-    assert_int_equal(n, MIN(summary.total, (uint64_t) FIND_RESULTS_MAX));
+    assert_int_equal(n, MIN(summary.total, (uint64_t)FIND_RESULTS_MAX));
     for (size_t i = 0; i < h->count; i++) {
         const ModelRecord *m = &h->model[i];
         size_t f = 0;
@@ -325,7 +325,7 @@ static void run_history(History *h) {
         if (pick(h, 8) == 0)
             step_find(h);
         if (pick(h, 16) == 0)
-            (void) index_work(h->index);
+            (void)index_work(h->index);
         if (pick(h, 500) == 0)
             compare_counts(h);
     }

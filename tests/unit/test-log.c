@@ -45,8 +45,8 @@ static void test_foreign_journal_stream(void **state _unused_) {
 
     // The device is right, the inode is wrong.
     assert_int_equal(fstat(STDERR_FILENO, &st), 0);
-    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long) st.st_dev,
-             (unsigned long long) st.st_ino + 1);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino + 1);
     setenv("JOURNAL_STREAM", stream, 1);
     log_open("prog");
     capture_message(LOG_INFO, "shown", line, sizeof(line));
@@ -111,7 +111,7 @@ static void test_limit_take(void **state _unused_) {
 
     assert_int_equal(log_limit_take(&limit), 0);
     for (int i = 0; i < 13; i++)
-        (void) log_limit_pass(&limit, &suppressed);
+        (void)log_limit_pass(&limit, &suppressed);
     assert_int_equal(log_limit_take(&limit), 0);
     limit.interval_begin -= LOG_LIMIT_SEC * USEC_PER_SEC;
     assert_int_equal(log_limit_take(&limit), 3);

@@ -33,7 +33,7 @@ static void check_roots(size_t step, LeafHasher *leaves) {
     MerkleHash root;
 
     for (size_t i = 0; i < sizeof(content); i++)
-        content[i] = (uint8_t) (i * 7 + i / 256 * 13);
+        content[i] = (uint8_t)(i * 7 + i / 256 * 13);
     assert_int_equal(merkle_new(&merkle), 0);
     merkle_use(merkle, leaves);
     for (size_t i = 0; i < ELEMENTSOF(roots); i++) {
@@ -80,7 +80,7 @@ static void check_pieces(uint64_t size) {
         for (uint64_t at = 0; at < piece_len(size, i); at += 4096) {
             uint8_t block[4096];
 
-            memset(block, (int) (i * 31 + at / 4096), sizeof(block));
+            memset(block, (int)(i * 31 + at / 4096), sizeof(block));
             assert_int_equal(
                 merkle_update(merkle, block, MIN(sizeof(block), piece_len(size, i) - at)), 0);
         }
@@ -91,7 +91,7 @@ static void check_pieces(uint64_t size) {
         for (uint64_t at = 0; at < piece_len(size, i); at += 4096) {
             uint8_t block[4096];
 
-            memset(block, (int) (i * 31 + at / 4096), sizeof(block));
+            memset(block, (int)(i * 31 + at / 4096), sizeof(block));
             assert_int_equal(
                 merkle_update(merkle, block, MIN(sizeof(block), piece_len(size, i) - at)), 0);
         }
@@ -118,7 +118,7 @@ static void test_pieces(void **state _unused_) {
 }
 
 static void test_piece_sizes(void **state _unused_) {
-    const uint64_t limit = (uint64_t) PIECES_MAX * PIECE_BYTES_MIN;
+    const uint64_t limit = (uint64_t)PIECES_MAX * PIECE_BYTES_MIN;
 
     assert_int_equal(piece_bytes(0), PIECE_BYTES_MIN);
     assert_int_equal(piece_count(0), 1);
@@ -139,7 +139,7 @@ static void test_text(void **state _unused_) {
     merkle_hash_format(&hash, text);
     assert_string_equal(text, roots[1].root);
     for (size_t i = 0; i < MERKLE_TEXT_BYTES; i++)
-        text[i] = (char) (text[i] >= 'a' ? text[i] - 'a' + 'A' : text[i]);
+        text[i] = (char)(text[i] >= 'a' ? text[i] - 'a' + 'A' : text[i]);
     assert_int_equal(merkle_hash_parse(text, MERKLE_TEXT_BYTES, &hash), 0);
     assert_int_equal(merkle_hash_parse(text, MERKLE_TEXT_BYTES - 1, &hash), -EINVAL);
     text[63] = 'g';

@@ -72,7 +72,7 @@ static int tear_down(void **state) {
 }
 
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
-    *(sd_bus_message **) userdata = sd_bus_message_ref(reply);
+    *(sd_bus_message **)userdata = sd_bus_message_ref(reply);
     return 0;
 }
 

@@ -19,7 +19,7 @@ static int set_up(void **state _unused_) {
 }
 
 static int tear_down(void **state _unused_) {
-    (void) remove(path);
+    (void)remove(path);
     return remove(dir);
 }
 

@@ -62,7 +62,7 @@ static void compare_seek(Model *m) {
         }
     assert_true(!posting == (k == KEYS));
     assert_true(!posting || (posting->key == k && posting->rest == r));
-    (void) posting_cursor_skip(&other, to);
+    (void)posting_cursor_skip(&other, to);
     assert_memory_equal(&other, &cursor, sizeof(cursor));
 }
 

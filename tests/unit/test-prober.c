@@ -42,8 +42,8 @@ static int listen_at(Endpoint *ret) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof(address)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &len), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     *ret = (Endpoint){
         .address = {.family = AF_INET, .v4 = address.sin_addr},
         .port = ntohs(address.sin_port),
@@ -62,7 +62,7 @@ static void fill(World *world) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         assert_true(fd >= 0);
-        (void) connect(fd, (struct sockaddr *) &address, sizeof(address));
+        (void)connect(fd, (struct sockaddr *)&address, sizeof(address));
         world->filler_fds[i] = fd;
     }
 }

@@ -13,7 +13,7 @@ static void describe(const Record *record, char *text, size_t size) {
     if (record->has_root)
         merkle_hash_format(&record->root, root);
     snprintf(text, size, "%s|%s|%llu|%04u-%02u-%02u|%s%s%s", record->name, record->type,
-             (unsigned long long) record->size, record->modified.year, record->modified.month,
+             (unsigned long long)record->size, record->modified.year, record->modified.month,
              record->modified.day, endpoint, record->has_root ? "|" : "", root);
 }
 

@@ -19,7 +19,7 @@ static uint64_t hash_of(const void *userdata _unused_, uint32_t ref) {
 }
 
 static bool is_ref(const void *key, uint32_t ref) {
-    return *(const uint32_t *) key == ref;
+    return *(const uint32_t *)key == ref;
 }
 
 static uint32_t find(const RefTable *table, uint32_t ref) {
@@ -64,7 +64,7 @@ static void test_random_hashes(void **state _unused_) {
     unsigned seed = 7;
 
     for (size_t i = 1; i <= REFS; i++)
-        hashes[i] = (uint64_t) rand_r(&seed) << 32 | rand_r(&seed);
+        hashes[i] = (uint64_t)rand_r(&seed) << 32 | rand_r(&seed);
     run_history(1);
 }
 

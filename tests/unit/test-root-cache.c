@@ -204,7 +204,7 @@ static void test_in_memory(void **state _unused_) {
 
 static int stop_at_once(const FileIdentity *found _unused_, const MerkleHash *root _unused_,
                         void *userdata) {
-    ++*(int *) userdata;
+    ++*(int *)userdata;
     return -ECANCELED;
 }
 

@@ -25,7 +25,7 @@ typedef struct World {
 } World;
 
 static int abi(void) {
-    return (int) syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }
 
 static int make_world(void **state) {
@@ -118,7 +118,7 @@ static int bind_port(int own _unused_, int other _unused_) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    return bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ? errno : 0;
+    return bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
 }
 
 static int signal_parent(int own _unused_, int other _unused_) {
@@ -166,7 +166,7 @@ static int write_passed(int own _unused_, int other _unused_) {
 
 // A caller of Download passes an open file, which may be anywhere.
 static void test_open_files(void **state) {
-    passed_fd = ((const World *) *state)->file_fd;
+    passed_fd = ((const World *)*state)->file_fd;
     assert_int_equal(result_of(*state, write_passed), 0);
 }
 

@@ -61,7 +61,7 @@ static int setup(void **state) {
     world->content = malloc(FILE_BYTES);
     assert_non_null(world->content);
     for (size_t i = 0; i < FILE_BYTES; i++)
-        world->content[i] = (char) (i * 7 + i / 251);
+        world->content[i] = (char)(i * 7 + i / 251);
     world->file_fd = fcntl(fileno(file), F_DUPFD_CLOEXEC, 3);
     fclose(file);
     assert_int_equal(write(world->file_fd, world->content, FILE_BYTES), FILE_BYTES);

@@ -29,7 +29,7 @@ static void on_table(void *userdata) {
 }
 
 static void on_offer(void *userdata) {
-    ((Fixture *) userdata)->offers++;
+    ((Fixture *)userdata)->offers++;
 }
 
 static void on_scanned(int result, void *userdata) {

@@ -39,10 +39,10 @@ static void step(Slab *slab, Piece *piece, unsigned *seed) {
     }
     piece->data = piece->data ? slab_resize(slab, piece->data, size) : slab_alloc(slab, size);
     assert_non_null(piece->data);
-    assert_int_equal((uintptr_t) piece->data % SLAB_STEP, 0);
+    assert_int_equal((uintptr_t)piece->data % SLAB_STEP, 0);
     assert_holds(piece, MIN(old, size));
     piece->size = size;
-    piece->fill = (uint8_t) rand_r(seed);
+    piece->fill = (uint8_t)rand_r(seed);
     memset(piece->data, piece->fill, size);
 }
 

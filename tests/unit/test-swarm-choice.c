@@ -84,7 +84,7 @@ static SwarmSourceInfo info_of(size_t number) {
     return (SwarmSourceInfo){
         .endpoint =
             {
-                .address = {.family = AF_INET, .v4.s_addr = htonl(0x0a000000u + (uint32_t) number)},
+                .address = {.family = AF_INET, .v4.s_addr = htonl(0x0a000000u + (uint32_t)number)},
                 .port = 5556,
             },
     };

@@ -243,7 +243,7 @@ static void test_limits(void **state _unused_) {
     for (size_t i = 0; i < ELEMENTSOF(limit_rows); i++) {
         const struct LimitRow *row = &limit_rows[i];
         _cleanup_(world_freep) World *world = world_new(row->limit, true);
-        size_t most = MIN(MIN(row->limit, row->offered), (size_t) FILES_PER_PEER_MAX);
+        size_t most = MIN(MIN(row->limit, row->offered), (size_t)FILES_PER_PEER_MAX);
 
         ROW(row);
         offer(world, row->offered);
@@ -337,7 +337,7 @@ static void test_order_at_the_limit(void **state _unused_) {
         withdraw(world, 0);
         tracker_publisher_changed(&world->publisher);
         talk(world, 3);
-        assert_published(world, MIN(world->offered, (size_t) 5));
+        assert_published(world, MIN(world->offered, (size_t)5));
     }
 }
 

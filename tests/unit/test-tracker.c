@@ -101,7 +101,7 @@ static void wait_usec(uint64_t usec) {
 static void say(const Fixture *f, const char *text) {
     assert_true(f->client->stream.fd >= 0);
     fake_batch_begin();
-    fake_receive(f->client->stream.fd, (const uint8_t *) text, strlen(text));
+    fake_receive(f->client->stream.fd, (const uint8_t *)text, strlen(text));
     fake_batch_end();
 }
 
@@ -147,7 +147,7 @@ static void join(Fixture *f) {
     say(f, "KEPT: 6\n");
     say(f, "KEPT: 7\n");
     assert_int_equal(tracker_state(f->client), TRACKER_JOINED);
-    (void) sent_text(f);
+    (void)sent_text(f);
 }
 
 static void on_found(TrackerSearch *search _unused_, int r, const Record records[] _unused_,
@@ -198,7 +198,7 @@ static void test_limit_of_ft(void **state) {
 
     connect_to_ft(f);
     say(f, "HI\nKEPT: 5\n");
-    (void) sent_text(f);
+    (void)sent_text(f);
     say(f, "KEPT: 5\n"); // the sixth was not kept
     wait_usec(USEC_PER_SEC - 1);
     assert_string_equal(sent_text(f), "");

@@ -26,7 +26,7 @@ static int remove_path(void **state _unused_) {
 
     for (size_t i = 0; i < ELEMENTSOF(suffixes); i++) {
         snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
-        (void) unlink(file);
+        (void)unlink(file);
     }
     *strrchr(path, '/') = '\0';
     return rmdir(path);

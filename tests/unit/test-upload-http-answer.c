@@ -60,11 +60,11 @@ static void test_ask(void **state _unused_) {
 static void test_file(void **state _unused_) {
     const HttpHead part = parse("GET /file/" ROOT HOST "Range: bytes=2-5\r\n\r\n");
     const HttpHead hashes = parse("GET /pieces/" ROOT HOST "\r\n");
-    const uint64_t size = 5 * (uint64_t) PIECE_BYTES_MIN;
+    const uint64_t size = 5 * (uint64_t)PIECE_BYTES_MIN;
     HttpAnswer answer;
     HttpRequest request;
 
-    (void) http_answer_read_request(&part, &request);
+    (void)http_answer_read_request(&part, &request);
     answer = http_answer_file(&part, &request, size, 0);
     assert_int_equal(answer.status, 206);
     assert_int_equal(answer.offset, 2);
@@ -74,7 +74,7 @@ static void test_file(void **state _unused_) {
     assert_int_equal(answer.status, 416);
     assert_int_equal(answer.end, 0);
 
-    (void) http_answer_read_request(&hashes, &request);
+    (void)http_answer_read_request(&hashes, &request);
     answer = http_answer_file(&hashes, &request, size, 0);
     assert_int_equal(answer.status, 200);
     assert_int_equal(answer.end, 5 * MERKLE_HASH_BYTES);

@@ -211,7 +211,7 @@ static void test_retry(void **state _unused_) {
         root.bytes[1] = i / 256;
         assert_int_equal(ask(&queue, address, root, 0, &turn), 0);
         assert_int_equal(turn.place, i);
-        assert_int_equal(turn.retry_seconds, MIN((i + 1) / 2, (unsigned) RETRY_SECONDS_MAX));
+        assert_int_equal(turn.retry_seconds, MIN((i + 1) / 2, (unsigned)RETRY_SECONDS_MAX));
     }
     // One host does not fill the queue.
     root.bytes[2] = 1;
@@ -229,7 +229,7 @@ static void test_full(void **state _unused_) {
 
     upload_queue_init(&queue, 1);
     for (size_t i = 0; i < UPLOADS_WAITING_MAX + 1; i++) {
-        IpAddress address = {.family = AF_INET, .v4 = {(in_addr_t) i}};
+        IpAddress address = {.family = AF_INET, .v4 = {(in_addr_t)i}};
 
         waiters[i] = waiter(address);
         assert_int_equal(upload_queue_wait(&queue, &waiters[i].place, 0), i > 0);

@@ -53,7 +53,7 @@ static bool concerned(const WatchSet *set) {
     bool concerns = false;
 
     for (const char *p = buffer; n > 0 && p < buffer + n;) {
-        const struct inotify_event *event = (const void *) p;
+        const struct inotify_event *event = (const void *)p;
 
         concerns = watch_set_concerns(set, event) || concerns;
         p += sizeof(*event) + event->len;
@@ -85,7 +85,7 @@ static void test_directory(void **state _unused_) {
     rmdir(path("whole/sub"));
     unlink(path("whole/.hidden"));
     unlink(path("whole/film.mkv.part"));
-    (void) concerned(set);
+    (void)concerned(set);
     rmdir(path("whole"));
     assert_true(concerned(set));
 }
@@ -128,7 +128,7 @@ static void test_replace(void **state _unused_) {
     watch_set_add(first, path("dropped"));
     watch_set_add(first, path("kept"));
     watch_set_replace(first, NULL);
-    (void) concerned(first); // what earlier tests watch, too
+    (void)concerned(first); // what earlier tests watch, too
     assert_int_equal(watch_set_new(fd, &second), 0);
     watch_set_add(second, path("kept"));
     watch_set_replace(second, first);

@@ -9,7 +9,7 @@
 
 sqlite3 *database_close(sqlite3 *database) {
     if (database)
-        (void) sqlite3_close(database);
+        (void)sqlite3_close(database);
     return NULL;
 }
 
@@ -36,7 +36,7 @@ static int database_user_version(sqlite3 *database) {
     if (sqlite3_prepare_v2(database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW)
         version = sqlite3_column_int(statement, 0);
-    (void) sqlite3_finalize(statement);
+    (void)sqlite3_finalize(statement);
     return version;
 }
 
@@ -50,7 +50,7 @@ static int database_try_open(const char *path, int version, const char *schema, 
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         return -EACCES;
-    (void) sqlite3_busy_timeout(database, 1000);
+    (void)sqlite3_busy_timeout(database, 1000);
     found = database_user_version(database);
     if (found < 0)
         return sqlite3_errcode(database) == SQLITE_NOTADB ||
@@ -81,7 +81,7 @@ void database_set_aside(const char *path) {
             return;
         if (asprintf(&to, "%s.bad%s", path, suffixes[i]) < 0)
             return;
-        (void) rename(from, to);
+        (void)rename(from, to);
     }
 }
 

@@ -90,7 +90,7 @@ static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, voi
     unsigned n = 0;
 
     while (table->lingering > LINGERING_MAX && n++ < TICK_AT_ONCE)
-        (void) transfer_let_go_oldest(table);
+        (void)transfer_let_go_oldest(table);
     n = 0;
     // They are in the order of their IDs.
     TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
@@ -105,9 +105,9 @@ static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, voi
     if (!transfer)
         table->tick_id = 0;
     if (table->count > 0) {
-        (void) sd_event_source_set_time_accuracy(source, transfer ? 1 : TICK_USEC / 10);
-        (void) sd_event_source_set_time_relative(source, transfer ? 0 : TICK_USEC);
-        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_time_accuracy(source, transfer ? 1 : TICK_USEC / 10);
+        (void)sd_event_source_set_time_relative(source, transfer ? 0 : TICK_USEC);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     }
     return 0;
 }
@@ -128,7 +128,7 @@ static int transfer_on_tell(sd_event_source *source, void *userdata) {
     for (int i = 0; i < TELL_AT_ONCE && !TAILQ_EMPTY(&table->changed); i++)
         transfer_tell(TAILQ_FIRST(&table->changed));
     if (!TAILQ_EMPTY(&table->changed))
-        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
 
@@ -188,14 +188,14 @@ int transfer_add(TransferTable *table, Transfer *transfer) {
     if (!transfer->hashed)
         return -ENOMEM;
     transfer->table = table;
-    transfer->started = (uint64_t) time(NULL) * USEC_PER_SEC;
+    transfer->started = (uint64_t)time(NULL) * USEC_PER_SEC;
     if (transfer_state_is_final(transfer->state))
         transfer_linger(transfer);
     table->downloads += transfer_is_open_download(transfer);
     TAILQ_INSERT_TAIL(&table->list, transfer, link);
     if (table->count++ == 0) {
-        (void) sd_event_source_set_time_relative(table->tick, TICK_USEC);
-        (void) sd_event_source_set_enabled(table->tick, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_time_relative(table->tick, TICK_USEC);
+        (void)sd_event_source_set_enabled(table->tick, SD_EVENT_ONESHOT);
     }
     if (table->hooks.on_new)
         table->hooks.on_new(transfer, table->hooks.userdata);
@@ -229,7 +229,7 @@ static void transfer_changed(Transfer *transfer) {
         return;
     transfer->changed = true;
     TAILQ_INSERT_TAIL(&table->changed, transfer, changed_link);
-    (void) sd_event_source_set_enabled(table->tell, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_enabled(table->tell, SD_EVENT_ONESHOT);
 }
 
 void transfer_set_state(Transfer *transfer, TransferState state) {

@@ -31,7 +31,7 @@ enum {
     // Of those, that have ended: what strangers fetch in a second must not fill a reply on D-Bus.
     LINGERING_MAX = 256,
 };
-#define TRANSFER_NOBODY      ((uid_t) -1)
+#define TRANSFER_NOBODY      ((uid_t)UINT32_MAX)
 #define TRANSFER_LINGER_USEC (10 * USEC_PER_SEC)
 
 typedef enum TransferDirection {
@@ -106,9 +106,12 @@ struct Transfer {
 
 typedef struct TransferHooks {
     void (*on_new)(Transfer *transfer, void *userdata);
-    void (*on_changed)(Transfer *transfer, void *userdata); // state, name, error …; soon after it
-    void (*on_progress)(Transfer *transfer, void *userdata); // twice a second at most
-    void (*on_removed)(Transfer *transfer, void *userdata);  // while it can still be found
+    // The state, the name, the error … has changed; called soon after it.
+    void (*on_changed)(Transfer *transfer, void *userdata);
+    // Called twice a second at most.
+    void (*on_progress)(Transfer *transfer, void *userdata);
+    // Called while the transfer can still be found.
+    void (*on_removed)(Transfer *transfer, void *userdata);
     void *userdata;
 } TransferHooks;
 

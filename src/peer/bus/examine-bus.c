@@ -35,10 +35,10 @@ static void examination_done(void *job, void *userdata) {
 
     examiner->work = work_free(examiner->work);
     if (r < 0 && !examination->component)
-        (void) sd_bus_reply_method_errno(call, r, NULL);
+        (void)sd_bus_reply_method_errno(call, r, NULL);
     else
-        (void) sd_bus_reply_method_return(call, "ss", r < 0 ? examination->component : "",
-                                          r < 0 ? strerrorname_np(-r) ?: "" : "");
+        (void)sd_bus_reply_method_return(call, "ss", r < 0 ? examination->component : "",
+                                         r < 0 ? strerrorname_np(-r) ?: "" : "");
 }
 
 int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,

@@ -43,9 +43,9 @@ static int find_bus_append_matches(sd_bus_message *reply, const TrackerMatches *
         r = sd_bus_message_close_container(reply);
     return r < 0 ? r
                  : sd_bus_message_append(reply, "a{sv}", 4, "total", "t", matches->summary.total,
-                                         "at-least", "b", (int) matches->summary.at_least, "peers",
+                                         "at-least", "b", (int)matches->summary.at_least, "peers",
                                          "u", matches->summary.peers, "whole-name", "b",
-                                         (int) matches->whole_name);
+                                         (int)matches->whole_name);
 }
 
 static void find_bus_on_found(TrackerSearch *search _unused_, int r, const TrackerMatches *matches,
@@ -53,13 +53,13 @@ static void find_bus_on_found(TrackerSearch *search _unused_, int r, const Track
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
     if (r == -ENOTCONN) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
-                                          "The session with the FileTracker has ended");
+        (void)sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
+                                         "The session with the FileTracker has ended");
         return;
     }
     if (r < 0) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
-                                          "the FileTracker does not answer: %s", strerror(-r));
+        (void)sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
+                                         "the FileTracker does not answer: %s", strerror(-r));
         return;
     }
     r = sd_bus_message_new_method_return(call, &reply);
@@ -68,7 +68,7 @@ static void find_bus_on_found(TrackerSearch *search _unused_, int r, const Track
     if (r >= 0)
         r = sd_bus_message_send(reply);
     if (r < 0)
-        (void) sd_bus_reply_method_errno(call, r, NULL);
+        (void)sd_bus_reply_method_errno(call, r, NULL);
 }
 
 static int find_bus_bad_option(sd_bus_error *error, const char *key, const char *why) {
@@ -88,7 +88,7 @@ static int find_bus_read_words(sd_bus_message *call, FindRequest *request, sd_bu
         int n = snprintf(request->text + len, sizeof(request->text) - len, "%s%s",
                          len > 0 ? " " : "", word);
 
-        if (n < 0 || (size_t) n >= sizeof(request->text) - len)
+        if (n < 0 || (size_t)n >= sizeof(request->text) - len)
             return find_bus_bad_option(error, "words", "more than 512 bytes");
         len += n;
     }

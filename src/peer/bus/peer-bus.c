@@ -40,13 +40,13 @@ static void peer_bus_on_found(TrackerSearch *search _unused_, int r, const Recor
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
 
     if (r == -ENOTCONN) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
-                                          "The session with the FileTracker has ended");
+        (void)sd_bus_reply_method_errorf(call, BUS_ERROR_NOT_JOINED,
+                                         "The session with the FileTracker has ended");
         return;
     }
     if (r < 0) {
-        (void) sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
-                                          "the FileTracker does not answer: %s", strerror(-r));
+        (void)sd_bus_reply_method_errorf(call, BUS_ERROR_NO_ANSWER,
+                                         "the FileTracker does not answer: %s", strerror(-r));
         return;
     }
     r = sd_bus_message_new_method_return(call, &reply);
@@ -55,7 +55,7 @@ static void peer_bus_on_found(TrackerSearch *search _unused_, int r, const Recor
     if (r >= 0)
         r = sd_bus_message_send(reply);
     if (r < 0)
-        (void) sd_bus_reply_method_errno(call, r, NULL);
+        (void)sd_bus_reply_method_errno(call, r, NULL);
 }
 
 static int peer_bus_method_search(sd_bus_message *call, void *userdata, sd_bus_error *error) {
@@ -230,7 +230,7 @@ static int peer_bus_leave(sd_bus_message *call, uid_t caller, void *userdata,
 
     if (tracker_state(peer->tracker) != TRACKER_LEFT)
         log_notice("Left %s, as uid %" PRIu32 " asked, until join or a restart",
-                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
+                   peer->config.ft ?: "the FileTracker", (uint32_t)caller);
     tracker_leave(peer->tracker);
     return sd_bus_reply_method_return(call, "");
 }
@@ -242,7 +242,7 @@ static int peer_bus_join(sd_bus_message *call, uid_t caller, void *userdata,
 
     if (tracker_state(peer->tracker) == TRACKER_LEFT)
         log_notice("Joining %s again, as uid %" PRIu32 " asked",
-                   peer->config.ft ?: "the FileTracker", (uint32_t) caller);
+                   peer->config.ft ?: "the FileTracker", (uint32_t)caller);
     tracker_join(peer->tracker);
     return sd_bus_reply_method_return(call, "");
 }
@@ -269,7 +269,7 @@ static int peer_bus_reload(sd_bus_message *call, uid_t caller, void *userdata,
 
     if (self->rescan_count >= RESCANS_MAX)
         return peer_bus_too_many(error, "calls of Rescan and Reload");
-    log_info("Reloading the configuration, as uid %" PRIu32 " asked", (uint32_t) caller);
+    log_info("Reloading the configuration, as uid %" PRIu32 " asked", (uint32_t)caller);
     r = daemon_reload(self->daemon, &reason);
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
@@ -361,7 +361,7 @@ static int peer_bus_get_restart_needed(sd_bus *bus _unused_, const char *path _u
     const PeerBus *self = userdata;
     const Peer *peer = self->peer;
 
-    return sd_bus_message_append_strv(reply, (char **) peer->restart_needed);
+    return sd_bus_message_append_strv(reply, (char **)peer->restart_needed);
 }
 
 // How a share looks on D-Bus.
@@ -460,7 +460,7 @@ static int peer_bus_get_shares(sd_bus *bus _unused_, const char *path _unused_,
         if (bytes > SHARES_BYTES_MAX) {
             snprintf(rest, sizeof(rest), "%zu more file%s shared; this list is full", count - i,
                      count - i == 1 ? " is" : "s are");
-            r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t) 0, "omitted", rest);
+            r = sd_bus_message_append(reply, "(stss)", "…", (uint64_t)0, "omitted", rest);
             break;
         }
         r = peer_bus_append_share(reply, peer, share);
@@ -514,17 +514,17 @@ static const sd_bus_vtable vtable[] = {
 static void peer_bus_on_state(void *userdata) {
     PeerBus *self = userdata;
 
-    (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
-                                          "Reason", "Since", "FileTracker", "Address", "Reachable",
-                                          "DownloadDirectory", "DownloadProblem", "RestartNeeded",
-                                          "Shares", NULL);
+    (void)sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "State",
+                                         "Reason", "Since", "FileTracker", "Address", "Reachable",
+                                         "DownloadDirectory", "DownloadProblem", "RestartNeeded",
+                                         "Shares", NULL);
 }
 
 static void peer_bus_on_shares(void *userdata) {
     PeerBus *self = userdata;
 
-    (void) sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
-                                          "WatchProblem", NULL);
+    (void)sd_bus_emit_properties_changed(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "Shares",
+                                         "WatchProblem", NULL);
 }
 
 static void peer_bus_on_scanned(int r, void *userdata) {
@@ -534,9 +534,9 @@ static void peer_bus_on_scanned(int r, void *userdata) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = self->rescans[--self->rescan_count];
 
         if (r < 0)
-            (void) sd_bus_reply_method_errno(call, r, NULL);
+            (void)sd_bus_reply_method_errno(call, r, NULL);
         else
-            (void) sd_bus_reply_method_return(call, "");
+            (void)sd_bus_reply_method_return(call, "");
     }
 }
 

@@ -112,7 +112,7 @@ static int transfer_bus_find(sd_bus *bus _unused_, const char *path, const char 
     if (strncmp(path, BUS_TRANSFER_PREFIX "/", strlen(BUS_TRANSFER_PREFIX "/")) != 0 ||
         parse_u64_range(path + strlen(BUS_TRANSFER_PREFIX "/"), 1, UINT32_MAX, &id) < 0)
         return 0;
-    transfer = transfer_find(&self->peer->transfers, (uint32_t) id);
+    transfer = transfer_find(&self->peer->transfers, (uint32_t)id);
     if (!transfer)
         return 0;
     *ret = transfer;
@@ -212,9 +212,9 @@ static void transfer_bus_on_new(Transfer *transfer, void *userdata) {
     peer_update_status(self->peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_object_added(self->bus, path);
-    (void) sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferNew", "uo",
-                              transfer->id, path);
+    (void)sd_bus_emit_object_added(self->bus, path);
+    (void)sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferNew", "uo",
+                             transfer->id, path);
 }
 
 static void transfer_bus_on_changed(Transfer *transfer, void *userdata) {
@@ -224,9 +224,9 @@ static void transfer_bus_on_changed(Transfer *transfer, void *userdata) {
     peer_update_status(self->peer);
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_properties_changed(
-        self->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type", "Size", "Transferred", "State",
-        "Sources", "QueuePlace", "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
+    (void)sd_bus_emit_properties_changed(self->bus, path, BUS_TRANSFER_INTERFACE, "Name", "Type",
+                                         "Size", "Transferred", "State", "Sources", "QueuePlace",
+                                         "Path", "Root", "Verified", "Error", "ErrorMessage", NULL);
 }
 
 static void transfer_bus_on_progress(Transfer *transfer, void *userdata) {
@@ -235,8 +235,8 @@ static void transfer_bus_on_progress(Transfer *transfer, void *userdata) {
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_properties_changed(self->bus, path, BUS_TRANSFER_INTERFACE, "Transferred",
-                                          NULL);
+    (void)sd_bus_emit_properties_changed(self->bus, path, BUS_TRANSFER_INTERFACE, "Transferred",
+                                         NULL);
 }
 
 static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
@@ -250,9 +250,9 @@ static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
 
     if (transfer_bus_path(transfer, &path) < 0)
         return;
-    (void) sd_bus_emit_object_removed(self->bus, path);
-    (void) sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved",
-                              "uos", transfer->id, path, transfer_state_name(result));
+    (void)sd_bus_emit_object_removed(self->bus, path);
+    (void)sd_bus_emit_signal(self->bus, BUS_PEER_PATH, BUS_PEER_INTERFACE, "TransferRemoved", "uos",
+                             transfer->id, path, transfer_state_name(result));
 }
 
 // Anybody on the bus may send a signal of this name to us; only the bus sends it as itself.

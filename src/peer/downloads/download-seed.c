@@ -240,10 +240,10 @@ int download_seed_start(const DownloadSeedJob *job, DownloadSeed **ret) {
     fetch = calloc(1, sizeof(*fetch));
     if (!fetch)
         return -ENOMEM;
-    fetch->stream = (Stream) STREAM_INIT;
+    fetch->stream = STREAM_INIT;
     fetch->job = *job;
     fetch->log_name = strdup(job->log_name);
-    fetch->sources = calloc(MAX(job->source_count, (size_t) 1), sizeof(*fetch->sources));
+    fetch->sources = calloc(MAX(job->source_count, (size_t)1), sizeof(*fetch->sources));
     if (!fetch->log_name || !fetch->sources) {
         download_seed_free(fetch);
         return -ENOMEM;

@@ -28,7 +28,7 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
         return -EEXIST;
     // A name that fills NAME_MAX leaves no room for the suffix: its end gives way.
     snprintf(target->part, sizeof(target->part), "%.*s%s",
-             (int) (NAME_BYTES_MAX - strlen(part_suffix)), name, part_suffix);
+             (int)(NAME_BYTES_MAX - strlen(part_suffix)), name, part_suffix);
     fd = openat(dir_fd, target->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0)
         return -errno;
@@ -64,7 +64,7 @@ static void download_target_sync_directory(int dir_fd) {
     _cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd >= 0)
-        (void) fsync(fd);
+        (void)fsync(fd);
 }
 
 int download_target_commit(DownloadTarget *target) {
@@ -82,7 +82,7 @@ int download_target_commit(DownloadTarget *target) {
 
 void download_target_discard(DownloadTarget *target) {
     if (target->dir_fd >= 0 && target->fd >= 0)
-        (void) unlinkat(target->dir_fd, target->part, 0);
+        (void)unlinkat(target->dir_fd, target->part, 0);
 }
 
 void download_target_done(DownloadTarget *target) {
@@ -96,7 +96,7 @@ int download_target_check_space(const DownloadTarget *target, uint64_t size) {
 
     if (fstat(target->fd, &st) < 0)
         return -errno;
-    held = (uint64_t) st.st_blocks * 512;
+    held = (uint64_t)st.st_blocks * 512;
     return held >= size ? 0 : check_free_space(target->fd, size - held, &available);
 }
 

@@ -16,8 +16,7 @@ typedef struct DownloadTarget {
     char part[NAME_BYTES_MAX + 1];
 } DownloadTarget;
 
-#define DOWNLOAD_TARGET_INIT \
-    { .fd = -EBADF, .dir_fd = -EBADF }
+#define DOWNLOAD_TARGET_INIT ((DownloadTarget){.fd = -EBADF, .dir_fd = -EBADF})
 
 // Opens directory/name.part, with what an earlier download has left in it. -EEXIST: `name` is there
 // already; -EWOULDBLOCK: another download writes the same file; -errno.

@@ -61,17 +61,17 @@ static void download_free(Download *download) {
 // No search, and no time for one, outlives the state that wanted it.
 static void download_stop_searching(Download *download) {
     download->search = tracker_search_free(download->search);
-    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
 }
 
 static void download_start_timer(Download *download, uint64_t usec) {
-    (void) sd_event_source_set_time_relative(download->timer, usec);
-    (void) sd_event_source_set_enabled(download->timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(download->timer, usec);
+    (void)sd_event_source_set_enabled(download->timer, SD_EVENT_ONESHOT);
 }
 
 static void download_store(Download *download) {
     if (!download->own_file)
-        (void) transfer_store_put(download->downloads->store, &download->stored);
+        (void)transfer_store_put(download->downloads->store, &download->stored);
 }
 
 #define log_download(download, level, event, ...)                \
@@ -148,7 +148,7 @@ static void download_without_source(Download *download, const char *error, const
     transfer_set_error(transfer, error, why);
     transfer_set_state(transfer, TRANSFER_WAITING);
     download_start_timer(download,
-                         RETRY_USEC << MIN(download->retries, (unsigned) RETRY_DOUBLINGS_MAX));
+                         RETRY_USEC << MIN(download->retries, (unsigned)RETRY_DOUBLINGS_MAX));
     download->retries++;
 }
 
@@ -166,7 +166,7 @@ static void download_on_synced(int result, void *userdata) {
 
 // All pieces are there: on the disk before the file gets its name.
 static int download_start_sync(Download *download) {
-    if (ftruncate(download->target.fd, (off_t) download->transfer.size) < 0)
+    if (ftruncate(download->target.fd, (off_t)download->transfer.size) < 0)
         return -errno;
     return file_sync_start(&download->downloads->syncs, download->target.fd, download_on_synced,
                            download, &download->sync);
@@ -443,7 +443,7 @@ static void download_cancel(Transfer *transfer) {
     }
     download->sync = file_sync_free(download->sync);
     if (download->promised) // after a restart it may not be open yet, and is to be deleted
-        (void) download_open_target(download);
+        (void)download_open_target(download);
     download_finish(download, TRANSFER_CANCELLED, NULL, NULL);
 }
 
@@ -513,7 +513,7 @@ static int download_new(Downloads *downloads, const char *file_name, const Downl
     if (!download)
         return -ENOMEM;
     download->downloads = downloads;
-    download->target = (DownloadTarget) DOWNLOAD_TARGET_INIT;
+    download->target = DOWNLOAD_TARGET_INIT;
     download->file_name = strdup(file_name);
     download->stored.file_name = download->file_name;
     download->stored.filter = *filter;
@@ -522,9 +522,9 @@ static int download_new(Downloads *downloads, const char *file_name, const Downl
     transfer->direction = TRANSFER_DOWNLOAD;
     transfer->owner = download->stored.owner = owner;
     transfer->state = TRANSFER_SEARCHING;
-    snprintf(transfer->text.name, sizeof(transfer->text.name), "%.*s", (int) parts.name_len,
+    snprintf(transfer->text.name, sizeof(transfer->text.name), "%.*s", (int)parts.name_len,
              file_name);
-    snprintf(transfer->text.type, sizeof(transfer->text.type), "%.*s", (int) parts.type_len,
+    snprintf(transfer->text.type, sizeof(transfer->text.type), "%.*s", (int)parts.type_len,
              parts.type);
     r = download->file_name
             ? sd_event_add_time(downloads->parts.event, &download->timer, CLOCK_MONOTONIC, 0,
@@ -583,7 +583,7 @@ static void download_restore(const StoredTransfer *stored, void *userdata) {
 }
 
 void download_restore_all(Downloads *downloads) {
-    (void) transfer_store_each(downloads->store, download_restore, downloads);
+    (void)transfer_store_each(downloads->store, download_restore, downloads);
 }
 
 void download_retry_all(Downloads *downloads) {

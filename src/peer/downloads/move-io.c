@@ -28,7 +28,7 @@ void move_buffer_free(MoveBuffer *buffer) {
 
 static int move_io_write_at(Move *move, const char *data, size_t len, uint64_t offset) {
     while (len > 0) {
-        ssize_t n = pwrite(move->file_fd, data, len, (off_t) offset);
+        ssize_t n = pwrite(move->file_fd, data, len, (off_t)offset);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -50,9 +50,9 @@ static int move_io_shift_file(Move *move, uint64_t len, const char *prefix, size
 
     while (len > 0) {
         size_t n = MIN(len, sizeof(chunk));
-        ssize_t got = pread(move->file_fd, chunk, n, (off_t) (len - n));
+        ssize_t got = pread(move->file_fd, chunk, n, (off_t)(len - n));
 
-        if (got != (ssize_t) n) {
+        if (got != (ssize_t)n) {
             move->file_failed = true;
             return got < 0 ? -errno : -EIO;
         }
@@ -85,7 +85,7 @@ int move_io_end(Move *move) {
         if (r < 0)
             return r;
     }
-    if (ftruncate(move->file_fd, (off_t) move->size) < 0 || fdatasync(move->file_fd) < 0) {
+    if (ftruncate(move->file_fd, (off_t)move->size) < 0 || fdatasync(move->file_fd) < 0) {
         move->file_failed = true;
         return -errno;
     }
@@ -125,7 +125,7 @@ static void move_io_set_wake(Move *move) {
     if (bytes == move->wake)
         return;
     move->wake = bytes;
-    (void) setsockopt(move->socket_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+    (void)setsockopt(move->socket_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 int move_io_step(Move *move, MoveBuffer *buffer, uint64_t max) {
@@ -133,7 +133,7 @@ int move_io_step(Move *move, MoveBuffer *buffer, uint64_t max) {
     ssize_t n;
     int r;
 
-    n = recv(move->socket_fd, buffer->data, MIN(MIN(rest + 1, max), (uint64_t) RECEIVE_BYTES),
+    n = recv(move->socket_fd, buffer->data, MIN(MIN(rest + 1, max), (uint64_t)RECEIVE_BYTES),
              MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? MOVE_IO_BLOCKED : -errno;

@@ -95,11 +95,11 @@ static void move_throttle(Move *move) {
     if (poller_change(loop_thread_poller(mover->thread), &move->watch, 0) < 0)
         return;
     move->throttled = true;
-    (void) sd_event_source_get_enabled(mover->throttle_source, &enabled);
+    (void)sd_event_source_get_enabled(mover->throttle_source, &enabled);
     if (enabled != SD_EVENT_OFF)
         return;
-    (void) sd_event_source_set_time_relative(mover->throttle_source, rate_limit_wait(mover->limit));
-    (void) sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(mover->throttle_source, rate_limit_wait(mover->limit));
+    (void)sd_event_source_set_enabled(mover->throttle_source, SD_EVENT_ONESHOT);
 }
 
 static int mover_on_throttle_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -138,7 +138,7 @@ static int move_step(Move *move) {
 }
 
 static void mover_on_socket(PollWatch *watch, uint32_t events _unused_) {
-    (void) move_step(container_of(watch, Move, watch));
+    (void)move_step(container_of(watch, Move, watch));
 }
 
 static void mover_on_submitted(LoopCall *call) {
@@ -147,8 +147,8 @@ static void mover_on_submitted(LoopCall *call) {
     int r;
 
     if (TAILQ_EMPTY(&mover->active)) {
-        (void) sd_event_source_set_time_relative(mover->tick_source, TICK_USEC);
-        (void) sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_time_relative(mover->tick_source, TICK_USEC);
+        (void)sd_event_source_set_enabled(mover->tick_source, SD_EVENT_ONESHOT);
     }
     move->progress = move->stall_since = time_monotonic();
     TAILQ_INSERT_TAIL(&mover->active, move, active);
@@ -190,8 +190,8 @@ static int mover_on_tick(sd_event_source *source, uint64_t usec _unused_, void *
     TAILQ_FOREACH_SAFE (move, &mover->active, active, next)
         move_tick(move, now);
     if (!TAILQ_EMPTY(&mover->active)) {
-        (void) sd_event_source_set_time_relative(source, TICK_USEC);
-        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        (void)sd_event_source_set_time_relative(source, TICK_USEC);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     }
     return 0;
 }
@@ -252,5 +252,5 @@ void mover_submit(Mover *mover, Move *move) {
 // until on_done has the move, so that it cannot be another one's by now.
 void move_cancel(Move *move) {
     move->cancelled = true;
-    (void) shutdown(move->socket_fd, SHUT_RDWR);
+    (void)shutdown(move->socket_fd, SHUT_RDWR);
 }

@@ -88,9 +88,9 @@ static int hasher_check_wanted(const Batch *batch) {
 }
 
 static int hasher_nap(const Batch *batch, uint64_t usec) {
-    struct timespec ts = {.tv_nsec = (long) (MIN(usec, NAP_USEC) * 1000)};
+    struct timespec ts = {.tv_nsec = (long)(MIN(usec, NAP_USEC) * 1000)};
 
-    (void) nanosleep(&ts, NULL);
+    (void)nanosleep(&ts, NULL);
     return hasher_check_wanted(batch);
 }
 
@@ -134,12 +134,12 @@ static int hasher_hash_item(Batch *batch, FileHasher *hasher, Item *item) {
     // A time in the future says nothing.
     age = hasher_age_nsec(&st.st_mtim);
     if (st.st_size > QUIET_BYTES_MIN && age >= 0 && age < item->quiet_nsec) {
-        item->wait_usec = (uint64_t) (item->quiet_nsec - age) / 1000 + 1;
+        item->wait_usec = (uint64_t)(item->quiet_nsec - age) / 1000 + 1;
         return -EAGAIN;
     }
     age = hasher_age_nsec(&st.st_ctim);
     if (age >= 0 && age < TICK_NSEC &&
-        hasher_nap(batch, (uint64_t) (TICK_NSEC - age) / 1000 + 1) < 0)
+        hasher_nap(batch, (uint64_t)(TICK_NSEC - age) / 1000 + 1) < 0)
         return -ECANCELED;
     r = file_hash(hasher, fd, hasher_pass_gate, batch, &item->hash);
     if (r >= 0 && share_stamp_of(&item->hash.identity) != item->file.stamp) {
@@ -174,7 +174,7 @@ static void batch_run(void *job) {
         if (item->result >= 0)
             item->result = hasher_hash_item(batch, hasher, item);
     }
-    (void) hasher_keep_hashes(batch); // logged; the roots are right without it
+    (void)hasher_keep_hashes(batch); // logged; the roots are right without it
 }
 
 static void batch_free(void *job) {
@@ -214,7 +214,7 @@ static void hasher_count_restless(Hasher *hasher, const ShareFile *file) {
             restless->path = NULL;
         restless->times = 0;
     }
-    restless->times = MIN(restless->times + 1, (unsigned) QUIET_DOUBLINGS_MAX);
+    restless->times = MIN(restless->times + 1, (unsigned)QUIET_DOUBLINGS_MAX);
 }
 
 static void hasher_start(Hasher *hasher);
@@ -275,8 +275,8 @@ static int hasher_add_item(Hasher *hasher, Batch *batch, const Share *share) {
 }
 
 static int hasher_fill(Hasher *hasher, Batch *batch) {
-    uint64_t limit = hasher->rate > 0 ? MIN(hasher->rate, (uint64_t) BATCH_BYTES_MAX)
-                                      : (uint64_t) BATCH_BYTES_MAX;
+    uint64_t limit =
+        hasher->rate > 0 ? MIN(hasher->rate, (uint64_t)BATCH_BYTES_MAX) : (uint64_t)BATCH_BYTES_MAX;
     size_t count = share_table_count(hasher->table);
     uint64_t bytes = 0;
 
@@ -331,8 +331,8 @@ static void hasher_start(Hasher *hasher) {
     }
     if (hasher->work || hasher->wait_usec == UINT64_MAX)
         return;
-    (void) sd_event_source_set_time_relative(hasher->again, hasher->wait_usec);
-    (void) sd_event_source_set_enabled(hasher->again, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(hasher->again, hasher->wait_usec);
+    (void)sd_event_source_set_enabled(hasher->again, SD_EVENT_ONESHOT);
     hasher->wait_usec = UINT64_MAX;
 }
 
@@ -381,9 +381,9 @@ Hasher *hasher_free(Hasher *hasher) {
 }
 
 void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate) {
-    unsigned wanted = threads > 0 ? threads : (unsigned) MAX(get_nprocs(), 1);
+    unsigned wanted = threads > 0 ? threads : (unsigned)MAX(get_nprocs(), 1);
 
-    hasher->threads = MIN(wanted, (unsigned) THREADS_MAX);
+    hasher->threads = MIN(wanted, (unsigned)THREADS_MAX);
     hasher->rate = rate;
     if (!hasher->batch)
         return;
@@ -417,14 +417,14 @@ void hasher_set_table(Hasher *hasher, ShareTable *table) {
     hasher->table = table;
     hasher->next = 0;
     hasher->wait_usec = UINT64_MAX;
-    (void) sd_event_source_set_enabled(hasher->again, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(hasher->again, SD_EVENT_OFF);
     hasher_start(hasher);
 }
 
 bool hasher_is_idle(const Hasher *hasher) {
     int enabled = SD_EVENT_OFF;
 
-    (void) sd_event_source_get_enabled(hasher->again, &enabled);
+    (void)sd_event_source_get_enabled(hasher->again, &enabled);
     return !hasher->work && enabled == SD_EVENT_OFF;
 }
 
@@ -434,5 +434,5 @@ int hasher_percent(const Hasher *hasher, const Share *share) {
 
     if (!batch || batch->items[atomic_load(&batch->current)].index != share_index(share))
         return -1;
-    return size > 0 ? (int) (MIN(atomic_load(&batch->hashed), size) * 100 / size) : 100;
+    return size > 0 ? (int)(MIN(atomic_load(&batch->hashed), size) * 100 / size) : 100;
 }

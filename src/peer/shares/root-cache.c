@@ -118,9 +118,9 @@ static int root_cache_each_row(sqlite3 *database, RootCacheHandler handler, void
         return -EIO;
     while (r >= 0 && (step = sqlite3_step(rows)) == SQLITE_ROW) {
         FileIdentity identity = {
-            .device = (uint64_t) sqlite3_column_int64(rows, 0),
-            .inode = (uint64_t) sqlite3_column_int64(rows, 1),
-            .size = (uint64_t) sqlite3_column_int64(rows, 2),
+            .device = (uint64_t)sqlite3_column_int64(rows, 0),
+            .inode = (uint64_t)sqlite3_column_int64(rows, 1),
+            .size = (uint64_t)sqlite3_column_int64(rows, 2),
             .modified = sqlite3_column_int64(rows, 3),
             .changed = sqlite3_column_int64(rows, 4),
         };
@@ -131,7 +131,7 @@ static int root_cache_each_row(sqlite3 *database, RootCacheHandler handler, void
     }
     if (r >= 0 && step != SQLITE_DONE)
         r = -EIO;
-    (void) sqlite3_finalize(rows);
+    (void)sqlite3_finalize(rows);
     return r;
 }
 
@@ -152,7 +152,7 @@ int root_cache_each(RootCache *cache, RootCacheHandler handler, void *userdata) 
     if (own)
         pthread_mutex_lock(&cache->lock);
     if (r == -EIO && cache->path && root_cache_is_damaged(database))
-        (void) root_cache_replace_damaged(cache);
+        (void)root_cache_replace_damaged(cache);
     pthread_mutex_unlock(&cache->lock);
     return r;
 }
@@ -161,17 +161,17 @@ static int root_cache_put_row(sqlite3_stmt *insert, const FileHash *hash) {
     uint64_t count = piece_count(hash->identity.size);
     int step;
 
-    (void) sqlite3_reset(insert);
-    (void) sqlite3_clear_bindings(insert);
-    (void) sqlite3_bind_int64(insert, 1, (sqlite3_int64) hash->identity.device);
-    (void) sqlite3_bind_int64(insert, 2, (sqlite3_int64) hash->identity.inode);
-    (void) sqlite3_bind_int64(insert, 3, (sqlite3_int64) hash->identity.size);
-    (void) sqlite3_bind_int64(insert, 4, hash->identity.modified);
-    (void) sqlite3_bind_int64(insert, 5, hash->identity.changed);
-    (void) sqlite3_bind_blob(insert, 6, &hash->root, sizeof(hash->root), SQLITE_STATIC);
+    (void)sqlite3_reset(insert);
+    (void)sqlite3_clear_bindings(insert);
+    (void)sqlite3_bind_int64(insert, 1, (sqlite3_int64)hash->identity.device);
+    (void)sqlite3_bind_int64(insert, 2, (sqlite3_int64)hash->identity.inode);
+    (void)sqlite3_bind_int64(insert, 3, (sqlite3_int64)hash->identity.size);
+    (void)sqlite3_bind_int64(insert, 4, hash->identity.modified);
+    (void)sqlite3_bind_int64(insert, 5, hash->identity.changed);
+    (void)sqlite3_bind_blob(insert, 6, &hash->root, sizeof(hash->root), SQLITE_STATIC);
     if (count > 1)
-        (void) sqlite3_bind_blob64(insert, 7, hash->pieces, count * sizeof(MerkleHash),
-                                   SQLITE_STATIC);
+        (void)sqlite3_bind_blob64(insert, 7, hash->pieces, count * sizeof(MerkleHash),
+                                  SQLITE_STATIC);
     step = sqlite3_step(insert);
     return step == SQLITE_DONE ? 0 : -EIO;
 }
@@ -187,7 +187,7 @@ static int root_cache_put_all(sqlite3 *database, const FileHash hashes[], size_t
         r = -EIO;
     for (size_t i = 0; i < n && r >= 0; i++)
         r = root_cache_put_row(insert, &hashes[i]);
-    (void) sqlite3_finalize(insert);
+    (void)sqlite3_finalize(insert);
     if (r >= 0 && sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
         return 0;
     log_warning("%s: %s", sqlite3_db_filename(database, NULL) ?: "roots.db",
@@ -209,7 +209,7 @@ int root_cache_put(RootCache *cache, const FileHash hashes[], size_t n) {
         if (r >= 0)
             r = root_cache_put_all(cache->writer, hashes, n);
     } else if (r < 0)
-        (void) sqlite3_exec(cache->writer, "ROLLBACK", NULL, NULL, NULL);
+        (void)sqlite3_exec(cache->writer, "ROLLBACK", NULL, NULL, NULL);
     pthread_mutex_unlock(&cache->lock);
     return r;
 }
@@ -224,16 +224,16 @@ int root_cache_forget(RootCache *cache, const FileIdentity identities[], size_t 
         r = database_prepare(cache->writer, "DELETE FROM files WHERE device = ? AND inode = ?",
                              &row);
     for (size_t i = 0; i < n && r >= 0; i++) {
-        (void) sqlite3_reset(row);
-        (void) sqlite3_bind_int64(row, 1, (sqlite3_int64) identities[i].device);
-        (void) sqlite3_bind_int64(row, 2, (sqlite3_int64) identities[i].inode);
+        (void)sqlite3_reset(row);
+        (void)sqlite3_bind_int64(row, 1, (sqlite3_int64)identities[i].device);
+        (void)sqlite3_bind_int64(row, 2, (sqlite3_int64)identities[i].inode);
         r = sqlite3_step(row) == SQLITE_DONE ? 0 : -EIO;
     }
-    (void) sqlite3_finalize(row);
+    (void)sqlite3_finalize(row);
     if (r >= 0)
         r = database_exec(cache->writer, "COMMIT");
     if (r < 0)
-        (void) sqlite3_exec(cache->writer, "ROLLBACK", NULL, NULL, NULL);
+        (void)sqlite3_exec(cache->writer, "ROLLBACK", NULL, NULL, NULL);
     pthread_mutex_unlock(&cache->lock);
     return r;
 }
@@ -250,15 +250,15 @@ static int root_cache_read_pieces(sqlite3 *database, const MerkleHash *root, uin
                            " AND pieces IS NOT NULL LIMIT 1",
                            -1, &row, NULL) != SQLITE_OK)
         return -ENOENT;
-    (void) sqlite3_bind_blob(row, 1, root, sizeof(*root), SQLITE_STATIC);
-    (void) sqlite3_bind_int64(row, 2, (sqlite3_int64) size);
-    if (sqlite3_step(row) == SQLITE_ROW && (size_t) sqlite3_column_bytes(row, 0) == bytes) {
+    (void)sqlite3_bind_blob(row, 1, root, sizeof(*root), SQLITE_STATIC);
+    (void)sqlite3_bind_int64(row, 2, (sqlite3_int64)size);
+    if (sqlite3_step(row) == SQLITE_ROW && (size_t)sqlite3_column_bytes(row, 0) == bytes) {
         *ret = malloc(bytes);
         if (*ret)
             memcpy(*ret, sqlite3_column_blob(row, 0), bytes);
         r = *ret ? 0 : -ENOMEM;
     }
-    (void) sqlite3_finalize(row);
+    (void)sqlite3_finalize(row);
     return r;
 }
 
@@ -287,7 +287,7 @@ static void root_cache_refresh_reader(RootCache *cache) {
     cache->reader_generation = generation;
     pthread_mutex_lock(&cache->lock);
     if (cache->path)
-        (void) database_open(cache->path, SCHEMA_VERSION, schema, &cache->reader);
+        (void)database_open(cache->path, SCHEMA_VERSION, schema, &cache->reader);
     pthread_mutex_unlock(&cache->lock);
 }
 

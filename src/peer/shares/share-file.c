@@ -14,12 +14,12 @@ uint64_t share_stamp_of(const FileIdentity *identity) {
         identity->device,
         identity->inode,
         identity->size,
-        (uint64_t) identity->modified,
-        (uint64_t) identity->changed,
+        (uint64_t)identity->modified,
+        (uint64_t)identity->changed,
     };
     uint64_t stamp;
 
-    crypto_shorthash((uint8_t *) &stamp, (const uint8_t *) fields, sizeof(fields), key);
+    crypto_shorthash((uint8_t *)&stamp, (const uint8_t *)fields, sizeof(fields), key);
     return stamp;
 }
 

@@ -63,7 +63,7 @@ static int share_scan_listing_add(Listing *listing, const struct dirent *dirent)
     if (end > UINT32_MAX)
         return -E2BIG;
     if (end > listing->capacity) {
-        size_t capacity = MAX(listing->capacity * 2, (size_t) 1024);
+        size_t capacity = MAX(listing->capacity * 2, (size_t)1024);
         char *grown = realloc(listing->text, capacity);
 
         if (!grown)
@@ -73,22 +73,22 @@ static int share_scan_listing_add(Listing *listing, const struct dirent *dirent)
     }
     if ((listing->count & (listing->count - 1)) == 0) {
         uint32_t *grown =
-            reallocarray(listing->items, MAX(listing->count * 2, (size_t) 1), sizeof(*grown));
+            reallocarray(listing->items, MAX(listing->count * 2, (size_t)1), sizeof(*grown));
 
         if (!grown)
             return -ENOMEM;
         listing->items = grown;
     }
-    listing->text[listing->len] = (char) dirent->d_type;
+    listing->text[listing->len] = (char)dirent->d_type;
     memcpy(listing->text + listing->len + 1, dirent->d_name, len - 1);
-    listing->items[listing->count++] = (uint32_t) listing->len;
+    listing->items[listing->count++] = (uint32_t)listing->len;
     listing->len = end;
     return 0;
 }
 
 static int share_scan_compare_names(const void *a, const void *b, void *text) {
-    return strcmp((const char *) text + *(const uint32_t *) a + 1,
-                  (const char *) text + *(const uint32_t *) b + 1);
+    return strcmp((const char *)text + *(const uint32_t *)a + 1,
+                  (const char *)text + *(const uint32_t *)b + 1);
 }
 
 // Only what a walk wants. 0, -ENOMEM, -E2BIG, or -errno of reading.
@@ -193,7 +193,7 @@ static int share_scan_walk_directory(ShareWalk *walk, int fd, const char *path) 
 static int share_scan_add_path(ShareTable *table, const char *path, char *target,
                                const struct stat *st, int error) {
     const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *parent = strndup(path, MAX(slash - path, (ptrdiff_t) 1));
+    _cleanup_free_ char *parent = strndup(path, MAX(slash - path, (ptrdiff_t)1));
     uint32_t directory;
     int r;
 
@@ -283,7 +283,7 @@ static int share_scan_join_fill(Join *join) {
             continue;
         while (join->slots[slot] != 0)
             slot = (slot + 1) & join->mask;
-        join->slots[slot] = (uint32_t) i + 1;
+        join->slots[slot] = (uint32_t)i + 1;
     }
     return 0;
 }
@@ -291,7 +291,7 @@ static int share_scan_join_fill(Join *join) {
 static int share_scan_join_add_useless(Join *join, const FileIdentity *identity) {
     if ((join->useless_count & (join->useless_count - 1)) == 0) {
         FileIdentity *grown =
-            reallocarray(join->useless, MAX(join->useless_count * 2, (size_t) 1), sizeof(*grown));
+            reallocarray(join->useless, MAX(join->useless_count * 2, (size_t)1), sizeof(*grown));
 
         if (!grown)
             return -ENOMEM;

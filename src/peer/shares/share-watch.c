@@ -41,8 +41,8 @@ struct ShareWatch {
 };
 
 static void share_watch_set_timer(ShareWatch *watch, uint64_t usec) {
-    (void) sd_event_source_set_time(watch->timer, usec);
-    (void) sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time(watch->timer, usec);
+    (void)sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
 
 // Reads what has happened; true: something that counts.
@@ -53,7 +53,7 @@ static bool share_watch_read_events(ShareWatch *watch) {
 
     while (watch->fd >= 0 && (n = read(watch->fd, buffer, sizeof(buffer))) > 0)
         for (const char *p = buffer; p < buffer + n;) {
-            const struct inotify_event *event = (const void *) p;
+            const struct inotify_event *event = (const void *)p;
 
             concerns = concerns || !watch->set || watch_set_concerns(watch->set, event);
             p += sizeof(*event) + event->len;
@@ -71,7 +71,7 @@ static void share_watch_begin_settling(ShareWatch *watch) {
     watch->changed_at = now;
     if (watch->walking)
         return; // its end goes on here
-    (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
     share_watch_set_timer(watch, MAX(now + SETTLE_USEC, watch->rest_until));
 }
 
@@ -83,9 +83,9 @@ static int share_watch_on_event(sd_event_source *source _unused_, int fd _unused
         share_watch_begin_settling(watch);
         return 0;
     }
-    (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
-    (void) sd_event_source_set_time_relative(watch->pause, READ_INTERVAL_USEC);
-    (void) sd_event_source_set_enabled(watch->pause, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
+    (void)sd_event_source_set_time_relative(watch->pause, READ_INTERVAL_USEC);
+    (void)sd_event_source_set_enabled(watch->pause, SD_EVENT_ONESHOT);
     return 0;
 }
 
@@ -94,7 +94,7 @@ static int share_watch_on_pause(sd_event_source *source _unused_, uint64_t usec 
     ShareWatch *watch = userdata;
 
     if (!watch->walking && !watch->changed)
-        (void) sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
+        (void)sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
     return 0;
 }
 
@@ -113,7 +113,7 @@ static int share_watch_on_timer(sd_event_source *source _unused_, uint64_t usec 
     watch->on_change(watch->userdata);
     if (!watch->walking) { // it could not be begun
         watch->changed = false;
-        (void) sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
+        (void)sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
     }
     return 0;
 }
@@ -171,10 +171,10 @@ int share_watch_begin(ShareWatch *watch, WatchSet **ret) {
     watch->walking = true;
     watch->changed = false;
     watch->began_at = time_monotonic();
-    (void) sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
     // What has happened so far, this walk sees.
-    (void) share_watch_read_events(watch);
-    (void) sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
+    (void)share_watch_read_events(watch);
+    (void)sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
     return 0;
 }
 
@@ -197,12 +197,12 @@ static void share_watch_look_for_problem(ShareWatch *watch) {
         snprintf(problem, sizeof(problem),
                  "Changes of shared files are looked for every %u minutes: "
                  "fs.inotify.max_user_watches is too low for their directories",
-                 (unsigned) (RESCAN_USEC / USEC_PER_SEC / 60));
+                 (unsigned)(RESCAN_USEC / USEC_PER_SEC / 60));
     else if (error != 0)
         snprintf(problem, sizeof(problem),
                  "Changes of shared files are looked for every %u minutes: cannot watch their "
                  "directories: %s",
-                 (unsigned) (RESCAN_USEC / USEC_PER_SEC / 60), strerror(error));
+                 (unsigned)(RESCAN_USEC / USEC_PER_SEC / 60), strerror(error));
     share_watch_set_problem(watch, problem);
 }
 
@@ -225,7 +225,7 @@ void share_watch_end(ShareWatch *watch, WatchSet *set) {
     if (*watch->problem)
         share_watch_set_timer(watch, now + RESCAN_USEC);
     // What has happened since the walk began shows now.
-    (void) sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
+    (void)sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
 }
 
 void share_watch_poke(ShareWatch *watch) {

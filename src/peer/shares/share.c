@@ -81,7 +81,7 @@ static uint64_t share_short_hash(const void *data, size_t len, const uint8_t *ke
     uint64_t hash;
 
     static_assert(sizeof(hash) == crypto_shorthash_BYTES, "SipHash has 64 bits");
-    crypto_shorthash((uint8_t *) &hash, data, len, key);
+    crypto_shorthash((uint8_t *)&hash, data, len, key);
     return hash;
 }
 
@@ -137,7 +137,7 @@ static int share_table_add_text(ShareTable *table, const char *text, size_t len,
     if (end > UINT32_MAX)
         return -E2BIG;
     if (end > table->text_capacity) {
-        size_t capacity = MAX(end, MAX(table->text_capacity * 2, (size_t) 4096));
+        size_t capacity = MAX(end, MAX(table->text_capacity * 2, (size_t)4096));
         char *grown = realloc(table->text, capacity);
 
         if (!grown)
@@ -147,7 +147,7 @@ static int share_table_add_text(ShareTable *table, const char *text, size_t len,
     }
     memcpy(table->text + table->text_len, text, len);
     table->text[end - 1] = '\0';
-    *ret = (uint32_t) table->text_len;
+    *ret = (uint32_t)table->text_len;
     table->text_len = end;
     return 0;
 }
@@ -163,16 +163,16 @@ int share_table_add_directory(ShareTable *table, const char *path, size_t root_l
     if (r < 0)
         return r;
     if ((table->directory_count & (table->directory_count - 1)) == 0) {
-        directories = reallocarray(table->directories, MAX(table->directory_count * 2, (size_t) 1),
+        directories = reallocarray(table->directories, MAX(table->directory_count * 2, (size_t)1),
                                    sizeof(*directories));
         if (!directories)
             return -ENOMEM;
         table->directories = directories;
     }
-    *ret = (uint32_t) table->directory_count;
+    *ret = (uint32_t)table->directory_count;
     table->directories[table->directory_count++] = (Directory){
         .path = text,
-        .root_len = (uint32_t) root_len,
+        .root_len = (uint32_t)root_len,
         .target = TAKE_PTR(owned),
     };
     return 0;
@@ -191,7 +191,7 @@ static int share_set_name(ShareTable *table, Share *share, const char *file_name
         return r;
     share->typed = true;
     for (size_t i = 0; i < parts.type_len; i++)
-        lower[i] = (char) tolower((unsigned char) parts.type[i]);
+        lower[i] = (char)tolower((unsigned char)parts.type[i]);
     r = share_table_add_text(table, parts.type, parts.type_len, &ignored);
     if (r < 0 || memcmp(lower, parts.type, parts.type_len) == 0)
         return r;
@@ -219,14 +219,14 @@ static int share_table_new_entry(ShareTable *table, Share **ret) {
         table->chunk_count++;
     }
     *ret = share_table_entry(table, table->count);
-    **ret = (Share){.slot = (uint16_t) slot};
+    **ret = (Share){.slot = (uint16_t)slot};
     return 0;
 }
 
 static int32_t share_day(int64_t seconds) {
     int64_t day = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
 
-    return (int32_t) MIN(MAX(day, (int64_t) INT32_MIN), (int64_t) INT32_MAX);
+    return (int32_t)MIN(MAX(day, (int64_t)INT32_MIN), (int64_t)INT32_MAX);
 }
 
 int share_table_add(ShareTable *table, uint32_t directory, const char *file_name,
@@ -242,7 +242,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
     if (r < 0)
         return r;
     share->directory = directory;
-    share->error = (uint8_t) error;
+    share->error = (uint8_t)error;
     if (st) {
         identity = file_identity(st);
         share->size = identity.size;
@@ -285,7 +285,7 @@ static uint64_t share_key_hash(const ShareTable *table, const char *name, const 
     memcpy(key + len, name, strlen(name) + 1);
     len += strlen(name) + 1;
     while (*type)
-        key[len++] = (uint8_t) tolower((unsigned char) *type++);
+        key[len++] = (uint8_t)tolower((unsigned char)*type++);
     return share_short_hash(key, len, table->hash_key);
 }
 
@@ -338,7 +338,7 @@ static void share_table_index_root(ShareTable *table, const Share *share) {
     uint32_t *slot = share_table_root_slot(table, &share->root);
 
     if (*slot == NONE)
-        *slot = (uint32_t) share_index(share) + 1;
+        *slot = (uint32_t)share_index(share) + 1;
 }
 
 // Of two files that nobody can tell apart the first one counts, if it can be read: only then is
@@ -367,7 +367,7 @@ static void share_table_index_key(ShareTable *table, Share *share) {
         }
         share_table_set_error(table, share_index(other), EACCES);
     }
-    *slot = (uint32_t) share_index(share) + 1;
+    *slot = (uint32_t)share_index(share) + 1;
 }
 
 int share_table_seal(ShareTable *table) {
@@ -426,8 +426,8 @@ const Share *share_table_find(const ShareTable *table, const char *name, const c
     if (share)
         return share;
     parts = name_split(name, strlen(name));
-    snprintf(stem, sizeof(stem), "%.*s", (int) parts.name_len, name);
-    snprintf(extension, sizeof(extension), "%.*s", (int) parts.type_len, parts.type);
+    snprintf(stem, sizeof(stem), "%.*s", (int)parts.name_len, name);
+    snprintf(extension, sizeof(extension), "%.*s", (int)parts.type_len, parts.type);
     return share_table_find_exact(table, stem, extension, size);
 }
 
@@ -435,7 +435,7 @@ const Share *share_table_find_root(const ShareTable *table, const MerkleHash *ro
     const Share *share;
     uint32_t slot;
 
-    slot = table ? *share_table_root_slot(table, root) : (uint32_t) NONE;
+    slot = table ? *share_table_root_slot(table, root) : (uint32_t)NONE;
     if (slot == NONE)
         return NULL;
     share = share_table_entry(table, slot - 1);
@@ -456,7 +456,7 @@ void share_table_set_root(ShareTable *table, size_t i, const MerkleHash *root) {
 void share_table_set_error(ShareTable *table, size_t i, int error) {
     Share *share = share_table_entry(table, i);
 
-    share->error = (uint8_t) error;
+    share->error = (uint8_t)error;
     share_set_state(table, share, error == ENOENT ? SHARE_VANISHED : SHARE_UNREADABLE);
 }
 
@@ -516,7 +516,7 @@ Record share_record(const Share *share) {
         .name = share_name(share),
         .type = share_type(share),
         .size = share->size,
-        .modified = date_from_time((int64_t) share->day * SECONDS_PER_DAY),
+        .modified = date_from_time((int64_t)share->day * SECONDS_PER_DAY),
         .root = share->root,
         .has_root = share->rooted,
     };
@@ -534,9 +534,9 @@ int share_file(const Share *share, ShareFile *ret) {
         return -ENOMEM;
     // A link that was configured itself may lead anywhere: to where it led when it was walked, not
     // to where somebody may point it later.
-    root_len = directory->target ? (size_t) (strrchr(path, '/') - path) : directory->root_len;
+    root_len = directory->target ? (size_t)(strrchr(path, '/') - path) : directory->root_len;
     *ret = (ShareFile){
-        .root = strndup(path, MAX(root_len, (size_t) 1)),
+        .root = strndup(path, MAX(root_len, (size_t)1)),
         .relative = strdup(path + root_len + strspn(path + root_len, "/")),
         .stamp = share->stamp,
     };

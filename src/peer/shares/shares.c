@@ -89,7 +89,7 @@ const char *shares_pending(const Shares *shares) {
 }
 
 static void shares_publish(Shares *shares) {
-    (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_OFF);
     shares->hooks.on_offer(shares->hooks.userdata);
 }
 
@@ -109,11 +109,11 @@ static void shares_publish_soon(Shares *shares) {
         shares_publish(shares);
         return;
     }
-    (void) sd_event_source_get_enabled(shares->publish_timer, &enabled);
+    (void)sd_event_source_get_enabled(shares->publish_timer, &enabled);
     if (enabled != SD_EVENT_OFF)
         return;
-    (void) sd_event_source_set_time_relative(shares->publish_timer, PUBLISH_USEC);
-    (void) sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(shares->publish_timer, PUBLISH_USEC);
+    (void)sd_event_source_set_enabled(shares->publish_timer, SD_EVENT_ONESHOT);
 }
 
 static size_t shares_count_impossible(const Shares *shares) {
@@ -193,7 +193,7 @@ static void shares_take_table(Shares *shares, Scan *scan) {
     shares->hooks.on_table(shares->hooks.userdata);
     share_table_free(old);
     // It is large, and came in pieces of which malloc() keeps those that are not at the end.
-    (void) malloc_trim(0);
+    (void)malloc_trim(0);
     shares_log_shares(shares);
     shares_publish_soon(shares);
 }

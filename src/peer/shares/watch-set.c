@@ -67,7 +67,7 @@ void watch_set_add(WatchSet *set, const char *directory) {
     if (wd < 0)
         return;
     if ((set->directory_count & (set->directory_count - 1)) == 0) {
-        int *grown = reallocarray(set->directories, MAX(set->directory_count * 2, (size_t) 1),
+        int *grown = reallocarray(set->directories, MAX(set->directory_count * 2, (size_t)1),
                                   sizeof(*grown));
 
         if (!grown) {
@@ -121,7 +121,7 @@ int watch_set_error(const WatchSet *set) {
 }
 
 static int watch_set_compare_ints(const void *a, const void *b) {
-    int x = *(const int *) a, y = *(const int *) b;
+    int x = *(const int *)a, y = *(const int *)b;
 
     return (x > y) - (x < y);
 }
@@ -140,7 +140,7 @@ static bool watch_set_has_name_in(const WatchSet *set, int wd) {
 
 static void watch_set_unwatch_unless(int fd, int wd, const WatchSet *wanted) {
     if (!watch_set_has_directory(wanted, wd) && !watch_set_has_name_in(wanted, wd))
-        (void) inotify_rm_watch(fd, wd);
+        (void)inotify_rm_watch(fd, wd);
 }
 
 void watch_set_replace(WatchSet *set, const WatchSet *old) {

@@ -170,7 +170,7 @@ static bool swarm_choice_knows(const Swarm *swarm, const Endpoint *endpoint) {
     TAILQ_FOREACH (source, &swarm->sources, link)
         if (endpoint_equal(&source->info.endpoint, endpoint))
             return true;
-    for (size_t i = 0; i < MIN(swarm->forgotten_count, (size_t) FORGOTTEN_MAX); i++)
+    for (size_t i = 0; i < MIN(swarm->forgotten_count, (size_t)FORGOTTEN_MAX); i++)
         if (endpoint_equal(&swarm->forgotten[i], endpoint))
             return true;
     return false;

@@ -15,8 +15,8 @@ enum {
 };
 
 void engine_start_tick(SwarmEngine *engine) {
-    (void) sd_event_source_set_time_relative(engine->tick, TICK_USEC);
-    (void) sd_event_source_set_enabled(engine->tick, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(engine->tick, TICK_USEC);
+    (void)sd_event_source_set_enabled(engine->tick, SD_EVENT_ONESHOT);
 }
 
 static int engine_on_tick(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -218,7 +218,7 @@ static int engine_hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint
 
     while (len > 0 && r >= 0) {
         ssize_t n =
-            pread(swarm->fd, engine->check_buffer, MIN(len, (uint64_t) BLOCK_BYTES), (off_t) at);
+            pread(swarm->fd, engine->check_buffer, MIN(len, (uint64_t)BLOCK_BYTES), (off_t)at);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -277,12 +277,11 @@ void engine_throttle(SwarmEngine *engine, SwarmSource *source) {
     int enabled = SD_EVENT_OFF;
 
     engine_enqueue(&engine->throttled, source, QUEUE_THROTTLED);
-    (void) sd_event_source_get_enabled(engine->throttle_timer, &enabled);
+    (void)sd_event_source_get_enabled(engine->throttle_timer, &enabled);
     if (enabled != SD_EVENT_OFF)
         return;
-    (void) sd_event_source_set_time_relative(engine->throttle_timer,
-                                             rate_limit_wait(engine->limit));
-    (void) sd_event_source_set_enabled(engine->throttle_timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(engine->throttle_timer, rate_limit_wait(engine->limit));
+    (void)sd_event_source_set_enabled(engine->throttle_timer, SD_EVENT_ONESHOT);
 }
 
 void engine_unqueue(SwarmSource *source) {

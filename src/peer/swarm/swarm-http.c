@@ -170,7 +170,7 @@ static int source_connect_socket(SwarmSource *source) {
     if (source->fd < 0)
         return -errno;
     source->swarm->engine->connections++;
-    (void) setsockopt(source->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(source->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(source->fd, &address.sa, len) < 0 && errno != EINPROGRESS)
         return -errno;
     return poller_add(source_poller(source), &source->watch, source->fd, EPOLLOUT,
@@ -249,12 +249,12 @@ static void source_wait_for_slot(SwarmSource *source, const HttpHead *head) {
     HttpText text;
 
     if (http_head_find(head, "retry-after", &text) >= 0)
-        (void) http_parse_number(text, &seconds);
+        (void)http_parse_number(text, &seconds);
     if (http_head_find(head, "queue-place", &text) >= 0)
-        (void) http_parse_number(text, &place);
+        (void)http_parse_number(text, &place);
     source_close(source);
-    source->queue_place = (uint32_t) MAX(MIN(place, (uint64_t) UINT32_MAX), UINT64_C(1));
-    seconds = MAX(MIN(seconds, (uint64_t) RETRY_AFTER_MAX), UINT64_C(1));
+    source->queue_place = (uint32_t)MAX(MIN(place, (uint64_t)UINT32_MAX), UINT64_C(1));
+    seconds = MAX(MIN(seconds, (uint64_t)RETRY_AFTER_MAX), UINT64_C(1));
     source->not_before = time_monotonic() + seconds * USEC_PER_SEC;
     swarm_source_idle(source->swarm);
 }
@@ -295,7 +295,7 @@ static void source_set_wake(SwarmSource *source) {
     if (bytes == source->wake)
         return;
     source->wake = bytes;
-    (void) setsockopt(source->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+    (void)setsockopt(source->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 static void source_handle_head(SwarmSource *source, const HttpHead *head) {
@@ -375,7 +375,7 @@ static void source_end_response(SwarmSource *source) {
 
 static void source_end_layer(SwarmSource *source) {
     Swarm *swarm = source->swarm;
-    MerkleHash *pieces = (MerkleHash *) (void *) buffer_data(&source->in);
+    MerkleHash *pieces = (MerkleHash *)(void *)buffer_data(&source->in);
     bool good;
 
     // Another one may have been faster.
@@ -393,13 +393,13 @@ static void source_end_layer(SwarmSource *source) {
 }
 
 static void source_receive_layer(SwarmSource *source) {
-    uint64_t want = source->body_left - MIN(source->body_left, (uint64_t) source->in.size);
+    uint64_t want = source->body_left - MIN(source->body_left, (uint64_t)source->in.size);
     char *room;
     ssize_t n;
 
     if (want > 0) {
-        room = buffer_reserve(&source->in, MIN(want, (uint64_t) BLOCK_BYTES));
-        n = room ? recv(source->fd, room, MIN(want, (uint64_t) BLOCK_BYTES), MSG_DONTWAIT) : -1;
+        room = buffer_reserve(&source->in, MIN(want, (uint64_t)BLOCK_BYTES));
+        n = room ? recv(source->fd, room, MIN(want, (uint64_t)BLOCK_BYTES), MSG_DONTWAIT) : -1;
         if (n <= 0) {
             if (n == 0 || (errno != EAGAIN && errno != EINTR))
                 source_fail_errno(source, n == 0 ? -ECONNRESET : -errno);
@@ -421,9 +421,9 @@ static void source_end_run(SwarmSource *source) {
     uint64_t received =
         source->run_bytes - source->body_left; // another one may have taken the rest over
 
-    source->speed = (double) received * USEC_PER_SEC / (double) MAX(usec, UINT64_C(1));
+    source->speed = (double)received * USEC_PER_SEC / (double)MAX(usec, UINT64_C(1));
     if (usec < USEC_PER_SEC)
-        source->run = MIN(source->run * 2, (uint64_t) RUN_MAX);
+        source->run = MIN(source->run * 2, (uint64_t)RUN_MAX);
     else if (usec > 4 * USEC_PER_SEC)
         source->run = MAX(source->run / 2, UINT64_C(1));
     source->piece = source->run_end = 0;
@@ -434,7 +434,7 @@ static int source_write_block(const Swarm *swarm, const Block *block, uint64_t a
     size_t done = 0;
 
     while (done < block->len) {
-        ssize_t n = pwrite(swarm->fd, block->data + done, block->len - done, (off_t) (at + done));
+        ssize_t n = pwrite(swarm->fd, block->data + done, block->len - done, (off_t)(at + done));
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -488,7 +488,7 @@ static ssize_t source_receive_into(SwarmSource *source, char *data, size_t len) 
     if (buffered > 0) {
         memcpy(data, buffer_data(&source->in), buffered);
         buffer_consume(&source->in, buffered);
-        return (ssize_t) buffered;
+        return (ssize_t)buffered;
     }
     n = recv(source->fd, data, len, MSG_DONTWAIT);
     return n < 0 ? -errno : n;
@@ -502,7 +502,7 @@ static bool source_receive_block(SwarmSource *source) {
     Block *block;
     ssize_t n;
 
-    want = MIN(want, (uint64_t) BLOCK_BYTES);
+    want = MIN(want, (uint64_t)BLOCK_BYTES);
     if (!source->info.exempt)
         want = rate_limit_grant(engine->limit, want, time_monotonic());
     if (want == 0) {
@@ -518,14 +518,14 @@ static bool source_receive_block(SwarmSource *source) {
     if (n <= 0) {
         engine_return_block(engine, block);
         if (n != -EAGAIN && n != -EINTR)
-            source_fail_errno(source, n == 0 ? -ECONNRESET : (int) n);
+            source_fail_errno(source, n == 0 ? -ECONNRESET : (int)n);
         return false;
     }
     engine->received += n;
     if (!source->info.exempt)
         rate_limit_spend(engine->limit, n);
     block->len = n;
-    return source_take_block(source, block) && (uint64_t) n == want;
+    return source_take_block(source, block) && (uint64_t)n == want;
 }
 
 // Nothing was asked: the end of a connection that is not used, or a peer that talks out of turn.
@@ -570,7 +570,7 @@ static void source_on_socket(PollWatch *watch, uint32_t events _unused_) {
 }
 
 static void source_update_speed(SwarmSource *source) {
-    double now = (double) source->tick_bytes * 4; // four ticks a second
+    double now = (double)source->tick_bytes * 4; // four ticks a second
 
     source->tick_bytes = 0;
     if (source->state == SOURCE_BODY || source->state == SOURCE_LAYER)

@@ -113,7 +113,7 @@ void swarm_block_verified(Block *block) {
 static bool swarm_next_to_check(Swarm *swarm, uint64_t *ret) {
     while (swarm->check_next < swarm->map.count) {
         uint64_t piece = swarm->check_next;
-        off_t data = lseek(swarm->fd, (off_t) (piece * swarm->piece_bytes), SEEK_DATA);
+        off_t data = lseek(swarm->fd, (off_t)(piece * swarm->piece_bytes), SEEK_DATA);
 
         if (swarm->size == 0)
             data = 0;
@@ -121,8 +121,8 @@ static bool swarm_next_to_check(Swarm *swarm, uint64_t *ret) {
             swarm->check_next = swarm->map.count;
             break;
         }
-        if ((uint64_t) data >= piece * swarm->piece_bytes + swarm->piece_bytes) {
-            swarm->check_next = MIN((uint64_t) data / swarm->piece_bytes, swarm->map.count);
+        if ((uint64_t)data >= piece * swarm->piece_bytes + swarm->piece_bytes) {
+            swarm->check_next = MIN((uint64_t)data / swarm->piece_bytes, swarm->map.count);
             continue;
         }
         swarm->check_next++;
@@ -209,8 +209,8 @@ static double swarm_time_left(const SwarmSource *source, uint64_t now) {
 
     // Not a word yet: as if the head came now, and then a megabyte a second.
     if (source->speed < 1)
-        return (double) (now - source->since) / USEC_PER_SEC + (double) bytes / NEW_SOURCE_SPEED;
-    return (double) bytes / source->speed;
+        return (double)(now - source->since) / USEC_PER_SEC + (double)bytes / NEW_SOURCE_SPEED;
+    return (double)bytes / source->speed;
 }
 
 // The source that the rest waits for longest.
@@ -235,11 +235,11 @@ static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     if (!slow)
         return false;
     n = slow->run_end - slow->piece - 1;
-    if (n > 0 && swarm_time_left(slow, now) > (double) piece / speed) {
+    if (n > 0 && swarm_time_left(slow, now) > (double)piece / speed) {
         n = (n + 1) / 2;
         first = slow->run_end - n;
         slow->run_end = first;
-    } else if (n == 0 && swarm_time_left(slow, now) > STEAL_GAIN * (double) piece / speed &&
+    } else if (n == 0 && swarm_time_left(slow, now) > STEAL_GAIN * (double)piece / speed &&
                now - slow->since > USEC_PER_SEC / 2) {
         first = slow->piece;
         n = 1;
@@ -286,7 +286,7 @@ void swarm_assign(Swarm *swarm, SwarmSource *source) {
     if (n > 0)
         source_request_run(source, first, n);
     else
-        (void) swarm_steal(swarm, source);
+        (void)swarm_steal(swarm, source);
 }
 
 static SwarmState swarm_state_of(const Swarm *swarm, uint32_t *ret_place) {
@@ -350,7 +350,7 @@ void swarm_tick(Swarm *swarm, uint64_t now) {
         return;
     }
     if (swarm->adding) {
-        (void) swarm_take_sources(swarm, swarm->added, swarm->added_count);
+        (void)swarm_take_sources(swarm, swarm->added, swarm->added_count);
         swarm->adding = false;
     }
     TAILQ_FOREACH (source, &swarm->sources, link) {
@@ -373,7 +373,7 @@ static void swarm_run_start(LoopCall *call) {
     if (swarm->stopping)
         swarm_finish(swarm, -ECANCELED);
     else if (swarm->map.count == 1)
-        (void) swarm_take_layer(swarm, &swarm->root);
+        (void)swarm_take_layer(swarm, &swarm->root);
     else
         swarm_source_idle(swarm);
 }
@@ -390,7 +390,7 @@ static char *swarm_url_encode(const char *text) {
         if (strchr(plain, *text))
             *end++ = *text;
         else
-            end += sprintf(end, "%%%02X", (unsigned char) *text);
+            end += sprintf(end, "%%%02X", (unsigned char)*text);
     *end = '\0';
     return encoded;
 }
@@ -440,7 +440,7 @@ void swarm_stop(Swarm *swarm) {
 void swarm_add_sources(Swarm *swarm, const SwarmSourceInfo sources[], size_t n) {
     if (swarm->adding)
         return;
-    swarm->added_count = MIN(n, (size_t) SWARM_SOURCES_MAX);
+    swarm->added_count = MIN(n, (size_t)SWARM_SOURCES_MAX);
     memcpy(swarm->added, sources, swarm->added_count * sizeof(*sources));
     swarm->adding = true;
 }

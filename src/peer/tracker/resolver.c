@@ -36,7 +36,7 @@ static void resolve_run(void *job) {
         SocketAddress sockaddr = {};
         Endpoint endpoint;
 
-        memcpy(&sockaddr, i->ai_addr, MIN((size_t) i->ai_addrlen, sizeof(sockaddr)));
+        memcpy(&sockaddr, i->ai_addr, MIN((size_t)i->ai_addrlen, sizeof(sockaddr)));
         endpoint = endpoint_from_sockaddr(&sockaddr);
         endpoint.port = resolve->port;
         if (endpoint.address.family != AF_UNSPEC)

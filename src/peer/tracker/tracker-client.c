@@ -64,7 +64,7 @@ void tracker_set_state(Tracker *tracker, TrackerState state, const char *format,
     va_end(ap);
     tracker->state = state;
     if (!still_trying)
-        tracker->since = (uint64_t) time(NULL) * USEC_PER_SEC;
+        tracker->since = (uint64_t)time(NULL) * USEC_PER_SEC;
     if (tracker->hooks.on_state)
         tracker->hooks.on_state(tracker->hooks.userdata);
 }
@@ -82,7 +82,7 @@ static bool tracker_in_session(const Tracker *tracker) {
 static void tracker_disconnect(Tracker *tracker) {
     tracker->resolve = work_free(tracker->resolve);
     stream_close(&tracker->stream);
-    (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(tracker->retry, SD_EVENT_OFF);
     tracker_publisher_end(&tracker->publisher);
     tracker_search_queue_rewind(&tracker->searches);
 }
@@ -92,8 +92,8 @@ static void tracker_disconnect(Tracker *tracker) {
 static void tracker_say_bye(Tracker *tracker) {
     if (!tracker_in_session(tracker))
         return;
-    (void) message_put_word(stream_out(&tracker->stream), tracker->framer.framing, WORD_BYE);
-    (void) stream_flush(&tracker->stream);
+    (void)message_put_word(stream_out(&tracker->stream), tracker->framer.framing, WORD_BYE);
+    (void)stream_flush(&tracker->stream);
 }
 
 const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_MAX]) {
@@ -106,15 +106,15 @@ const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_M
 
 // Ever later, the more often it was in vain.
 static void tracker_start_retry(Tracker *tracker, uint64_t first, unsigned times) {
-    uint64_t delay = first << MIN(times, (unsigned) RETRY_DOUBLINGS_MAX);
+    uint64_t delay = first << MIN(times, (unsigned)RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
     // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one
     // instant.
-    (void) getrandom(&random, sizeof(random), 0);
-    (void) sd_event_source_set_time_relative(tracker->retry,
-                                             delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
-    (void) sd_event_source_set_enabled(tracker->retry, SD_EVENT_ONESHOT);
+    (void)getrandom(&random, sizeof(random), 0);
+    (void)sd_event_source_set_time_relative(tracker->retry,
+                                            delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
+    (void)sd_event_source_set_enabled(tracker->retry, SD_EVENT_ONESHOT);
 }
 
 static void tracker_wait_and_retry(Tracker *tracker, const char *why) {
@@ -335,8 +335,8 @@ void tracker_publish(Tracker *tracker) {
         tracker_publish_now(tracker);
         return;
     }
-    (void) sd_event_source_set_time(tracker->publish, due);
-    (void) sd_event_source_set_enabled(tracker->publish, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time(tracker->publish, due);
+    (void)sd_event_source_set_enabled(tracker->publish, SD_EVENT_ONESHOT);
 }
 
 int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Tracker **ret) {
@@ -348,7 +348,7 @@ int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Trac
         return -ENOMEM;
     tracker->event = sd_event_ref(event);
     tracker->poller = poller;
-    tracker->stream = (Stream) STREAM_INIT;
+    tracker->stream = STREAM_INIT;
     r = tracker_search_queue_init(&tracker->searches, event, tracker);
     if (r < 0)
         return r;

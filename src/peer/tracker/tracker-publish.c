@@ -32,7 +32,7 @@ static size_t tracker_publisher_make_key(const Record *record, char key[static K
 
     memcpy(key, record->name, n);
     for (const char *p = record->type; *p; p++)
-        key[n++] = (char) tolower((unsigned char) *p);
+        key[n++] = (char)tolower((unsigned char)*p);
     key[n++] = '\0';
     memcpy(key + n, &record->size, sizeof(record->size));
     return n + sizeof(record->size);
@@ -264,7 +264,7 @@ bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n) {
     if (publisher->limit == SIZE_MAX && publisher->count >= publisher->allowed) {
         size_t more = publisher->count <= FILES_PER_PEER_DEFAULT ? 1 : publisher->count;
 
-        publisher->allowed = MIN(publisher->count + more, (size_t) FILES_PER_PEER_MAX);
+        publisher->allowed = MIN(publisher->count + more, (size_t)FILES_PER_PEER_MAX);
     }
     return true;
 }
@@ -272,7 +272,7 @@ bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n) {
 void tracker_publisher_settle(TrackerPublisher *publisher) {
     if (publisher->kept < publisher->count)
         publisher->allowed = publisher->limit = publisher->kept;
-    tracker_publisher_confirm(publisher, MIN(publisher->kept, (uint64_t) publisher->count));
+    tracker_publisher_confirm(publisher, MIN(publisher->kept, (uint64_t)publisher->count));
 }
 
 size_t tracker_publisher_limit(const TrackerPublisher *publisher) {

@@ -63,11 +63,11 @@ static void tracker_search_arm_timer(TrackerSearchQueue *queue) {
     const TrackerSearch *first = TAILQ_FIRST(&queue->list);
 
     if (!first) {
-        (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(queue->timer, SD_EVENT_OFF);
         return;
     }
-    (void) sd_event_source_set_time(queue->timer, first->deadline);
-    (void) sd_event_source_set_enabled(queue->timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time(queue->timer, first->deadline);
+    (void)sd_event_source_set_enabled(queue->timer, SD_EVENT_ONESHOT);
 }
 
 static int tracker_search_on_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
@@ -243,7 +243,7 @@ static bool tracker_search_take_matches(TrackerSearch *search, const Message *an
         return false; // nobody has asked so
     queue->finds = FINDS_YES;
     r = matches_parse(answer, &found);
-    files = calloc(MAX(found.n, (size_t) 1), sizeof(*files));
+    files = calloc(MAX(found.n, (size_t)1), sizeof(*files));
     if (r >= 0 && !files)
         r = -ENOMEM;
     for (size_t i = 0; r >= 0 && i < found.n; i++)

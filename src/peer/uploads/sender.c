@@ -47,7 +47,7 @@ static uint64_t sender_granted(const Send *send, bool resumed) {
     if (!resumed && !TAILQ_EMPTY(&sender->starved))
         return 0;
     step = rate / (USEC_PER_SEC / RATE_BURST_USEC) / STEPS_PER_BURST;
-    step = MIN(MAX(step, (uint64_t) STEP_BYTES_MIN), (uint64_t) STEP_BYTES);
+    step = MIN(MAX(step, (uint64_t)STEP_BYTES_MIN), (uint64_t)STEP_BYTES);
     return rate_limit_grant(&sender->rate, MIN(sender_rest(send), step), time_monotonic());
 }
 
@@ -69,13 +69,13 @@ static int sender_copy_tail(Send *send) {
 
     if (!room)
         return -ENOMEM;
-    n = pread(send->file_fd, room, len, (off_t) send->offset);
+    n = pread(send->file_fd, room, len, (off_t)send->offset);
     if (n < 0)
         return -errno;
     r = file_stamp_check(send->file_fd, send->stamp);
     if (r < 0)
         return r;
-    if ((size_t) n != len)
+    if ((size_t)n != len)
         return -ESTALE;
     buffer_commit(&send->lead, len);
     sender_body_moved(send, len);
@@ -98,7 +98,7 @@ static int sender_send_lead(Send *send) {
 }
 
 static int sender_send_body(Send *send, uint64_t max) {
-    off_t offset = (off_t) send->offset;
+    off_t offset = (off_t)send->offset;
     ssize_t n;
     int r;
 
@@ -117,7 +117,7 @@ static int sender_send_body(Send *send, uint64_t max) {
         return -ESTALE;
     send->sent += n;
     sender_body_moved(send, n);
-    return (uint64_t) n < max ? STEP_BLOCKED : STEP_MORE;
+    return (uint64_t)n < max ? STEP_BLOCKED : STEP_MORE;
 }
 
 static int sender_step(Send *send, bool resumed) {
@@ -159,8 +159,8 @@ void send_stop(Send *send) {
 }
 
 static void sender_arm_wake(Sender *sender) {
-    (void) sd_event_source_set_time_relative(sender->wake, rate_limit_wait(&sender->rate));
-    (void) sd_event_source_set_enabled(sender->wake, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(sender->wake, rate_limit_wait(&sender->rate));
+    (void)sd_event_source_set_enabled(sender->wake, SD_EVENT_ONESHOT);
 }
 
 static void sender_starve(Send *send) {
@@ -170,7 +170,7 @@ static void sender_starve(Send *send) {
         sender_arm_wake(sender);
     TAILQ_INSERT_TAIL(&sender->starved, send, starved_link);
     send->starved = true;
-    (void) poller_change(sender->poller, send->watch, 0);
+    (void)poller_change(sender->poller, send->watch, 0);
 }
 
 // Only the bytes of a file need a slot. Over HTTP, who waits comes and goes: that nobody is there
@@ -278,7 +278,7 @@ void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt) {
     // Whoever waits asks again.
     while ((send = TAILQ_FIRST(&sender->starved))) {
         sender_leave_starved(send);
-        (void) poller_change(sender->poller, send->watch, EPOLLOUT);
+        (void)poller_change(sender->poller, send->watch, EPOLLOUT);
     }
 }
 

@@ -187,14 +187,14 @@ void upload_http_file_look_up(FileLookup *lookup) {
 }
 
 const char *upload_http_file_pieces(const UploadHttpFile *file) {
-    return (const char *) file->layer->hashes;
+    return (const char *)file->layer->hashes;
 }
 
 static void upload_http_file_run_begin(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, begin_call);
 
     // Too many transfers: then it is one that nobody sees.
-    (void) transfer_add(file->server->transfers, &file->transfer);
+    (void)transfer_add(file->server->transfers, &file->transfer);
 }
 
 void upload_http_file_begin(UploadHttpFile *file) {

@@ -117,7 +117,7 @@ static int upload_http_start_closing(UploadHttp *session) {
     upload_http_set_state(session, HTTP_CLOSING, CLOSING_USEC);
     if (session->eof)
         return -ECONNRESET;
-    (void) shutdown(session->fd, SHUT_WR);
+    (void)shutdown(session->fd, SHUT_WR);
     buffer_clear(&session->in);
     return upload_http_watch_for(session, EPOLLIN);
 }
@@ -176,7 +176,7 @@ static int upload_http_send_answer(UploadHttp *session, const HttpAnswer *answer
 
 static void upload_http_log_refusal(UploadHttp *session, const HttpHead *head,
                                     const HttpAnswer *answer) {
-    size_t len = head ? (size_t) (head->target.data + head->target.len - head->method.data) : 0;
+    size_t len = head ? (size_t)(head->target.data + head->target.len - head->method.data) : 0;
     UploadRefusal refusal = answer->status == 404   ? UPLOAD_NOT_SHARED
                             : answer->status == 503 ? UPLOAD_BUSY
                             : answer->status >= 500 ? UPLOAD_UNREADABLE

@@ -26,8 +26,8 @@ static int upload_hub_on_tick(sd_event_source *source, uint64_t usec _unused_, v
     sender_tick(&hub->sender, now, upload_queue_is_waited_for(&hub->queue));
     upload_queue_tick(&hub->queue, now);
     upload_http_tick_all(hub, now);
-    (void) sd_event_source_set_time_relative(source, TICK_USEC);
-    (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time_relative(source, TICK_USEC);
+    (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
 }
 

@@ -240,7 +240,7 @@ static UploadPlace *upload_queue_find(const UploadQueue *queue, const IpAddress 
 static unsigned upload_queue_retry_seconds(const UploadQueue *queue, unsigned place) {
     uint64_t turns = 1 + (place - 1) / MAX(queue->slots, UINT64_C(1));
 
-    return MIN(turns, (uint64_t) RETRY_SECONDS_MAX);
+    return MIN(turns, (uint64_t)RETRY_SECONDS_MAX);
 }
 
 int upload_queue_ask(UploadQueue *queue, UploadSlot *slot, const MerkleHash *root, uint64_t now,

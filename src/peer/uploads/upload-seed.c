@@ -69,7 +69,7 @@ static void upload_seed_cancel(Transfer *transfer) {
     UploadSeed *upload = container_of(transfer, UploadSeed, transfer);
 
     upload->cancelled = true;
-    (void) shutdown(upload->socket_fd, SHUT_RDWR);
+    (void)shutdown(upload->socket_fd, SHUT_RDWR);
 }
 
 static void upload_seed_free_transfer(Transfer *transfer) {
@@ -96,7 +96,7 @@ static void upload_seed_run_begin(LoopCall *call) {
 
     // Too many transfers: then it is one that nobody sees.
     upload->transfer.queue_place = upload->place.number;
-    (void) transfer_add(upload->server->transfers, &upload->transfer);
+    (void)transfer_add(upload->server->transfers, &upload->transfer);
 }
 
 static void upload_seed_run_start(LoopCall *call) {
@@ -143,7 +143,7 @@ static void upload_seed_drain(UploadSeed *upload) {
     for (int i = 0; i < 128; i++)
         if (recv(upload->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
             break;
-    (void) shutdown(upload->socket_fd, SHUT_WR);
+    (void)shutdown(upload->socket_fd, SHUT_WR);
 }
 
 static void upload_seed_end(UploadSeed *upload, int result) {
@@ -210,7 +210,7 @@ static void upload_seed_on_event(PollWatch *watch, uint32_t events) {
     else if ((events & (EPOLLHUP | EPOLLERR)) || time_monotonic() - upload->since > HALF_CLOSE_USEC)
         upload_seed_end(upload, -ECONNRESET);
     else // may be a half-close; keep-alive probes find out whether anybody is there
-        (void) poller_change(upload->server->hub.poller, watch, 0);
+        (void)poller_change(upload->server->hub.poller, watch, 0);
 }
 
 static void upload_seed_run_enter(LoopCall *call) {

@@ -77,8 +77,8 @@ static void upload_server_arm_timer(UploadServer *server) {
 
     if (!oldest)
         return;
-    (void) sd_event_source_set_time(server->timer, oldest->deadline);
-    (void) sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
+    (void)sd_event_source_set_time(server->timer, oldest->deadline);
+    (void)sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
 }
 
 void pending_request_remove(UploadServer *server, PendingRequest *request) {
@@ -136,7 +136,7 @@ static void pending_connection_drop(PendingRequest *request) {
 
 // How many bytes must be there before the socket wakes us.
 static void upload_server_set_wake(int fd, int bytes) {
-    (void) setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 // The bytes are only looked at: whoever they are for reads them again.
@@ -153,7 +153,7 @@ static void upload_server_on_bytes(PollWatch *watch, uint32_t events _unused_) {
     if (n > 0)
         guess = http_guess(data, n);
     if (guess == HTTP_GUESS_MORE && !(events & EPOLLRDHUP)) {
-        upload_server_set_wake(pending->fd, (int) n + 1);
+        upload_server_set_wake(pending->fd, (int)n + 1);
         return;
     }
     upload_server_set_wake(pending->fd, 1);
@@ -176,7 +176,7 @@ void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
         return;
     }
     // What is written is complete, or says so (MSG_MORE).
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     pending->server = server;
     pending->fd = fd;
     pending->remote = *remote;
