@@ -4,8 +4,8 @@
 // What a daemon gives up for good once it has all that it needs: capabilities, set-user-ID
 // programs, running any program (execve), new ports, signals to others, and writing outside the
 // directories that it names. It may still read, because new shares come with a reload and no
-// ruleset can be widened (doc/decisions/operations.md). Open file descriptors, and those that a caller passes,
-// are not affected.
+// ruleset can be widened (doc/decisions/operations.md). Open file descriptors, and those that a
+// caller passes, are not affected.
 
 #include <stddef.h>
 

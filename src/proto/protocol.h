@@ -42,8 +42,8 @@
 // FOUND omits the name. Other programs order, bracket and separate the fields in their own way. FT
 // answers each in its own syntax (record-syntax.h).
 //
-// REMOVE is our addition (doc/decisions/protocol.md explains it): the peer no longer shares that file.
-// The session goes on.
+// REMOVE is our addition (doc/decisions/protocol.md explains it): the peer no longer shares that
+// file. The session goes on.
 //
 // A session is *rooted* once one of its records has carried a root. Its FOUND then has the roots of
 // records that have one. After records and REMOVEs, FT answers `KEPT: n`, where n is how many

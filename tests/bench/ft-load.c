@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// A client that costs little, and the same for both: CONNECTIONS at once each ask for DEPTH random names of
-// RECORDS, wait for all the answers, and ask again. Answers are counted by their bytes, which are the same for all
-// names (tests/bench/index.py). Prints the answers per second.
+// A client that costs little, and the same for both: CONNECTIONS at once each ask for DEPTH random
+// names of RECORDS, wait for all the answers, and ask again. Answers are counted by their bytes,
+// which are the same for all names (tests/bench/index.py). Prints the answers per second.
 //
 //     ft-load line|resp PORT CONNECTIONS DEPTH SECONDS RECORDS
 

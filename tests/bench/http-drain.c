@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// An HTTP client that costs little: CONNECTIONS at once fetch BYTES each, in ranges of RANGE bytes one after
-// the other (0: in one), and throw them away in the kernel (MSG_TRUNC). Prints the seconds it took.
+// An HTTP client that costs little: CONNECTIONS at once fetch BYTES each, in ranges of RANGE bytes
+// one after the other (0: in one), and throw them away in the kernel (MSG_TRUNC). Prints the
+// seconds it took.
 //
 //     http-drain PORT PATH CONNECTIONS BYTES RANGE
 

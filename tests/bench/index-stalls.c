@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// The longest call into the index of FT, in CPU time, and what a record takes, while it fills up and empties: peers with
-// 10,000 records each, and peers with five. Wanted: no call above a millisecond, 70 bytes a record.
+// The longest call into the index of FT, in CPU time, and what a record takes, while it fills up
+// and empties: peers with 10,000 records each, and peers with five. Wanted: no call above a
+// millisecond, 70 bytes a record.
 //
-//     index-stalls [RECORDS] [RECORDS-OF-A-PEER] [words]       words: with what finds files by words
+//     index-stalls [RECORDS] [RECORDS-OF-A-PEER] [words]     words: with what finds files by words
 
 #include <err.h>
 #include <malloc.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Tells a server who has which file: PEERS with FILES each, and prints the seconds that it took until the last was
-// known. The same files for all: as records to p2p-ft (line), with HSET to redis-server (resp), as announces to a
-// BitTorrent tracker (udp). Then it stays joined until its standard input ends.
+// Tells a server who has which file: PEERS with FILES each, and prints the seconds that it took
+// until the last was known. The same files for all: as records to p2p-ft (line), with HSET to
+// redis-server (resp), as announces to a BitTorrent tracker (udp). Then it stays joined until its
+// standard input ends.
 //
 //     register-load line|resp|udp PORT PEERS FILES
-//     register-load hashes FILES                      what the tracker has to know of all files beforehand
+//     register-load hashes FILES               what the tracker has to know of all files beforehand
 
 #include <arpa/inet.h>
 #include <endian.h>

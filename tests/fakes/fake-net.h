@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Replaces net/ and FT's prober: connections in memory. A program with fake-net.c has no sockets, and
-// its timeouts follow the fake clock.
+// Replaces net/ and FT's prober: connections in memory. A program with fake-net.c has no sockets,
+// and its timeouts follow the fake clock.
 
 #include <stdbool.h>
 #include <stddef.h>

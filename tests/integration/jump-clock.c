@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Preloaded into a daemon: the date is so many seconds from the right one as the file named by JUMP_CLOCK says, which may
-// change at any time. As if an administrator set it; the clocks that count from the start go on.
+// Preloaded into a daemon: the date is so many seconds from the right one as the file named by
+// JUMP_CLOCK says, which may change at any time. As if an administrator set it; the clocks that
+// count from the start go on.
 
 #include <fcntl.h>
 #include <stdint.h>

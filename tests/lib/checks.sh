@@ -25,7 +25,8 @@ check_xml() {
     xmllint --noout --nonet dbus/*.xml dbus/*.conf dbus/*.policy
 }
 
-# check_units BUILD-DIRECTORY: the units that were made there, with the programs that were made there.
+# check_units BUILD-DIRECTORY: the units that were made there, with the programs that were made
+# there.
 check_units() {
     local build dir ok=0
 
@@ -53,7 +54,8 @@ check_units() {
     return $ok
 }
 
-# check_deps PACKAGE...: what the build needs stands in debian/control, too, besides what each build of a package has anyway.
+# check_deps PACKAGE...: what the build needs stands in debian/control, too, besides what each build
+# of a package has anyway.
 check_deps() {
     diff <(printf '%s\n' "$@" | grep -vxE 'gcc|libc6-dev|ninja-build|systemd|systemd-dev' | sort) \
         <(sed -n '/^Build-Depends:/,/^[^ ]/s/^ \([a-z0-9-]*\).*,$/\1/p' debian/control |

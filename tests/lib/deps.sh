@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What p2pshare needs from Debian 12 or 13, and how to install what is missing. To be sourced.
-# check_deps (checks.sh) holds debian/control to deps_build; tests/fresh tries all of it on an empty machine.
+# check_deps (checks.sh) holds debian/control to deps_build; tests/fresh tries all of it on an empty
+# machine.
 
 # shellcheck disable=SC2034 # for tests/fresh
 supported_releases=(bookworm trixie)
@@ -48,8 +49,8 @@ deps_tests=(
     libxml2-utils shellcheck
 )
 
-# deps_install PACKAGE...: installs those that are missing; touches nothing where none is. On another
-# system than Debian it says what is needed and goes on.
+# deps_install PACKAGE...: installs those that are missing; touches nothing where none is. On
+# another system than Debian it says what is needed and goes on.
 deps_install() {
     local package missing=() root=()
 

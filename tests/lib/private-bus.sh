@@ -3,8 +3,8 @@
 # shellcheck disable=SC2034 # sets variables for whoever sources it
 # A bus of one's own: nothing of the system's is touched. To be sourced.
 
-# private_bus_start DIRECTORY: starts a bus whose files are in there, and sets bus_address and bus_pid. It
-# starts no services: what talks on it was started by hand.
+# private_bus_start DIRECTORY: starts a bus whose files are in there, and sets bus_address and
+# bus_pid. It starts no services: what talks on it was started by hand.
 private_bus_start() {
     local dir=$1
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// What a peer tells FT, against an FT that keeps so many records and no more, and whose KEPT comes for as
-// much of a batch as the network has brought together.
+// What a peer tells FT, against an FT that keeps so many records and no more, and whose KEPT comes
+// for as much of a batch as the network has brought together.
 
 #include "test.h"
 
@@ -148,7 +148,8 @@ static void ft_takes(World *world, const char *line, size_t len) {
         forget(world, held);
 }
 
-// FT reads the batch, `together` messages at a time. True if the publisher has seen that it is through.
+// FT reads the batch, `together` messages at a time. True if the publisher has seen that it is
+// through.
 static bool ft_reads(World *world, const Buffer *out, size_t together) {
     const char *p = buffer_data(out), *end = p + out->size;
     bool through = false;
@@ -321,7 +322,8 @@ static void test_only_what_has_changed(void **state _unused_) {
     assert_null(find(world, "file-20"));
 }
 
-// The first ones in their order are published, whenever they came; and room that there is again is used.
+// The first ones in their order are published, whenever they came; and room that there is again is
+// used.
 static void test_order_at_the_limit(void **state _unused_) {
     _cleanup_(world_freep) World *world = world_new(5, true);
 

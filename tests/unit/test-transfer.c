@@ -32,8 +32,8 @@ static Transfer *add(TransferTable *table) {
     return transfer;
 }
 
-// Those that end together are more than a reply on D-Bus should hold: the first ones go at the next tick, though they would
-// have stayed for ten seconds.
+// Those that end together are more than a reply on D-Bus should hold: the first ones go at the next
+// tick, though they would have stayed for ten seconds.
 static void test_few_linger(void **state _unused_) {
     sd_event *event = NULL;
     TransferTable table;

@@ -49,7 +49,8 @@ struct UploadPlace {
     // The queue's own.
     TAILQ_ENTRY(UploadPlace) link;
     bool waiting; // in the queue
-    // Its place there as upload_queue_tick() has seen it last, 1 = the next. Any thread may read it.
+    // Its place there as upload_queue_tick() has seen it last, 1 = the next. Any thread may read
+    // it.
     _Atomic unsigned number;
     uint64_t since;  // it has been waiting, µs
     MerkleHash root; // of one that comes back
