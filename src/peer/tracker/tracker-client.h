@@ -99,7 +99,7 @@ uint64_t tracker_searches(const Tracker *tracker);
 Framing tracker_framing(const Tracker *tracker);
 
 // A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is
-// borrowed), or -ETIMEDOUT, -ENOTCONN, -ENOMEM.
+// borrowed), or -ETIMEDOUT, -ENOTCONN, -EBADMSG (a malformed answer), -ENOMEM.
 typedef struct TrackerSearch TrackerSearch;
 typedef void (*TrackerSearchHandler)(TrackerSearch *search, int r, const Record records[], size_t n,
                                      void *userdata);
