@@ -8,8 +8,7 @@ import subprocess
 
 import pytest
 
-from ctl_helpers import check
-from harness import SOURCE, ScriptedServer, clean_env, ctl, program, record, silent
+from harness import SOURCE, ScriptedServer, check, clean_env, ctl, program, record, silent
 from test_share import home, peer as own_peer, share  # noqa: F401 (fixtures)
 
 COMPLETION = SOURCE / "src/ctl/completion"
