@@ -3,6 +3,7 @@
 
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system"), str(HERE.parent / "integ
 
 from lab import Impossible, Lab  # noqa: E402: needs the path
 from machines import Booted, Release, Root, clone  # noqa: E402
+
+
+def pytest_configure():
+    """What ends tests/fresh ends these in order, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -164,7 +164,7 @@ def as_user(script, user, where):
     """A command line that runs a bash script as `user`, in a directory of that user's home."""
     home = "/root" if user == "root" else f"/home/{user}"
     env = [f"{key}={value}" for key, value in (ENVIRONMENT | {"HOME": home, "USER": user, "LOGNAME": user}).items()]
-    return ["runuser", "-u", user, "--", "env", "-i", *env, "bash", "-c", f"cd {shlex.quote(f'{home}/{where}')} || exit 1\n{script}"]
+    return ["runuser", "-u", user, "--", "env", "-i", *env, "bash", "-e", "-c", f"cd {shlex.quote(f'{home}/{where}')} || exit 1\n{script}"]
 
 
 def run(argv, timeout=600, **options):
