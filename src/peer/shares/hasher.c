@@ -17,34 +17,37 @@
 enum {
     THREADS_MAX = 64,
     BATCH_FILES_MAX = 256,
-    BATCH_BYTES_MAX = 16 * 1024 * 1024, // and no more than a second's, unless one file is larger
-    // A larger file that was written to a moment ago will be written to again: it is hashed when it
-    // has been quiet for so long, and twice as long after each time that it has changed while it
+    // A batch also takes no more than a second at the rate limit, unless one file is larger.
+    BATCH_BYTES_MAX = 16 * 1024 * 1024,
+    // Somebody is probably still writing to a larger file that changed a moment ago. Hash it only
+    // after it has been quiet for QUIET_NSEC. Double that time whenever the file changed while it
     // was read.
     QUIET_BYTES_MIN = 16 * 1024 * 1024,
     QUIET_DOUBLINGS_MAX = 7,
-    RESTLESS_MAX = 16, // files of which such times are counted
+    RESTLESS_MAX = 16, // how many files have such a count
 };
 
 static const int64_t QUIET_NSEC = INT64_C(5000000000);
-// Two changes within one tick of the file system's clock cannot be told apart: what is read must be
-// older.
+// Two changes within one tick of the file system's clock look the same, so read only files whose
+// last change is older.
 static const int64_t TICK_NSEC = 20000000;
-// Before another try, where memory or threads have run out.
+// Time until the next attempt when memory or threads ran out.
 static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
-// How long a thread sleeps at most before it looks whether it is still wanted.
+// A sleeping thread checks at this interval whether it is still wanted.
 static const uint64_t NAP_USEC = 50 * USEC_PER_MSEC;
 
 static const size_t NOT_WANTED = SIZE_MAX;
 
 typedef struct Item {
     ShareFile file;
-    size_t index;       // in the table, or NOT_WANTED; the loop's
-    int64_t quiet_nsec; // it must not have been written to for so long
+    // Only the loop uses it: the place in the table, or NOT_WANTED.
+    size_t index;
+    // The file must not have changed for this long.
+    int64_t quiet_nsec;
     atomic_bool cancelled;
-    // The thread's, until the batch is done.
+    // The thread owns these members until the batch is done.
     int result;
-    uint64_t wait_usec; // -EAGAIN: it was written to, try again after that
+    uint64_t wait_usec; // after -EAGAIN: try again after this time
     FileHash hash;
 } Item;
 
@@ -55,11 +58,11 @@ typedef struct Batch {
     unsigned threads;
     pthread_mutex_t lock;
     RateLimit rate;          // under the lock
-    atomic_size_t current;   // the item in work
-    _Atomic uint64_t hashed; // bytes of it
+    atomic_size_t current;   // the item that the thread is reading
+    _Atomic uint64_t hashed; // bytes of that item
 } Batch;
 
-// A file that has changed while it was hashed.
+// A file that changed while it was hashed.
 typedef struct Restless {
     char *path; // owned; ShareFile.root and .relative
     unsigned times;
@@ -72,11 +75,11 @@ struct Hasher {
     unsigned threads;
     uint64_t rate;
     ShareTable *table;
-    size_t next; // of the table, not looked at yet
+    size_t next; // the first entry not examined yet
     Work *work;
-    Batch *batch;           // while there is work; belongs to it
-    sd_event_source *again; // for files that must be quiet first
-    uint64_t wait_usec;     // the shortest of them; UINT64_MAX: none
+    Batch *batch;           // only while there is work, which owns it
+    sd_event_source *again; // timer for files that must be quiet first
+    uint64_t wait_usec;     // the shortest such wait; UINT64_MAX: none
     Restless restless[RESTLESS_MAX];
     size_t restless_next; // the oldest one
 };
@@ -94,7 +97,7 @@ static int hasher_nap(const Batch *batch, uint64_t usec) {
     return hasher_check_wanted(batch);
 }
 
-// Before each read: waits for the rate.
+// Called before each read: waits until the rate limit allows it.
 static int hasher_pass_gate(size_t bytes, void *userdata) {
     Batch *batch = userdata;
     size_t left = bytes;
@@ -131,7 +134,7 @@ static int hasher_hash_item(Batch *batch, FileHasher *hasher, Item *item) {
     fd = share_file_open(&item->file, &st);
     if (fd < 0)
         return fd;
-    // A time in the future says nothing.
+    // A time in the future tells nothing about the file's age.
     age = hasher_age_nsec(&st.st_mtim);
     if (st.st_size > QUIET_BYTES_MIN && age >= 0 && age < item->quiet_nsec) {
         item->wait_usec = (uint64_t)(item->quiet_nsec - age) / 1000 + 1;
@@ -174,7 +177,7 @@ static void batch_run(void *job) {
         if (item->result >= 0)
             item->result = hasher_hash_item(batch, hasher, item);
     }
-    (void)hasher_keep_hashes(batch); // logged; the roots are right without it
+    (void)hasher_keep_hashes(batch); // logged; the roots are valid all the same
 }
 
 static void batch_free(void *job) {
@@ -219,7 +222,7 @@ static void hasher_count_restless(Hasher *hasher, const ShareFile *file) {
 
 static void hasher_start(Hasher *hasher);
 
-// What came of one file.
+// Handles the result of one file.
 static void hasher_settle(Hasher *hasher, Item *item, bool *stale) {
     if (item->index == NOT_WANTED || item->result == -ECANCELED)
         return;
@@ -234,7 +237,7 @@ static void hasher_settle(Hasher *hasher, Item *item, bool *stale) {
         hasher_count_restless(hasher, &item->file);
         *stale = true;
         break;
-    case -ENOENT: // the walk that follows will not see it
+    case -ENOENT: // the next walk will not see it
     case -ELOOP:
     case -ENOTDIR:
         *stale = true;
@@ -318,7 +321,7 @@ static int hasher_start_batch(Hasher *hasher) {
     return r;
 }
 
-// Begins what is next, or waits for what must be quiet first.
+// Starts the next batch, or waits for files that must be quiet first.
 static void hasher_start(Hasher *hasher) {
     int r;
 
@@ -392,7 +395,7 @@ void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate) {
     pthread_mutex_unlock(&hasher->batch->lock);
 }
 
-// Where an item is in another table: it is the same file if nothing of it has changed.
+// Finds an item in another table. It is the same file only if nothing about it has changed.
 static size_t hasher_find_again(const ShareTable *from, const ShareTable *to, const Item *item) {
     const Share *share;
     Record record;

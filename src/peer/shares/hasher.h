@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Hashes what has no root yet, in the order of the table, off the loop. Batch by batch: some small
-// files, or one large one; what comes out goes into the cache in the thread, and into the table on
-// the loop.
+// Hashes the files that have no root yet, in the order of the table, in a thread of its own. It
+// takes one batch after another: some small files, or one large one. The thread puts the hashes
+// into the cache; the loop puts them into the table.
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -15,23 +15,26 @@
 typedef struct Hasher Hasher;
 
 typedef struct HasherHooks {
-    void (*on_hashed)(void *userdata); // some shares are offered now, or have an error
-    void (*on_stale)(void *userdata);  // a file is not what the table says: walk again
+    void (*on_hashed)(void *userdata); // some shares are now offered, or failed
+    // A file differs from its entry in the table: the shares must be walked again.
+    void (*on_stale)(void *userdata);
     void *userdata;
 } HasherHooks;
 
 int hasher_new(sd_event *event, RootCache *roots, const HasherHooks *hooks, Hasher **ret);
-// Waits for what is under way, which ends at its next read.
+// Waits for the batch under way, which ends at its next read.
 Hasher *hasher_free(Hasher *hasher);
 DEFINE_CLEANUP_FUNC(Hasher, hasher_free)
 
-// Bytes per second (0: no limit), and threads on one file (0: all cores; for what begins after it).
+// `rate`: bytes per second; 0: no limit. `threads`: on one file; 0: all cores; a new value applies
+// to the next batch.
 void hasher_configure(Hasher *hasher, unsigned threads, uint64_t rate);
 
-// Borrowed, until the next one or NULL. What is under way goes on if it is in the new table too;
-// the old one must still be there.
+// Borrows the table until the next call; NULL takes it away. A file that is being hashed goes on if
+// the new table has it too; the old table must still exist during the call.
 void hasher_set_table(Hasher *hasher, ShareTable *table);
 
-bool hasher_is_idle(const Hasher *hasher); // nothing is under way, or waits for its time
-// How much of the file that is read now, 0 to 100; -1: it is not this one.
+// True if no file is being hashed, and none waits until it may be.
+bool hasher_is_idle(const Hasher *hasher);
+// How much of this file has been read, 0 to 100; -1: the hasher is not reading it now.
 int hasher_percent(const Hasher *hasher, const Share *share);

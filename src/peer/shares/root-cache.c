@@ -12,8 +12,8 @@
 #include "util/log-id.h"
 #include "util/log.h"
 
-// Pieces stand in the row of their file, so that they come and go with its root; only where they
-// are more than the root itself.
+// The pieces are in the row of their file, so that they appear and disappear with its root. A file
+// of one piece has none: its root is the piece.
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS files (device INTEGER, inode INTEGER, size INTEGER NOT NULL,"
     " modified INTEGER NOT NULL, changed INTEGER NOT NULL, root BLOB NOT NULL, pieces BLOB,"
@@ -28,13 +28,14 @@ struct RootCache {
     char *path; // NULL: in memory
     pthread_mutex_t lock;
     sqlite3 *writer;        // under the lock
-    atomic_uint generation; // grows when `writer` is another database than before
-    // The main thread's own, so that it never waits for a commit; NULL: in memory, use the writer.
+    atomic_uint generation; // grows when `writer` is replaced
+    // Only the main thread uses it, so that it never waits for a commit. NULL: the cache is in
+    // memory, and the main thread uses the writer.
     sqlite3 *reader;
-    unsigned reader_generation; // 0: of none yet
+    unsigned reader_generation; // generation of `reader`; 0: none opened yet
 };
 
-// With the lock, or before there are threads.
+// Call it with the lock held, or before threads exist.
 static int root_cache_use_memory(RootCache *cache) {
     cache->writer = database_close(cache->writer);
     free(cache->path);
@@ -88,7 +89,7 @@ static bool root_cache_is_damaged(sqlite3 *database) {
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
 
-// With the lock. What is wrong with the file shows only when its pages are read.
+// Call it with the lock held. SQLite reports a damaged file only when it reads the damaged pages.
 static int root_cache_replace_damaged(RootCache *cache) {
     int r;
 
@@ -140,7 +141,8 @@ int root_cache_each(RootCache *cache, RootCacheHandler handler, void *userdata) 
     sqlite3 *database;
     int r = 0;
 
-    // A connection of its own where that can be: a long walk through the file keeps nobody waiting.
+    // Use a separate connection if possible, so that nobody waits during a long walk through the
+    // file.
     pthread_mutex_lock(&cache->lock);
     if (cache->path)
         r = database_open(cache->path, SCHEMA_VERSION, schema, &own);
@@ -203,7 +205,7 @@ int root_cache_put(RootCache *cache, const FileHash hashes[], size_t n) {
     pthread_mutex_lock(&cache->lock);
     r = root_cache_put_all(cache->writer, hashes, n);
     if (r < 0 && cache->path) {
-        // Others ask for the pieces of what is shared: they must be somewhere.
+        // Other peers ask for the pieces of shared files, so they must be stored somewhere.
         r = root_cache_is_damaged(cache->writer) ? root_cache_replace_damaged(cache)
                                                  : root_cache_use_memory(cache);
         if (r >= 0)
@@ -238,7 +240,7 @@ int root_cache_forget(RootCache *cache, const FileIdentity identities[], size_t 
     return r;
 }
 
-// *ret: the caller's. 0, -ENOENT or -ENOMEM.
+// The caller frees *ret. 0, -ENOENT or -ENOMEM.
 static int root_cache_read_pieces(sqlite3 *database, const MerkleHash *root, uint64_t size,
                                   MerkleHash **ret) {
     size_t bytes = piece_count(size) * sizeof(MerkleHash);
@@ -262,7 +264,7 @@ static int root_cache_read_pieces(sqlite3 *database, const MerkleHash *root, uin
     return r;
 }
 
-// SQLite notices a damaged page only if it no longer makes sense.
+// SQLite detects a damaged page only if the page's structure is broken.
 static int root_cache_check_pieces(const MerkleHash *root, uint64_t size,
                                    const MerkleHash pieces[]) {
     _cleanup_(merkle_freep) Merkle *merkle = NULL;
@@ -277,7 +279,7 @@ static int root_cache_check_pieces(const MerkleHash *root, uint64_t size,
     return merkle_hash_equal(&found, root) ? 0 : -ENOENT;
 }
 
-// Only when the database is another one than before does that wait for the lock.
+// Waits for the lock only if the database was replaced.
 static void root_cache_refresh_reader(RootCache *cache) {
     unsigned generation = atomic_load(&cache->generation);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The roots of files that have not changed, and their piece hashes, across restarts: SQLite in the
-// state directory. It may be lost at any time: then files are hashed again.
+// Keeps the roots and piece hashes of unchanged files across restarts, in an SQLite database in the
+// state directory. Losing it is harmless: the peer then hashes the files again.
 //
-// A row per file that was ever hashed, by device and inode. Rows of files that are gone are
-// harmless; see root_cache_forget() for when they go.
+// There is one row for each file that was ever hashed, by device and inode. Rows of files that no
+// longer exist are harmless; root_cache_forget() says when they are dropped.
 
 #include <stdint.h>
 
@@ -13,28 +13,29 @@
 
 typedef struct RootCache RootCache;
 
-// Opens `directory`/roots.db, both made if needed. Where that cannot be, the cache is in memory,
-// which is logged. 0 or -ENOMEM, -EIO.
+// Opens `directory`/roots.db and makes both if needed. If that fails, it logs why and keeps the
+// cache in memory. 0 or -ENOMEM, -EIO.
 int root_cache_open(const char *directory, RootCache **ret);
 RootCache *root_cache_free(RootCache *cache);
 DEFINE_CLEANUP_FUNC(RootCache, root_cache_free)
 
-// All rows, in no order that counts. In any thread. 0 or -EIO; negative from the handler ends it.
+// Calls the handler for each row, in any order. May be called in any thread. 0 or -EIO; a negative
+// value from the handler ends the loop and is returned.
 typedef int (*RootCacheHandler)(const FileIdentity *identity, const MerkleHash *root,
                                 void *userdata);
 int root_cache_each(RootCache *cache, RootCacheHandler handler, void *userdata);
 
-// Writes that many rows in one transaction. In any thread. 0 or -EIO, logged.
+// Writes n rows in one transaction. May be called in any thread. 0 or -EIO, logged.
 int root_cache_put(RootCache *cache, const FileHash hashes[], size_t n);
 
-// Drops the rows of those files (only device and inode count), in one transaction. In any thread. A
-// walk does that once more than ROOT_CACHE_SPARE rows are useless and those are more than half, and
-// nothing configured is missing (its disk may come back).
+// Drops the rows of these files in one transaction; only device and inode count. May be called in
+// any thread. A walk calls it if more than ROOT_CACHE_SPARE rows are useless and those are more
+// than half. It does not if a configured path is missing, because its disk may come back.
 enum {
     ROOT_CACHE_SPARE = 10000,
 };
 int root_cache_forget(RootCache *cache, const FileIdentity identities[], size_t n);
 
-// The piece hashes of a file, which lead to the root: *ret is the caller's, piece_count(size) of
-// them. From the main thread. 0, -ENOENT or -ENOMEM.
+// Gets the piece hashes of the file with this root, checked against the root: piece_count(size) of
+// them in *ret, which the caller frees. Only from the main thread. 0, -ENOENT or -ENOMEM.
 int root_cache_pieces(RootCache *cache, const MerkleHash *root, uint64_t size, MerkleHash **ret);

@@ -8,7 +8,8 @@
 #include "util/fs-util.h"
 
 uint64_t share_stamp_of(const FileIdentity *identity) {
-    // Not secret: whoever may write to the file needs no collision to change what is in it.
+    // The key need not be secret: a user with write access to the file can change its content
+    // without a collision.
     static const uint8_t key[crypto_shorthash_KEYBYTES] = {};
     const uint64_t fields[] = {
         identity->device,
@@ -30,7 +31,7 @@ void share_file_done(ShareFile *file) {
 }
 
 int share_file_open(const ShareFile *file, struct stat *ret) {
-    // O_NONBLOCK: should a FIFO have taken the file's place, do not wait for its writer.
+    // O_NONBLOCK: if a FIFO has replaced the file, do not wait for its writer.
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     _cleanup_close_ int dir_fd = open_trusted(file->root, O_PATH | O_DIRECTORY, NULL);
     _cleanup_close_ int fd = -EBADF;
@@ -39,7 +40,7 @@ int share_file_open(const ShareFile *file, struct stat *ret) {
 
     if (dir_fd < 0)
         return dir_fd;
-    // No link is followed below the directory: the walk has followed none.
+    // Follow no symlink below the directory, because the walk followed none.
     fd = open_beneath(dir_fd, file->relative, flags, 0);
     if (fd < 0)
         return fd;

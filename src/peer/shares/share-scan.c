@@ -43,12 +43,12 @@ static bool share_scan_is_excluded(const ShareWalk *walk, const char *directory,
 
 // ----------------------------------------------------------------------------------- one directory
 
-// What a directory holds: a byte that is the d_type, then the name. No more memory than that: there
-// may be a million.
+// The entries of a directory: for each, one byte with the d_type, then the name. It is this compact
+// because a directory may have a million entries.
 typedef struct Listing {
     char *text;
     size_t len, capacity;
-    uint32_t *items; // where each begins
+    uint32_t *items; // offset of each entry in `text`
     size_t count;
 } Listing;
 
@@ -91,7 +91,7 @@ static int share_scan_compare_names(const void *a, const void *b, void *text) {
                   (const char *)text + *(const uint32_t *)b + 1);
 }
 
-// Only what a walk wants. 0, -ENOMEM, -E2BIG, or -errno of reading.
+// Reads only the entries that the walk needs. 0, -ENOMEM, -E2BIG, or the -errno of reading.
 static int share_scan_listing_read(const ShareWalk *walk, DIR *dir, const char *path,
                                    Listing *ret) {
     const struct dirent *dirent;
@@ -100,7 +100,7 @@ static int share_scan_listing_read(const ShareWalk *walk, DIR *dir, const char *
     while ((errno = 0, dirent = readdir(dir))) {
         if (share_scan_is_cancelled(walk->scan))
             return -ECANCELED;
-        // Links, devices, sockets: not files.
+        // Skip symlinks, devices and sockets: they are not files.
         if ((dirent->d_type != DT_REG && dirent->d_type != DT_DIR &&
              dirent->d_type != DT_UNKNOWN) ||
             share_scan_is_excluded(walk, path, dirent->d_name))
@@ -131,7 +131,7 @@ static int share_scan_walk_below(ShareWalk *walk, int parent_fd, const char *par
         path = NULL;
         return -ENOMEM;
     }
-    // Longer ones could not be opened by their path.
+    // The kernel would refuse a longer path.
     if (strlen(path) + NAME_MAX + 1 >= PATH_MAX)
         return share_table_add(walk->table, directory, name, NULL, ENAMETOOLONG);
     if (walk->scan->watches)
@@ -140,7 +140,7 @@ static int share_scan_walk_below(ShareWalk *walk, int parent_fd, const char *par
     if (fd >= 0)
         return share_scan_walk_directory(walk, fd, path);
     if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
-        return 0; // gone, or replaced, since it was listed
+        return 0; // removed or replaced since it was listed
     return share_table_add(walk->table, directory, name, NULL, errno);
 }
 
@@ -189,7 +189,7 @@ static int share_scan_walk_directory(ShareWalk *walk, int fd, const char *path) 
 
 // ------------------------------------------------------------------------------ what is configured
 
-// An entry for a path as it was configured, or for a directory that could not be read.
+// Adds an entry for a configured path, or for a directory that could not be read.
 static int share_scan_add_path(ShareTable *table, const char *path, char *target,
                                const struct stat *st, int error) {
     const char *slash = strrchr(path, '/');
@@ -219,17 +219,17 @@ static int share_scan_file(const ShareScan *scan, ShareTable *table, const char 
 
 static int share_scan_path(const ShareScan *scan, ShareTable *table, const char *path) {
     ShareWalk walk = {.scan = scan, .table = table, .root = path};
-    _cleanup_close_ int path_fd =
-        -EBADF; // O_PATH mounts nothing, nor does it wait for what is no file
+    // Opened with O_PATH, which triggers no automount and does not wait for a FIFO or a device.
+    _cleanup_close_ int path_fd = -EBADF;
     _cleanup_free_ char *real = NULL;
     struct stat st;
     int fd;
 
     if (scan->watches)
         watch_set_add_name(scan->watches, path);
-    // Symlinks are followed here only: what those below lead to is not what the administrator has
-    // named. And none of somebody else's: who owns a share could put one in its place, to what
-    // nobody but p2p-peer may read.
+    // Follow symlinks only here: the administrator did not name the targets of symlinks below.
+    // Refuse symlinks of other users: the owner of a share could replace it with a symlink to files
+    // that only p2p-peer may read.
     path_fd = open_trusted(path, O_PATH, &real);
     if (path_fd < 0)
         return path_fd == -ENOMEM ? -ENOMEM
@@ -249,15 +249,15 @@ static int share_scan_path(const ShareScan *scan, ShareTable *table, const char 
 
 // ---------------------------------------------------------------------------- roots that are known
 
-// All entries by their stamp, to be met by the rows of the cache in the order of its file: neither
-// side needs to be sorted, and no row is looked for. Open addressing; 0: free, else the number of
-// an entry + 1.
+// A hash table of all entries by their stamp. The rows of the cache are looked up in it in the
+// order of the database file. So neither side has to be sorted, and the database needs no lookup
+// per file. Open addressing; 0: free, else the number of an entry + 1.
 typedef struct Join {
     const ShareScan *scan;
     ShareTable *table;
     uint32_t *slots;
     size_t mask;
-    FileIdentity *useless; // rows without a file
+    FileIdentity *useless; // files of rows that no entry matches
     size_t used_count, useless_count;
 } Join;
 
@@ -301,7 +301,7 @@ static int share_scan_join_add_useless(Join *join, const FileIdentity *identity)
     return 0;
 }
 
-// A file may have several names, and then it is in the table several times.
+// A file with several names has several entries in the table.
 static int share_scan_join_row(const FileIdentity *identity, const MerkleHash *root,
                                void *userdata) {
     Join *join = userdata;
@@ -343,7 +343,7 @@ static int share_scan_find_roots(const ShareScan *scan, ShareTable *table) {
         r = root_cache_each(scan->roots, share_scan_join_row, &join);
     if (r >= 0)
         share_scan_forget_useless(&join);
-    return share_scan_is_fatal(r) ? r : 0; // what is wrong with the cache has been logged
+    return share_scan_is_fatal(r) ? r : 0; // the cache has logged its own errors
 }
 
 int share_scan(const ShareScan *scan, ShareTable **ret) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The walk that makes a table of shares, in a thread of its own.
+// Walks the configured paths and makes a table of shares. It runs in a thread of its own.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,12 +14,12 @@
 typedef struct ShareScan {
     const StringList *paths;
     const StringList *excludes;
-    RootCache *roots;             // NULL: none is known
-    WatchSet *watches;            // NULL: nobody watches
-    const atomic_bool *cancelled; // NULL: never
+    RootCache *roots;             // NULL: no roots are known
+    WatchSet *watches;            // NULL: no directory is watched
+    const atomic_bool *cancelled; // NULL: cannot be cancelled
 } ShareScan;
 
-// Walks the paths in their order, directories by name, and looks up the roots of what has not
-// changed. Blocks. 0, -ENOMEM, -E2BIG, -ECANCELED; what goes wrong with a path is an entry in the
-// table.
+// Walks the paths in the order given, and the entries of a directory by name. Looks up the roots of
+// unchanged files. Blocks. 0, -ENOMEM, -E2BIG, -ECANCELED; a path that fails becomes an entry in
+// the table.
 int share_scan(const ShareScan *scan, ShareTable **ret);

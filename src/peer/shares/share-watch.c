@@ -14,29 +14,30 @@
 static const uint64_t SETTLE_USEC = USEC_PER_SEC;
 static const uint64_t SETTLE_USEC_MAX = 10 * USEC_PER_SEC;
 static const uint64_t RESCAN_USEC = 600 * USEC_PER_SEC;
-// Events that do not count may come by the thousand, of a download into a shared directory say. Not
-// with sd_event_source_set_ratelimit(): libsystemd 252 aborts when a source is switched off while
-// it is held back.
+// Thousands of irrelevant events may arrive, for example from a download into a shared directory,
+// so read them only at this interval. sd_event_source_set_ratelimit() cannot do it: libsystemd 252
+// aborts if a rate-limited source is switched off.
 static const uint64_t READ_INTERVAL_USEC = 50 * USEC_PER_MSEC;
 
 enum {
-    REST_FACTOR = 9, // of the time that a walk takes, before the next one
+    // After a walk, rest this many times as long as the walk took.
+    REST_FACTOR = 9,
 };
 
 struct ShareWatch {
     sd_event *event;
     ShareWatchHandler on_change;
     void *userdata;
-    int fd;                  // -errno: there is none
-    sd_event_source *source; // off while settling: nothing is new then
-    sd_event_source *pause;  // of reading
+    int fd;                  // of inotify; or an -errno
+    sd_event_source *source; // off while settling: events add nothing then
+    sd_event_source *pause;  // timer: read again after READ_INTERVAL_USEC
     sd_event_source *timer;
     WatchSet *set; // of the last walk
     bool walking;
     bool changed;        // since the walk began
-    uint64_t changed_at; // the first time, CLOCK_MONOTONIC µs
-    uint64_t began_at;   // of the last walk, the same
-    uint64_t rest_until; // the same
+    uint64_t changed_at; // when the first change came, CLOCK_MONOTONIC µs
+    uint64_t began_at;   // when the last walk began, CLOCK_MONOTONIC µs
+    uint64_t rest_until; // no walk before this, CLOCK_MONOTONIC µs
     char problem[160];
 };
 
@@ -45,7 +46,7 @@ static void share_watch_set_timer(ShareWatch *watch, uint64_t usec) {
     (void)sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
 
-// Reads what has happened; true: something that counts.
+// Reads all pending events. Returns true if one of them matters.
 static bool share_watch_read_events(ShareWatch *watch) {
     alignas(struct inotify_event) char buffer[16384];
     bool concerns = false;
@@ -61,7 +62,7 @@ static bool share_watch_read_events(ShareWatch *watch) {
     return concerns;
 }
 
-// A walk when it has settled.
+// Starts the wait that ends in a walk.
 static void share_watch_begin_settling(ShareWatch *watch) {
     uint64_t now = time_monotonic();
 
@@ -70,7 +71,7 @@ static void share_watch_begin_settling(ShareWatch *watch) {
     watch->changed = true;
     watch->changed_at = now;
     if (watch->walking)
-        return; // its end goes on here
+        return; // share_watch_end() continues from here
     (void)sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
     share_watch_set_timer(watch, MAX(now + SETTLE_USEC, watch->rest_until));
 }
@@ -111,7 +112,7 @@ static int share_watch_on_timer(sd_event_source *source _unused_, uint64_t usec 
         return 0;
     }
     watch->on_change(watch->userdata);
-    if (!watch->walking) { // it could not be begun
+    if (!watch->walking) { // the walk could not be started
         watch->changed = false;
         (void)sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
     }
@@ -172,13 +173,13 @@ int share_watch_begin(ShareWatch *watch, WatchSet **ret) {
     watch->changed = false;
     watch->began_at = time_monotonic();
     (void)sd_event_source_set_enabled(watch->timer, SD_EVENT_OFF);
-    // What has happened so far, this walk sees.
+    // This walk will see all changes so far, so drop their events.
     (void)share_watch_read_events(watch);
     (void)sd_event_source_set_enabled(watch->source, SD_EVENT_OFF);
     return 0;
 }
 
-// Says it once, when it begins and when it ends.
+// Logs a problem once when it begins and once when it ends.
 static void share_watch_set_problem(ShareWatch *watch, const char *problem) {
     if (strcmp(watch->problem, problem) == 0)
         return;
@@ -224,7 +225,7 @@ void share_watch_end(ShareWatch *watch, WatchSet *set) {
     }
     if (*watch->problem)
         share_watch_set_timer(watch, now + RESCAN_USEC);
-    // What has happened since the walk began shows now.
+    // Now read the events that came during the walk.
     (void)sd_event_source_set_enabled(watch->source, SD_EVENT_ON);
 }
 

@@ -20,17 +20,18 @@ enum {
 struct Share {
     uint64_t size;
     uint64_t stamp;
-    MerkleHash root;    // if it is rooted
+    MerkleHash root;    // valid if `rooted`
     uint32_t name;      // in the table's text: "name\0", "EXT\0", "ext\0"
     uint32_t directory; // in the table's directories
-    int32_t day;        // of the modification, since the epoch
+    int32_t day;        // of the last modification, days since the epoch
     uint16_t slot;      // in its chunk
     uint8_t error;      // errno
     ShareState state : 4;
     bool rooted : 1;
-    bool typed : 1;   // it has an extension, which follows the name
-    bool lowered : 1; // which follows in lower case, because it is not so in the file's name
-    bool checked : 1; // that it may be read
+    bool typed : 1; // its extension follows the name in the text
+    // The extension follows once more in lower case, because the file's name spells it differently.
+    bool lowered : 1;
+    bool checked : 1; // the peer may read it
 };
 static_assert(sizeof(struct Share) == 64, "a cache line each");
 
@@ -46,7 +47,7 @@ typedef struct Directory {
     char *target; // owned
 } Directory;
 
-// Numbers of entries, by a hash: open addressing.
+// A hash table of entry numbers, with open addressing.
 typedef struct ShareIndex {
     uint32_t *slots;
     size_t mask;
@@ -63,7 +64,7 @@ struct ShareTable {
     ShareIndex by_root;
     bool sealed;
     size_t states[_SHARE_STATE_COUNT];
-    // Others choose names, and perhaps files.
+    // A secret key, because other users choose the names and perhaps the content.
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
 };
 
@@ -130,7 +131,7 @@ static void share_set_state(ShareTable *table, Share *share, ShareState state) {
     table->states[state]++;
 }
 
-// Copies text with a NUL; *ret is where.
+// Appends the text and a NUL; *ret is its offset.
 static int share_table_add_text(ShareTable *table, const char *text, size_t len, uint32_t *ret) {
     size_t end = table->text_len + len + 1;
 
@@ -178,7 +179,7 @@ int share_table_add_directory(ShareTable *table, const char *path, size_t root_l
     return 0;
 }
 
-// Name and type as they stand in a record.
+// Sets name and type as they appear in a record.
 static int share_set_name(ShareTable *table, Share *share, const char *file_name) {
     size_t len = strlen(file_name);
     NameParts parts = name_split(file_name, len);
@@ -267,7 +268,7 @@ int share_table_add(ShareTable *table, uint32_t directory, const char *file_name
 static int share_index_new(size_t count, ShareIndex *ret) {
     size_t capacity = 16;
 
-    // At most two thirds full.
+    // Fill at most two thirds of the slots.
     while (capacity < count + count / 2)
         capacity *= 2;
     ret->slots = calloc(capacity, sizeof(*ret->slots));
@@ -293,7 +294,7 @@ static const char *share_name(const Share *share) {
     return share_chunk(share)->table->text + share->name;
 }
 
-static const char *share_extension(const Share *share) { // as in the file's name
+static const char *share_extension(const Share *share) { // spelled as in the file's name
     const char *name = share_name(share);
 
     return share->typed ? name + strlen(name) + 1 : "";
@@ -312,7 +313,7 @@ static bool share_has_key(const Share *share, const char *name, const char *type
            strcasecmp(share_type(share), type) == 0;
 }
 
-// The slot where an entry of that key is, or would be.
+// The slot of the entry with that key, or the free slot for it.
 static uint32_t *share_table_key_slot(const ShareTable *table, const char *name, const char *type,
                                       uint64_t size) {
     const ShareIndex *index = &table->by_key;
@@ -341,8 +342,8 @@ static void share_table_index_root(ShareTable *table, const Share *share) {
         *slot = (uint32_t)share_index(share) + 1;
 }
 
-// Of two files that nobody can tell apart the first one counts, if it can be read: only then is
-// that worth asking before it is hashed.
+// If two files have the same key, the first readable one counts. Only in that case is it worth
+// checking access before a file is hashed.
 static bool share_is_readable(Share *share) {
     _cleanup_free_ char *path = NULL;
 
@@ -532,8 +533,8 @@ int share_file(const Share *share, ShareFile *ret) {
 
     if (!path)
         return -ENOMEM;
-    // A link that was configured itself may lead anywhere: to where it led when it was walked, not
-    // to where somebody may point it later.
+    // A configured symlink may point anywhere. Use the target that the walk saw, because its owner
+    // may redirect the link later.
     root_len = directory->target ? (size_t)(strrchr(path, '/') - path) : directory->root_len;
     *ret = (ShareFile){
         .root = strndup(path, MAX(root_len, (size_t)1)),

@@ -15,12 +15,12 @@
 #include "util/time-util.h"
 #include "util/work.h"
 
-// While much is being hashed, FT and the bus are told once in so long.
+// While many files are being hashed, tell FT and the bus at most once in this time.
 static const uint64_t PUBLISH_USEC = USEC_PER_SEC;
 
 #define SEE_SHARES " (p2pctl shares says why)"
 
-// What a scan takes along into its thread, and what it brings back.
+// The input and the result of a scan in its thread.
 typedef struct Scan {
     StringList paths, excludes;
     RootCache *roots;
@@ -38,11 +38,11 @@ struct Shares {
     RootCache *roots;
     Hasher *hasher;
     ShareWatch *watch;
-    Work *scan;      // under way
-    Scan *scan_job;  // its own
-    bool scan_again; // the configuration has changed meanwhile
+    Work *scan;      // the walk in its thread; NULL: none
+    Scan *scan_job;  // owned by `scan`
+    bool scan_again; // the configuration changed during the walk
     sd_event_source *publish_timer;
-    size_t unreadable; // as the log has said it last
+    size_t unreadable; // count of the last log message
 };
 
 static void scan_free(void *job) {
@@ -99,8 +99,8 @@ static int shares_on_publish_timer(sd_event_source *source _unused_, uint64_t us
     return 0;
 }
 
-// At once, or soon where what is being hashed now may be ready then: a file that has changed is
-// taken back and offered anew in one go, and a peer with only that one need not leave FT in
+// Publishes at once if nothing is being hashed, else soon. Waiting lets a changed file be withdrawn
+// and offered again in one step. A peer that shares only that file then need not leave FT in
 // between.
 static void shares_publish_soon(Shares *shares) {
     int enabled = SD_EVENT_OFF;
@@ -122,8 +122,9 @@ static size_t shares_count_impossible(const Shares *shares) {
            share_table_count_state(shares->table, SHARE_HASHING);
 }
 
-// Each of those that cannot be read; the first one for everybody, when it is not so many as before.
-// Before all is hashed again they are not all known.
+// Logs each file that cannot be read. The first is a warning if the count has changed; the others
+// are debug messages. A lower count waits until all files are hashed, because the unreadable ones
+// are not all known before.
 static void shares_log_unreadable(Shares *shares) {
     size_t count = share_table_count_state(shares->table, SHARE_UNREADABLE) +
                    share_table_count_state(shares->table, SHARE_VANISHED);
@@ -192,7 +193,8 @@ static void shares_take_table(Shares *shares, Scan *scan) {
     hasher_set_table(shares->hasher, shares->table);
     shares->hooks.on_table(shares->hooks.userdata);
     share_table_free(old);
-    // It is large, and came in pieces of which malloc() keeps those that are not at the end.
+    // The old table was large. malloc() keeps freed chunks unless they are at the end of the heap,
+    // so return them to the system.
     (void)malloc_trim(0);
     shares_log_shares(shares);
     shares_publish_soon(shares);

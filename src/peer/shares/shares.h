@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What this peer shares, kept up to date: it walks the configured paths, hashes what is new,
-// watches for changes, and walks again. All of it runs on the control loop; hooks say what has
+// Keeps the table of shares up to date. It walks the configured paths, hashes new files, watches
+// for changes, and walks again. All calls and hooks run on the control loop; the hooks say what
 // changed.
 //
 //   shares_rescan() ──► walk ──► on_table, on_scanned ──► hash ──► on_offer ──► …
@@ -23,9 +23,10 @@ typedef struct Shares Shares;
 
 // None may be NULL.
 typedef struct SharesHooks {
-    void (*on_table)(void *userdata); // shares_table() is another one
-    void (*on_offer)(void *userdata); // shares_next_offered() may say something else now
-    // A walk is over, and no other one has to follow at once. 0 or -errno.
+    void (*on_table)(void *userdata); // shares_table() now returns another table
+    // The records from shares_next_offered() may have changed.
+    void (*on_offer)(void *userdata);
+    // A walk has ended, and no other walk follows at once. 0 or -errno.
     void (*on_scanned)(int result, void *userdata);
     void *userdata;
 } SharesHooks;
@@ -36,33 +37,33 @@ typedef struct SharesConfig {
     uint64_t hash_rate;                 // bytes per second; 0: no limit
 } SharesConfig;
 
-// `state_dir`: where roots are kept across restarts. Walks nothing yet. 0 or -errno.
+// `state_dir`: the directory that keeps the roots across restarts. Does not walk yet. 0 or -errno.
 int shares_new(sd_event *event, const char *state_dir, const SharesConfig *config,
                const SharesHooks *hooks, Shares **ret);
-Shares *shares_free(Shares *shares); // ends what is under way, without hooks
+Shares *shares_free(Shares *shares); // stops all work; calls no hooks
 DEFINE_CLEANUP_FUNC(Shares, shares_free)
 
-// The values for hashing hold at once, the paths from the next walk on.
+// Applies the hash_* values at once, and the paths from the next walk on.
 void shares_configure(Shares *shares, const SharesConfig *config);
 
-// Walks the shares; one walk at a time. 0 or -errno.
+// Walks the shares. Only one walk runs at a time. 0 or -errno.
 int shares_rescan(Shares *shares);
-// The same with another configuration: what is under way is of no use.
+// The same after the configuration changed: a walk under way is abandoned.
 int shares_rescan_anew(Shares *shares);
 
-// NULL: the first walk is not over. Valid until the next on_table returns.
+// NULL: the first walk has not ended. Valid until the next on_table returns.
 const ShareTable *shares_table(const Shares *shares);
-// The cache that holds the piece hashes of what is shared.
+// The cache with the piece hashes of the shared files.
 RootCache *shares_roots(const Shares *shares);
 
-// The next record to be published at or behind *position (at first 0), which is moved behind it.
-// False: there are no more. The strings of the record belong to the table.
+// Gets the next record to publish, at or after *position, and moves *position behind it. Start with
+// 0. False: there are no more. The strings of the record belong to the table.
 bool shares_next_offered(const Shares *shares, size_t *position, Record *ret);
-// What has to be done before there may be more to publish, in words; NULL: nothing.
+// Says which work must finish before there can be more to publish, as text for people; NULL: none.
 const char *shares_pending(const Shares *shares);
 
 bool shares_is_hashing(const Shares *shares);
-// How much of the file has been hashed, 0 to 100; -1: it is not its turn.
+// How much of the file is hashed, 0 to 100; -1: the hasher is not reading it now.
 int shares_hashed_percent(const Shares *shares, const Share *share);
-// Why changes may be seen late, in words; "": everything is watched.
+// Why the peer may notice changes late, as text for people; "": everything is watched.
 const char *shares_watch_problem(const Shares *shares);

@@ -12,7 +12,7 @@ enum {
              IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK,
 };
 
-// One name of a directory that is not watched as a whole.
+// One watched name in a directory that is not watched as a whole.
 typedef struct WatchedName {
     int wd;
     char *name; // owned
@@ -21,7 +21,7 @@ typedef struct WatchedName {
 struct WatchSet {
     int fd;
     int error;
-    int *directories; // their watches, sorted once the set is filled
+    int *directories; // watch descriptors, sorted once the set is filled
     size_t directory_count;
     WatchedName *names;
     size_t name_count;
@@ -49,7 +49,8 @@ WatchSet *watch_set_free(WatchSet *set) {
     return NULL;
 }
 
-// A watch, or -1: not possible, or no longer tried. What has just gone needs none.
+// Returns a watch descriptor; -1: the watch failed, or an earlier error stopped further attempts. A
+// directory that has just disappeared needs no watch.
 static int watch_set_watch(WatchSet *set, const char *directory) {
     int wd;
 
@@ -107,7 +108,7 @@ void watch_set_add_name(WatchSet *set, const char *path) {
 
         *slash = '\0';
         if (*name == '\0')
-            continue; // "/" itself: nothing happens to it
+            continue; // "/" itself never changes
         wd = watch_set_watch(set, slash == directory ? "/" : directory);
         if (wd >= 0)
             watch_set_append_name(set, wd, name, strcspn(name, "/"));
@@ -160,7 +161,7 @@ bool watch_set_concerns(const WatchSet *set, const struct inotify_event *event) 
     bool known = false;
 
     if (event->mask & IN_IGNORED)
-        return false; // a watch has gone; why, another event has said
+        return false; // a watch was removed; an earlier event said why
     for (size_t i = 0; i < set->name_count; i++)
         if (set->names[i].wd == event->wd) {
             if (*name == '\0' || strcmp(set->names[i].name, name) == 0)

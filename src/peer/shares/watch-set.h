@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The directories that one walk has put under watch (inotify). Filled by the walk in its thread,
-// each directory before it is read, so that no change falls between; then share-watch.h takes it
-// over.
+// The directories that one walk watches with inotify. The walk fills the set in its thread. It adds
+// each directory before reading it, so that no change is lost in between. Then share-watch.h takes
+// the set over.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,21 +13,22 @@
 
 typedef struct WatchSet WatchSet;
 
-// `fd`: of inotify_init1(), borrowed; negative: -errno, nothing can be watched.
+// `fd`: from inotify_init1(), borrowed; if negative, it is an -errno and nothing can be watched.
 int watch_set_new(int fd, WatchSet **ret); // 0 or -ENOMEM
-// Leaves the watches as they are.
+// Does not remove the watches.
 WatchSet *watch_set_free(WatchSet *set);
 DEFINE_CLEANUP_FUNC(WatchSet, watch_set_free)
 
-// All that happens in a directory.
+// Watches for every event in a directory.
 void watch_set_add(WatchSet *set, const char *directory);
-// What happens to one name in its directory; where that is missing, to what is missing above it.
+// Watches one name in its directory. If the directory is missing, watches for the missing name in
+// the nearest parent that exists.
 void watch_set_add_name(WatchSet *set, const char *path);
 
-// errno of what could not be watched (the first, and no more was tried); 0: all is watched.
+// The errno of the first watch that failed, after which no more were tried; 0: all are in place.
 int watch_set_error(const WatchSet *set);
 
-// Once filled: removes the watches of `old` that are not in `set`.
+// Call it when `set` is filled: removes the watches of `old` that `set` does not have.
 void watch_set_replace(WatchSet *set, const WatchSet *old);
-// Whether an event is about something that the walk would see.
+// Whether the event concerns something that the walk would see.
 bool watch_set_concerns(const WatchSet *set, const struct inotify_event *event);
