@@ -22,7 +22,7 @@ static void resolve_run(void *job) {
     Resolve *resolve = job;
     IpAddress address;
 
-    // A literal address needs no look-up, and AI_ADDRCONFIG would refuse ::1 on a machine without
+    // A literal address needs no lookup. AI_ADDRCONFIG would even refuse ::1 on a machine without
     // IPv6.
     if (address_parse(resolve->host, strlen(resolve->host), &address) >= 0) {
         resolve->endpoints[resolve->count++] =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Host names to endpoints, off the loop (getaddrinfo() blocks).
+// Resolves host names to endpoints in a thread, because getaddrinfo() blocks.
 
 #include <systemd/sd-event.h>
 
@@ -9,14 +9,14 @@
 #include "util/work.h"
 
 enum {
-    RESOLVE_MAX = 8, // addresses of one host that are tried
+    RESOLVE_MAX = 8, // how many addresses of one host are tried
 };
 
-// r: 0 and n >= 1 endpoints, in the order of RFC 6724; or a negative errno and a message for
+// r = 0: n >= 1 endpoints, in the order of RFC 6724. r < 0: a negative errno, and a message for
 // people.
 typedef void (*ResolveHandler)(int r, const char *message, const Endpoint endpoints[], size_t n,
                                void *userdata);
 
-// 0 or -errno. work_free(*ret) stops waiting.
+// 0 or -errno. work_free(*ret) cancels the request.
 int resolve_start(sd_event *event, const char *host, uint16_t port, ResolveHandler handler,
                   void *userdata, Work **ret);

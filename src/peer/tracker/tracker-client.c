@@ -14,21 +14,23 @@
 #include "util/time-util.h"
 
 enum {
-    // All searches that there can be, and a batch of records.
+    // Room for the maximum number of searches and one batch of records.
     OUT_BYTES_MAX = 256 * 1024,
     RETRY_DOUBLINGS_MAX = 6, // 0.5 s … 32 s
 };
 
 static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
-// A directory into which files are copied changes a hundred times a second.
+// Publish at most once in this time: while files are copied into a directory, it changes a hundred
+// times a second.
 static const uint64_t PUBLISH_USEC = USEC_PER_SEC / 2;
-// An FT that was not spoken to in the best way is tried again, after this time first.
+// If the session does not use the best way, try that way again after this time, then at longer
+// intervals.
 static const uint64_t BETTER_WAY_USEC = 60 * USEC_PER_SEC;
 static const uint64_t RETRY_MIN_USEC = USEC_PER_SEC / 2;
-// A session that lasted this long, or answered something, was a good one: come back at once. An FT
-// that crashes may do so again and again, and each time its peers are what it has.
+// A session that lasted this long, or answered a search, was a good one: join again at once. An FT
+// that crashes may crash repeatedly, and its peers are all it has after a restart.
 static const uint64_t GOOD_SESSION_USEC = USEC_PER_SEC;
-// After one that lasted this long, FT may have become another one.
+// After a session that lasted this long, another FT program may be running there.
 static const uint64_t LONG_SESSION_USEC = 10 * USEC_PER_SEC;
 
 static void tracker_start(Tracker *tracker);
@@ -74,7 +76,7 @@ static bool tracker_is_joining(const Tracker *tracker) {
            tracker->state == TRACKER_GREETING || tracker->state == TRACKER_TELLING;
 }
 
-// Whether FT may know records of ours.
+// Whether FT may hold records of this peer.
 static bool tracker_in_session(const Tracker *tracker) {
     return tracker->state == TRACKER_TELLING || tracker->state == TRACKER_JOINED;
 }
@@ -87,8 +89,8 @@ static void tracker_disconnect(Tracker *tracker) {
     tracker_search_queue_rewind(&tracker->searches);
 }
 
-// Says BYE if there is someone to say it to. Not waited for: FT forgets us at the close all the
-// same.
+// Says BYE if there is a session. Does not wait for it to arrive: FT forgets the peer when the
+// connection closes anyway.
 static void tracker_say_bye(Tracker *tracker) {
     if (!tracker_in_session(tracker))
         return;
@@ -104,13 +106,13 @@ const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_M
     return text;
 }
 
-// Ever later, the more often it was in vain.
+// Starts the retry timer. The delay doubles with each failed attempt.
 static void tracker_start_retry(Tracker *tracker, uint64_t first, unsigned times) {
     uint64_t delay = first << MIN(times, (unsigned)RETRY_DOUBLINGS_MAX);
     uint16_t random = 0;
 
-    // A quarter of jitter either way: a whole lab that lost its FT shall not come back in one
-    // instant.
+    // Vary the delay by a quarter either way, so that all peers of a lab do not return in the same
+    // instant after FT was lost.
     (void)getrandom(&random, sizeof(random), 0);
     (void)sd_event_source_set_time_relative(tracker->retry,
                                             delay * 3 / 4 + delay / 2 * random / UINT16_MAX);
@@ -135,7 +137,7 @@ static void tracker_start_anew(Tracker *tracker) {
     tracker_start(tracker);
 }
 
-// Nothing is joined, or not in the best way.
+// The timer fires: the peer is not joined, or not in the best way.
 static int tracker_on_retry_timer(sd_event_source *source _unused_, uint64_t usec _unused_,
                                   void *userdata) {
     Tracker *tracker = userdata;
@@ -151,31 +153,31 @@ void tracker_joined(Tracker *tracker) {
         tracker->lesser_joins = 0;
         return;
     }
-    // It may have been our own kind of FT, too busy to answer in time. Without roots nothing is
-    // verified.
+    // This may be our own kind of FT that was too busy to answer in time. Try again, because
+    // without roots the peer cannot verify downloads.
     tracker_start_retry(tracker, BETTER_WAY_USEC, tracker->lesser_joins);
     tracker->lesser_joins++;
 }
 
-// The same endpoint again, in another way.
+// Connects to the same endpoint again, in another way.
 static void tracker_connect_again(Tracker *tracker, TrackerWay way) {
     tracker->way = way;
     tracker->endpoint_next--;
     tracker_connect_next(tracker);
 }
 
-// A session has ended that did what it should.
+// Joins again after a good session.
 static void tracker_come_back(Tracker *tracker, bool long_enough) {
     tracker->failures = 0;
-    // An FT that closes after each answer is spoken to as it was: looking for a better way takes
-    // seconds.
+    // If FT closes after each answer, talk to it in the same way again: probing for a better way
+    // takes seconds.
     if (long_enough)
         tracker_start_anew(tracker);
     else
         tracker_start(tracker);
 }
 
-// An attempt has failed, or a session has ended.
+// Handles a failed attempt, or the end of a session.
 static void tracker_handle_loss(Tracker *tracker, int error) {
     const char *why = error == 0 || error == -ESHUTDOWN
                           ? "the FileTracker has closed the connection"
@@ -193,7 +195,7 @@ static void tracker_handle_loss(Tracker *tracker, int error) {
     if (was_joined)
         tracker->was_ours = tracker->knows_roots;
     else if (was_greeting || was_telling)
-        tracker->was_ours = false; // one attempt is given the benefit of the doubt
+        tracker->was_ours = false; // only one attempt gets the benefit of the doubt
     tracker_disconnect(tracker);
     if (roots_at_fault) {
         log_info("The FileTracker does not know records with roots: joining without");
@@ -209,7 +211,7 @@ static void tracker_handle_loss(Tracker *tracker, int error) {
             return;
         }
     } else if (was_greeting && line && tracker->dialect == DIALECT_AUTO) {
-        // It is there, and did not understand: it may only know RAW.
+        // FT is there, but did not understand LINE: it may only know RAW.
         tracker_connect_again(tracker, WAY_RAW);
         return;
     } else if (tracker->endpoint_next < tracker->endpoint_count) {
@@ -272,7 +274,7 @@ static void tracker_wait_for_offer(Tracker *tracker) {
                           "shares)");
 }
 
-// Begins to join, if there is reason to.
+// Starts to join, if there is a reason to.
 static void tracker_start(Tracker *tracker) {
     int r;
 
@@ -314,7 +316,8 @@ static void tracker_publish_now(Tracker *tracker) {
             tracker_handle_loss(tracker, r);
         return;
     }
-    // An FT that only knows RAW takes records once, and nobody is accepted without any.
+    // An FT that only knows RAW takes records once in a session. No FT accepts a peer without
+    // records.
     if (!any || tracker->state == TRACKER_IDLE || tracker->state == TRACKER_READING ||
         (tracker->state == TRACKER_JOINED && !tracker_publisher_current(&tracker->publisher))) {
         tracker_say_bye(tracker);
@@ -436,7 +439,7 @@ void tracker_join(Tracker *tracker) {
     }
     if (tracker->state != TRACKER_JOINED)
         return;
-    // Whoever joins what is joined has perhaps just opened a firewall.
+    // A user who joins again while joined may have just opened a firewall, so ask FT once more.
     r = tracker_session_ask_reachable(tracker);
     if (r >= 0)
         r = stream_flush(&tracker->stream);
@@ -494,8 +497,8 @@ uint64_t tracker_searches(const Tracker *tracker) {
     return tracker->searches_begun;
 }
 
-// Asks for what has just been added. Whoever searches may do so from a callback of the stream: it
-// stays open until then.
+// Sends the search that was just added. The caller may be in a callback of the stream, so the
+// stream must stay open until that returns.
 static void tracker_search_added(Tracker *tracker) {
     int r;
 

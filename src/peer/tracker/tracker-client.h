@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The peer's session with FT: joins, publishes, searches, leaves, and comes back by itself when FT
-// has been away.
+// The peer's session with FT: it joins, publishes, searches and leaves. After FT was away, it joins
+// again by itself.
 //
 //                    nothing to publish
 //          idle ◄──────────────────────┐ tracker_publish()
@@ -29,95 +29,103 @@ typedef struct Tracker Tracker;
 
 // How to speak to FT: protocol.h, Framing.
 typedef enum Dialect {
-    DIALECT_AUTO, // LINE, and RAW if that gets no answer
+    DIALECT_AUTO, // first LINE, then RAW if FT does not answer
     DIALECT_LINE,
     DIALECT_RAW,
 } Dialect;
 
 typedef enum TrackerState {
-    TRACKER_IDLE,    // no FT is configured, or nothing is shared: FT would not accept us
-    TRACKER_READING, // nothing can be published yet: the shares are being read or hashed
-    TRACKER_WAITING, // the last attempt failed; the next one follows
+    // No FT is configured, or the peer shares nothing: FT would not accept it.
+    TRACKER_IDLE,
+    // The peer is still reading or hashing its shares, so it cannot publish yet.
+    TRACKER_READING,
+    TRACKER_WAITING, // the last attempt failed; another one follows
     TRACKER_RESOLVING,
     TRACKER_CONNECTING,
-    TRACKER_GREETING, // HELLO is sent
-    TRACKER_TELLING,  // records with roots are sent, and FT has not shown yet that it knows them
+    TRACKER_GREETING, // HELLO was sent; HI has not come yet
+    // Records with roots were sent; FT has not confirmed yet that it understands roots.
+    TRACKER_TELLING,
     TRACKER_JOINED,
-    TRACKER_LEFT, // the user wanted so
+    TRACKER_LEFT, // the user asked to leave
 } TrackerState;
 
-// As on D-Bus: the steps of joining are one.
+// The name that D-Bus uses; all steps of joining have the same name.
 const char *tracker_state_name(TrackerState state);
 
 typedef struct TrackerHooks {
-    void (*on_state)(void *userdata); // state, reason, address or what is published has changed
-    // The next record that shall be published at or behind *position (at first 0), which is moved
-    // behind it, in the order in which they count: FT may not keep them all. False: there are no
-    // more. Its strings need not last longer than this call of ours.
+    // The state, the reason, the address or the published files changed.
+    void (*on_state)(void *userdata);
+    // Gets the next record to publish, at or after *position, and moves *position behind it; it
+    // starts at 0. The order is that of importance, because FT may not keep all records. False:
+    // there are no more. The tracker does not use the strings after its own current call.
     bool (*next_offered)(void *userdata, size_t *position, Record *ret);
-    // What has to be done before next_offered() may give something; NULL: it has said all that
-    // there is.
+    // Says which work must finish before next_offered() can give more, as text for people. NULL: it
+    // has given all there is.
     const char *(*offer_pending)(void *userdata);
     void *userdata;
 } TrackerHooks;
 
 int tracker_new(sd_event *event, Poller *poller, const TrackerHooks *hooks, Tracker **ret);
-Tracker *tracker_free(Tracker *tracker); // says BYE if joined
+Tracker *tracker_free(Tracker *tracker); // says BYE to FT if joined
 DEFINE_CLEANUP_FUNC(Tracker, tracker_free)
 
-// Where FT is (copied); host NULL: nowhere. A session is made anew only if something has changed.
-// 0 or -ENOMEM.
+// Sets the address of FT; `host` is copied, NULL: there is no FT. Starts a new session only if
+// something changed. 0 or -ENOMEM.
 int tracker_configure(Tracker *tracker, const char *host, uint16_t port, Dialect dialect);
 
-// Where others reach this peer, for the records. An unspecified address: find one.
+// Sets the endpoint at which others reach this peer; it goes into the records. If the address is
+// unspecified, the tracker finds one.
 void tracker_set_listen(Tracker *tracker, const Endpoint *listen);
 
-// What next_offered() says has changed. A session tells FT the difference; at once, or soon where
-// it has done so just now.
+// Call it when the records of next_offered() changed. The tracker tells FT the difference: at once,
+// or a little later if it has just told FT something.
 void tracker_publish(Tracker *tracker);
 
 void tracker_leave(Tracker *tracker);
 void tracker_join(Tracker *tracker);
 
 TrackerState tracker_state(const Tracker *tracker);
-const char *tracker_reason(const Tracker *tracker); // why not joined; "" if it is
-uint64_t tracker_since(const Tracker *tracker);     // of the state, µs since the epoch
-// Where this peer is published to be; NULL while not joined.
+const char *tracker_reason(const Tracker *tracker); // why it is not joined; "": it is joined
+uint64_t tracker_since(const Tracker *tracker);     // when the state began, µs since the epoch
+// The endpoint published for this peer; NULL while not joined.
 const Endpoint *tracker_address(const Tracker *tracker);
-// Whether FT could connect there.
+// Whether FT could connect to that endpoint.
 Reachability tracker_reachability(const Tracker *tracker);
-// Whether FT holds this very file of ours now.
+// Whether FT currently holds exactly this file of this peer.
 bool tracker_has_published(const Tracker *tracker, const Record *record);
-// Whether FT keeps no more files of this peer than it has, and how many that is.
+// Whether FT refuses more files from this peer, and how many it keeps.
 bool tracker_is_full(const Tracker *tracker, size_t *ret_limit);
-// How many files FT has now, and what there has been since the start.
+// The number of files that FT holds now, and the number of joins and searches since the start.
 size_t tracker_published(const Tracker *tracker);
 uint64_t tracker_joins(const Tracker *tracker);
 uint64_t tracker_searches(const Tracker *tracker);
-// How FT was spoken to, and how peers that it names are: LINE and our own syntax, or RAW and the
-// seed authors'.
+// The framing of this session, and of connections to the peers that FT names. LINE comes with our
+// own record syntax, RAW with that of the seed authors.
 Framing tracker_framing(const Tracker *tracker);
 
-// A search. Called once: r = 0 and n >= 0 records (valid during the call; `text` of a record is
-// borrowed), or -ETIMEDOUT, -ENOTCONN, -EBADMSG (a malformed answer), -ENOMEM.
+// A search. The handler is called once. r = 0: n >= 0 records, valid during the call (the `text` of
+// a record is borrowed). r < 0: -ETIMEDOUT, -ENOTCONN, -ENOMEM or -EBADMSG: an answer
+// that is malformed.
 typedef struct TrackerSearch TrackerSearch;
 typedef void (*TrackerSearchHandler)(TrackerSearch *search, int r, const Record records[], size_t n,
                                      void *userdata);
-// 0; -ENOTCONN: not joined and not about to; -EBUSY: too many at once.
+// 0; -ENOTCONN: neither joined nor joining; -EBUSY: too many searches at once.
 int tracker_search(Tracker *tracker, const char *file_name, TrackerSearchHandler handler,
                    void *userdata, TrackerSearch **ret);
-// A search by words, with the same results but for `matches`, NULL where r < 0, and valid during
-// the call.
+// A search by words. The results are those of tracker_search(), except that the handler gets
+// `matches`. They are NULL if r < 0, and valid during the call.
 typedef struct TrackerMatches {
     FindSummary summary;
     const FoundFile *files;
     size_t n;
-    bool whole_name; // this FT knows no words: it has looked for a file whose name is the text
+    // This FT cannot search by words, so it searched for a file with the text as its name.
+    bool whole_name;
 } TrackerMatches;
 typedef void (*TrackerFindHandler)(TrackerSearch *search, int r, const TrackerMatches *matches,
                                    void *userdata);
 int tracker_find(Tracker *tracker, const FindRequest *request, TrackerFindHandler handler,
                  void *userdata, TrackerSearch **ret);
 
-// Nobody waits for it any more; not from its own handler, after which it is gone.
+// Cancels the search. Do not call it from the search's own handler: the search is freed when the
+// handler returns.
 TrackerSearch *tracker_search_free(TrackerSearch *search);

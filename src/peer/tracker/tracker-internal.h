@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What tracker-client.c (joining, coming back) and tracker-session.c (what is said to an FT that is
-// connected) share.
+// Shared by tracker-client.c, which joins and rejoins, and tracker-session.c, which talks to a
+// connected FT.
 
 #include "net/stream.h"
 #include "peer/tracker/resolver.h"
@@ -12,7 +12,7 @@
 #include "util/log.h"
 #include "util/macro.h"
 
-// How FT is spoken to, the best first.
+// The ways to talk to FT, the best one first.
 typedef enum TrackerWay {
     WAY_ROOTED, // LINE; records carry roots
     WAY_PLAIN,  // LINE
@@ -24,7 +24,7 @@ struct Tracker {
     Poller *poller;
     TrackerHooks hooks;
 
-    char *host; // NULL: none
+    char *host; // NULL: no FT is configured
     uint16_t port;
     Dialect dialect;
     Endpoint listen;
@@ -32,7 +32,7 @@ struct Tracker {
     TrackerState state;
     bool left;
     char reason[256];
-    LogLimit joined_log, lost_log; // FT may close as often as it likes
+    LogLimit joined_log, lost_log; // limits: FT may close as often as it likes
     uint64_t since;
 
     Work *resolve;
@@ -41,24 +41,25 @@ struct Tracker {
     Stream stream;
     Framer framer;
     TrackerWay way;
-    bool knows_roots;        // FT has said KEPT in this session
-    bool was_ours;           // the last session was one with our own kind of FT
-    bool quiet;              // RAW: the silence that ends a message has passed
-    bool settled;            // RAW: the silence that ends our records has passed
-    bool served;             // FT has answered a search in this session
-    size_t logged;           // files that FT has, as the log has said it last
+    bool knows_roots;        // FT answered KEPT in this session
+    bool was_ours;           // the last session was with our own kind of FT
+    bool quiet;              // RAW: the silence after a message has passed
+    bool settled;            // RAW: the silence after our records has passed
+    bool served;             // FT answered a search in this session
+    size_t logged;           // number of files in the last log message
     uint64_t joined_at;      // CLOCK_MONOTONIC µs
-    uint64_t greet_deadline; // HI must have come by then, the same
-    Endpoint address; // of this peer: in its records, and then as FT says that it publishes it
+    uint64_t greet_deadline; // HI must arrive by then, CLOCK_MONOTONIC µs
+    // This peer's endpoint: first as in its records, later as FT says it publishes it.
+    Endpoint address;
     Reachability reachability;
-    unsigned asked_reachable; // times that FT has not answered
+    unsigned asked_reachable; // how many questions FT has not answered
     sd_event_source *retry;
     unsigned failures;
     uint64_t joins, searches_begun;
-    unsigned lesser_joins; // in a row, that were not in the best way
+    unsigned lesser_joins; // joins in a row that did not use the best way
     TrackerSearchQueue searches;
     TrackerPublisher publisher;
-    sd_event_source *publish; // the offer has changed
+    sd_event_source *publish; // timer: the offer changed
     uint64_t published_at;    // CLOCK_MONOTONIC µs
 };
 
@@ -67,18 +68,19 @@ enum {
 };
 
 // tracker-client.c
-// HOST:PORT, as it is named in the log.
+// HOST:PORT for the log, written to `text`, which is returned.
 const char *tracker_name(const Tracker *tracker, char text[static TRACKER_TEXT_MAX]);
 void tracker_set_state(Tracker *tracker, TrackerState state, const char *format, ...)
     _printf_(3, 4);
-void tracker_joined(Tracker *tracker);        // TRACKER_JOINED has just begun
-void tracker_lost(Stream *stream, int error); // an attempt has failed, or a session has ended
+void tracker_joined(Tracker *tracker);        // the state has just become TRACKER_JOINED
+void tracker_lost(Stream *stream, int error); // an attempt failed, or a session ended
 
 // tracker-session.c
 extern const StreamOps tracker_session_ops;
-// Tells FT what it does not know yet, as much as it takes at once. To be flushed. 0 or -errno.
+// Writes the next batch of what FT has not been told yet. The caller flushes. 0 or -errno.
 int tracker_session_tell(Tracker *tracker);
-// Asks whether FT can connect to this peer, if it knows the question. To be flushed. 0 or -ENOMEM.
+// Asks whether FT can connect to this peer, if FT knows that question. The caller flushes. 0 or
+// -ENOMEM.
 int tracker_session_ask_reachable(Tracker *tracker);
-// Asks what may be asked now. To be flushed. 0 or -ENOMEM.
+// Sends the searches that may be sent now. The caller flushes. 0 or -ENOMEM.
 int tracker_session_search(Tracker *tracker);

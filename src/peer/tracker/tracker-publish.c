@@ -9,7 +9,7 @@
 #include "util/hash.h"
 
 enum {
-    // What is written at once: some hundred records. FT's answer asks for the next.
+    // Size of one batch: some hundred records. FT's answer triggers the next batch.
     BATCH_BYTES = 32 * 1024,
     KEY_BYTES_MAX = NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX + 1 + sizeof(uint64_t),
 };
@@ -18,13 +18,14 @@ struct ToldFile {
     UT_hash_handle hh;
     TAILQ_ENTRY(ToldFile) link;
     bool hashed;
-    bool kept;    // FT has said so, or cannot say
-    bool refused; // FT has said that it holds fewer
+    bool kept;    // FT confirmed it, or has no way to confirm it
+    bool refused; // FT said that it holds fewer files
     bool has_root;
     MerkleHash root;
     Date modified;
-    uint32_t round; // in which it was offered last
-    char key[];     // name, NUL, type in lower case, NUL, size: record_same_file() in bytes
+    uint32_t round; // the last pass that found it in the offer
+    // Name, NUL, type in lower case, NUL, size. Two keys are equal if record_same_file() is true.
+    char key[];
 };
 
 static size_t tracker_publisher_make_key(const Record *record, char key[static KEY_BYTES_MAX]) {
@@ -144,7 +145,7 @@ void tracker_publisher_changed(TrackerPublisher *publisher) {
         publisher->allowed = publisher->limit + 1;
 }
 
-// Notes which of the told files are still among those that FT shall have.
+// Notes which of the told files still belong to the files that FT should have.
 static void tracker_publisher_look_through_offer(TrackerPublisher *publisher) {
     size_t position = 0;
     Record record;
@@ -160,7 +161,8 @@ static void tracker_publisher_look_through_offer(TrackerPublisher *publisher) {
     }
 }
 
-// What FT did not keep is taken back as well: then both know the same, whatever it has meant.
+// Takes back files that left the offer, and files that FT did not keep. After that both sides agree
+// on the files, whatever FT meant.
 static int tracker_publisher_write_gone(TrackerPublisher *publisher, Buffer *out, size_t end) {
     ToldFile *file, *next;
     int r;
@@ -239,7 +241,7 @@ int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out) {
     return 0;
 }
 
-// Those that FT has kept are the first ones that it was told.
+// FT keeps the first n files that it was told.
 static void tracker_publisher_confirm(TrackerPublisher *publisher, size_t n) {
     ToldFile *file;
 

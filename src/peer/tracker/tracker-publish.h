@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What FT is told of this peer's files: the difference between what is offered now and what it has
-// been told in this session, in batches. Nothing here knows a socket or a clock. Internal to
+// Tells FT about this peer's files. It compares the current offer with what FT was told in this
+// session, and writes the difference in batches. It uses neither a socket nor a clock. Internal to
 // tracker-client.
 //
-// Five files are what FT promises everybody. Whether it keeps more shows in a rooted session, where
-// it answers each batch with the number of records that it holds (KEPT):
+// FT promises to keep five files of every peer. Only a rooted session shows whether it keeps more:
+// there FT answers each batch with the number of records that it holds (KEPT):
 //
 //      five ──KEPT: 5──► one more ──KEPT: 6──► twice as many ──KEPT: 12──► … until all are told
 //        │                  │                      │
@@ -27,45 +27,47 @@ TAILQ_HEAD(ToldList, ToldFile);
 
 typedef struct TrackerPublisher {
     const TrackerHooks *hooks; // borrowed
-    // The session:
+    // State of the session:
     Framing framing;
     const RecordSyntax *syntax;
-    Endpoint address;     // of this peer, in its records
-    ToldFile *files;      // uthash: what FT has been told and not taken back
-    struct ToldList list; // the same, in the order in which it was told
-    size_t count;         // of them
-    size_t allowed;       // how many FT may be told for now
-    size_t limit;         // how many it keeps, where that has shown; else SIZE_MAX
-    uint64_t kept;        // what it said last
-    uint32_t round;       // of looking through the offer
-    bool rooted;          // a root was told: FT answers KEPT
-    bool awaiting;        // a batch is under way that KEPT does not match yet
-    bool answered;        // and there was a KEPT for a part of it
+    Endpoint address; // this peer's endpoint in its records
+    // uthash: the files that FT was told about, without those taken back.
+    ToldFile *files;
+    struct ToldList list; // the same files, in the order of telling
+    size_t count;         // how many there are
+    size_t allowed;       // how many files FT may be told about for now
+    size_t limit;         // how many files FT keeps; SIZE_MAX: not known
+    uint64_t kept;        // the number in the last KEPT
+    uint32_t round;       // number of the current pass over the offer
+    bool rooted;          // FT was told a root, so it answers KEPT
+    bool awaiting;        // KEPT does not match the last batch yet
+    bool answered;        // while awaiting: a KEPT came for part of it
 } TrackerPublisher;
 
 void tracker_publisher_init(TrackerPublisher *publisher, const TrackerHooks *hooks);
-// A session begins, in which nothing has been told yet.
+// Call it when a session begins: FT has been told nothing yet.
 void tracker_publisher_begin(TrackerPublisher *publisher, Framing framing,
                              const RecordSyntax *syntax, const Endpoint *address);
-// It has ended: FT knows nothing any more.
+// Call it when the session has ended: FT has forgotten everything.
 void tracker_publisher_end(TrackerPublisher *publisher);
 
 // Whether there is anything to publish.
 bool tracker_publisher_any(const TrackerPublisher *publisher);
-// Whether FT has been told exactly what is offered, as far as it may be told.
+// Whether FT was told exactly the current offer, up to the number of files allowed.
 bool tracker_publisher_current(TrackerPublisher *publisher);
-// The offer has changed: also a reason to see whether FT keeps more than it did.
+// Call it when the offer changed. Also tries again whether FT keeps more files than before.
 void tracker_publisher_changed(TrackerPublisher *publisher);
 
-// Appends the next batch to `out`; nothing while KEPT is awaited, or if FT knows all. In RAW it can
-// be called once in a session. 0 or -ENOMEM.
+// Appends the next batch to `out`. Appends nothing while KEPT is awaited, or if FT knows all. In
+// RAW, call it only once in a session. 0 or -ENOMEM.
 int tracker_publisher_write(TrackerPublisher *publisher, Buffer *out);
-// FT holds n records. True if it has gone through all of the batch: then write on.
+// Takes KEPT: FT holds n records. True if FT has processed the whole batch: then write the next.
 bool tracker_publisher_kept(TrackerPublisher *publisher, uint64_t n);
-// FT has been silent after a KEPT that did not match: what it has said is its limit. Then write on.
+// Call it when FT stays silent after a KEPT that did not match: that number is its limit. Then
+// write the next batch.
 void tracker_publisher_settle(TrackerPublisher *publisher);
 
-// Whether FT holds this very file of ours, as far as that can be known.
+// Whether FT holds exactly this file, as far as the peer can know.
 bool tracker_publisher_has(const TrackerPublisher *publisher, const Record *record);
-// How many files FT keeps; SIZE_MAX: not known yet.
+// How many files FT keeps of this peer; SIZE_MAX: not known yet.
 size_t tracker_publisher_limit(const TrackerPublisher *publisher);

@@ -8,24 +8,24 @@
 #include "util/time-util.h"
 
 enum {
-    SEARCHES_MAX = 2048, // at once: each download has one
+    SEARCHES_MAX = 2048, // at once: each download may have one
 };
 
 static const uint64_t SEARCH_USEC = 10 * USEC_PER_SEC;
-// FT has that long, however late a search was sent: for the session before it, or for the searches
-// before it.
+// FT gets this long to answer, however late a search was sent. A search may have to wait for a
+// session, or for the searches before it.
 static const uint64_t ANSWER_USEC = 5 * USEC_PER_SEC;
-// But nobody waits longer than that, however often the session ends.
+// The total limit for a search, however often the session ends.
 static const uint64_t SEARCH_USEC_MAX = 20 * USEC_PER_SEC;
 
 struct TrackerSearch {
     TAILQ_ENTRY(TrackerSearch) link;
     TrackerSearchQueue *queue;
-    // Both NULL: nobody waits, but FT's answer has to be taken all the same.
+    // Both NULL: the search was cancelled, but FT's answer must still be taken.
     TrackerSearchHandler handler;
     TrackerFindHandler find_handler;
-    FindRequest *find;    // NULL: not by words
-    TrackerFinds sent_as; // by words: FIND, SEARCH, or (unknown) both
+    FindRequest *find;    // NULL: not a search by words
+    TrackerFinds sent_as; // by words: sent as FIND, SEARCH or (unknown) both
     void *userdata;
     uint64_t begun, deadline; // CLOCK_MONOTONIC µs
     bool sent;
@@ -43,7 +43,8 @@ static bool tracker_search_is_awaited(const TrackerSearch *search) {
     return search->handler || search->find_handler;
 }
 
-// The handler may do anything to the queue, so the search is out of it by then.
+// Takes the search out of the queue before the handler runs, because the handler may change the
+// queue.
 static void tracker_search_detach(TrackerSearch *search) {
     TAILQ_REMOVE(&search->queue->list, search, link);
     search->queue->count--;
@@ -78,7 +79,8 @@ static int tracker_search_on_timer(sd_event_source *source _unused_, uint64_t us
     TrackerSearch *search;
 
     while ((search = TAILQ_FIRST(&queue->list)) && search->deadline <= now) {
-        // Then the session is over: what came late would be taken for the answer to another one.
+        // A timeout ends the session: a late answer would be taken for the answer to another
+        // search.
         unanswered |= search->sent;
         tracker_search_fail(search, -ETIMEDOUT);
     }
@@ -171,7 +173,7 @@ static int tracker_search_send_one(TrackerSearch *search, Buffer *out, Framing f
             r = find_put(out, search->find);
     }
     if (r >= 0 && (!search->find || search->sent_as != FINDS_YES))
-        // What no file can be called is a refusal in the books of an FT.
+        // Send "-" for a text that cannot be a file name: FT would count such a name as a refusal.
         r = message_put_search(
             out, framing, name_is_valid(search->name, strlen(search->name)) ? search->name : "-");
     if (r < 0)
@@ -190,8 +192,8 @@ int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing fr
         r = search->sent ? 0 : tracker_search_send_one(search, out, framing, ours);
         if (r < 0)
             return r;
-        // Our own answers each one, in order. Of others that is not known, and FOUND does not say
-        // what it answers.
+        // Our own FT answers each search in order. Another FT may not, and FOUND does not name its
+        // search.
         if (framing == FRAMING_RAW || !ours)
             break;
     }
@@ -199,7 +201,7 @@ int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing fr
     return 0;
 }
 
-// FT's answer to a SEARCH.
+// Parses FT's answer to a SEARCH.
 static size_t tracker_search_parse_found(const TrackerSearch *search, const Message *answer,
                                          RecordText texts[static RESULTS_MAX],
                                          Record records[static RESULTS_MAX]) {
@@ -211,14 +213,15 @@ static size_t tracker_search_parse_found(const TrackerSearch *search, const Mess
         return 0;
     list = record_list(answer->argument, answer->argument_len);
     while (n < RESULTS_MAX && record_list_next(&list, &text, &len))
-        // A record of something else would be downloaded under a name that nobody asked for.
+        // Skip records of other files: the peer would download them under the name that was asked
+        // for.
         if (record_parse_found(text, len, search->name, &texts[n], &records[n]) >= 0 &&
             name_matches(records[n].name, records[n].type, search->name))
             n++;
     return n;
 }
 
-// An FT that knows no words has been asked for a name.
+// Ends a search by words at an FT that cannot do it, and that was asked for a name instead.
 static void tracker_search_finish_whole_name(TrackerSearch *search, const Record records[],
                                              size_t n) {
     FoundFile files[RESULTS_MAX];
@@ -240,7 +243,7 @@ static bool tracker_search_take_matches(TrackerSearch *search, const Message *an
     int r;
 
     if (!search->find || search->sent_as == FINDS_NO)
-        return false; // nobody has asked so
+        return false; // no FIND was sent for this search
     queue->finds = FINDS_YES;
     r = matches_parse(answer, &found);
     files = calloc(MAX(found.n, (size_t)1), sizeof(*files));
@@ -251,7 +254,7 @@ static bool tracker_search_take_matches(TrackerSearch *search, const Message *an
     matches = (TrackerMatches){.summary = found.summary, .files = files, .n = found.n};
     if (done)
         tracker_search_detach(search);
-    else // the answer to the SEARCH is still to come
+    else // the answer to the SEARCH is still due
         search->find_handler = NULL;
     if (handler)
         handler(search, r, r >= 0 ? &matches : NULL, search->userdata);
@@ -264,8 +267,8 @@ static bool tracker_search_take_matches(TrackerSearch *search, const Message *an
     return true;
 }
 
-// FT has been restarted without words, and said nothing to FIND: all of them are asked for in the
-// old way, behind the others. The first one whose answer this may be.
+// FT was restarted as a version without FIND, and did not answer any FIND. Moves these searches
+// behind the others, to be sent as SEARCH. Returns the first search that this answer may belong to.
 static TrackerSearch *tracker_search_pass_over_finds(TrackerSearchQueue *queue) {
     TrackerSearch *search, *next;
 
@@ -302,9 +305,9 @@ bool tracker_search_queue_answer(TrackerSearchQueue *queue, const Message *answe
         return tracker_search_take_matches(search, answer);
     search = tracker_search_pass_over_finds(queue);
     if (!search)
-        return true; // it was about something that is not asked any more
+        return true; // the answer to a search that is no longer queued
     if (search->find && search->find_handler && search->sent_as == FINDS_UNKNOWN)
-        queue->finds = FINDS_NO; // it should have come first
+        queue->finds = FINDS_NO; // the answer to FIND should have come first
     n = tracker_search_parse_found(search, answer, texts, records);
     tracker_search_detach(search);
     if (search->handler)

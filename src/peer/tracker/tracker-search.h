@@ -7,8 +7,8 @@
 
 TAILQ_HEAD(TrackerSearchList, TrackerSearch);
 
-// Whether FT knows words. Until that is known, the question in the old way goes right behind each
-// FIND: the first answer shows it.
+// Whether FT can search by words (FIND). Until that is known, the peer sends a SEARCH right behind
+// each FIND. The first answer shows which of the two FT understands.
 typedef enum TrackerFinds {
     FINDS_UNKNOWN,
     FINDS_YES,
@@ -19,7 +19,8 @@ typedef struct TrackerSearchQueue {
     struct TrackerSearchList list;
     TrackerFinds finds; // in this session
     size_t count;
-    sd_event_source *timer; // for the first one: nothing is answered before it
+    // The timer of the first search: FT answers no other search before it.
+    sd_event_source *timer;
     Tracker *tracker;
 } TrackerSearchQueue;
 
@@ -31,14 +32,14 @@ int tracker_search_queue_add(TrackerSearchQueue *queue, const char *file_name,
 int tracker_search_queue_add_find(TrackerSearchQueue *queue, const FindRequest *request,
                                   TrackerFindHandler handler, void *userdata, TrackerSearch **ret);
 
-// Writes what may be asked now: everything at once, and FIND, if FT has shown that it is one of
-// ours, which answers each question, in their order; else one at a time. 0 or -ENOMEM.
+// Writes the searches that may be sent now. If FT has shown that it is ours, it answers each one in
+// order, so all are sent at once, with FIND. Otherwise one is sent at a time. 0 or -ENOMEM.
 int tracker_search_queue_send(TrackerSearchQueue *queue, Buffer *out, Framing framing, bool ours);
-// Takes FT's answer to the first one. False: nothing was asked.
+// Takes FT's answer to the first search. False: no search was sent.
 bool tracker_search_queue_answer(TrackerSearchQueue *queue, const Message *answer);
-// The session is gone: ask again in the next one.
+// Call it when the session has ended: sends the searches again in the next session.
 void tracker_search_queue_rewind(TrackerSearchQueue *queue);
-// There will be no next one soon.
+// Call it when no session will follow soon: fails the searches.
 void tracker_search_queue_fail(TrackerSearchQueue *queue, int error);
 
 // tracker-client.c: a search was not answered in time.

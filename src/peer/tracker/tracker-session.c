@@ -10,11 +10,11 @@
 #include "util/time-util.h"
 
 static const uint64_t GREET_USEC = 10 * USEC_PER_SEC;
-// It has understood us before, and is perhaps just being started anew: do not take its silence for
-// RAW.
+// FT understood LINE before and may just be restarting. Wait longer, so that its silence does not
+// make the peer switch to RAW.
 static const uint64_t GREET_AGAIN_USEC = 3 * USEC_PER_SEC;
-// KEPT: for the first one, which shows whether FT knows roots at all; for the rest of an answer
-// that has begun; and for any other.
+// Timeouts for KEPT: the first one, which shows whether FT knows roots at all; the rest of an
+// answer that has begun; and any other.
 static const uint64_t KEPT_FIRST_USEC = 3 * USEC_PER_SEC;
 static const uint64_t KEPT_REST_USEC = USEC_PER_SEC;
 static const uint64_t KEPT_USEC = 30 * USEC_PER_SEC;
@@ -29,7 +29,8 @@ static Endpoint tracker_session_find_own_address(const Tracker *tracker) {
         return own;
     if (getsockname(tracker->stream.fd, &sockaddr.sa, &len) >= 0)
         own.address = endpoint_from_sockaddr(&sockaddr).address;
-    // FT on our own machine is reached over loopback, where nobody else reaches us.
+    // An FT on this machine is connected over loopback, but other machines cannot reach this peer
+    // there.
     if (address_is_loopback(&own.address) &&
         (address_of_host(own.address.family, &host) >= 0 || address_of_host(AF_INET, &host) >= 0 ||
          address_of_host(AF_INET6, &host) >= 0))
@@ -43,7 +44,7 @@ static const RecordSyntax *tracker_session_syntax(const Tracker *tracker) {
                                        : &record_syntax_rooted;
 }
 
-// How long FT may take to answer what it has been told.
+// Sets the timeout for FT's answer to the records that it was told.
 static int tracker_session_arm_kept(Tracker *tracker) {
     const TrackerPublisher *publisher = &tracker->publisher;
 
@@ -57,7 +58,7 @@ int tracker_session_tell(Tracker *tracker) {
     int r;
 
     if (tracker->publisher.awaiting)
-        return 0; // when that has been answered
+        return 0; // continues when FT has answered
     r = tracker_publisher_write(&tracker->publisher, stream_out(&tracker->stream));
     return r < 0 || tracker->framer.framing == FRAMING_RAW ? r : tracker_session_arm_kept(tracker);
 }
@@ -127,7 +128,7 @@ static int tracker_session_handle_hi(Tracker *tracker) {
     tracker->asked_reachable = 0;
     tracker->reachability = REACHABLE_UNKNOWN;
     tracker->logged = 0;
-    // In RAW only a silence separates the records from the first search.
+    // In RAW, only a silence separates the records from the first search.
     tracker->settled = tracker->framer.framing == FRAMING_LINE;
     tracker_publisher_begin(&tracker->publisher, tracker->framer.framing,
                             tracker_session_syntax(tracker), &tracker->address);
@@ -143,7 +144,7 @@ static int tracker_session_handle_hi(Tracker *tracker) {
     return r < 0 ? r : tracker_session_finish_joining(tracker);
 }
 
-// Only where something has changed: shares may come and go all day.
+// Logs the number of published files only if it changed: shares may come and go all day.
 static void tracker_session_log_published(Tracker *tracker) {
     bool full = tracker->publisher.count >= tracker_publisher_limit(&tracker->publisher);
     size_t count = tracker->publisher.count;
@@ -154,7 +155,7 @@ static void tracker_session_log_published(Tracker *tracker) {
     tracker->logged = count;
 }
 
-// What FT holds has become known; on to what it has not been told yet.
+// Continues with the next batch, now that the peer knows what FT holds.
 static int tracker_session_go_on_telling(Tracker *tracker) {
     int r;
 
@@ -192,8 +193,7 @@ static int tracker_session_handle_message(Tracker *tracker, const Message *messa
         return tracker_session_handle_kept(tracker, message);
     if (message->kind == MESSAGE_REACHABLE_IS)
         return tracker_session_handle_reachable(tracker, message);
-    // Words of its own, from an FT that does not know us, answer a search as much as NOT FOUND
-    // does.
+    // A foreign FT may answer a search in its own words: that counts as NOT FOUND.
     if (!tracker_search_queue_answer(&tracker->searches, message))
         return 0;
     tracker->served = true;
@@ -216,7 +216,7 @@ static int tracker_session_on_connected(Stream *stream) {
                                                           : SILENCE_HELLO_USEC);
 }
 
-// HI from a RAW FT needs no silence behind it to be understood.
+// The peer recognizes HI from a RAW FT without waiting for the silence behind it.
 static bool tracker_session_is_raw_hi(const Tracker *tracker, const char *data, size_t len) {
     return tracker->state == TRACKER_GREETING && tracker->framer.framing == FRAMING_RAW &&
            len >= strlen(WORD_HI) && memcmp(data, WORD_HI, strlen(WORD_HI)) == 0;
@@ -253,7 +253,7 @@ static int tracker_session_on_data(Stream *stream, const char *data, size_t len,
         return -ESHUTDOWN;
     now = time_monotonic();
     if (tracker->state == TRACKER_GREETING && now >= tracker->greet_deadline)
-        return -ETIMEDOUT; // bytes, and none of them HI
+        return -ETIMEDOUT; // bytes arrived, but no HI
     if (result == FRAME_MORE_OR_QUIET)
         return stream_set_timeout(stream, SILENCE_RAW_USEC);
     if (tracker->state == TRACKER_GREETING && tracker->quiet)
