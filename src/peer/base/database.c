@@ -40,7 +40,7 @@ static int database_user_version(sqlite3 *database) {
     return version;
 }
 
-// 0; -EBADMSG: not a database of ours of this version; -EACCES, -EIO: cannot be opened.
+// 0; -EBADMSG: the file is no database of this version of ours; -EACCES, -EIO: it cannot be opened.
 static int database_try_open(const char *path, int version, const char *schema, sqlite3 **ret) {
     _cleanup_(database_closep) sqlite3 *database = NULL;
     char pragma[64];
@@ -60,8 +60,9 @@ static int database_try_open(const char *path, int version, const char *schema, 
     if (found != 0 && found != version)
         return -EBADMSG;
     snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", version);
-    // Its temporary files would lie where nobody may write (daemon/sandbox.h).
-    // Writing the version each time would wait for whoever else writes.
+    // Keep temporary tables in memory: the sandbox forbids writing where SQLite puts its temporary
+    // files (daemon/sandbox.h). Write the version only if it is new: each write would wait for
+    // other writers.
     if (database_exec(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
                                 "PRAGMA temp_store = MEMORY") < 0 ||
         database_exec(database, schema) < 0 ||

@@ -11,7 +11,7 @@
 #include "util/time-util.h"
 
 enum {
-    // What is told of at once, before a call on D-Bus has its turn.
+    // How many changes are told at once before calls on D-Bus get their turn.
     TELL_AT_ONCE = 16,
     TICK_AT_ONCE = 16,
 };
@@ -50,7 +50,7 @@ static void transfer_let_go(Transfer *transfer) {
     transfer->ops->free(transfer);
 }
 
-// Lets go of the one that ended first. False: none has ended.
+// Removes the transfer that ended first. False: none has ended.
 static bool transfer_let_go_oldest(TransferTable *table) {
     if (TAILQ_EMPTY(&table->ended))
         return false;
@@ -81,8 +81,8 @@ static void transfer_tick(Transfer *transfer, uint64_t now) {
     }
 }
 
-// Tells progress, and lets go of what has ended long enough ago; some of them at a time, so that a
-// call on D-Bus does not wait for all.
+// Reports progress, and removes transfers that ended long enough ago. It handles only some at a
+// time, so that a call on D-Bus need not wait for all.
 static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
     TransferTable *table = userdata;
     uint64_t now = time_monotonic();
@@ -92,7 +92,7 @@ static int transfer_on_tick(sd_event_source *source, uint64_t usec _unused_, voi
     while (table->lingering > LINGERING_MAX && n++ < TICK_AT_ONCE)
         (void)transfer_let_go_oldest(table);
     n = 0;
-    // They are in the order of their IDs.
+    // The list is in the order of the IDs.
     TAILQ_FOREACH_SAFE (transfer, &table->list, link, next) {
         if (transfer->id < table->tick_id)
             continue;
@@ -121,7 +121,8 @@ static void transfer_tell(Transfer *transfer) {
         table->hooks.on_changed(transfer, table->hooks.userdata);
 }
 
-// When nothing else is to be done: a thousand downloads that go on at once are a thousand signals.
+// Tells the hooks when the loop has nothing else to do: a thousand downloads that continue at once
+// cause a thousand signals.
 static int transfer_on_tell(sd_event_source *source, void *userdata) {
     TransferTable *table = userdata;
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// A transfer as others see it, upload or download: state, progress, error. Knows no D-Bus: whoever
-// wants to hear of changes sets the hooks of the table.
+// A transfer, upload or download, as seen from outside: state, progress, error. It knows no D-Bus;
+// to hear of changes, set the hooks of the table.
 //
 //   download:  searching ──► connecting ──► checking ──► active ──► done
 //                  ▲             ▲                          │ ▲
 //                  │             └──────── waiting ◄────────┘ │ no slot, the next source
-//                  └──────────── paused ◄─────────────────────┘ from anywhere, and by itself
-//                                                               where the disk is full
+//                  └──────────── paused ◄─────────────────────┘ from any state, on request or
+//                                                               if the disk is full
 //   upload:    waiting ──► active ──► done
 //
-// failed, cancelled: from anywhere.
+// failed and cancelled can follow any state that is not final.
 //
-// A finished transfer stays for TRANSFER_LINGER_USEC, so that its result can be read.
+// A finished transfer stays for TRANSFER_LINGER_USEC, so that clients can read its result.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,10 +25,12 @@
 #include "util/macro.h"
 
 enum {
-    // At once, both directions, the lingering included. Uploads and downloads have limits of their
-    // own below this, so that strangers who fetch cannot keep the user from fetching.
+    // The limit for both directions together, including the finished ones that linger. Uploads and
+    // downloads have lower limits of their own, so that strangers who fetch files cannot keep the
+    // user from fetching.
     TRANSFERS_MAX = 16384,
-    // Of those, that have ended: what strangers fetch in a second must not fill a reply on D-Bus.
+    // How many of them may be finished: otherwise the fetches of strangers could fill a reply on
+    // D-Bus within a second.
     LINGERING_MAX = 256,
 };
 #define TRANSFER_NOBODY      ((uid_t)UINT32_MAX)
@@ -62,13 +64,13 @@ typedef struct Transfer Transfer;
 typedef struct TransferTable TransferTable;
 
 typedef struct TransferOps {
-    void (*cancel)(Transfer *transfer); // leads to transfer_finish(), now or soon
-    void (*free)(Transfer *transfer);   // frees all, the Transfer included
+    void (*cancel)(Transfer *transfer); // calls transfer_finish() now or soon
+    void (*free)(Transfer *transfer);   // frees everything, including the Transfer
     // These may be NULL.
-    int (*pause)(Transfer *transfer); // now or soon; 0 or -EOPNOTSUPP
+    int (*pause)(Transfer *transfer); // pauses now or soon; 0 or -EOPNOTSUPP
     int (*resume)(Transfer *transfer);
     uint64_t (*moved)(const Transfer *transfer);
-    // Only where the place may change by itself; asked while the transfer waits.
+    // Needed only if the place can change by itself; called while the transfer waits.
     uint32_t (*queue_place)(const Transfer *transfer);
 } TransferOps;
 
@@ -77,36 +79,38 @@ struct Transfer {
     const TransferOps *ops;
     TransferTable *table;
     TAILQ_ENTRY(Transfer) link;
-    TAILQ_ENTRY(Transfer) ended_link; // in table->ended, once it has
+    TAILQ_ENTRY(Transfer) ended_link; // in table->ended, once it has ended
     UT_hash_handle hh;
     bool hashed;
     TAILQ_ENTRY(Transfer) changed_link; // in table->changed, if `changed`
-    bool changed;                       // and the hooks have not been told yet
+    bool changed;                       // the hooks have not been told yet
     uint32_t id;
     TransferDirection direction;
-    uid_t owner; // of a download: who asked for it; TRANSFER_NOBODY: nobody knows
+    // The user who asked for the download; TRANSFER_NOBODY: not known.
+    uid_t owner;
     TransferState state;
     RecordText text; // name and type
     uint64_t size;
-    bool has_root; // each byte that counts was checked against it
+    bool has_root; // all counted bytes were checked against `root`
     MerkleHash root;
-    Endpoint remote;         // family AF_UNSPEC: none, or those in `sources`
+    Endpoint remote;         // family AF_UNSPEC: none, or see `sources`
     const Endpoint *sources; // borrowed
     size_t source_count;
-    uint32_t queue_place; // for a slot, 1 = the next; 0: in no queue
-    char *path;           // owned; NULL: the caller's own file
-    uint64_t moved;       // once it has ended; until then ops->moved() says it
-    uint64_t reported;    // progress that on_progress has told
-    uint64_t started;     // µs since the epoch
-    uint64_t ended;       // CLOCK_MONOTONIC µs
-    const char *error;    // BUS_ERROR_*, static; NULL: none
-    char *error_message;  // owned
-    void *hook_data;      // of whoever set the hooks, who frees it in on_removed
+    uint32_t queue_place; // place in the queue for a slot, from 1; 0: in no queue
+    char *path;           // owned; NULL: the file belongs to the caller
+    // Bytes of the file, valid once it has ended; until then, call ops->moved().
+    uint64_t moved;
+    uint64_t reported;   // `moved` at the last on_progress
+    uint64_t started;    // µs since the epoch
+    uint64_t ended;      // CLOCK_MONOTONIC µs
+    const char *error;   // BUS_ERROR_*, static; NULL: none
+    char *error_message; // owned
+    void *hook_data;     // for the hooks; their on_removed frees it
 };
 
 typedef struct TransferHooks {
     void (*on_new)(Transfer *transfer, void *userdata);
-    // The state, the name, the error … has changed; called soon after it.
+    // The state, the name, the error or the like changed; called soon after the change.
     void (*on_changed)(Transfer *transfer, void *userdata);
     // Called twice a second at most.
     void (*on_progress)(Transfer *transfer, void *userdata);
@@ -117,17 +121,17 @@ typedef struct TransferHooks {
 
 struct TransferTable {
     sd_event *event;
-    sd_event_source *tick; // on while there is any transfer
-    uint32_t tick_id;      // where it goes on; 0: from the beginning
+    sd_event_source *tick; // enabled while there is any transfer
+    uint32_t tick_id;      // ID at which the next tick continues; 0: the first
     TAILQ_HEAD(, Transfer) list;
-    TAILQ_HEAD(, Transfer) ended; // those that linger, the first one first
+    TAILQ_HEAD(, Transfer) ended; // finished ones, the earliest first
     TAILQ_HEAD(, Transfer) changed;
-    sd_event_source *tell; // on while there are any
+    sd_event_source *tell; // enabled while `changed` has any
     Transfer *by_id;       // uthash
     size_t count;
-    size_t lingering; // of these, ended
-    size_t downloads; // that have not ended
-    // Since the start, by direction, and by state from TRANSFER_DONE on.
+    size_t lingering; // how many of them have ended
+    size_t downloads; // downloads that have not ended
+    // Results since the start, by direction and by final state, counted from TRANSFER_DONE.
     uint64_t results[2][_TRANSFER_STATE_COUNT - TRANSFER_DONE];
     uint32_t next_id;
     TransferHooks hooks;
@@ -137,23 +141,23 @@ int transfer_table_init(TransferTable *table, sd_event *event); // 0 or -errno
 void transfer_table_done(TransferTable *table);                 // frees all transfers
 Transfer *transfer_find(TransferTable *table, uint32_t id);
 
-// Enters a transfer whose ops, direction, state and names are set; gives it its ID. 0, or -EMFILE:
+// Adds a transfer whose ops, direction, state and names are set, and gives it its ID. 0; -EMFILE:
 // there are too many.
 int transfer_add(TransferTable *table, Transfer *transfer);
-void transfer_remove(Transfer *transfer); // from the table; does not free
+void transfer_remove(Transfer *transfer); // from the table; does not free it
 
 void transfer_set_state(Transfer *transfer, TransferState state);
 
-// Ends it. `error` is a BUS_ERROR_* for TRANSFER_FAILED; the message is a sentence for people, with
-// whatever a stranger wrote in it escaped.
+// Ends the transfer. `error` is a BUS_ERROR_* for TRANSFER_FAILED. The message is a sentence for
+// people; the caller must escape text from strangers in it.
 void transfer_finish(Transfer *transfer, TransferState state, const char *error, const char *format,
                      ...) _printf_(4, 5);
 
-// Why it waits or is paused, as transfer_finish() has it; NULL: for no reason that needs words.
-// Before transfer_set_state().
+// Sets why the transfer waits or is paused, with arguments as in transfer_finish(). NULL: the
+// reason needs no words. Call it before transfer_set_state().
 void transfer_set_error(Transfer *transfer, const char *error, const char *message);
 
-// Bytes of the file so far.
+// Bytes of the file moved so far.
 uint64_t transfer_moved(const Transfer *transfer);
 
 int transfer_pause(Transfer *transfer);  // 0 or -EOPNOTSUPP
