@@ -19,7 +19,7 @@ static const char help[] =
     "     --version      show the version\n\n"
     "See p2p-peer(8), p2pshare.ini(5), p2pctl(1).\n";
 
-// The peer, and what offers it on D-Bus.
+// The peer, and the part that offers it on D-Bus.
 typedef struct PeerDaemon {
     Peer *peer;
     PeerBus *bus;
@@ -39,7 +39,7 @@ static int peer_main_check(const DaemonOptions *options) {
     int r;
 
     r = peer_config_load(options->config_path, options->user, &config);
-    if (r != -EINVAL) // what is wrong has been said, by file and line
+    if (r != -EINVAL) // the log has each error with file and line
         r = daemon_config_result(options, r);
     if (r >= 0 && !config.ft)
         log_notice("note: [peer] ft is not set, so p2p-peer stays idle");
@@ -59,7 +59,7 @@ static int peer_main_reload(const DaemonOptions *options, void *userdata) {
     return r;
 }
 
-// Without its bus nobody can control it: let systemd start it again.
+// Without the bus nobody can control the peer, so end it: systemd starts it again.
 static int peer_main_on_disconnected(sd_bus_message *message _unused_, void *userdata _unused_,
                                      sd_bus_error *ret_error _unused_) {
     log_event(LOG_ERR, &(LogFields){.id = EVENT_NO_BUS},
@@ -123,7 +123,7 @@ static void peer_main_stop(void *userdata) {
 
     if (!daemon)
         return;
-    // The peer first: it tells the bus of the transfers that it ends.
+    // Free the peer first: it tells the bus about the transfers that it ends.
     peer_free(daemon->peer);
     peer_bus_free(daemon->bus);
     free(daemon);

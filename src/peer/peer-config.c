@@ -52,8 +52,8 @@ static int peer_config_parse_listen(const ConfigKey *key, const char *value, voi
     return config_parse_endpoint(key, value, field);
 }
 
-// A path without its trailing slashes, so that names and messages look alike however it was
-// written; one that stands there already, perhaps in another file, is the same share.
+// Removes trailing slashes, so that names and messages look the same however the path was written.
+// A path that is already in the list, perhaps from another file, is not added again.
 static int peer_config_parse_share(const ConfigKey *key, const char *value, void *field) {
     const StringList *paths = field;
     _cleanup_free_ char *copy = NULL;
@@ -118,7 +118,8 @@ static int peer_config_default_download_dir(bool user, char **ret) {
     return *ret ? 0 : -ENOMEM;
 }
 
-// What a desktop calls public is meant for others to read.
+// Shares the user's public directory (~/Public): its purpose on a desktop is that others may read
+// it.
 static int peer_config_share_public_directory(StringList *paths) {
     _cleanup_free_ char *path = NULL;
     int r;
@@ -127,8 +128,7 @@ static int peer_config_share_public_directory(StringList *paths) {
     return r < 0 || !path ? r : config_parse_list(NULL, path, paths);
 }
 
-// $STATE_DIRECTORY is what systemd has made of StateDirectory=: one path, or several with a ':'
-// between.
+// systemd sets $STATE_DIRECTORY from StateDirectory=: one path, or several separated by ':'.
 static int peer_config_default_state_dir(bool user, char **ret) {
     const char *directory = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
                *home = getenv("HOME");
@@ -166,7 +166,7 @@ int peer_config_load(const char *path, bool user, PeerConfig *ret) {
 
         r = q < 0 ? q : r;
     }
-    // Only now, so that what p2pctl adds comes beside ~/Public.
+    // Load the drop-ins last, so that the shares that p2pctl adds do not replace ~/Public.
     if (r >= 0 || r == -ENOENT || r == -EINVAL)
         r = config_load_drop_ins(path, keys, ELEMENTSOF(keys), other_sections, &config, r);
     if (r < 0 && r != -ENOENT) {

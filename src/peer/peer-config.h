@@ -15,9 +15,11 @@ typedef struct PeerConfig {
     char *ft_host;
     uint16_t ft_port;
     Endpoint listen;
-    bool any_port; // a user's own, and no `listen`: another port than the default will do
+    // True for a user's own daemon without `listen`: it may use another port than the default.
+    bool any_port;
     char *download_dir;
-    char *state_dir; // where the daemon keeps what it knows across restarts; not a key of the file
+    // The directory for data that must survive restarts; not a key of the file.
+    char *state_dir;
     Dialect dialect;
     uint64_t max_uploads;
     uint64_t upload_rate, download_rate; // bytes per second; 0: no limit
@@ -28,8 +30,8 @@ typedef struct PeerConfig {
     StringList excludes;   // globs
 } PeerConfig;
 
-// Defaults, then the file. `user`: defaults for a user's own daemon. Logs what is wrong. 0,
-// -EINVAL, or -errno as config_load(); on -ENOENT *ret holds the defaults all the same, to be given
-// to peer_config_done().
+// Sets the defaults, then reads the file. `user`: the defaults for a user's own daemon. Logs each
+// error in the file. 0, -EINVAL, or -errno as config_load(). On 0 and -ENOENT, *ret holds the
+// configuration (on -ENOENT the defaults); free it with peer_config_done().
 int peer_config_load(const char *path, bool user, PeerConfig *ret);
 void peer_config_done(PeerConfig *config);

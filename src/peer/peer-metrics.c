@@ -15,7 +15,7 @@ static void peer_metrics_put_ft(const Peer *peer, Metrics *metrics) {
     metrics_put(metrics, tracker_searches(peer->tracker), NULL, NULL);
 }
 
-// What is offered is published, over the limit, or will be told.
+// An offered file is published, is over FT's limit, or will be told to FT.
 static void peer_metrics_put_shares(const Peer *peer, Metrics *metrics) {
     size_t offered = share_table_count_state(shares_table(peer->shares), SHARE_OFFERED), limit;
     size_t published = MIN(tracker_published(peer->tracker), offered);

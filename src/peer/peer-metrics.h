@@ -3,5 +3,6 @@
 
 #include "peer/peer.h"
 
-// What p2p-peer(8) lists, as OpenMetrics text. Caller frees. 0 or -ENOMEM.
+// Writes the metrics that p2p-peer(8) lists, as OpenMetrics text. The caller frees *ret. 0 or
+// -ENOMEM.
 int peer_metrics(const Peer *peer, char **ret);

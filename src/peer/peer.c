@@ -31,7 +31,7 @@ static int peer_on_status_timer(sd_event_source *source _unused_, uint64_t usec 
     return 0;
 }
 
-// Soon, not at once: uploads may come and go by the thousand.
+// Updates the status after a delay, because uploads may come and go by the thousand.
 void peer_update_status(Peer *peer) {
     int enabled;
 
@@ -205,11 +205,11 @@ Peer *peer_free(Peer *peer) {
     shares_free(peer->shares);
     for (size_t i = 0; i < peer->listener_count; i++)
         listener_free(peer->listeners[i]);
-    // The threads first: what they still move belongs to transfers.
+    // Stop the threads first: the files that they still move belong to transfers.
     downloads_stop(&peer->downloads);
     upload_server_done(&peer->uploads);
     transfer_table_done(&peer->transfers);
-    sd_event_source_disable_unref(peer->status_timer); // transfers that end have used it
+    sd_event_source_disable_unref(peer->status_timer); // ending transfers still used it above
     downloads_done(&peer->downloads);
     poller_free(peer->poller);
     peer_config_done(&peer->config);
@@ -249,7 +249,7 @@ int peer_listen(Peer *peer) {
 int peer_confine(Peer *peer) {
     const char *const writable[] = {peer->config.state_dir, peer->config.download_dir};
 
-    // What is not there now cannot be written to later.
+    // Create the directory now: the confined daemon cannot write to one that did not exist before.
     (void)make_directories(peer->config.download_dir, 0755);
     downloads_check_directory(&peer->downloads);
     return daemon_confine(writable, ELEMENTSOF(writable));
@@ -283,7 +283,8 @@ int peer_start(Peer *peer) {
     return shares_rescan(peer->shares);
 }
 
-// Whoever asks for the default port that this peer has not got asks for another one.
+// If the peer runs on a free port and the new configuration asks for the default port explicitly,
+// the port has changed too.
 static bool peer_listen_has_changed(const Peer *peer, const PeerConfig *config) {
     const Endpoint *listen = listener_endpoint(peer->listeners[0]);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The peer daemon: puts the shares, the session with FT, the uploads and the downloads together. It
+// The peer daemon: connects the shares, the session with FT, the uploads and the downloads. It
 // knows no D-Bus: peer/bus sets the hooks to hear of changes.
 
 #include <stdbool.h>
@@ -22,9 +22,11 @@ enum {
 
 // Each may be NULL.
 typedef struct PeerHooks {
-    void (*on_state)(void *userdata);  // state, reason, address, FT or configuration may be new
-    void (*on_shares)(void *userdata); // what is shared, or what FT has of it
-    // A walk of the shares is over, whatever has started it. r: 0 or -errno.
+    // The state, the reason, the address, FT or the configuration may have changed.
+    void (*on_state)(void *userdata);
+    // The shares may have changed, or the part of them that FT holds.
+    void (*on_shares)(void *userdata);
+    // A walk of the shares has ended, whatever started it. r: 0 or -errno.
     void (*on_scanned)(int r, void *userdata);
     void *userdata;
 } PeerHooks;
@@ -33,7 +35,8 @@ typedef struct Peer {
     sd_event *event;
     Poller *poller;
     PeerConfig config;
-    const char *restart_needed[3]; // keys that have changed and wait for a restart, then NULL
+    // Changed keys that take effect only after a restart; ends with NULL.
+    const char *restart_needed[3];
     PeerHooks hooks;
     Listener *listeners[PEER_LISTENERS_MAX];
     size_t listener_count;
@@ -47,20 +50,20 @@ typedef struct Peer {
 
 // Takes the configuration over. 0 or -errno.
 int peer_new(sd_event *event, PeerConfig *config, Peer **ret);
-Peer *peer_free(Peer *peer); // the hooks are called until it returns
+Peer *peer_free(Peer *peer); // may call the hooks until it returns
 DEFINE_CLEANUP_FUNC(Peer, peer_free)
 
-// Opens the port, systemd's or our own; logs why not. 0 or -errno.
+// Opens the port, either the socket from systemd or its own. Logs why it failed. 0 or -errno.
 int peer_listen(Peer *peer);
-// Gives up all privileges but writing to the state and download directories; before peer_start().
-// Logs why not. 0 or -errno.
+// Gives up all privileges, except writing to the state and download directories. Call it before
+// peer_start(). Logs why it failed. 0 or -errno.
 int peer_confine(Peer *peer);
-// Starts the threads, and walks the shares; FT is joined when that is done. 0 or -errno.
+// Starts the threads and walks the shares; joins FT when the walk has ended. 0 or -errno.
 int peer_start(Peer *peer);
-// Takes the new configuration over, and walks the shares anew. What cannot change while running is
-// said in the log, and so is what went wrong. 0 or -errno.
+// Takes the new configuration over, and walks the shares again. Logs errors, and the keys that
+// cannot change while the peer runs. 0 or -errno.
 int peer_reconfigure(Peer *peer, PeerConfig *config);
-// For how long one of the threads has not answered, µs; 0: all have.
+// How long a thread has not answered, the longest of all, µs; 0: all have answered.
 uint64_t peer_silence(Peer *peer, uint64_t now);
-// Tells systemd what `systemctl status` shows.
+// Sets the status text that `systemctl status` shows, soon after the call.
 void peer_update_status(Peer *peer);
