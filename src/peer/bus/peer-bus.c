@@ -322,46 +322,34 @@ static int peer_bus_method_metrics(sd_bus_message *call, void *userdata,
     return r < 0 ? r : sd_bus_reply_method_return(call, "s", text);
 }
 
-static int peer_bus_get_property(sd_bus *bus _unused_, const char *path _unused_,
-                                 const char *iface _unused_, const char *property,
-                                 sd_bus_message *reply, void *userdata,
-                                 sd_bus_error *error _unused_) {
+BUS_DEFINE_GETTER(peer_bus_get_version, PeerBus, "s", VERSION)
+BUS_DEFINE_GETTER(peer_bus_get_state, PeerBus, "s",
+                  tracker_state_name(tracker_state(object->peer->tracker)))
+BUS_DEFINE_GETTER(peer_bus_get_reason, PeerBus, "s", tracker_reason(object->peer->tracker))
+BUS_DEFINE_GETTER(peer_bus_get_since, PeerBus, "t", tracker_since(object->peer->tracker))
+BUS_DEFINE_GETTER(peer_bus_get_file_tracker, PeerBus, "s", object->peer->config.ft ?: "")
+BUS_DEFINE_GETTER(peer_bus_get_reachable, PeerBus, "s",
+                  reachability_name(tracker_reachability(object->peer->tracker)))
+BUS_DEFINE_GETTER(peer_bus_get_download_directory, PeerBus, "s", object->peer->config.download_dir)
+BUS_DEFINE_GETTER(peer_bus_get_download_problem, PeerBus, "s",
+                  object->peer->downloads.directory_problem ?: "")
+BUS_DEFINE_GETTER(peer_bus_get_watch_problem, PeerBus, "s",
+                  shares_watch_problem(object->peer->shares))
+
+BUS_GETTER(peer_bus_get_address) {
     const PeerBus *self = userdata;
-    const Peer *peer = self->peer;
-    const Endpoint *address = tracker_address(peer->tracker);
-    char address_text[ENDPOINT_TEXT_MAX] = "";
+    const Endpoint *address = tracker_address(self->peer->tracker);
+    char text[ENDPOINT_TEXT_MAX] = "";
 
     if (address)
-        endpoint_format(address, address_text);
-    const struct {
-        const char *name;
-        const char *value;
-    } strings[] = {
-        {"Version", VERSION},
-        {"State", tracker_state_name(tracker_state(peer->tracker))},
-        {"Reason", tracker_reason(peer->tracker)},
-        {"FileTracker", peer->config.ft ?: ""},
-        {"Address", address_text},
-        {"Reachable", reachability_name(tracker_reachability(peer->tracker))},
-        {"DownloadDirectory", peer->config.download_dir},
-        {"DownloadProblem", peer->downloads.directory_problem ?: ""},
-        {"WatchProblem", shares_watch_problem(peer->shares)},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(strings); i++)
-        if (strcmp(property, strings[i].name) == 0)
-            return sd_bus_message_append(reply, "s", strings[i].value);
-    return sd_bus_message_append(reply, "t", tracker_since(peer->tracker)); // Since
+        endpoint_format(address, text);
+    return sd_bus_message_append(reply, "s", text);
 }
 
-static int peer_bus_get_restart_needed(sd_bus *bus _unused_, const char *path _unused_,
-                                       const char *iface _unused_, const char *property _unused_,
-                                       sd_bus_message *reply, void *userdata,
-                                       sd_bus_error *error _unused_) {
+BUS_GETTER(peer_bus_get_restart_needed) {
     const PeerBus *self = userdata;
-    const Peer *peer = self->peer;
 
-    return sd_bus_message_append_strv(reply, (char **)peer->restart_needed);
+    return sd_bus_message_append_strv(reply, (char **)self->peer->restart_needed);
 }
 
 // How a share looks on D-Bus.
@@ -441,10 +429,7 @@ static int peer_bus_append_share(sd_bus_message *reply, const Peer *peer, const 
                                  view.explanation);
 }
 
-static int peer_bus_get_shares(sd_bus *bus _unused_, const char *path _unused_,
-                               const char *iface _unused_, const char *property _unused_,
-                               sd_bus_message *reply, void *userdata,
-                               sd_bus_error *error _unused_) {
+BUS_GETTER(peer_bus_get_shares) {
     const PeerBus *self = userdata;
     const Peer *peer = self->peer;
     const ShareTable *table = shares_table(peer->shares);
@@ -489,20 +474,20 @@ static const sd_bus_vtable vtable[] = {
                             peer_bus_method_metrics, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("TransferNew", SD_BUS_ARGS("u", id, "o", transfer), 0),
     SD_BUS_SIGNAL_WITH_ARGS("TransferRemoved", SD_BUS_ARGS("u", id, "o", transfer, "s", result), 0),
-    SD_BUS_PROPERTY("Version", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("State", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Reason", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Since", "t", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("FileTracker", "s", peer_bus_get_property, 0,
+    SD_BUS_PROPERTY("Version", "s", peer_bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("State", "s", peer_bus_get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reason", "s", peer_bus_get_reason, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Since", "t", peer_bus_get_since, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("FileTracker", "s", peer_bus_get_file_tracker, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Address", "s", peer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Reachable", "s", peer_bus_get_property, 0,
+    SD_BUS_PROPERTY("Address", "s", peer_bus_get_address, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Reachable", "s", peer_bus_get_reachable, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("DownloadDirectory", "s", peer_bus_get_property, 0,
+    SD_BUS_PROPERTY("DownloadDirectory", "s", peer_bus_get_download_directory, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("DownloadProblem", "s", peer_bus_get_property, 0,
+    SD_BUS_PROPERTY("DownloadProblem", "s", peer_bus_get_download_problem, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("WatchProblem", "s", peer_bus_get_property, 0,
+    SD_BUS_PROPERTY("WatchProblem", "s", peer_bus_get_watch_problem, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("RestartNeeded", "as", peer_bus_get_restart_needed, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

@@ -16,51 +16,20 @@ int transfer_bus_path(const Transfer *transfer, char **ret) {
     return 0;
 }
 
-// All properties but Sources have one value each, found by their name.
-static int transfer_bus_get_property(sd_bus *bus _unused_, const char *path _unused_,
-                                     const char *iface _unused_, const char *property,
-                                     sd_bus_message *reply, void *userdata,
-                                     sd_bus_error *error _unused_) {
-    const Transfer *t = userdata;
-    char root[MERKLE_TEXT_BYTES + 1] = "";
+BUS_DEFINE_GETTER(transfer_bus_get_direction, Transfer, "s",
+                  transfer_direction_name(object->direction))
+BUS_DEFINE_GETTER(transfer_bus_get_name, Transfer, "s", object->text.name)
+BUS_DEFINE_GETTER(transfer_bus_get_type, Transfer, "s", object->text.type)
+BUS_DEFINE_GETTER(transfer_bus_get_transferred, Transfer, "t", transfer_moved(object))
+BUS_DEFINE_GETTER(transfer_bus_get_state, Transfer, "s", transfer_state_name(object->state))
+BUS_DEFINE_GETTER(transfer_bus_get_path, Transfer, "s", object->path ?: "")
+BUS_DEFINE_GETTER(transfer_bus_get_error, Transfer, "s", object->error ?: "")
+BUS_DEFINE_GETTER(transfer_bus_get_error_message, Transfer, "s", object->error_message ?: "")
+// The other peer verifies what this peer uploads, and does not tell the result.
+BUS_DEFINE_GETTER(transfer_bus_get_verified, Transfer, "b",
+                  object->has_root && object->direction == TRANSFER_DOWNLOAD)
 
-    if (t->has_root)
-        merkle_hash_format(&t->root, root);
-    const struct {
-        const char *name;
-        const char *value;
-    } strings[] = {
-        {"Direction", transfer_direction_name(t->direction)},
-        {"Name", t->text.name},
-        {"Type", t->text.type},
-        {"State", transfer_state_name(t->state)},
-        {"Path", t->path ?: ""},
-        {"Root", root},
-        {"Error", t->error ?: ""},
-        {"ErrorMessage", t->error_message ?: ""},
-    };
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
-        {"Size", t->size},
-        {"Transferred", transfer_moved(t)},
-        {"Started", t->started},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(strings); i++)
-        if (strcmp(property, strings[i].name) == 0)
-            return sd_bus_message_append(reply, "s", strings[i].value);
-    for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
-        if (strcmp(property, numbers[i].name) == 0)
-            return sd_bus_message_append(reply, "t", numbers[i].value);
-    return -EINVAL;
-}
-
-static int transfer_bus_get_sources(sd_bus *bus _unused_, const char *path _unused_,
-                                    const char *iface _unused_, const char *property _unused_,
-                                    sd_bus_message *reply, void *userdata,
-                                    sd_bus_error *error _unused_) {
+BUS_GETTER(transfer_bus_get_sources) {
     const Transfer *transfer = userdata;
     int r;
 
@@ -72,15 +41,13 @@ static int transfer_bus_get_sources(sd_bus *bus _unused_, const char *path _unus
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int transfer_bus_get_verified(sd_bus *bus _unused_, const char *path _unused_,
-                                     const char *iface _unused_, const char *property _unused_,
-                                     sd_bus_message *reply, void *userdata,
-                                     sd_bus_error *error _unused_) {
+BUS_GETTER(transfer_bus_get_root) {
     const Transfer *transfer = userdata;
+    char root[MERKLE_TEXT_BYTES + 1] = "";
 
-    // What is uploaded is for the other side to verify.
-    return sd_bus_message_append(reply, "b",
-                                 transfer->has_root && transfer->direction == TRANSFER_DOWNLOAD);
+    if (transfer->has_root)
+        merkle_hash_format(&transfer->root, root);
+    return sd_bus_message_append(reply, "s", root);
 }
 
 static int transfer_bus_has_ended(const Transfer *transfer, sd_bus_error *error) {
@@ -162,26 +129,26 @@ static const sd_bus_vtable vtable[] = {
     SD_BUS_METHOD("Pause", "", "", transfer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Resume", "", "", transfer_bus_method_guarded, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "u", NULL, offsetof(Transfer, id), SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Direction", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Name", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Type", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Size", "t", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Transferred", "t", transfer_bus_get_property, 0,
+    SD_BUS_PROPERTY("Direction", "s", transfer_bus_get_direction, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Name", "s", transfer_bus_get_name, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Type", "s", transfer_bus_get_type, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Size", "t", NULL, offsetof(Transfer, size),
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("State", "s", transfer_bus_get_property, 0,
+    SD_BUS_PROPERTY("Transferred", "t", transfer_bus_get_transferred, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("State", "s", transfer_bus_get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Sources", "as", transfer_bus_get_sources, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("QueuePlace", "u", NULL, offsetof(Transfer, queue_place),
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Path", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Root", "s", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Path", "s", transfer_bus_get_path, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Root", "s", transfer_bus_get_root, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Verified", "b", transfer_bus_get_verified, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("Started", "t", transfer_bus_get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-    SD_BUS_PROPERTY("Error", "s", transfer_bus_get_property, 0,
-                    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-    SD_BUS_PROPERTY("ErrorMessage", "s", transfer_bus_get_property, 0,
+    SD_BUS_PROPERTY("Started", "t", NULL, offsetof(Transfer, started),
+                    SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Error", "s", transfer_bus_get_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("ErrorMessage", "s", transfer_bus_get_error_message, 0,
                     SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_VTABLE_END,
 };
