@@ -284,32 +284,20 @@ static int peer_bus_examine(sd_bus_message *call, uid_t caller _unused_, void *u
     return examiner_examine(&self->examiner, self->peer->event, call, error);
 }
 
-// All that changes something.
+static const PolkitMethod guarded_methods[] = {
+    {"Download", POLKIT_DOWNLOAD, peer_bus_download},
+    {"Leave", POLKIT_MANAGE, peer_bus_leave},
+    {"Join", POLKIT_MANAGE, peer_bus_join},
+    {"Rescan", POLKIT_MANAGE, peer_bus_rescan},
+    {"Reload", POLKIT_MANAGE, peer_bus_reload},
+    {"Examine", POLKIT_SHARE, peer_bus_examine},
+    {},
+};
+
 static int peer_bus_method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
-    static const struct {
-        const char *method, *action;
-        PolkitAllowed allowed;
-    } methods[] = {
-        {"Download", POLKIT_DOWNLOAD, peer_bus_download},
-        {"Leave", POLKIT_MANAGE, peer_bus_leave},
-        {"Join", POLKIT_MANAGE, peer_bus_join},
-        {"Rescan", POLKIT_MANAGE, peer_bus_rescan},
-        {"Reload", POLKIT_MANAGE, peer_bus_reload},
-        {"Examine", POLKIT_SHARE, peer_bus_examine},
-    };
     PeerBus *self = userdata;
 
-    for (size_t i = 0; i < ELEMENTSOF(methods); i++)
-        if (strcmp(sd_bus_message_get_member(call), methods[i].method) == 0)
-            return polkit_ask(self->polkit, call,
-                              &(PolkitQuestion){
-                                  .action = methods[i].action,
-                                  .owner = POLKIT_NOBODY,
-                                  .allowed = methods[i].allowed,
-                                  .userdata = self,
-                              },
-                              error);
-    return -EOPNOTSUPP;
+    return polkit_ask_method(self->polkit, call, guarded_methods, POLKIT_NOBODY, self, error);
 }
 
 static int peer_bus_method_metrics(sd_bus_message *call, void *userdata,

@@ -50,26 +50,6 @@ BUS_GETTER(transfer_bus_get_root) {
     return sd_bus_message_append(reply, "s", root);
 }
 
-static int transfer_bus_has_ended(const Transfer *transfer, sd_bus_error *error) {
-    return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
-                             "transfer %" PRIu32 " has ended already", transfer->id);
-}
-
-static int transfer_bus_pause_or_resume(sd_bus_message *call, Transfer *transfer,
-                                        int (*action)(Transfer *transfer), sd_bus_error *error) {
-    int r;
-
-    r = action(transfer);
-    if (r == -EOPNOTSUPP)
-        return sd_bus_error_setf(
-            error, BUS_ERROR_NOT_SUPPORTED,
-            transfer->direction == TRANSFER_UPLOAD
-                ? "transfer %" PRIu32 " is an upload: only downloads can be paused"
-                : "transfer %" PRIu32 " could not go on where it stopped: its file has no root",
-            transfer->id);
-    return r < 0 ? r : sd_bus_reply_method_return(call, "");
-}
-
 static int transfer_bus_find(sd_bus *bus _unused_, const char *path, const char *iface _unused_,
                              void *userdata, void **ret, sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
@@ -86,41 +66,75 @@ static int transfer_bus_find(sd_bus *bus _unused_, const char *path, const char 
     return 1;
 }
 
-static int transfer_bus_cancel(sd_bus_message *call, Transfer *transfer) {
+// The transfer of a call, if it has not ended while polkit was asked. 0 or -errno with `error`.
+static int transfer_bus_find_running(sd_bus_message *call, PeerBus *self, Transfer **ret,
+                                     sd_bus_error *error) {
+    void *found = NULL;
+    Transfer *transfer;
+
+    if (transfer_bus_find(NULL, sd_bus_message_get_path(call), NULL, self, &found, NULL) <= 0)
+        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_TRANSFER, "That transfer has ended");
+    transfer = found;
+    if (transfer_state_is_final(transfer->state))
+        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TRANSFER,
+                                 "transfer %" PRIu32 " has ended already", transfer->id);
+    *ret = transfer;
+    return 0;
+}
+
+static int transfer_bus_cancel(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                               sd_bus_error *error) {
+    Transfer *transfer;
+    int r;
+
+    r = transfer_bus_find_running(call, userdata, &transfer, error);
+    if (r < 0)
+        return r;
     transfer_cancel(transfer);
     return sd_bus_reply_method_return(call, "");
 }
 
-static int transfer_bus_carry_out(sd_bus_message *call, uid_t caller _unused_, void *userdata,
-                                  sd_bus_error *error) {
-    const char *path = sd_bus_message_get_path(call), *method = sd_bus_message_get_member(call);
-    void *found = NULL;
+static int transfer_bus_pause_or_resume(sd_bus_message *call, PeerBus *self,
+                                        int (*action)(Transfer *transfer), sd_bus_error *error) {
     Transfer *transfer;
+    int r;
 
-    if (transfer_bus_find(NULL, path, NULL, userdata, &found, NULL) <= 0)
-        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_TRANSFER, "That transfer has ended");
-    transfer = found;
-    if (transfer_state_is_final(transfer->state))
-        return transfer_bus_has_ended(transfer, error);
-    if (strcmp(method, "Cancel") == 0)
-        return transfer_bus_cancel(call, transfer);
-    return transfer_bus_pause_or_resume(
-        call, transfer, strcmp(method, "Pause") == 0 ? transfer_pause : transfer_resume, error);
+    r = transfer_bus_find_running(call, self, &transfer, error);
+    if (r < 0)
+        return r;
+    r = action(transfer);
+    if (r == -EOPNOTSUPP)
+        return sd_bus_error_setf(
+            error, BUS_ERROR_NOT_SUPPORTED,
+            transfer->direction == TRANSFER_UPLOAD
+                ? "transfer %" PRIu32 " is an upload: only downloads can be paused"
+                : "transfer %" PRIu32 " could not go on where it stopped: its file has no root",
+            transfer->id);
+    return r < 0 ? r : sd_bus_reply_method_return(call, "");
 }
 
-// Who asked for a transfer may do with it as he likes.
+static int transfer_bus_pause(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                              sd_bus_error *error) {
+    return transfer_bus_pause_or_resume(call, userdata, transfer_pause, error);
+}
+
+static int transfer_bus_resume(sd_bus_message *call, uid_t caller _unused_, void *userdata,
+                               sd_bus_error *error) {
+    return transfer_bus_pause_or_resume(call, userdata, transfer_resume, error);
+}
+
+static const PolkitMethod guarded_methods[] = {
+    {"Cancel", POLKIT_MANAGE, transfer_bus_cancel},
+    {"Pause", POLKIT_MANAGE, transfer_bus_pause},
+    {"Resume", POLKIT_MANAGE, transfer_bus_resume},
+    {},
+};
+
 static int transfer_bus_method_guarded(sd_bus_message *call, void *userdata, sd_bus_error *error) {
     const Transfer *transfer = userdata;
     PeerBus *self = transfer->table->hooks.userdata;
 
-    return polkit_ask(self->polkit, call,
-                      &(PolkitQuestion){
-                          .action = POLKIT_MANAGE,
-                          .owner = transfer->owner,
-                          .allowed = transfer_bus_carry_out,
-                          .userdata = self,
-                      },
-                      error);
+    return polkit_ask_method(self->polkit, call, guarded_methods, transfer->owner, self, error);
 }
 
 static const sd_bus_vtable vtable[] = {
