@@ -66,7 +66,7 @@ int examiner_examine(Examiner *examiner, sd_event *event, sd_bus_message *call,
     if (r < 0)
         return r;
     examiner->call = sd_bus_message_ref(call);
-    return 1; // answered when it is done
+    return 1; // examination_done() answers
 }
 
 void examiner_done(Examiner *examiner) {

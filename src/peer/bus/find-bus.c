@@ -142,7 +142,7 @@ static int find_bus_read_options(sd_bus_message *call, FindRequest *request, sd_
         if (r < 0)
             return r;
     }
-    // What is larger than any file is as good as the largest one.
+    // No file is larger than SIZE_BYTES_MAX, so the cut changes no result.
     request->min_size = MIN(request->min_size, SIZE_BYTES_MAX);
     request->max_size = MIN(request->max_size, SIZE_BYTES_MAX);
     return r < 0 ? r : sd_bus_message_exit_container(call);
@@ -168,5 +168,5 @@ int find_bus_method(sd_bus_message *call, void *userdata, sd_bus_error *error) {
                                  tracker_reason(self->peer->tracker));
     if (r == -EBUSY)
         return sd_bus_error_set(error, BUS_ERROR_TOO_MANY, "Too many searches at once");
-    return r < 0 ? r : 1; // answered later
+    return r < 0 ? r : 1; // find_bus_on_found() answers
 }

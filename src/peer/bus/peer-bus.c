@@ -34,7 +34,7 @@ static int peer_bus_invalid_name(sd_bus_error *error) {
                             "characters");
 }
 
-// FT has answered, or will not. The caller may be gone; then the reply goes nowhere.
+// FT has answered, or the search has failed. The bus drops a reply if its caller has left.
 static void peer_bus_on_found(TrackerSearch *search _unused_, int r, const Record records[],
                               size_t n, void *userdata) {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = userdata, *reply = NULL;
@@ -78,13 +78,13 @@ static int peer_bus_method_search(sd_bus_message *call, void *userdata, sd_bus_e
         return peer_bus_not_joined(peer, error);
     if (r == -EBUSY)
         return peer_bus_too_many(error, "searches");
-    return r < 0 ? r : 1; // answered later
+    return r < 0 ? r : 1; // peer_bus_on_found() answers
 }
 
-// What a caller of Download has asked for.
+// The options of a call of Download.
 typedef struct DownloadArguments {
     DownloadFilter filter;
-    int destination; // the message's own descriptor, or -EBADF
+    int destination; // borrowed from the message, or -EBADF
 } DownloadArguments;
 
 static int peer_bus_bad_option(sd_bus_error *error, const char *key, const char *why) {
@@ -222,7 +222,7 @@ static int peer_bus_download(sd_bus_message *call, uid_t caller, void *userdata,
     return sd_bus_reply_method_return(call, "o", path);
 }
 
-// Who has asked for it is all that explains it later.
+// The log names the user: nothing else explains later why the peer has left.
 static int peer_bus_leave(sd_bus_message *call, uid_t caller, void *userdata,
                           sd_bus_error *error _unused_) {
     PeerBus *self = userdata;
@@ -258,7 +258,7 @@ static int peer_bus_rescan(sd_bus_message *call, uid_t caller _unused_, void *us
     if (r < 0)
         return r;
     self->rescans[self->rescan_count++] = sd_bus_message_ref(call);
-    return 1; // answered when it is done
+    return 1; // peer_bus_on_scanned() answers
 }
 
 static int peer_bus_reload(sd_bus_message *call, uid_t caller, void *userdata,
@@ -274,7 +274,7 @@ static int peer_bus_reload(sd_bus_message *call, uid_t caller, void *userdata,
     if (r < 0)
         return sd_bus_error_set(error, BUS_ERROR_CONFIGURATION, reason ?: strerror(-r));
     self->rescans[self->rescan_count++] = sd_bus_message_ref(call);
-    return 1; // answered when the shares have been walked
+    return 1; // peer_bus_on_scanned() answers
 }
 
 static int peer_bus_examine(sd_bus_message *call, uid_t caller _unused_, void *userdata,
@@ -343,10 +343,10 @@ BUS_GETTER(peer_bus_get_restart_needed) {
 // How a share looks on D-Bus.
 typedef struct ShareView {
     const char *state;
-    char explanation[128]; // why it is not published, in words
+    char explanation[128]; // why FT does not list it, for a person
 } ShareView;
 
-// What has become of a share that can be published.
+// Says why FT does not list a share that could be listed.
 static void peer_bus_explain_offered(const Peer *peer, const Share *share, ShareView *view) {
     const Record record = share_record(share);
     size_t limit;
@@ -400,8 +400,8 @@ static ShareView peer_bus_view_share(const Peer *peer, const Share *share) {
 }
 
 enum {
-    // A message of more than 32 MiB would end the connection with the bus. p2pctl says what is left
-    // out.
+    // The bus closes a connection that sends more than 32 MiB in a message. The last entry of a
+    // cut list counts the shares that it leaves out.
     SHARES_BYTES_MAX = 8 * 1024 * 1024,
 };
 
@@ -409,7 +409,7 @@ static int peer_bus_append_share(sd_bus_message *reply, const Peer *peer, const 
     _cleanup_free_ char *path = share_make_path(share), *text = NULL;
     ShareView view = peer_bus_view_share(peer, share);
 
-    // D-Bus carries UTF-8 only, and would drop the connection otherwise.
+    // D-Bus closes a connection that sends anything but UTF-8.
     text = path ? text_valid(path) : NULL;
     if (!text)
         return -ENOMEM;
@@ -429,7 +429,7 @@ BUS_GETTER(peer_bus_get_shares) {
     for (size_t i = 0; i < count && r >= 0; i++) {
         const Share *share = share_table_at(table, i);
 
-        bytes += share_path_len(share) + 64; // and the rest of the entry
+        bytes += share_path_len(share) + 64; // the other members of the entry
         if (bytes > SHARES_BYTES_MAX) {
             snprintf(rest, sizeof(rest), "%zu more file%s shared; this list is full", count - i,
                      count - i == 1 ? " is" : "s are");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// org.p2pshare.Peer1: what the peer offers on D-Bus (dbus/org.p2pshare.Peer1.xml).
+// org.p2pshare.Peer1: the interface of the peer on D-Bus (dbus/org.p2pshare.Peer1.xml).
 
 #include <systemd/sd-bus.h>
 
@@ -11,23 +11,24 @@
 #include "peer/peer.h"
 
 enum {
-    RESCANS_MAX = 64, // callers that wait for a walk of the shares
+    RESCANS_MAX = 64, // calls that wait for a walk of the shares
 };
 
-// What answers on the bus. It is the userdata of each method and property of Peer1.
+// The userdata of each method and property of Peer1.
 typedef struct PeerBus {
     Peer *peer;     // borrowed
-    Daemon *daemon; // borrowed; to be reloaded
+    Daemon *daemon; // borrowed; Reload reloads it
     sd_bus *bus;
-    Polkit *polkit;                       // who may what
-    sd_bus_message *rescans[RESCANS_MAX]; // calls of Rescan and Reload, to be answered after a walk
+    Polkit *polkit; // decides who may call the guarded methods
+    // Calls of Rescan and Reload. The end of a walk answers them.
+    sd_bus_message *rescans[RESCANS_MAX];
     size_t rescan_count;
     Examiner examiner;
 } PeerBus;
 
-// Offers the peer on `bus` (of which it takes a reference), and sets the hooks of the peer and of
-// its transfers. 0 or -errno.
+// Offers the peer on `bus`, and sets the hooks of the peer and of its transfers. Takes a reference
+// of `bus`. 0 or -errno.
 int peer_bus_new(Peer *peer, Daemon *daemon, sd_bus *bus, PeerBus **ret);
-// After peer_free(), which still sends signals. Flushes and closes the connection.
+// Flushes and closes the connection. Call it after peer_free(), which still sends signals.
 PeerBus *peer_bus_free(PeerBus *self);
 DEFINE_CLEANUP_FUNC(PeerBus, peer_bus_free)

@@ -221,7 +221,7 @@ static void transfer_bus_on_progress(Transfer *transfer, void *userdata) {
 }
 
 static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
-    // One that has not ended goes with the daemon.
+    // A transfer that has not ended is removed because the daemon stops.
     TransferState result =
         transfer_state_is_final(transfer->state) ? transfer->state : TRANSFER_CANCELLED;
     _cleanup_free_ char *path = NULL;
@@ -236,8 +236,8 @@ static void transfer_bus_on_removed(Transfer *transfer, void *userdata) {
                              transfer->id, path, transfer_state_name(result));
 }
 
-// Anybody on the bus may send a signal of this name to us; only the bus sends it as itself.
-// (sd_bus_track does not look.)
+// Every client of the bus can send this process a signal of this name, but only the bus can send it
+// under its own name. sd_bus_track does not check the sender.
 static int transfer_bus_on_caller_gone(sd_bus_message *message, void *userdata,
                                        sd_bus_error *error _unused_) {
     const char *sender = sd_bus_message_get_sender(message);
@@ -256,7 +256,7 @@ int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
     int r;
 
     if (!caller)
-        return 0; // a direct connection: there are no names
+        return 0; // a direct connection has no names
     snprintf(match, sizeof(match),
              "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
              "member='NameOwnerChanged',arg0='%s'",
@@ -264,7 +264,7 @@ int transfer_bus_follow_caller(Transfer *transfer, sd_bus_message *call) {
     r = sd_bus_add_match(bus, &slot, match, transfer_bus_on_caller_gone, transfer);
     if (r < 0)
         return r;
-    // It may have gone before the match was there.
+    // The caller may have left before the bus installed the match.
     r = sd_bus_get_name_creds(bus, caller, 0, &creds);
     if (r < 0)
         return r;
