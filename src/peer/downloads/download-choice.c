@@ -18,7 +18,7 @@ static bool download_choice_same_file(const Record *a, const Record *b) {
     return a->has_root ? merkle_hash_equal(&a->root, &b->root) : record_same_file(a, b);
 }
 
-// The size that most of the records of this file have.
+// Returns the most common size among the records of this file.
 static uint64_t download_choice_common_size(const Record *const fitting[], size_t n,
                                             const Record *file) {
     size_t best_count = 0;
@@ -59,7 +59,7 @@ void download_choose(const Record records[], size_t n, const DownloadFilter *fil
             (self && endpoint_equal(self, &record->endpoint)))
             continue;
         if (record->has_root && !rooted)
-            count = 0; // those without one so far
+            count = 0; // drops the records without a root
         rooted |= record->has_root;
         if (record->has_root == rooted)
             fitting[count++] = record;

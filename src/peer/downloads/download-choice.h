@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Which of the records that FT has found are meant, and whether they are one file. Pure.
+// Chooses the file to download among the records that FT found: no I/O, no state.
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "proto/record.h"
 
-// What the caller narrows the records to; what is not set does not matter.
+// Narrows the records to those that the caller means. A field that is not set matches everything.
 typedef struct DownloadFilter {
     bool has_type, has_size, has_address, has_port, has_root;
     char type[TYPE_BYTES_MAX + 1];
@@ -19,8 +19,9 @@ typedef struct DownloadFilter {
 } DownloadFilter;
 
 typedef struct DownloadChoice {
-    size_t file_count; // different files that fit; what follows is set if it is 1
-    RecordText text;   // name and type
+    // How many different files fit the filter. The members below are set only if it is 1.
+    size_t file_count;
+    RecordText text; // name and type
     uint64_t size;
     bool has_root;
     MerkleHash root;
@@ -28,10 +29,10 @@ typedef struct DownloadChoice {
     size_t source_count;
 } DownloadChoice;
 
-// Files are different if their roots are, or their name, type or size where no record has a root: a
-// record without one is passed over where another one has it, for nothing says that it is the same
-// file. Of records that agree in the root and not in the size, the size that most have counts.
-// `self` (NULL: none) is no source.
+// Two records mean different files if their roots differ. If no record has a root, they do so if
+// name, type or size differ. If only some have a root, the others are ignored: nothing shows that
+// they mean the same file. If records with the same root disagree on the size, the most common size
+// wins. `self` (NULL: none) is this peer, which is never a source.
 void download_choose(const Record records[], size_t n, const DownloadFilter *filter,
                      const Endpoint *self, DownloadChoice *ret);
 
@@ -39,8 +40,8 @@ enum {
     DOWNLOAD_EXPLANATION_MAX = NAME_BYTES_MAX + 128,
 };
 
-// Why the records hold no file to download, for the user: download_choose() has found none, with
-// this peer as `self`.
+// Tells the user why the records hold no file to download. Call it after download_choose() found
+// none with this peer as `self`.
 void download_choice_explain_none(const Record records[], size_t n, const DownloadFilter *filter,
                                   const char *file_name,
                                   char message[static DOWNLOAD_EXPLANATION_MAX]);

@@ -15,17 +15,17 @@ enum {
 };
 
 static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
-// Until FILE. A peer whose slots are taken lets us wait: go to the next one soon, but be patient
-// with the last.
+// How long we wait for FILE. A peer without a free slot makes us wait: move on to the next source
+// soon, but be patient with the last one.
 static const uint64_t ANSWER_USEC = 30 * USEC_PER_SEC;
 static const uint64_t LAST_ANSWER_USEC = 600 * USEC_PER_SEC;
-// In RAW, where LINE has just been refused: a program that answers at all answers soon.
+// How long we wait for FILE with RAW, after the source refused LINE: it answers soon or never.
 static const uint64_t RAW_ANSWER_USEC = 5 * USEC_PER_SEC;
-// FILE: has come, and nothing behind it: a very short file, or white space that is on its way.
+// How long we wait after a bare "FILE:". The file may be very short, or white space may follow.
 static const uint64_t HEADER_QUIET_USEC = USEC_PER_SEC;
 
 struct DownloadSeed {
-    DownloadSeedJob job; // its pointers lead to what follows
+    DownloadSeedJob job; // its pointers point to the copies below
     char *log_name;
     RecordText text;
     Record record;
@@ -34,9 +34,9 @@ struct DownloadSeed {
     Endpoint source;
     DownloadSeedState state;
     Stream stream;
-    Move *move;   // while bytes move
-    bool raw;     // this source is being asked in the seed authors' way
-    bool refused; // because it has refused the other one
+    Move *move;   // set while bytes move
+    bool raw;     // we ask this source with RAW, as the programs of the seed's authors do
+    bool refused; // we ask again because the source refused the other form
     bool quiet;
     char *last_error; // of the last source that failed; owned
 };
@@ -65,7 +65,7 @@ static void download_seed_set_state(DownloadSeed *fetch, DownloadSeedState state
     fetch->job.on_changed(fetch, fetch->job.userdata);
 }
 
-// Notes why this source did not deliver, for the log and for the user if none does.
+// Notes why this source did not deliver: for the log, and for the user if no source delivers.
 static void download_seed_note_failure(DownloadSeed *fetch, const char *why) {
     char remote[ENDPOINT_TEXT_MAX], *message;
 
@@ -101,7 +101,7 @@ static void download_seed_on_moved(Move *move) {
     int r = move->result;
     bool file_failed = move->file_failed;
 
-    // A cancel may have come when the move was over, and on its way back.
+    // The user may have cancelled after the move ended, but before it came back to this loop.
     if (r < 0 && move->cancelled)
         r = -ECANCELED;
     fetch->move = move_free(move);
@@ -128,7 +128,7 @@ static int download_seed_start_move(DownloadSeed *fetch, const char *data, size_
     move->file_fd = fcntl(fetch->job.fd, F_DUPFD_CLOEXEC, 0);
     if (move->file_fd < 0)
         return -errno;
-    if (ftruncate(move->file_fd, 0) < 0) // of what was there, or an earlier source has sent
+    if (ftruncate(move->file_fd, 0) < 0) // removes old bytes and those of an earlier source
         return -errno;
     move->socket_fd = stream_take_fd(&fetch->stream);
     move->header = *header;
@@ -189,7 +189,7 @@ static void download_seed_on_closed(Stream *stream, int error) {
     bool refused = error == -EPROTO || error == 0 || error == -ECONNRESET;
 
     download_seed_note_failure(fetch, download_seed_source_error(error == 0 ? -EPROTO : error));
-    // It may be a program that knows only its own way of writing a request.
+    // The source may be a program that knows only one form of the request.
     fetch->raw = fetch->refused = refused && !fetch->raw;
     if (fetch->refused)
         fetch->source_next--;

@@ -11,8 +11,8 @@
 #include "util/fs-util.h"
 #include "util/macro.h"
 
-// Only for downloads into download-dir. For a download into a directory of the user, p2pctl opens
-// the part itself (ctl/target.c) and hands over the descriptor. Keep the checks of both alike.
+// Used only for downloads into download-dir. For a directory of the user, p2pctl opens the part
+// itself (ctl/target.c) and passes the descriptor. Keep the checks in both places the same.
 static const char part_suffix[] = ".part";
 
 int download_target_open(DownloadTarget *target, const char *directory, const char *name) {
@@ -26,7 +26,7 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
         return -errno;
     if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
         return -EEXIST;
-    // A name that fills NAME_MAX leaves no room for the suffix: its end gives way.
+    // A name that fills NAME_MAX leaves no room for the suffix, so its end is cut off.
     snprintf(target->part, sizeof(target->part), "%.*s%s",
              (int)(NAME_BYTES_MAX - strlen(part_suffix)), name, part_suffix);
     fd = openat(dir_fd, target->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
@@ -34,10 +34,10 @@ int download_target_open(DownloadTarget *target, const char *directory, const ch
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -errno;
-    // A FIFO, or a hard link to something that is not ours to empty.
+    // Refuse a FIFO, and a hard link to a file that is not ours to empty.
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
         return -EINVAL;
-    // Between our open and our lock another download may have given it its name.
+    // Between our open and our lock, another download may have renamed the part to its final name.
     if (fstatat(dir_fd, target->part, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != st.st_ino ||
         now.st_dev != st.st_dev)
         return -EWOULDBLOCK;
@@ -52,14 +52,14 @@ static int download_target_rename_new(int dir_fd, const char *from, const char *
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -errno;
-    // Not every file system knows the flag; then a look beforehand has to do.
+    // Not every file system supports the flag. Then a check before the rename must be enough.
     if (faccessat(dir_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
         return -EEXIST;
     return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
 }
 
-// So that the name survives a loss of power as the contents do. Not every file system can, and a
-// file under its final name is whole with or without it.
+// Syncs the directory so that the new name survives a loss of power, as the contents do. Errors are
+// ignored: not every file system can do it, and a file under its final name is complete anyway.
 static void download_target_sync_directory(int dir_fd) {
     _cleanup_close_ int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -106,7 +106,7 @@ bool download_target_is_usable(int fd) {
 
     if (flags < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
-    // O_APPEND would ignore the offsets that we write at.
+    // With O_APPEND, the kernel would ignore the offsets of our writes.
     return (flags & O_ACCMODE) == O_RDWR && !(flags & (O_APPEND | O_PATH));
 }
 
@@ -117,7 +117,7 @@ const char *download_target_error(int error) {
     case -EEXIST:
         return "a file of that name is there already";
     case -EACCES:
-        // daemon/sandbox.h
+        // See daemon/sandbox.h.
         return "permission denied (a directory that was made or mounted after p2p-peer had started "
                "needs: systemctl restart p2p-peer)";
     default:

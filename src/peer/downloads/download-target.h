@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Where a download goes: NAME.part in a directory, renamed to NAME when it is whole; or a file that
-// a caller has opened.
+// The file that a download writes. It is either NAME.part in a directory, renamed to NAME when it
+// is complete, or a file that the caller opened.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,33 +10,33 @@
 #include "proto/name.h"
 
 typedef struct DownloadTarget {
-    int fd;     // to be written; owned; -EBADF: none yet
-    int dir_fd; // owned; -EBADF: the caller's file
+    int fd;     // open for writing; owned; -EBADF: none yet
+    int dir_fd; // owned; -EBADF: the file is the caller's
     char name[FILE_NAME_BYTES_MAX + 1];
     char part[NAME_BYTES_MAX + 1];
 } DownloadTarget;
 
 #define DOWNLOAD_TARGET_INIT ((DownloadTarget){.fd = -EBADF, .dir_fd = -EBADF})
 
-// Opens directory/name.part, with what an earlier download has left in it. -EEXIST: `name` is there
-// already; -EWOULDBLOCK: another download writes the same file; -errno.
+// Opens directory/name.part and keeps the bytes that an earlier download left in it. 0; -EEXIST:
+// `name` exists already; -EWOULDBLOCK: another download writes the same file; -errno.
 int download_target_open(DownloadTarget *target, const char *directory, const char *name);
 
-// Whether so many bytes will fit; what is in the file already need not fit again. 0, -ENOSPC,
-// -errno.
+// Checks that a file of `size` bytes fits on the disk. Bytes that the file already holds need no
+// more space. 0, -ENOSPC, -errno.
 int download_target_check_space(const DownloadTarget *target, uint64_t size);
 
-// Gives the file, whose contents are on disk, its name; 0, -EEXIST, -errno.
+// Renames the file to its final name. The caller has synced its contents. 0, -EEXIST, -errno.
 int download_target_commit(DownloadTarget *target);
 
-// Deletes what has not been committed. A caller's own file stays as it is.
+// Deletes the file unless it is committed. A caller's own file stays as it is.
 void download_target_discard(DownloadTarget *target);
 
-// Closes; what has not been committed stays for the next download of the file.
+// Closes the file. An uncommitted part stays for the next download of the same file.
 void download_target_done(DownloadTarget *target);
 
-// Whether a caller's descriptor will do: a regular file, open for reading and writing.
+// Whether a caller's descriptor can be used: a regular file, open for reading and writing.
 bool download_target_is_usable(int fd);
 
-// What an error about a target means, a part of a sentence.
+// Says what an error about a target means, as part of a sentence.
 const char *download_target_error(int error);

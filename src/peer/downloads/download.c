@@ -21,24 +21,24 @@ enum {
     RETRY_DOUBLINGS_MAX = 5,
 };
 
-// A promised download without a source asks FT again, first after this time, then ever less often.
+// A promised download without a source asks FT again after this time. The delay then doubles.
 static const uint64_t RETRY_USEC = 10 * USEC_PER_SEC;
-// One that is under way looks for more sources.
+// A running download looks for more sources this often.
 static const uint64_t MORE_SOURCES_USEC = 60 * USEC_PER_SEC;
 
 typedef struct Download {
     Transfer transfer;
     Downloads *downloads;
-    char *file_name;       // as asked for
-    StoredTransfer stored; // file_name is that one
-    bool own_file;         // a caller's
-    bool promised;         // into download-dir, and of a known root, or taken up after a restart
+    char *file_name;       // as the user gave it
+    StoredTransfer stored; // borrows file_name
+    bool own_file;         // the file is the caller's
+    bool promised;         // goes to download-dir, and its root is known or it was restored
     bool cancelling, pausing;
     unsigned retries;
     TrackerSearch *search;
-    sd_event_source *timer; // to search again
+    sd_event_source *timer; // starts the next search
     DownloadTarget target;
-    // One of these at a time.
+    // At most one of these is set.
     Swarm *swarm;
     DownloadSeed *seed;
     FileSync *sync;
@@ -58,7 +58,7 @@ static void download_free(Download *download) {
     free(download);
 }
 
-// No search, and no time for one, outlives the state that wanted it.
+// Stops the search and the timer, because they must not outlive the state that needs them.
 static void download_stop_searching(Download *download) {
     download->search = tracker_search_free(download->search);
     (void)sd_event_source_set_enabled(download->timer, SD_EVENT_OFF);
@@ -84,7 +84,7 @@ static void download_store(Download *download) {
 static void download_finish(Download *download, TransferState state, const char *error,
                             const char *message) {
     download_stop_searching(download);
-    // What was verified is kept for the next attempt, unless nobody wants it.
+    // Keep the verified pieces for the next attempt, unless the user has cancelled the download.
     if (state == TRANSFER_CANCELLED || !download->transfer.has_root)
         download_target_discard(&download->target);
     download_target_done(&download->target);
@@ -115,7 +115,7 @@ static void download_pause_now(Download *download, const char *error, const char
     transfer_set_state(transfer, TRANSFER_PAUSED);
 }
 
-// The destination is at fault: no other source would help.
+// The destination failed, so no other source would help.
 static void download_local_error(Download *download, int error) {
     bool full = error == -ENOSPC || error == -EDQUOT;
     _cleanup_free_ char *message = NULL;
@@ -133,7 +133,7 @@ static void download_local_error(Download *download, int error) {
                         message ?: strerror(-error));
 }
 
-// No source delivers now. A promise is kept until there is one.
+// No source delivers now. A promised download waits until one does; any other download fails.
 static void download_without_source(Download *download, const char *error, const char *why) {
     Transfer *transfer = &download->transfer;
 
@@ -164,7 +164,7 @@ static void download_on_synced(int result, void *userdata) {
         download_finish(download, TRANSFER_DONE, NULL, NULL);
 }
 
-// All pieces are there: on the disk before the file gets its name.
+// All pieces are verified. Syncs them to disk before the file gets its name.
 static int download_start_sync(Download *download) {
     if (ftruncate(download->target.fd, (off_t)download->transfer.size) < 0)
         return -errno;
@@ -190,7 +190,7 @@ static void download_on_swarm_done(Swarm *swarm, int result, const char *why, vo
     } else if (download->pausing) {
         download_pause_now(download, NULL, NULL);
     } else if (result == -ECANCELED) {
-        download_search_again(download); // paused and resumed before it had stopped
+        download_search_again(download); // paused and resumed before the swarm had stopped
     } else if (result == -ENODATA) {
         download_without_source(download, BUS_ERROR_NO_SOURCE, why);
     } else
@@ -313,7 +313,7 @@ static int download_start_seed(Download *download, const DownloadChoice *choice)
     return download_seed_start(&job, &download->seed);
 }
 
-// download-dir/NAME, unless the caller has brought a file.
+// Opens the part of download-dir/NAME, unless the caller passed a file.
 static int download_open_target(Download *download) {
     const char *directory = download->downloads->config.directory;
     char name[FILE_NAME_BYTES_MAX + 1];
@@ -329,7 +329,7 @@ static int download_open_target(Download *download) {
     return download_target_open(&download->target, directory, name);
 }
 
-// It is known what the file is and who has it.
+// Starts to fetch the file that the search chose, from the sources that it found.
 static void download_begin(Download *download, const DownloadChoice *choice) {
     Transfer *transfer = &download->transfer;
     int r;
@@ -340,8 +340,8 @@ static void download_begin(Download *download, const DownloadChoice *choice) {
     transfer->root = choice->root;
     if (choice->has_root &&
         !(download->stored.filter.has_root && download->stored.filter.has_size)) {
-        // From now on it is this file that is wanted, whatever else comes under its name or, with
-        // another size, its root.
+        // From now on the user wants exactly this file. Other files may appear under its name, and
+        // records may give its root with another size.
         download->stored.filter = (DownloadFilter){
             .has_root = true, .root = choice->root, .has_size = true, .size = choice->size};
         download_store(download);
@@ -382,7 +382,7 @@ static void download_on_found(TrackerSearch *search _unused_, int r, const Recor
     download->search = NULL;
     download_choose(records, n, &download->stored.filter,
                     tracker_address(download->downloads->parts.tracker), &choice);
-    if (download->swarm) { // has its sources, and looks for more
+    if (download->swarm) { // it runs already and needs only more sources
         SwarmSourceInfo infos[RESULTS_MAX];
 
         if (r >= 0)
@@ -442,7 +442,7 @@ static void download_cancel(Transfer *transfer) {
         return;
     }
     download->sync = file_sync_free(download->sync);
-    if (download->promised) // after a restart it may not be open yet, and is to be deleted
+    if (download->promised) // open the part, which a restart leaves closed, to delete it
         (void)download_open_target(download);
     download_finish(download, TRANSFER_CANCELLED, NULL, NULL);
 }
@@ -451,7 +451,7 @@ static int download_pause(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     if (download->seed)
-        return -EOPNOTSUPP; // it would have to begin anew
+        return -EOPNOTSUPP; // this download could only start again from the beginning
     if (download->sync || transfer->state == TRANSFER_PAUSED)
         return 0;
     download_stop_searching(download);
@@ -467,7 +467,7 @@ static int download_resume(Transfer *transfer) {
     Download *download = container_of(transfer, Download, transfer);
 
     if (download->pausing) {
-        download->pausing = false; // download_on_swarm_done() begins again
+        download->pausing = false; // download_on_swarm_done() starts it again
         return 0;
     }
     if (transfer->state != TRANSFER_PAUSED)

@@ -8,7 +8,7 @@
 #include "util/fs-util.h"
 #include "util/log-id.h"
 
-// A peer that cannot keep its state works all the same, until it is restarted.
+// A peer that cannot store its state still works, but forgets the promised downloads on a restart.
 static int downloads_open_store(Downloads *downloads, const char *state_dir) {
     _cleanup_free_ char *path = NULL;
     int r;
@@ -52,7 +52,7 @@ int downloads_start(Downloads *downloads) {
 }
 
 void downloads_stop(Downloads *downloads) {
-    // The threads first: what they still move belongs to transfers.
+    // Stop the threads first, because they still use the files of transfers.
     swarm_engine_stop(downloads->swarms);
     loop_thread_stop(downloads->thread);
     downloads->mover = mover_free(downloads->mover);
@@ -71,8 +71,8 @@ void downloads_configure(Downloads *downloads, const DownloadsConfig *config) {
     rate_limit_set(&downloads->rate, config->rate);
 }
 
-// What was not there, or not writable for the unit, stays so until a restart, whatever it looks
-// like meanwhile.
+// If the directory was missing or read-only for the unit at the start, it stays so until a restart,
+// even if it looks different now. Therefore only success and -EACCES are checked again.
 void downloads_check_directory(Downloads *downloads) {
     const char *directory = downloads->config.directory;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What all downloads share: the thread that receives, the swarms and the mover in it, the rate, the
-// directory they go to, and the list of those that have been promised. download.h is one of them.
+// Everything that all downloads share: the receiving thread with its swarms and its mover, the
+// rate, the directory, and the store of promised downloads. See download.h for a single download.
 
 #include <systemd/sd-event.h>
 
@@ -18,7 +18,7 @@
 #include "util/log.h"
 #include "util/rate-limit.h"
 
-// What downloads need from below; all of it is borrowed until downloads_done().
+// Modules that downloads depend on. All are borrowed until downloads_done().
 typedef struct DownloadsParts {
     sd_event *event;
     Poller *poller;
@@ -28,7 +28,7 @@ typedef struct DownloadsParts {
 
 typedef struct DownloadsConfig {
     const char *directory;    // borrowed until the next configuration
-    const PrefixList *exempt; // from the rate; likewise
+    const PrefixList *exempt; // sources without a rate limit; borrowed likewise
     uint64_t rate;            // bytes per second; 0: no limit
 } DownloadsConfig;
 
@@ -36,32 +36,32 @@ typedef struct Downloads {
     DownloadsParts parts;
     DownloadsConfig config;
     LoopThread *thread;
-    Mover *mover;        // in that thread
-    SwarmEngine *swarms; // the same
-    RateLimit rate;      // that thread's
+    Mover *mover;        // runs in `thread`
+    SwarmEngine *swarms; // runs in `thread`
+    RateLimit rate;      // only `thread` uses it
     TransferStore *store;
     FileSyncs syncs;
-    LogLimit source_log;     // of sources without roots
-    int directory_error;     // -errno; 0: it can be written to
-    char *directory_problem; // the same for people; NULL: there is none
+    LogLimit source_log;     // for messages about sources without roots
+    int directory_error;     // -errno; 0: the directory is writable
+    char *directory_problem; // the same error as text; NULL: none
 } Downloads;
 
-// Opens the store in `state_dir`, or one in memory where that cannot be, which is logged. 0 or
-// -errno.
+// Opens the store in `state_dir`. If that fails, logs it and uses a store in memory. 0 or -errno.
 int downloads_init(Downloads *downloads, const DownloadsParts *parts, const char *state_dir,
                    const DownloadsConfig *config);
-int downloads_start(Downloads *downloads); // the threads; 0 or -errno
-// Ends the threads. The transfers of downloads that are under way are still to be freed.
+int downloads_start(Downloads *downloads); // starts the threads; 0 or -errno
+// Stops the threads. The caller must still free the transfers of running downloads.
 void downloads_stop(Downloads *downloads);
-// After that.
+// Only after downloads_stop().
 void downloads_done(Downloads *downloads);
 
 void downloads_configure(Downloads *downloads, const DownloadsConfig *config);
-// Looks whether the directory can be written to, and logs why not.
+// Checks whether the directory is writable, and logs the reason if it is not.
 void downloads_check_directory(Downloads *downloads);
 
-// For how long one of the threads has not answered, µs; 0: all have.
+// How long one of the threads has not answered, in µs; 0: all threads answer.
 uint64_t downloads_silence(Downloads *downloads, uint64_t now);
-// Since the start, from any thread: bytes received, and sources that sent what is not in the file.
+// Counted since the start: bytes received, and sources that sent wrong bytes. Any thread may call
+// these.
 uint64_t downloads_received(const Downloads *downloads);
 uint64_t downloads_wrong_sources(const Downloads *downloads);

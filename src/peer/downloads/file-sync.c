@@ -6,14 +6,14 @@
 
 struct FileSync {
     FileSyncs *syncs;
-    TAILQ_ENTRY(FileSync) link; // in syncs->waiting, while there is no `work`
+    TAILQ_ENTRY(FileSync) link; // in syncs->waiting, while `work` is NULL
     Work *work;
     int fd;
     FileSyncHandler handler;
     void *userdata;
 };
 
-// What the thread has: it may outlive the FileSync.
+// The thread's own data, because the thread may outlive the FileSync.
 typedef struct SyncJob {
     int fd;
     int result;
@@ -70,7 +70,7 @@ static void file_sync_start_waiting(FileSyncs *syncs) {
         r = file_sync_start_job(sync);
         if (r >= 0)
             continue;
-        TAILQ_INSERT_HEAD(&syncs->waiting, sync, link); // where file_sync_free() looks for it
+        TAILQ_INSERT_HEAD(&syncs->waiting, sync, link); // file_sync_free() expects it there
         file_sync_finish(sync, r);
     }
 }

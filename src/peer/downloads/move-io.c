@@ -8,9 +8,10 @@
 #include <sys/socket.h>
 
 enum {
-    // One step, and the size of the buffer that all moves of a mover share.
+    // The most bytes of one step, and the size of the buffer that all moves of a mover share.
     RECEIVE_BYTES = 1024 * 1024,
-    // A move is woken when this much has come, or the rest, or the end: fewer, larger writes.
+    // The kernel wakes a move once this many bytes have arrived, or the rest, or the end of the
+    // stream. This makes writes fewer and larger.
     RECEIVE_WAKE_BYTES = 256 * 1024,
 };
 
@@ -43,7 +44,7 @@ static int move_io_write_at(Move *move, const char *data, size_t len, uint64_t o
     return 0;
 }
 
-// Moves the file's bytes up by `by` (1 or 2), the last ones first, and puts `prefix` before them.
+// Shifts the file's bytes up by `by` (1 or 2), the last bytes first, and puts `prefix` before them.
 static int move_io_shift_file(Move *move, uint64_t len, const char *prefix, size_t by) {
     char chunk[65536];
     int r;
@@ -78,7 +79,7 @@ int move_io_end(Move *move) {
     if (!file_header_fits(header, move->received, move->size, &header_len))
         return -EPROTO;
     if (header_len < header->longest) {
-        // What looked like the end of the header was the beginning of the file.
+        // The header is shorter: what looked like its end is the beginning of the file.
         r = move_io_shift_file(move, move->received - header->longest,
                                header->white_space + (header_len - strlen(WORD_FILE)),
                                header->longest - header_len);
@@ -93,7 +94,7 @@ int move_io_end(Move *move) {
     return MOVE_IO_DONE;
 }
 
-// Takes `len` bytes that have arrived at position move->received of the answer.
+// Writes `len` bytes that arrived at position move->received of the answer. As move_io_step().
 static int move_io_take_bytes(Move *move, const char *data, size_t len) {
     uint64_t end = move->header.longest + move->size;
     char extra;
@@ -110,14 +111,14 @@ static int move_io_take_bytes(Move *move, const char *data, size_t len) {
     move->moved = move->received - move->header.longest;
     if (move->received < end)
         return MOVE_IO_MORE;
-    // All is there: no need to wait for the end of the stream, but what has come behind it shows a
-    // liar.
+    // All bytes are here, so do not wait for the end of the stream. If more bytes have arrived
+    // already, the sender lied about the size.
     if (recv(move->socket_fd, &extra, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
         return -EMSGSIZE;
     return move_io_end(move);
 }
 
-// Sets what the socket wakes us for, once at the beginning and once near the end.
+// Sets how many bytes wake us: it changes once at the beginning and once near the end.
 static void move_io_set_wake(Move *move) {
     uint64_t rest = move->header.longest + move->size - move->received;
     int bytes = rest > 2 * RECEIVE_WAKE_BYTES ? RECEIVE_WAKE_BYTES : 1;

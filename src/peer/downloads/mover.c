@@ -13,27 +13,27 @@ TAILQ_HEAD(MoveList, Move);
 
 struct Mover {
     LoopThread *thread;
-    struct MoveList moves; // the control loop's: all that are under way
+    struct MoveList moves; // all running moves; only the control loop uses it
 
     // The thread's own.
     RateLimit *limit;
     sd_event_source *tick_source;
-    sd_event_source *throttle_source; // when the rate allows more
+    sd_event_source *throttle_source; // fires when the rate allows more
     struct MoveList active;
     MoveBuffer *buffer;
-    _Atomic uint64_t received; // of all moves
+    _Atomic uint64_t received; // bytes of all moves
 };
 
 enum {
-    // How often stalls and silences are looked for.
+    // How often the mover checks for stalls and silences.
     TICK_USEC = 250 * 1000,
-    // A sender that says nothing for this long and has sent what may be all has sent all. Longer
-    // than a lost segment takes to come again.
+    // If a sender is silent for this long and the bytes could be a complete file, the file is
+    // complete. TCP sends a lost segment again within this time.
     QUIET_USEC = 5 * 1000 * 1000,
-    // A side that moves less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
+    // A sender that moves less than STALL_BYTES in STALL_USEC is gone, or just occupies a slot.
     STALL_USEC = 60 * 1000 * 1000,
     STALL_BYTES = 16 * 1024,
-    MOVE_BYTES_MAX = 1024 * 1024, // in one step
+    MOVE_BYTES_MAX = 1024 * 1024, // per step
 };
 
 uint64_t mover_received(const Mover *mover) {
@@ -87,7 +87,7 @@ static void mover_note_progress(Move *move) {
     move->stall_since = move->progress;
 }
 
-// The rate allows nothing now. The socket would go on to wake us.
+// The rate allows no bytes now. Stops watching the socket, which would keep waking us.
 static void move_throttle(Move *move) {
     Mover *mover = move->mover;
     int enabled = SD_EVENT_OFF;
@@ -114,7 +114,8 @@ static int mover_on_throttle_timer(sd_event_source *source _unused_, uint64_t us
     return 0;
 }
 
-// Returns what move_io_step() did; the move is over if that is neither MOVE_IO_MORE nor _BLOCKED.
+// Returns the result of move_io_step(). Unless it is MOVE_IO_MORE or MOVE_IO_BLOCKED, the move is
+// over.
 static int move_step(Move *move) {
     Mover *mover = move->mover;
     uint64_t before = move->received, max = UINT64_MAX;
@@ -160,20 +161,20 @@ static void mover_on_submitted(LoopCall *call) {
         move_finish(move, r);
 }
 
-// Looks at what is there before it judges: the thread itself may have been busy, with a disk for
-// instance.
+// Reads the socket before it calls a sender stalled: this thread itself may have been busy, for
+// example with a disk.
 static void move_tick(Move *move, uint64_t now) {
     if (move->cancelled) {
         move_finish(move, -ECANCELED);
         return;
     }
-    if (move->throttled) { // not the other side's fault
+    if (move->throttled) { // the sender is not at fault
         move->progress = move->stall_since = now;
         return;
     }
     if (now - move->progress < TICK_USEC)
         return;
-    // Less may have come than the socket would wake us for.
+    // Fewer bytes than SO_RCVLOWAT may have arrived.
     if (move_step(move) != MOVE_IO_BLOCKED)
         return;
     if (now - move->stall_since >= STALL_USEC)
@@ -248,8 +249,8 @@ void mover_submit(Mover *mover, Move *move) {
     loop_thread_call(mover->thread, &move->call);
 }
 
-// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open
-// until on_done has the move, so that it cannot be another one's by now.
+// The thread may be waiting for this socket, and the shutdown wakes it. The descriptor stays open
+// until on_done gets the move, so the number cannot belong to another file by now.
 void move_cancel(Move *move) {
     move->cancelled = true;
     (void)shutdown(move->socket_fd, SHUT_RDWR);

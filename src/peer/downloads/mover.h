@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Moves what a DOWNLOAD brings from its socket into a file, in a LoopThread, so that neither a slow
-// disk nor hundreds of transfers keep the control loop (FT, D-Bus) waiting. A Move is handed in
-// with its socket and file ready; it comes back when it is over. Progress is read from an atomic.
+// Moves the bytes of a DOWNLOAD from its socket into a file. It does so in a LoopThread, so that a
+// slow disk or hundreds of transfers never block the control loop (FT, D-Bus). The caller submits a
+// Move with its socket and file open, and gets it back when it is over. The atomic Move.moved shows
+// the progress.
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,39 +25,40 @@ struct Move {
     int socket_fd; // owned
     int file_fd;   // owned
     uint64_t size; // bytes of the file
-    Buffer lead;   // owned; what has arrived so far, header included
+    Buffer lead;   // owned; the bytes that have arrived so far, header included
     FileHeader header;
-    bool exempt;                 // from the rate
-    void (*on_done)(Move *move); // on the control loop; takes the move over
+    bool exempt;                 // no rate limit
+    void (*on_done)(Move *move); // called on the control loop; the callee then owns the move
     void *userdata;
 
     // Shared.
     _Atomic uint64_t moved; // bytes of the file so far
     _Atomic bool cancelled;
 
-    // The result, when on_done is called. 0; -ECANCELED; -EPROTO: the other side sent less,
-    // -EMSGSIZE: or more than `size`; -ETIMEDOUT: too little progress; -errno.
+    // Set when on_done is called. 0; -ECANCELED; -EPROTO: the sender sent less than `size`;
+    // -EMSGSIZE: it sent more; -ETIMEDOUT: too little progress; -errno.
     int result;
-    bool file_failed; // the result is about our file, not about the other side
+    bool file_failed; // the result is about our file, not about the sender
 
     // The mover's own.
     Mover *mover;
     LoopCall call;
-    TAILQ_ENTRY(Move) link;   // the control loop's: all that are under way
-    TAILQ_ENTRY(Move) active; // the thread's
-    bool throttled;           // is not looked at before the rate allows more
+    TAILQ_ENTRY(Move) link;   // in the control loop's list of all running moves
+    TAILQ_ENTRY(Move) active; // in the thread's list
+    bool throttled;           // the move waits until the rate allows more
     PollWatch watch;
-    uint64_t received;    // bytes, header included
-    int wake;             // SO_RCVLOWAT, 0: not set
-    uint64_t progress;    // when bytes moved last, CLOCK_MONOTONIC µs
-    uint64_t stall_since; // when enough had moved to call it progress, the same
-    uint64_t stall_moved; // `moved` then
+    uint64_t received; // bytes, header included
+    int wake;          // SO_RCVLOWAT, 0: not set
+    uint64_t progress; // when bytes moved last, CLOCK_MONOTONIC µs
+    // When enough bytes had last moved to count as progress, CLOCK_MONOTONIC µs.
+    uint64_t stall_since;
+    uint64_t stall_moved; // `moved` at that time
 };
 
-// `limit`: of all moves that are not exempt; the thread's. Before the thread is started. 0 or
-// -errno.
+// `limit` is the rate of all moves that are not exempt; only the thread uses it. Call this before
+// the thread is started. 0 or -errno.
 int mover_new(LoopThread *thread, RateLimit *limit, Mover **ret);
-// After the thread has been stopped. Frees the moves that are under way, without on_done.
+// Call this after the thread has stopped. It frees the running moves without calling on_done.
 Mover *mover_free(Mover *mover);
 DEFINE_CLEANUP_FUNC(Mover, mover_free)
 
@@ -64,11 +66,11 @@ Move *move_new(void);        // NULL: out of memory
 Move *move_free(Move *move); // only before mover_submit() or after on_done
 DEFINE_CLEANUP_FUNC(Move, move_free)
 
-// Takes the move over.
+// The mover owns the move until on_done.
 void mover_submit(Mover *mover, Move *move);
 
-// Bytes that all moves have received so far, headers included. From any thread.
+// Bytes that all moves have received so far, headers included. Any thread may call this.
 uint64_t mover_received(const Mover *mover);
 
-// Ends it soon, with -ECANCELED. Only between mover_submit() and on_done.
+// Ends the move soon, with -ECANCELED. Only between mover_submit() and on_done.
 void move_cancel(Move *move);

@@ -35,7 +35,7 @@ TransferStore *transfer_store_close(TransferStore *store) {
     return NULL;
 }
 
-// A database from before there were owners gets the column.
+// Adds the owner column to a database that an older version created.
 static int transfer_store_add_owner(sqlite3 *database) {
     if (sqlite3_table_column_metadata(database, NULL, "downloads", "owner", NULL, NULL, NULL, NULL,
                                       NULL) == SQLITE_OK)
@@ -86,7 +86,7 @@ int transfer_store_put(TransferStore *store, StoredTransfer *transfer) {
     char address[INET6_ADDRSTRLEN];
     int r;
 
-    // What is not bound is NULL.
+    // Columns that are not bound become NULL.
     (void)sqlite3_bind_int64(put, 1, transfer->key);
     (void)sqlite3_bind_text(put, 2, transfer->file_name, -1, SQLITE_STATIC);
     if (filter->has_type)
@@ -121,7 +121,7 @@ static bool transfer_store_has(sqlite3_stmt *row, int column, int type) {
     return sqlite3_column_type(row, column) == type;
 }
 
-// False: not what transfer_store_put() writes.
+// False: transfer_store_put() would not have written this row.
 static bool transfer_store_read_row(sqlite3_stmt *row, StoredTransfer *ret) {
     const char *name = (const char *)sqlite3_column_text(row, 1), *text;
     DownloadFilter *filter = &ret->filter;

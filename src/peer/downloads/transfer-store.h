@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The downloads into download-dir that have been promised and are not over, across restarts of the
-// daemon. SQLite, transfers.db in the state directory.
+// Keeps the promised downloads into download-dir that are not over, so that they survive restarts
+// of the daemon. An SQLite database, transfers.db in the state directory.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,23 +15,23 @@ typedef struct TransferStore TransferStore;
 
 typedef struct StoredTransfer {
     int64_t key;           // 0: not stored
-    const char *file_name; // as asked for; borrowed
+    const char *file_name; // as the user gave it; borrowed
     DownloadFilter filter;
     bool paused;
-    uid_t owner; // who asked for it; TRANSFER_NOBODY
+    uid_t owner; // the user who asked for it; TRANSFER_NOBODY: unknown
 } StoredTransfer;
 
-// `path` NULL: in memory. 0 or -errno, logged.
+// `path` NULL: keeps the store in memory. 0 or -errno, logged.
 int transfer_store_open(const char *path, TransferStore **ret);
 TransferStore *transfer_store_close(TransferStore *store);
 DEFINE_CLEANUP_FUNC(TransferStore, transfer_store_close)
 
-// Inserts it (key 0: sets the key) or writes over what is stored of it. 0; -EIO, logged: it will
-// not survive.
+// Inserts the transfer if its key is 0, and sets the key; otherwise overwrites the stored one. 0;
+// -EIO, logged: the transfer will not survive a restart.
 int transfer_store_put(TransferStore *store, StoredTransfer *transfer);
-void transfer_store_remove(TransferStore *store, int64_t key); // 0: nothing
+void transfer_store_remove(TransferStore *store, int64_t key); // key 0: does nothing
 
-// Calls back for each, in the order in which they were put. 0 or -EIO. The callback must not use
-// the store.
+// Calls the handler for each transfer, in the order in which they were inserted. The handler must
+// not use the store. 0 or -EIO.
 typedef void (*TransferStoreHandler)(const StoredTransfer *transfer, void *userdata);
 int transfer_store_each(TransferStore *store, TransferStoreHandler handler, void *userdata);
