@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Which pieces of a file are there, which have been asked of somebody, and which are to be asked
-// yet.
+// The state of each piece of a file: verified, requested from a source, or still to be requested.
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef enum PieceState {
     PIECE_MISSING,
-    PIECE_ASKED, // one source writes it, or it is being verified
-    PIECE_THERE, // verified: nobody writes to it any more
+    PIECE_ASKED, // one source writes it, or the verify thread checks it
+    PIECE_THERE, // verified: no source writes it any more
 } PieceState;
 
 typedef struct PieceMap {
-    uint8_t *states; // PieceState of each; owned
+    uint8_t *states; // the PieceState of each piece; owned
     uint64_t count;
     uint64_t missing;
     uint64_t there;
-    uint64_t first_missing; // none before it is missing
+    uint64_t first_missing; // no piece before this one is missing
 } PieceMap;
 
 int piece_map_init(PieceMap *map, uint64_t count); // all are missing; 0 or -ENOMEM
@@ -31,10 +30,9 @@ static inline bool piece_map_complete(const PieceMap *map) {
     return map->there == map->count;
 }
 
-// Takes the first run of missing pieces, at most `max`: they are asked for now. Returns how many,
-// from
-// *ret_first on; 0: none is missing.
+// Marks the first run of missing pieces, at most `max` of them, as requested. Returns how many
+// pieces, starting at *ret_first; 0: no piece is missing.
 uint64_t piece_map_take(PieceMap *map, uint64_t max, uint64_t *ret_first);
 void piece_map_set(PieceMap *map, uint64_t piece, PieceState state);
-// Pieces [first, end) that were asked for are missing again.
+// Marks the requested pieces in [first, end) as missing again.
 void piece_map_give_back(PieceMap *map, uint64_t first, uint64_t end);

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 
-// Which peers a swarm knows, which of them it is connected with, and which have to make room for
-// others.
+// Chooses which peers a swarm knows, which of them it connects to, and which it removes to make
+// room for others.
 
 #include "peer/swarm/swarm-internal.h"
 #include "util/time-util.h"
 
 enum {
-    // Sources that deliver to one swarm at once; the others are in reserve.
+    // How many sources deliver to one swarm at once. Further sources are in reserve.
     SOURCES_AT_ONCE = 8,
-    // Connections of all swarms. A swarm that has none gets one all the same.
+    // The most connections of all swarms together. A swarm without any connection still gets one.
     CONNECTIONS_MAX = 2048,
-    // Who made room in the list of sources, most recent ones: four times as many as are in an
-    // answer of FT.
+    // How many of the last sources that made room in the list are remembered: four times as many as
+    // an answer of FT holds.
     FORGOTTEN_MAX = 4 * SWARM_SOURCES_MAX,
 };
 
-// To connect, to answer, and to show how fast it is.
+// In this time a new source must connect, answer, and show its speed.
 static const uint64_t TRIAL_USEC = 3 * USEC_PER_SEC;
-// One that had its trial, and rests, has another one so long after all others: speeds vary, and to
-// change costs a part of a piece.
+// A resting source gets another trial only this long after the last trial of any source. Speeds
+// vary, but switching costs part of a piece.
 static const uint64_t TRIAL_AGAIN_USEC = 60 * USEC_PER_SEC;
 
 static bool swarm_choice_is_connected(const SwarmSource *source) {
@@ -27,8 +27,8 @@ static bool swarm_choice_is_connected(const SwarmSource *source) {
 }
 
 typedef enum Prospect {
-    PROSPECT_KNOWN,  // it had its turn
-    PROSPECT_QUEUED, // its turn may have come
+    PROSPECT_KNOWN,  // it had its trial
+    PROSPECT_QUEUED, // we wait for a slot there, which may be free now
     PROSPECT_NEW,
 } Prospect;
 
@@ -60,8 +60,8 @@ static SwarmSource *swarm_choice_next_to_connect(Swarm *swarm, uint64_t now) {
     return best;
 }
 
-// The places are taken, by sources that are all together far slower than this one may be, though
-// nothing but themselves keeps them.
+// Whether `next` gets a trial although all places are taken. It does if the connected sources
+// together are far slower than `next` may be, and neither our rate nor our disk delays them.
 static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *next, uint64_t now) {
     const SwarmSource *source;
     double sum = 0, slowest = NEW_SOURCE_SPEED;
@@ -70,7 +70,7 @@ static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *n
         return false;
     TAILQ_FOREACH (source, &swarm->sources, link) {
         if (source->state == SOURCE_READY)
-            return false; // that one has nothing to do either
+            return false; // this source is idle already
         if (!swarm_choice_is_connected(source))
             continue;
         sum += source->speed;
@@ -81,8 +81,8 @@ static bool swarm_choice_deserves_trial(const Swarm *swarm, const SwarmSource *n
             (next->speed > STEAL_GAIN * slowest && now - swarm->trial_began >= TRIAL_AGAIN_USEC));
 }
 
-// There is one more than there are places: the newest has to go, or the slowest of the others, if
-// that one is far slower.
+// One source too many is connected. Closes the newest source, or the slowest of the others if that
+// one is far slower.
 static void swarm_choice_end_trial(Swarm *swarm, uint64_t now) {
     SwarmSource *source, *newest = NULL, *slowest = NULL;
 
@@ -102,7 +102,7 @@ static void swarm_choice_end_trial(Swarm *swarm, uint64_t now) {
     slowest->not_before = now + USEC_PER_SEC;
 }
 
-// The next one for a free place, or for a trial beyond them. False: no more now.
+// Connects the next source, either to a free place or for a trial. False: none can connect now.
 static bool swarm_choice_connect_next(Swarm *swarm, size_t connected, uint64_t now) {
     SwarmSource *source = swarm_choice_next_to_connect(swarm, now);
 
@@ -150,8 +150,8 @@ static void swarm_choice_choose(Swarm *swarm, uint64_t now) {
             break;
 }
 
-// A source that fails at once calls this again, in the middle of it. That ends: each that fails
-// rests for a while.
+// A source that fails at once calls this function again while it runs, so the loop starts over. The
+// loop ends because each failed source rests for a while.
 void swarm_source_idle(Swarm *swarm) {
     swarm->again = true;
     if (swarm->choosing)
@@ -176,7 +176,7 @@ static bool swarm_choice_knows(const Swarm *swarm, const Endpoint *endpoint) {
     return false;
 }
 
-// The one that is dropped longest; those that lied stay longest.
+// Returns the source that was dropped first. A source that lied is removed last.
 static SwarmSource *swarm_choice_find_dropped(Swarm *swarm) {
     SwarmSource *source, *found = NULL;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// What all swarms share: blocks of memory, the verify thread, the rate, the clock.
+// The engine that all swarms share: blocks of memory, the verify thread, the rate, the timer.
 
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -9,7 +9,8 @@
 #include "util/time-util.h"
 
 enum {
-    // 16 MiB on their way to be hashed; whoever wants more waits, which TCP tells the sender.
+    // At most 16 MiB wait to be hashed. A source that needs more memory waits, and TCP then slows
+    // the sender down.
     BLOCKS_MAX = 64,
     TICK_USEC = 250 * 1000,
 };
@@ -54,7 +55,7 @@ static int engine_on_throttle_timer(sd_event_source *source _unused_, uint64_t u
                                     void *userdata) {
     SwarmEngine *engine = userdata;
 
-    // Once around: who is throttled again goes to the end.
+    // Wake each source once: one that is throttled again goes to the end of the list.
     for (size_t n = engine_count(&engine->throttled); n > 0 && !TAILQ_EMPTY(&engine->throttled);
          n--)
         engine_wake(TAILQ_FIRST(&engine->throttled));
@@ -147,7 +148,7 @@ SwarmEngine *swarm_engine_free(SwarmEngine *engine) {
 Block *engine_take_block(SwarmEngine *engine) {
     Block *block = SLIST_FIRST(&engine->free_blocks);
 
-    // Who waits already comes first.
+    // Sources that wait already get a block first.
     if (!engine->feeding && !TAILQ_EMPTY(&engine->starved))
         return NULL;
     if (block) {
@@ -181,7 +182,7 @@ static void engine_block_verified(LoopCall *call) {
     swarm_block_verified(container_of(call, Block, call));
 }
 
-// In the verify thread.
+// Runs in the verify thread.
 static void engine_verify_block(LoopCall *call) {
     Block *block = container_of(call, Block, call);
     SwarmSource *source = block->source;
@@ -189,7 +190,7 @@ static void engine_verify_block(LoopCall *call) {
     MerkleHash hash;
     int r = 0;
 
-    // The piece before may have been given up half-way.
+    // The source may have stopped in the middle of the piece before, so reset the hasher.
     if (block->first)
         r = merkle_finish(source->merkle, &hash);
     if (r >= 0)
@@ -209,8 +210,8 @@ void engine_verify(SwarmEngine *engine, Block *block) {
     loop_thread_call(engine->verifier, &block->call);
 }
 
-// In the verify thread. What is there is read whether the cache has it or not: this thread may
-// wait.
+// Runs in the verify thread. This thread may wait for the disk, so it reads pieces that are not
+// cached, too.
 static int engine_hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint64_t piece,
                              MerkleHash *ret) {
     uint64_t len = piece_len(swarm->size, piece), at = piece * swarm->piece_bytes;
@@ -230,7 +231,7 @@ static int engine_hash_piece(const SwarmEngine *engine, const Swarm *swarm, uint
         len -= n;
         at += n;
     }
-    // Also after an error: the next piece begins anew.
+    // Reset the hasher for the next piece, even after an error.
     if (merkle_finish_piece(engine->checker, swarm->size, ret) < 0 && r >= 0)
         r = -EIO;
     return r;
@@ -261,7 +262,8 @@ void engine_check(SwarmEngine *engine, SwarmCheck *check) {
 static void engine_enqueue(struct SourceList *list, SwarmSource *source, SourceQueue queue) {
     if (source->queue != QUEUE_NONE)
         return;
-    // Level-triggered: it would wake us for what we cannot take.
+    // Stop watching the socket. Its level-triggered event would wake us for bytes that we cannot
+    // take.
     if (poller_change(loop_thread_poller(source->swarm->engine->thread), &source->watch, 0) < 0)
         return;
     source->queue = queue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// One peer of a swarm: connects, asks for the piece layer or a run of pieces, and takes what comes.
+// One source of a swarm: connects, requests the piece layer or a run of pieces, and receives them.
 
 #include <inttypes.h>
 #include <netinet/tcp.h>
@@ -16,18 +16,18 @@
 #include "util/time-util.h"
 
 enum {
-    // Pieces asked for at once: few until a peer has shown that it is fast, then many.
+    // Pieces per request: few at first, and more once the peer has shown that it is fast.
     RUN_FIRST = 4,
     RUN_MAX = 64,
     FAILURES_MAX = 4, // in a row
     RECEIVES_AT_ONCE = 4,
     REQUEST_BYTES_MAX = 2048,
-    RETRY_AFTER_MAX = 30, // s; whatever a peer says
+    RETRY_AFTER_MAX = 30, // seconds, even if the peer says more
 };
 
 static const uint64_t CONNECT_USEC = 5 * USEC_PER_SEC;
 static const uint64_t HEAD_USEC = 10 * USEC_PER_SEC;
-// Less than STALL_BYTES in STALL_USEC: gone, or not worth waiting for.
+// A peer that sends less than STALL_BYTES in STALL_USEC is gone, or not worth waiting for.
 static const uint64_t STALL_USEC = 20 * USEC_PER_SEC;
 static const uint64_t STALL_BYTES = 16 * 1024;
 static const uint64_t RETRY_USEC = USEC_PER_SEC / 2; // doubles with each failure in a row
@@ -140,7 +140,7 @@ void source_drop_wrong(SwarmSource *source, const char *why) {
     source_drop_as(source, why, EVENT_WRONG_DATA, &source->swarm->engine->wrong_log);
 }
 
-// Something went wrong that may go away. Again and again, it does not.
+// Handles an error that may be temporary. After FAILURES_MAX errors in a row, drops the source.
 static void source_fail(SwarmSource *source, const char *why) {
     if (++source->failures >= FAILURES_MAX) {
         source_drop(source, why);
@@ -202,7 +202,7 @@ static void source_finish_connect(SwarmSource *source) {
     swarm_assign(source->swarm, source);
 }
 
-// A request is far smaller than what a socket that has nothing else to send takes at once.
+// An idle socket takes far more bytes at once than a request has, so one send() is enough.
 static void source_send_request(SwarmSource *source, const char *kind, const char *name,
                                 const char *range) {
     char request[REQUEST_BYTES_MAX], host[ENDPOINT_TEXT_MAX], root[MERKLE_TEXT_BYTES + 1];
@@ -243,7 +243,7 @@ void source_request_run(SwarmSource *source, uint64_t first, uint64_t n) {
     source_send_request(source, "file", name, range);
 }
 
-// 503: its slots are taken.
+// The peer answered 503: all its slots are taken.
 static void source_wait_for_slot(SwarmSource *source, const HttpHead *head) {
     uint64_t seconds = 2, place = 1;
     HttpText text;
@@ -259,7 +259,7 @@ static void source_wait_for_slot(SwarmSource *source, const HttpHead *head) {
     swarm_source_idle(source->swarm);
 }
 
-// Whether the response is the run that was asked for, and nothing else.
+// Checks that the response is exactly the run that we requested. NULL: it is; else what is wrong.
 static const char *source_check_run(const SwarmSource *source, const HttpHead *head) {
     const Swarm *swarm = source->swarm;
     uint64_t first, last, size, begin = source->piece * swarm->piece_bytes;
@@ -312,7 +312,7 @@ static void source_handle_head(SwarmSource *source, const HttpHead *head) {
         snprintf(why, sizeof(why),
                  head->status == 404 ? "no longer has the file" : "answered with status %u",
                  head->status);
-        // What the peer will not do now it may do later; what it cannot do it never will.
+        // A 5xx error may be temporary. Any other error is permanent.
         if (head->status >= 500)
             source_fail(source, why);
         else
@@ -364,7 +364,7 @@ static void source_receive_head(SwarmSource *source) {
     }
 }
 
-// What is left of the response, if anything, has become another source's task.
+// If a part of the response is left, another source has taken it over, so close the connection.
 static void source_end_response(SwarmSource *source) {
     if (source->body_left > 0 || source->closes)
         source_close(source);
@@ -378,7 +378,7 @@ static void source_end_layer(SwarmSource *source) {
     MerkleHash *pieces = (MerkleHash *)(void *)buffer_data(&source->in);
     bool good;
 
-    // Another one may have been faster.
+    // Another source may have sent the layer first.
     good = swarm->layer || swarm_take_layer(swarm, pieces);
     if (swarm->finished)
         return;
@@ -415,11 +415,11 @@ static void source_receive_layer(SwarmSource *source) {
         source_end_layer(source);
 }
 
-// The run is over. A fast peer is asked for more at once the next time.
+// The run is over. The next request asks a fast peer for more pieces, and a slow one for fewer.
 static void source_end_run(SwarmSource *source) {
     uint64_t usec = time_monotonic() - source->run_began;
     uint64_t received =
-        source->run_bytes - source->body_left; // another one may have taken the rest over
+        source->run_bytes - source->body_left; // another source may have taken over the rest
 
     source->speed = (double)received * USEC_PER_SEC / (double)MAX(usec, UINT64_C(1));
     if (usec < USEC_PER_SEC)
@@ -445,7 +445,7 @@ static int source_write_block(const Swarm *swarm, const Block *block, uint64_t a
     return 0;
 }
 
-// Writes the block where it belongs and has it hashed. False: there is nothing more to receive now.
+// Writes the block to the file and sends it to the verify thread. False: stop receiving for now.
 static bool source_take_block(SwarmSource *source, Block *block) {
     Swarm *swarm = source->swarm;
     uint64_t len = piece_len(swarm->size, source->piece);
@@ -480,7 +480,7 @@ static bool source_take_block(SwarmSource *source, Block *block) {
     return true;
 }
 
-// Bytes that came along with the head, or from the socket. As recv(2).
+// Reads the bytes that arrived with the head, then the socket. As recv(2), but returns -errno.
 static ssize_t source_receive_into(SwarmSource *source, char *data, size_t len) {
     size_t buffered = MIN(source->in.size, len);
     ssize_t n;
@@ -494,7 +494,7 @@ static ssize_t source_receive_into(SwarmSource *source, char *data, size_t len) 
     return n < 0 ? -errno : n;
 }
 
-// One block. False: not now.
+// Receives one block. False: no more can be received now.
 static bool source_receive_block(SwarmSource *source) {
     Swarm *swarm = source->swarm;
     SwarmEngine *engine = swarm->engine;
@@ -528,7 +528,7 @@ static bool source_receive_block(SwarmSource *source) {
     return source_take_block(source, block) && (uint64_t)n == want;
 }
 
-// Nothing was asked: the end of a connection that is not used, or a peer that talks out of turn.
+// No request is running: the peer closes an idle connection, or sends bytes without a request.
 static void source_receive_unasked(SwarmSource *source) {
     char byte;
     ssize_t n;
@@ -570,7 +570,7 @@ static void source_on_socket(PollWatch *watch, uint32_t events _unused_) {
 }
 
 static void source_update_speed(SwarmSource *source) {
-    double now = (double)source->tick_bytes * 4; // four ticks a second
+    double now = (double)source->tick_bytes * 4; // there are four ticks per second
 
     source->tick_bytes = 0;
     if (source->state == SOURCE_BODY || source->state == SOURCE_LAYER)
@@ -586,7 +586,7 @@ void source_tick(SwarmSource *source, uint64_t now) {
     if (source->state == SOURCE_RESTING || source->state == SOURCE_READY ||
         source->state == SOURCE_DROPPED)
         return;
-    // Our own rate, or our own disk, is not the peer's fault.
+    // The peer is not at fault if our own rate or our own disk delays it.
     if (source->queue != QUEUE_NONE || source->stall_bytes >= STALL_BYTES) {
         source->since = now;
         source->stall_bytes = 0;
@@ -595,5 +595,5 @@ void source_tick(SwarmSource *source, uint64_t now) {
     if (now - source->since >= limit)
         source_fail_errno(source, -ETIMEDOUT);
     else if (source->state == SOURCE_BODY)
-        source_receive(source); // less may have come than the socket would wake us for
+        source_receive(source); // fewer bytes than SO_RCVLOWAT may have arrived
 }

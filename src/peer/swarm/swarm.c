@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// One swarm: which source fetches which pieces, what is there, and when it is over.
+// One swarm: decides which source fetches which pieces, tracks the pieces, and ends the download.
 
 #include "peer/swarm/swarm.h"
 
@@ -13,7 +13,7 @@
 #include "util/time-util.h"
 
 static const uint64_t LAYER_USEC = USEC_PER_SEC;
-// Seconds that the rest must take to connect one more source for it.
+// We connect one more source for the rest only if the rest would take longer than this, in seconds.
 static const double CONNECT_GAIN = 2;
 
 Swarm *swarm_free(Swarm *swarm) {
@@ -34,7 +34,7 @@ Swarm *swarm_free(Swarm *swarm) {
     return NULL;
 }
 
-// On the control loop.
+// Runs on the control loop.
 static void swarm_run_done(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, call);
 
@@ -51,8 +51,8 @@ static void swarm_run_hand_over(LoopCall *call) {
     loop_thread_reply(engine->thread, &swarm->call);
 }
 
-// Blocks and checks that the verify thread has are waited for. From then on the control loop may
-// free it at any moment: not before whoever called us is done with it.
+// Returns a finished swarm to the control loop once the verify thread has no block or check of it.
+// The control loop may free it at any moment, so a queued call does this after our caller is done.
 static void swarm_hand_over(Swarm *swarm) {
     if (!swarm->finished || swarm->busy_count > 0)
         return;
@@ -109,7 +109,7 @@ void swarm_block_verified(Block *block) {
     engine_feed(engine);
 }
 
-// What is on disk, piece by piece. Holes are no pieces: a file that was just made is one hole.
+// Finds the next piece on disk to check. It skips holes: a new file is a single hole.
 static bool swarm_next_to_check(Swarm *swarm, uint64_t *ret) {
     while (swarm->check_next < swarm->map.count) {
         uint64_t piece = swarm->check_next;
@@ -149,7 +149,7 @@ static void swarm_begin_fetching(Swarm *swarm) {
         snprintf(swarm->why, sizeof(swarm->why), "an empty file has another root");
         swarm_finish(swarm, -ENODATA);
     } else {
-        swarm_report(swarm); // what was there counts from the first moment
+        swarm_report(swarm); // the progress includes the pieces on disk from the start
         swarm_source_idle(swarm);
     }
 }
@@ -173,7 +173,7 @@ void swarm_check_done(SwarmCheck *check) {
         swarm_begin_fetching(swarm);
 }
 
-// The hashes of the pieces are known: what of them is on disk?
+// The piece hashes are known. Checks which pieces are on disk already.
 static void swarm_begin_checking(Swarm *swarm) {
     swarm->checking = true;
     for (size_t i = 0; i < CHECKS_MAX; i++)
@@ -202,18 +202,18 @@ bool swarm_take_layer(Swarm *swarm, const MerkleHash pieces[]) {
     return true;
 }
 
-// Seconds until this source will have delivered all that it was asked for.
+// Returns how many seconds this source needs to deliver all pieces that it was asked for.
 static double swarm_time_left(const SwarmSource *source, uint64_t now) {
     uint64_t bytes =
         (source->run_end - source->piece) * source->swarm->piece_bytes - source->offset;
 
-    // Not a word yet: as if the head came now, and then a megabyte a second.
+    // No bytes yet: assume that the head arrives now, and the rest at NEW_SOURCE_SPEED.
     if (source->speed < 1)
         return (double)(now - source->since) / USEC_PER_SEC + (double)bytes / NEW_SOURCE_SPEED;
     return (double)bytes / source->speed;
 }
 
-// The source that the rest waits for longest.
+// Returns the source, except `but`, that needs the longest time for its pieces.
 static SwarmSource *swarm_find_slowest(Swarm *swarm, const SwarmSource *but, uint64_t now) {
     SwarmSource *source, *slowest = NULL;
 
@@ -224,13 +224,13 @@ static SwarmSource *swarm_find_slowest(Swarm *swarm, const SwarmSource *but, uin
     return slowest;
 }
 
-// Nothing is missing that nobody was asked for: ask for what another source is slow to deliver.
-// What it has not begun, in halves; a piece that it has begun only if fetching it anew is much
-// faster. It stops writing then, so that a piece has one writer at any time.
+// All missing pieces are requested already, so take pieces from the slowest source: half of those
+// that it has not begun. A piece that it has begun is taken only if fetching it again is much
+// faster. The slow source then stops writing, so that each piece has one writer at any time.
 static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     uint64_t now = time_monotonic(), piece = swarm->piece_bytes, first, n;
     SwarmSource *slow = swarm_find_slowest(swarm, source, now);
-    double speed = MAX(source->speed, NEW_SOURCE_SPEED); // a new one may be as good as any
+    double speed = MAX(source->speed, NEW_SOURCE_SPEED); // a new source may be this fast
 
     if (!slow)
         return false;
@@ -245,7 +245,7 @@ static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
         n = 1;
         slow->run_end = first;
         source_close(slow);
-        // It would come back for the same piece.
+        // Without a rest, it would take the same piece again.
         slow->not_before = now + USEC_PER_SEC;
     } else
         return false;
@@ -253,8 +253,8 @@ static bool swarm_steal(Swarm *swarm, SwarmSource *source) {
     return true;
 }
 
-// Without the piece layer nothing can begin: one source that lets us wait for it must not hold up
-// all.
+// Whether to ask one more source for the piece layer. No piece can be fetched without the layer, so
+// one slow source must not delay the whole download.
 static bool swarm_wants_layer(const Swarm *swarm, uint64_t now) {
     return swarm->layer_asked == 0 || now - swarm->layer_asked >= LAYER_USEC;
 }
@@ -307,7 +307,7 @@ static SwarmState swarm_state_of(const Swarm *swarm, uint32_t *ret_place) {
                                                  : SWARM_CONNECTING;
 }
 
-// On the control loop.
+// Runs on the control loop.
 static void swarm_run_report(LoopCall *call) {
     Swarm *swarm = container_of(call, Swarm, report_call);
 
@@ -378,7 +378,7 @@ static void swarm_run_start(LoopCall *call) {
         swarm_source_idle(swarm);
 }
 
-// What may stand in a path of a URL, RFC 3986: section 2.3.
+// Percent-encodes all bytes except the unreserved characters of RFC 3986, section 2.3.
 static char *swarm_url_encode(const char *text) {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
