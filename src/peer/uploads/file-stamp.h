@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Whether an open file is still what it was: bytes of two versions must not be sent as one file.
-// ctime is looked at because anybody may set mtime back; so a file that is renamed, unlinked or
-// linked while it is sent counts as changed, too.
+// Detects that an open file has changed, so that we never send bytes of two versions as one file.
+// The stamp includes ctime, because the owner of a file may set mtime back. Therefore a file that
+// is renamed, unlinked or linked during an upload counts as changed, too.
 
 #include <stdint.h>
 #include <sys/stat.h>

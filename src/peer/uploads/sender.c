@@ -10,34 +10,34 @@
 #include "util/time-util.h"
 
 enum {
-    // One step. Large enough that system calls do not count, small enough to be fair.
+    // The most bytes of one step: large enough to make system calls cheap, small enough to be fair.
     STEP_BYTES = 2048 * 1024,
-    // Where the rate is limited, a step is a part of a burst, but not less than this.
+    // With a rate limit, a step is a part of a burst, but at least STEP_BYTES_MIN.
     STEPS_PER_BURST = 8,
     STEP_BYTES_MIN = 16 * 1024,
-    // The end of a file is copied, and leaves only if the file has not changed until then.
+    // The sender copies the end of a file, and sends it only if the file has not changed by then.
     TAIL_BYTES = 8 * 1024,
-    // A side that takes less than STALL_BYTES in STALL_USEC is gone, or only holds a slot.
+    // A receiver that takes less than STALL_BYTES in STALL_USEC is gone, or just occupies a slot.
     STALL_USEC = 60 * 1000 * 1000,
     STALL_BYTES = 16 * 1024,
-    // While others wait for its slot. Not more, because the way out may be ours that is slow: with
-    // 1 Mbit/s, the 32 slots of the default get almost twice that each.
+    // The limit while others wait for a slot. It is not higher because our own uplink may be the
+    // slow part: with 1 Mbit/s, each of the 32 default slots gets almost twice as much.
     STALL_CROWDED_BYTES = 128 * 1024,
 };
 
-// What a step has come to; else it is a negative errno.
+// The result of a step, unless it is a negative errno.
 enum {
     STEP_DONE = 1,
-    STEP_MORE,    // the others' turn
-    STEP_BLOCKED, // the socket takes no more
-    STEP_STARVED, // the rate allows no more
+    STEP_MORE,    // more to send, but others get their turn first
+    STEP_BLOCKED, // the socket takes no more bytes now
+    STEP_STARVED, // the rate allows no more bytes now
 };
 
 static uint64_t sender_rest(const Send *send) {
     return send->end - send->offset;
 }
 
-// How many bytes of the body may go now. First come, first served: who waits for the rate is first.
+// Returns how many bytes of the body may be sent now. Sends that wait for the rate come first.
 static uint64_t sender_granted(const Send *send, bool resumed) {
     Sender *sender = send->sender;
     uint64_t step = STEP_BYTES, rate = rate_limit_rate(&sender->rate);
@@ -84,7 +84,7 @@ static int sender_copy_tail(Send *send) {
 
 static int sender_send_lead(Send *send) {
     while (send->lead.size > 0) {
-        // What follows goes into the same segments.
+        // MSG_MORE puts the body into the same segments.
         int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (sender_rest(send) > 0 ? MSG_MORE : 0);
         ssize_t n =
             sendto(send->watch->fd, buffer_data(&send->lead), send->lead.size, flags, NULL, 0);
@@ -125,7 +125,7 @@ static int sender_step(Send *send, bool resumed) {
     int r = STEP_MORE;
 
     if (sender_rest(send) > 0) {
-        // Before the lead, which must not leave alone.
+        // Ask for the budget before the lead is sent, because the lead must not be sent alone.
         budget = sender_granted(send, resumed);
         if (budget == 0)
             return STEP_STARVED;
@@ -173,8 +173,8 @@ static void sender_starve(Send *send) {
     (void)poller_change(sender->poller, send->watch, 0);
 }
 
-// Only the bytes of a file need a slot. Over HTTP, who waits comes and goes: that nobody is there
-// for a moment lets nobody off.
+// Returns how many bytes count as progress. Only the bytes of a file need a slot. HTTP clients poll
+// for their slot, so the queue counts as crowded until crowded_until, even if it is empty now.
 static uint64_t sender_enough(const Send *send, uint64_t now) {
     return now < send->sender->crowded_until && !send->memory ? STALL_CROWDED_BYTES : STALL_BYTES;
 }
@@ -231,7 +231,7 @@ void send_ready(Send *send, uint32_t events) {
         sender_go_on(send, false);
         return;
     }
-    // Nothing is asked of the watch then, but an error it tells all the same, and again and again.
+    // A starved Send watches for no events, but the poller still reports errors, again and again.
     if (events & (EPOLLERR | EPOLLHUP)) {
         send_stop(send);
         send->on_done(send, r);
@@ -275,19 +275,20 @@ void sender_configure(Sender *sender, uint64_t rate, PrefixList exempt) {
     sender->exempt = exempt;
     TAILQ_FOREACH (send, &sender->active, link)
         sender_update_limited(send);
-    // Whoever waits asks again.
+    // The rate has changed, so let every waiting Send ask for it again.
     while ((send = TAILQ_FIRST(&sender->starved))) {
         sender_leave_starved(send);
         (void)poller_change(sender->poller, send->watch, EPOLLOUT);
     }
 }
 
-// Tries once more before it judges: the thread itself may have been busy, with a disk for instance.
+// Tries to send once more before it calls the receiver stalled: this thread itself may have been
+// busy, for example with a disk.
 static void sender_check_progress(Send *send, uint64_t now) {
     int r;
 
     if (send->starved)
-        send->stall_since = now; // nobody's fault but ours
+        send->stall_since = now; // our rate delays it, not the receiver
     if (now - send->stall_since < STALL_USEC)
         return;
     r = sender_advance(send, false);

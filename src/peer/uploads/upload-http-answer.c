@@ -13,7 +13,7 @@
 #include "util/merkle.h"
 
 enum {
-    // "/pieces/ROOT" and the longest name, percent-decoded, with some room.
+    // Room for "/pieces/ROOT" and the longest name, percent-decoded, and some more.
     PATH_BYTES_MAX = 1024,
     HEAD_BYTES_MAX = 1024,
 };
@@ -46,7 +46,7 @@ HttpAnswer http_answer_text(unsigned status, const char *text) {
     return (HttpAnswer){.status = status, .text = text};
 }
 
-// RFC 9112, 3.2: one Host; in 1.0 it may be missing.
+// RFC 9112, section 3.2: a request has exactly one Host; in HTTP/1.0 it may be missing.
 static bool http_answer_has_host(const HttpHead *head) {
     HttpText host;
     int r = http_head_find(head, "Host", &host);
@@ -61,7 +61,7 @@ static bool http_answer_has_body(const HttpHead *head) {
     return r != -ENOENT && (r < 0 || len > 0);
 }
 
-// The ROOT of "/file/ROOT", "/file/ROOT/NAME", "/pieces/ROOT".
+// Reads the ROOT from "/file/ROOT", "/file/ROOT/NAME" or "/pieces/ROOT".
 static HttpAnswer http_answer_read_target(HttpText target, HttpRequest *request) {
     static const char file[] = "/file/", pieces[] = "/pieces/";
     char path[PATH_BYTES_MAX];
@@ -91,7 +91,7 @@ HttpAnswer http_answer_read_request(const HttpHead *head, HttpRequest *ret) {
     if (!http_answer_has_host(head))
         answer = http_answer_text(400, "A request has one Host.");
     else if (http_answer_has_body(head)) {
-        request.keep = false; // where the next request begins is not looked for
+        request.keep = false; // we do not search for the beginning of the next request
         answer = get || request.head ? http_answer_text(400, "A request has no body here.")
                                      : http_answer_text(405, "Only GET and HEAD are understood.");
     } else if (!get && !request.head)
@@ -119,7 +119,8 @@ static HttpRange http_answer_read_range(const HttpHead *head, const char *etag,
 
     if (http_head_find(head, "Range", &range) < 0)
         return HTTP_RANGE_WHOLE;
-    // If-Range: a part of this version, or all of another one. A date names no version well enough.
+    // With If-Range, the client wants a part of this version, or all of another version. A date is
+    // not precise enough to identify a version.
     r = http_head_find(head, "If-Range", &condition);
     if (r != -ENOENT && (r < 0 || !http_text_equal(condition, etag)))
         return HTTP_RANGE_WHOLE;
@@ -157,7 +158,7 @@ HttpAnswer http_answer_file(const HttpHead *head, const HttpRequest *request, ui
     return answer;
 }
 
-// A head, line by line. What is written has a bound that HEAD_BYTES_MAX covers.
+// Collects a head line by line. HEAD_BYTES_MAX is enough for the longest head that we write.
 typedef struct Writer {
     char text[HEAD_BYTES_MAX];
     size_t len;
@@ -179,7 +180,7 @@ static void http_answer_put_date(Writer *writer, const char *name, time_t time) 
     http_answer_print(writer, "%s: %s\r\n", name, date);
 }
 
-// What names the version that the answer is about.
+// Writes the fields that identify the version of the file.
 static void http_answer_put_version(Writer *writer, const HttpAnswer *answer,
                                     const HttpRequest *request) {
     char etag[MERKLE_TEXT_BYTES + 3];

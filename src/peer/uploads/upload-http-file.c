@@ -8,7 +8,7 @@
 #include "peer/uploads/upload-server.h"
 #include "util/merkle.h"
 
-// The piece hashes of a file, for all connections that want them at the moment.
+// The piece hashes of a file, shared by all connections that need them now.
 struct PieceLayer {
     LIST_ENTRY(PieceLayer) link;
     MerkleHash root;
@@ -38,7 +38,7 @@ static int piece_layer_read(UploadServer *server, const MerkleHash *root, uint64
     *ret = malloc(sizeof(**ret));
     if (!*ret)
         return -ENOMEM;
-    **ret = *root; // the one piece of a small file
+    **ret = *root; // a small file has one piece, whose hash is the root
     return 0;
 }
 
@@ -113,7 +113,7 @@ static void upload_http_file_cancel(Transfer *transfer) {
     loop_thread_call(file->server->hub.thread, &file->cancel_call);
 }
 
-// It has ended long ago, but its cancellation may still be on its way.
+// The transfer ended before, but a cancel_call may still be on its way. It then frees the file.
 static void upload_http_file_free_transfer(Transfer *transfer) {
     UploadHttpFile *file = container_of(transfer, UploadHttpFile, transfer);
 
@@ -193,7 +193,7 @@ const char *upload_http_file_pieces(const UploadHttpFile *file) {
 static void upload_http_file_run_begin(LoopCall *call) {
     UploadHttpFile *file = container_of(call, UploadHttpFile, begin_call);
 
-    // Too many transfers: then it is one that nobody sees.
+    // If there are too many transfers, the upload still runs, but the list does not show it.
     (void)transfer_add(file->server->transfers, &file->transfer);
 }
 
@@ -229,7 +229,7 @@ void upload_http_file_free_all(UploadServer *server) {
 
     TAILQ_FOREACH_SAFE (file, &server->files, link, next) {
         file->cancelling = false;
-        // Those that are shown belong to the table of transfers.
+        // The table of transfers owns the files that it shows.
         if (!file->transfer.table)
             upload_http_file_free(file);
     }

@@ -17,14 +17,14 @@
 #include "util/time-util.h"
 
 enum {
-    // What is read at once. With a head that is not complete it is all that a connection may make
-    // us hold.
+    // The most bytes of one read. Together with an incomplete head, this is all the memory that a
+    // connection can make us hold.
     READ_BYTES = 16 * 1024,
-    // Requests that are answered in a row before it is the others' turn.
+    // How many requests of one session are answered in a row before others get their turn.
     REQUESTS_IN_A_ROW = 8,
-    // Dropped at the end, so that the last answer is not lost in a reset.
+    // How much input we read and drop at the end, so that a reset does not destroy the last answer.
     CLOSING_BYTES_MAX = 1024 * 1024,
-    // When what is no matter of ours (memory, descriptors) may be better.
+    // When to try again after a lack of memory or descriptors.
     TROUBLE_RETRY_SECONDS = 5,
 };
 
@@ -43,30 +43,30 @@ typedef enum HttpState {
 
 struct UploadHttp {
     UploadHub *hub;
-    LoopCall call; // its way into the thread
+    LoopCall call; // carries the session into the thread
     TAILQ_ENTRY(UploadHttp) link;
     PollWatch watch;
     int fd;
     Endpoint remote;
     HttpState state;
-    uint64_t since;    // the state, CLOCK_MONOTONIC µs
+    uint64_t since;    // when the state last changed, CLOCK_MONOTONIC µs
     uint64_t deadline; // READING, CLOSING
-    Buffer in;         // what has arrived and is not answered
-    bool eof;          // nothing more will
+    Buffer in;         // received bytes that are not answered yet
+    bool eof;          // no more bytes will arrive
     size_t dropped;    // CLOSING
     FileLookup lookup;
-    bool looked_up;       // for the request at the front of `in`
-    bool gone;            // while it was looked up
-    UploadHttpFile *file; // what was sent last
-    HttpRequest request;  // the one that is being answered
+    bool looked_up;       // `lookup` answers the first request in `in`
+    bool gone;            // the client left during the lookup
+    UploadHttpFile *file; // the file that was sent last
+    HttpRequest request;  // the request being answered
     UploadSlot slot;
     bool has_slot;
     Send send;
 };
 
 enum {
-    WAIT = 0,  // for an event
-    GO_ON = 1, // with the next request
+    WAIT = 0,  // wait for an event
+    GO_ON = 1, // answer the next request
 };
 
 static void upload_http_free(UploadHttp *session) {
@@ -112,7 +112,7 @@ static int upload_http_watch_for(UploadHttp *session, uint32_t events) {
     return poller_change(session->hub->poller, &session->watch, events);
 }
 
-// The last answer has been sent.
+// The last answer has been sent. Closes our side and drops further input.
 static int upload_http_start_closing(UploadHttp *session) {
     upload_http_set_state(session, HTTP_CLOSING, CLOSING_USEC);
     if (session->eof)
@@ -122,7 +122,7 @@ static int upload_http_start_closing(UploadHttp *session) {
     return upload_http_watch_for(session, EPOLLIN);
 }
 
-// An answer is over. GO_ON, WAIT, or the error that ends the connection.
+// An answer is over. Returns GO_ON, WAIT, or the error that ends the connection.
 static int upload_http_finish_answer(UploadHttp *session, int result) {
     upload_http_release_slot(session);
     if (result < 0)
@@ -186,7 +186,7 @@ static void upload_http_log_refusal(UploadHttp *session, const HttpHead *head,
                    head ? head->method.data : "", len, answer->text);
 }
 
-// A request that cannot even be read.
+// Refuses a request that cannot be parsed.
 static int upload_http_refuse(UploadHttp *session, unsigned status, const char *text) {
     const HttpAnswer answer = http_answer_text(status, text);
 
@@ -242,7 +242,7 @@ static HttpAnswer upload_http_no_file(int error) {
     case -ENODATA:
         return http_answer_text(404, "The piece hashes of that file are not known here.");
     case -ESTALE:
-    case -ELOOP: // there is a link now where it was, or another file where its directory was
+    case -ELOOP: // a link replaced the file, or another file replaced its directory (-ENOTDIR)
     case -ENOTDIR:
         return http_answer_text(404, "The file has changed since it was hashed.");
     case -EBUSY:
@@ -261,7 +261,7 @@ static void upload_http_on_revoked(UploadSlot *slot) {
     upload_http_close(container_of(slot, UploadHttp, slot), -EDQUOT);
 }
 
-// Bytes of a file need a slot.
+// Requests a slot, which only answers with bytes of a file need. Returns `answer` or a refusal.
 static HttpAnswer upload_http_take_slot(UploadHttp *session, HttpAnswer answer) {
     HttpAnswer busy = http_answer_text(503, "All slots are taken: come back after Retry-After.");
     int r;
@@ -305,7 +305,7 @@ static int upload_http_answer_request(UploadHttp *session, const HttpHead *head)
 static int upload_http_next_request(UploadHttp *session) {
     HttpHead head;
 
-    // A client may be slow, but not for ever: the time for a head begins with its first byte.
+    // A client may be slow, but not forever: the time for a head starts with its first byte.
     switch (http_request_parse(buffer_data(&session->in) ?: "", session->in.size, &head)) {
     case HTTP_OK:
         return upload_http_answer_request(session, &head);
@@ -323,7 +323,7 @@ static void upload_http_run(UploadHttp *session) {
     int r = GO_ON;
 
     for (unsigned i = 0; r == GO_ON && session->state == HTTP_READING; i++)
-        // The socket can be written to, so that this is gone on with after the others.
+        // The socket is writable, so EPOLLOUT calls us again after other sessions had their turn.
         r = i < REQUESTS_IN_A_ROW ? upload_http_next_request(session)
                                   : upload_http_watch_for(session, EPOLLOUT);
     if (r < 0)
@@ -366,7 +366,7 @@ static void upload_http_on_event(PollWatch *watch, uint32_t events) {
         }
         break;
     case HTTP_LOOKING_UP:
-        // The answer is on its way, and finds nobody.
+        // The client has left. The control loop's result is still on its way and ends the session.
         session->gone = true;
         poller_remove(session->hub->poller, &session->watch);
         return;
@@ -381,8 +381,8 @@ static void upload_http_on_event(PollWatch *watch, uint32_t events) {
         upload_http_close(session, r);
 }
 
-// Closes the one that has waited longest for a request, or for the rest of one. Of that site, if it
-// has its share.
+// Closes the session that has waited longest for a request, or for the rest of one. `site` (NULL:
+// any) limits the choice to the sessions of that site.
 static void upload_http_make_room(UploadHub *hub, const IpAddress *site) {
     UploadHttp *session, *oldest = NULL;
 
@@ -404,7 +404,7 @@ static size_t upload_http_count_site(const UploadHub *hub, const IpAddress *site
     return n;
 }
 
-// Whether there is room for one more, if need be after another one has been closed.
+// Whether there is room for one more session. If necessary, closes another session first.
 static bool upload_http_has_room(UploadHub *hub, const IpAddress *site) {
     if (hub->session_count >= HTTP_SESSIONS_PER_SITE_MAX &&
         upload_http_count_site(hub, site) >= HTTP_SESSIONS_PER_SITE_MAX) {

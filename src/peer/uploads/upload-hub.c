@@ -8,11 +8,11 @@
 #include "util/time-util.h"
 
 enum {
-    // How often is looked for what takes too long. The shortest of these times is 2 s.
+    // How often the hub checks for timeouts. The shortest timeout is 2 s.
     TICK_USEC = 1000 * 1000,
 };
 
-// New settings on their way.
+// New settings on their way to the thread.
 typedef struct Change {
     LoopCall call;
     UploadHub *hub;

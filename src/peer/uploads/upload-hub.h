@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What the uploads share in their thread: who may send (upload-queue.h), who sends (sender.h), and
-// the HTTP connections, which live there from their first byte to their last: a range that is asked
-// for on an open connection costs the control loop nothing.
+// Everything that uploads share in their thread: the queue for slots (upload-queue.h), the sender
+// (sender.h), and the HTTP connections. An HTTP connection stays in this thread from its first byte
+// to its last, so that a request for another range costs the control loop nothing.
 
 #include <stdatomic.h>
 
@@ -23,7 +23,8 @@ typedef struct UploadSettings {
 
 typedef struct UploadHub {
     LoopThread *thread;
-    // Counts the changes of the shares: what was looked up before one is looked up again.
+    // Counts the changes of the shares. A file that was looked up before a change is looked up
+    // again.
     _Atomic uint64_t generation;
 
     // The thread's own.
@@ -37,10 +38,10 @@ typedef struct UploadHub {
     UploadRefusals refusals;
 } UploadHub;
 
-// Before the thread is started. 0 or -errno.
+// Call this before the thread is started. 0 or -errno.
 int upload_hub_init(UploadHub *hub, LoopThread *thread);
-// After it has been stopped.
+// Call this after the thread has stopped.
 void upload_hub_done(UploadHub *hub);
 
-// From the control loop, at any time; copies them. 0 or -ENOMEM.
+// Call this in the control loop, at any time. Copies the settings. 0 or -ENOMEM.
 int upload_hub_configure(UploadHub *hub, uint64_t slots, uint64_t rate, const PrefixList *exempt);

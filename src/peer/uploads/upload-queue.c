@@ -48,7 +48,7 @@ static bool upload_queue_slot_is_free(const UploadQueue *queue) {
     return queue->active + queue->reserved < queue->slots;
 }
 
-// What a site may have while others wait: half of the slots.
+// Returns how many slots a site may have while others wait: half of them.
 static uint64_t upload_queue_share(const UploadQueue *queue) {
     return MAX(queue->slots / 2 + queue->slots % 2, UINT64_C(1));
 }
@@ -64,9 +64,8 @@ static void upload_queue_vote(Vote *votes, const IpAddress *address) {
     votes->lead += address_same_site(votes->site, address) ? 1 : -1;
 }
 
-// Who has more than half of the slots that are not free, as a majority vote finds out; if nobody
-// has, anybody or NULL.
-// *ret says how many it has.
+// Returns the site that has more than half of the occupied slots, found by a majority vote. If no
+// site has that many, returns any site or NULL. *ret is how many slots the returned site has.
 static const IpAddress *upload_queue_largest_site(const UploadQueue *queue, size_t *ret) {
     const UploadPlace *place;
     const UploadSlot *slot;
@@ -87,8 +86,8 @@ static const IpAddress *upload_queue_largest_site(const UploadQueue *queue, size
     return votes.site;
 }
 
-// The first one that no slot is kept for; of a site that has not got its share, if there is one.
-// While a slot is free, whoever has its share has more than half of the others.
+// Returns the first place that has no slot kept for it. Places of sites below their share come
+// first. While a slot is free, a site with its share has more than half of the occupied slots.
 static UploadPlace *upload_queue_next_in_turn(const UploadQueue *queue) {
     UploadPlace *place, *first = NULL;
     const IpAddress *site;
@@ -123,7 +122,7 @@ void upload_queue_advance(UploadQueue *queue, uint64_t now) {
         }
         upload_queue_take_out(queue, place);
         upload_queue_take_slot(queue, &place->slot);
-        place->on_slot(place); // it may be gone now
+        place->on_slot(place); // may free the place
     }
 }
 
@@ -142,7 +141,7 @@ bool upload_queue_is_waited_for(const UploadQueue *queue) {
     return queue->count > queue->reserved;
 }
 
-// What has been begun last has the least to lose.
+// Revokes the newest slot of the site, because the newest upload has the least to lose.
 static void upload_queue_revoke_newest(UploadQueue *queue, const IpAddress *site) {
     UploadSlot *slot;
 
@@ -153,14 +152,14 @@ static void upload_queue_revoke_newest(UploadQueue *queue, const IpAddress *site
         }
 }
 
-// Else who came first and sends slowly, or without end, would have all slots for as long as it
-// likes. One at a time.
+// Takes one slot from the largest site if another site has waited too long. Without this, a site
+// that came first could hold all slots for as long as it likes, with slow or endless transfers.
 static void upload_queue_revoke_of_largest(UploadQueue *queue, uint64_t now) {
     const IpAddress *site;
     UploadPlace *place;
     size_t held;
 
-    // There are fewer slots than there were: nobody would get it.
+    // The number of slots was reduced, so a revoked slot would not become free for others.
     if (queue->active + queue->reserved > queue->slots)
         return;
     site = upload_queue_largest_site(queue, &held);
@@ -208,7 +207,7 @@ int upload_queue_wait(UploadQueue *queue, UploadPlace *place, uint64_t now) {
     upload_queue_advance(queue, now);
     if (upload_queue_slot_is_free(queue)) {
         upload_queue_take_slot(queue, &place->slot);
-        place->on_slot(place); // it may be gone now
+        place->on_slot(place); // may free the place
         return 0;
     }
     if (upload_queue_is_full(queue, &place->slot.address))
@@ -236,7 +235,7 @@ static UploadPlace *upload_queue_find(const UploadQueue *queue, const IpAddress 
     return NULL;
 }
 
-// How long to wait at this place: every turn of all slots takes a second at least.
+// Returns how long to wait at this place: we assume that every slot is free again after a second.
 static unsigned upload_queue_retry_seconds(const UploadQueue *queue, unsigned place) {
     uint64_t turns = 1 + (place - 1) / MAX(queue->slots, UINT64_C(1));
 

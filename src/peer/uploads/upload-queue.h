@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Who may send: max-uploads slots, and a queue before them, first come first served, as long as no
-// site has half of the slots: then those of other sites come before its own, and if one of these
-// has waited for long, a site that has more than half loses one. A DOWNLOAD waits with its
-// connection open. An HTTP client is told its place and when to come back; the place is kept for
-// that long and a little longer, by its address and the file, and when its turn has come a slot is
-// kept for it as well. No I/O, no clock: the caller says what time it is.
+// Decides who may send. There are max-uploads slots and a queue for them, first come, first served.
+// A site that has half of the slots must wait until other sites are served. If another site has
+// waited for PATIENCE_SECONDS, a site with more than half of the slots loses one.
+//
+// A DOWNLOAD waits with its connection open. An HTTP client gets its place and the time to come
+// back. The queue keeps the place, by the client's address and the file, until a little after that
+// time. When its turn comes, the queue also keeps a slot for it.
+//
+// The queue does no I/O and reads no clock: the caller passes the time.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,23 +21,23 @@
 
 enum {
     UPLOADS_WAITING_MAX = 1024,
-    UPLOADS_WAITING_PER_ADDRESS_MAX = UPLOADS_WAITING_MAX / 2, // one host leaves room for others
+    UPLOADS_WAITING_PER_ADDRESS_MAX = UPLOADS_WAITING_MAX / 2, // leaves room for other hosts
     RETRY_SECONDS_MAX = 30,
-    // A client may be this much later than it was told to be.
+    // A client may come back this much later than the time it was given.
     RETRY_GRACE_SECONDS = 5,
-    // Then a site that has more than its share of the slots loses one. As long as the longest way
-    // back of an HTTP client: who asks for one range after another gives its slot back by itself
-    // sooner than that.
+    // After this wait, a site with more than its share of the slots loses one. This equals the
+    // longest retry time of an HTTP client. A client that asks for range after range releases its
+    // slot by itself sooner.
     PATIENCE_SECONDS = 30,
 };
 
 typedef struct UploadSlot UploadSlot;
 
-// One that is taken. Embed it; it must stay where it is until it is released.
+// A slot that is taken. Embed it in a structure that does not move until the slot is released.
 struct UploadSlot {
-    // Set before it is asked for.
+    // Set before the slot is requested.
     IpAddress address;
-    void (*on_revoked)(UploadSlot *slot); // what is sent must end now, and release it
+    void (*on_revoked)(UploadSlot *slot); // must stop sending now and release the slot
 
     TAILQ_ENTRY(UploadSlot) link; // the queue's own
 };
@@ -43,19 +46,20 @@ typedef struct UploadPlace UploadPlace;
 
 struct UploadPlace {
     // Set before upload_queue_wait().
-    UploadSlot slot;                     // of one that comes back only the address
-    void (*on_slot)(UploadPlace *place); // it is out of the queue, and has a slot
+    UploadSlot slot;                     // of a client that comes back, only the address is set
+    void (*on_slot)(UploadPlace *place); // the place has left the queue and has a slot
 
     // The queue's own.
     TAILQ_ENTRY(UploadPlace) link;
     bool waiting; // in the queue
-    // Its place there as upload_queue_tick() has seen it last, 1 = the next. Any thread may read
-    // it.
+    // Its position at the last upload_queue_tick(), 1 = the next. Any thread may read it.
     _Atomic unsigned number;
-    uint64_t since;  // it has been waiting, µs
-    MerkleHash root; // of one that comes back
-    uint64_t until;  // likewise: kept until then, µs; 0: it waits with its connection
-    bool reserved;   // likewise: a slot is kept for it
+    uint64_t since; // when it began to wait, µs
+    // Only for a client that comes back: the file, when the place expires in µs (0: it waits with
+    // its connection open), and whether a slot is kept for it.
+    MerkleHash root;
+    uint64_t until;
+    bool reserved;
 };
 
 typedef struct UploadQueue {
@@ -65,36 +69,36 @@ typedef struct UploadQueue {
     size_t reserved;                           // slots kept for places in the list
     TAILQ_HEAD(, UploadPlace) list;
     size_t count;
-    bool changed; // since they were numbered
+    bool changed; // the list has changed since the places were numbered
 } UploadQueue;
 
 void upload_queue_init(UploadQueue *queue, uint64_t slots);
-void upload_queue_done(UploadQueue *queue); // nobody is told
+void upload_queue_done(UploadQueue *queue); // calls no handler
 
-// Times are CLOCK_MONOTONIC µs. Each of these may call on_slot of any place that waits.
+// Times are CLOCK_MONOTONIC µs. Each function with `now` may call on_slot of any waiting place.
 void upload_queue_set_slots(UploadQueue *queue, uint64_t slots, uint64_t now);
-// Gives the free slots to those that wait.
+// Gives the free slots to waiting places.
 void upload_queue_advance(UploadQueue *queue, uint64_t now);
-// Lets go of those that did not come back, takes a slot from a site that has too many while others
-// wait, and numbers those that wait. May call on_revoked of one.
+// Removes the clients that did not come back, takes a slot from a site that has too many while
+// others wait, and numbers the waiting places. May call on_revoked of one slot.
 void upload_queue_tick(UploadQueue *queue, uint64_t now);
 
-// For a connection. 0: on_slot has been called; 1: it waits, and on_slot comes; -EBUSY: too many
-// do.
+// Requests a slot for an open connection. 0: on_slot has been called; 1: the place waits, and
+// on_slot is called later; -EBUSY: too many are waiting.
 int upload_queue_wait(UploadQueue *queue, UploadPlace *place, uint64_t now);
-// It is no longer used; upload_queue_advance() is to follow. Calls nobody.
+// Releases a slot. The caller must call upload_queue_advance() next. Calls no handler.
 void upload_queue_release(UploadQueue *queue, UploadSlot *slot);
-// Whether anybody waits for whom no slot is kept.
+// Whether any place waits without a slot kept for it.
 bool upload_queue_is_waited_for(const UploadQueue *queue);
-// It waits no longer. Harmless for one that does not.
+// Removes a place from the queue. Harmless if it does not wait.
 void upload_queue_leave(UploadQueue *queue, UploadPlace *place);
 
 typedef struct UploadTurn {
-    unsigned place; // 1 = the next; 0: none
+    unsigned place; // 1 = the next; 0: no place
     unsigned retry_seconds;
 } UploadTurn;
 
-// For a client that comes and goes. 1: it has a slot; 0: it must come back, *ret says when; -EBUSY:
-// too many are waiting, *ret says when to try; -ENOMEM.
+// Requests a slot for a client that comes back. 1: it has a slot; 0: it must come back, *ret says
+// when; -EBUSY: too many are waiting, *ret says when to try again; -ENOMEM.
 int upload_queue_ask(UploadQueue *queue, UploadSlot *slot, const MerkleHash *root, uint64_t now,
                      UploadTurn *ret);

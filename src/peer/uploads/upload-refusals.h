@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Who got nothing, by cause: counted, and some of them logged. One thread's; the counts may be read
-// by any.
+// Counts the refused requests by cause, and logs some of them. Only one thread may use an
+// UploadRefusals, except that any thread may read the counts.
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -11,10 +11,10 @@
 #include "util/log.h"
 
 typedef enum UploadRefusal {
-    UPLOAD_NO_REQUEST, // neither a DOWNLOAD nor HTTP that can be answered
+    UPLOAD_NO_REQUEST, // neither a DOWNLOAD nor a valid HTTP request
     UPLOAD_NOT_SHARED,
-    UPLOAD_UNREADABLE, // it is shared, and cannot be opened, or is another file by now
-    UPLOAD_BUSY,       // too many wait for a slot
+    UPLOAD_UNREADABLE, // the file is shared, but cannot be opened or has changed
+    UPLOAD_BUSY,       // too many clients wait for a slot
     _UPLOAD_REFUSAL_COUNT,
 } UploadRefusal;
 
@@ -25,6 +25,6 @@ typedef struct UploadRefusals {
     _Atomic uint64_t counts[_UPLOAD_REFUSAL_COUNT];
 } UploadRefusals;
 
-// `what` is what was asked for, as it came; `why` a part of a sentence.
+// `what` is the request as it arrived, `len` bytes; `why` is part of a sentence.
 void upload_refused(UploadRefusals *refusals, UploadRefusal refusal, const Endpoint *remote,
                     const char *what, size_t len, const char *why);

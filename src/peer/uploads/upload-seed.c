@@ -13,26 +13,26 @@
 #include "util/time-util.h"
 
 enum {
-    OUT_BYTES_MAX = 4096, // nothing is ever written before the thread has the socket
+    OUT_BYTES_MAX = 4096, // the stream writes nothing: the thread sends the answer
 };
 
-// Who closes its side together with the request may well wait for the answer; who does so later
-// than this has given up.
+// A client that closes its side together with the request may still wait for the answer. A client
+// that closes it later than this has given up.
 static const uint64_t HALF_CLOSE_USEC = USEC_PER_SEC;
 
 struct UploadSeed {
     Transfer transfer;
     UploadServer *server;
-    TAILQ_ENTRY(UploadSeed) link; // while it is the thread's
-    PendingRequest request;       // until the request is understood
+    TAILQ_ENTRY(UploadSeed) link; // while the thread has the upload
+    PendingRequest request;       // used until the request has been read
     Stream stream;                // likewise
     Framer framer;
     bool quiet;
 
-    // The thread's, from then on until end_call.
+    // The thread's, from enter_call until end_call.
     LoopCall enter_call;             // control → thread
     LoopCall begin_call, start_call; // thread → control: it waits; it has a slot
-    LoopCall end_call;               // thread → control, the last one
+    LoopCall end_call;               // thread → control, the last call
     int socket_fd;
     int file_fd;
     FileStamp stamp;
@@ -41,7 +41,7 @@ struct UploadSeed {
     UploadPlace place;
     PollWatch watch;
     Send send;
-    uint64_t since; // it has been waiting, CLOCK_MONOTONIC µs
+    uint64_t since; // when it began to wait, CLOCK_MONOTONIC µs
     bool begun, has_slot;
     int result;
 };
@@ -63,8 +63,8 @@ static void upload_seed_drop(PendingRequest *request) {
 
 // --------------------------------------------------------- the control loop's side of the transfer
 
-// The thread may be waiting for this socket; shutting it down wakes it. The descriptor stays open
-// until the thread has given it back, so that it cannot be another one's by now.
+// The thread may be waiting for this socket, and the shutdown wakes it. The descriptor stays open
+// until the thread hands it back, so the number cannot belong to another file by now.
 static void upload_seed_cancel(Transfer *transfer) {
     UploadSeed *upload = container_of(transfer, UploadSeed, transfer);
 
@@ -94,7 +94,7 @@ static const TransferOps transfer_ops = {
 static void upload_seed_run_begin(LoopCall *call) {
     UploadSeed *upload = container_of(call, UploadSeed, begin_call);
 
-    // Too many transfers: then it is one that nobody sees.
+    // If there are too many transfers, the upload still runs, but the list does not show it.
     upload->transfer.queue_place = upload->place.number;
     (void)transfer_add(upload->server->transfers, &upload->transfer);
 }
@@ -134,12 +134,12 @@ static void upload_seed_reply(UploadSeed *upload, LoopCall *call,
     loop_thread_reply(upload->server->hub.thread, call);
 }
 
-// Closing a socket that still holds input resets the connection, and the reset may overtake the end
-// of the file on its way.
+// Reads and drops the input. If we closed a socket with unread input, the kernel would reset the
+// connection, and the reset could overtake the end of the file.
 static void upload_seed_drain(UploadSeed *upload) {
     char ignored[512];
 
-    // Not for ever: who sends without end would have this thread to himself.
+    // The loop is bounded, so that a client that sends forever cannot keep this thread busy.
     for (int i = 0; i < 128; i++)
         if (recv(upload->socket_fd, ignored, sizeof(ignored), MSG_DONTWAIT) <= 0)
             break;
@@ -157,7 +157,7 @@ static void upload_seed_end(UploadSeed *upload, int result) {
     poller_remove(hub->poller, &upload->watch);
     upload_queue_leave(&hub->queue, &upload->place);
     upload->result = result < 0 && upload->cancelled ? -ECANCELED : result;
-    upload_seed_reply(upload, &upload->end_call, upload_seed_run_end); // it is the other loop's now
+    upload_seed_reply(upload, &upload->end_call, upload_seed_run_end); // the control loop has it
     if (has_slot)
         upload_queue_advance(&hub->queue, time_monotonic());
 }
@@ -209,7 +209,7 @@ static void upload_seed_on_event(PollWatch *watch, uint32_t events) {
         send_ready(&upload->send, events);
     else if ((events & (EPOLLHUP | EPOLLERR)) || time_monotonic() - upload->since > HALF_CLOSE_USEC)
         upload_seed_end(upload, -ECONNRESET);
-    else // may be a half-close; keep-alive probes find out whether anybody is there
+    else // this may be a half-close; keep-alive probes show whether the client still exists
         (void)poller_change(upload->server->hub.poller, watch, 0);
 }
 
@@ -225,13 +225,13 @@ static void upload_seed_run_enter(LoopCall *call) {
         r = upload_queue_wait(&hub->queue, &upload->place, upload->since);
     if (r < 0)
         upload_seed_end(upload, r);
-    else if (r > 0) // it waits; else it may be over by now
+    else if (r > 0) // it waits; if r is 0, it may be over by now
         upload_seed_begin(upload);
 }
 
 // ------------------------------------------------------------------------------------- the request
 
-// The request was for something that is shared: on to the thread.
+// The request names a shared file. Hands the upload to the thread.
 static int upload_seed_enter(UploadSeed *upload, const Share *share, int file_fd) {
     Transfer *transfer = &upload->transfer;
     UploadServer *server = upload->server;
@@ -304,7 +304,7 @@ static int upload_seed_on_data(Stream *stream, const char *data, size_t len, boo
     case FRAME_MESSAGE:
         return upload_seed_handle_request(upload, request, request_len);
     case FRAME_MORE_OR_QUIET:
-        // A byte now and then does not hold the connection for ever: PendingRequest.deadline.
+        // Single bytes cannot hold the connection forever, because PendingRequest.deadline ends it.
         return stream_set_timeout(stream, SILENCE_DOWNLOAD_USEC);
     case FRAME_MORE:
         return eof || upload->quiet ? -EPROTO : 0;
@@ -314,7 +314,7 @@ static int upload_seed_on_data(Stream *stream, const char *data, size_t len, boo
     return -EMSGSIZE;
 }
 
-// The silence that ends a request without a newline.
+// A silence ends a request that has no newline.
 static int upload_seed_on_timeout(Stream *stream) {
     container_of(stream, UploadSeed, stream)->quiet = true;
     return stream_reconsider(stream);
@@ -357,7 +357,7 @@ void upload_seed_free_all(UploadServer *server) {
     UploadSeed *upload, *next;
 
     TAILQ_FOREACH_SAFE (upload, &server->uploads, link, next)
-        // Those that are shown belong to the table of transfers.
+        // The table of transfers owns the uploads that it shows.
         if (!upload->transfer.table)
             upload_seed_free(upload);
 }

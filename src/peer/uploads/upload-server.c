@@ -17,11 +17,11 @@
 #include "util/time-util.h"
 
 enum {
-    // Enough to tell DOWNLOAD from every method of HTTP.
+    // Enough bytes to tell DOWNLOAD from every HTTP method.
     GUESS_BYTES = 16,
 };
 
-// A connection whose first bytes have not come.
+// A connection whose first bytes have not arrived.
 typedef struct PendingConnection {
     PendingRequest request;
     UploadServer *server;
@@ -94,7 +94,8 @@ static void upload_server_drop(UploadServer *server, PendingRequest *request) {
     request->drop(request);
 }
 
-// At the end, but for who has been there as a stranger.
+// Keeps the list sorted by deadline. A new request goes to the end, unless its connection already
+// waited before we knew its protocol.
 void pending_request_add(UploadServer *server, PendingRequest *request) {
     PendingRequest *before;
 
@@ -134,12 +135,12 @@ static void pending_connection_drop(PendingRequest *request) {
     pending_connection_free(container_of(request, PendingConnection, request));
 }
 
-// How many bytes must be there before the socket wakes us.
+// Sets how many bytes must arrive before the socket wakes us.
 static void upload_server_set_wake(int fd, int bytes) {
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
-// The bytes are only looked at: whoever they are for reads them again.
+// Peeks at the first bytes and passes the connection on. The next reader gets the same bytes again.
 static void upload_server_on_bytes(PollWatch *watch, uint32_t events _unused_) {
     PendingConnection *pending = container_of(watch, PendingConnection, watch);
     UploadServer *server = pending->server;
@@ -175,7 +176,7 @@ void upload_accept(UploadServer *server, int fd, const Endpoint *remote) {
         close_fd(fd);
         return;
     }
-    // What is written is complete, or says so (MSG_MORE).
+    // No write needs Nagle's delay: each one is complete, or uses MSG_MORE.
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     pending->server = server;
     pending->fd = fd;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// What this peer serves: accepts connections on the peer's port, and tells by the first bytes what
-// they speak, DOWNLOAD (upload-seed.h) or HTTP (upload-http.h).
+// The server of this peer. It accepts connections on the peer's port. The first bytes tell whether
+// a connection speaks DOWNLOAD (upload-seed.h) or HTTP (upload-http.h).
 
 #include <stdint.h>
 
@@ -13,18 +13,18 @@
 #include "peer/uploads/upload-refusals.h"
 
 enum {
-    // Connections that have not said what they want; the oldest make room.
+    // Connections whose request has not arrived. When there are too many, the oldest is closed.
     PENDING_REQUESTS_MAX = 4096,
 };
-#define REQUEST_USEC (10 * USEC_PER_SEC) // to say so, from the first moment
+#define REQUEST_USEC (10 * USEC_PER_SEC) // time for the request, from the accept on
 
 typedef struct PendingRequest PendingRequest;
 typedef struct UploadSeed UploadSeed;
 
-// A connection that has not said what it wants. Embed it in what reads that.
+// A connection whose request has not arrived. Embed it in the structure that reads the request.
 struct PendingRequest {
     TAILQ_ENTRY(PendingRequest) link;
-    void (*drop)(PendingRequest *request); // frees it; it is in the list no more
+    void (*drop)(PendingRequest *request); // frees it; called after it has left the list
     uint64_t deadline;                     // CLOCK_MONOTONIC µs
     bool listed;
 };
@@ -38,35 +38,35 @@ struct UploadServer {
     sd_event_source *timer;                                  // the oldest request's
     TAILQ_HEAD(PendingRequestList, PendingRequest) requests; // the oldest first
     size_t request_count;
-    TAILQ_HEAD(, UploadSeed) uploads; // that are the thread's
+    TAILQ_HEAD(, UploadSeed) uploads; // the DOWNLOADs that the thread has
     TAILQ_HEAD(, UploadHttpFile) files;
     LIST_HEAD(, PieceLayer) layers;
     size_t layer_bytes;
-    UploadRefusals refusals; // of the control loop; the hub has those of HTTP
+    UploadRefusals refusals; // the control loop's; the hub counts those of HTTP
 };
 
 // All are borrowed until upload_server_done(). 0 or -errno.
 int upload_server_init(UploadServer *server, Poller *poller, TransferTable *transfers,
                        const Shares *shares);
-int upload_server_start(UploadServer *server); // its thread; 0 or -errno
-// Ends the thread, before the transfers are freed.
+int upload_server_start(UploadServer *server); // starts its thread; 0 or -errno
+// Stops the thread. Call this before the transfers are freed.
 void upload_server_done(UploadServer *server);
-// For how long the thread has not answered, µs; 0: it has.
+// How long the thread has not answered, in µs; 0: it answers.
 uint64_t upload_server_silence(UploadServer *server, uint64_t now);
 // 0 or -ENOMEM.
 int upload_server_configure(UploadServer *server, uint64_t max_uploads, uint64_t rate,
                             const PrefixList *exempt);
-// Some shares are other ones now, or gone.
+// Call this after shares have changed or gone.
 void upload_server_shares_changed(UploadServer *server);
 
-// Takes over an accepted connection.
+// Takes ownership of an accepted connection.
 void upload_accept(UploadServer *server, int fd, const Endpoint *remote);
 
 void pending_request_add(UploadServer *server, PendingRequest *request);
-// It has said what it wants. Harmless for one that is not in the list.
+// The request has arrived. Harmless if it is not in the list.
 void pending_request_remove(UploadServer *server, PendingRequest *request);
 
-// What the transfer of an upload shows from the beginning. 0 or -ENOMEM.
+// Sets what the transfer of an upload shows from the beginning. 0 or -ENOMEM.
 int upload_describe(Transfer *transfer, const Share *share, const Endpoint *remote);
-// Ends it: 0, or a negative errno as Send.on_done has it; -ECANCELED.
+// Ends the transfer. `result`: 0, a negative errno as for Send.on_done, or -ECANCELED.
 void upload_finish_transfer(Transfer *transfer, int result);
