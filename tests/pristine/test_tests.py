@@ -15,4 +15,4 @@ def test_sample(root, release):
     log.write_text(said, encoding="utf-8")
     wrong = re.findall(r"^(?:FAILED|ERROR|E  |SKIPPED.*(?:could not import|no systemd|not found)).*", said, re.M)
     counted = re.fullmatch(r"(\d+) passed, 0 failed, \d+ skipped", said.splitlines()[-1])
-    assert counted and int(counted[1]) > 500 and not wrong, "\n".join([f"see {log}", *wrong, said.splitlines()[-1]])
+    assert counted and int(counted[1]) > 300 and not wrong, "\n".join([f"see {log}", *wrong, said.splitlines()[-1]])
