@@ -206,7 +206,8 @@ def test_ctrl_c_keeps_received_bytes(world, iso, out):
     transfer.set(State="active")
     finish(transfer)
     assert process.wait() == 0
-    assert re.search(r"^Saved debian.iso, 11 B \(6 B of it from before\) in .*, every piece verified\.$", process.log,
+    # It stands behind what progress has drawn, if there was time to draw any.
+    assert re.search(r"Saved debian.iso, 11 B \(6 B of it from before\) in .*, every piece verified\.$", process.log,
                      re.M)
     assert os.listdir(out) == ["debian.iso"] and (out / "debian.iso").read_bytes() == HELLO
 
