@@ -9,7 +9,7 @@ supported_releases=(bookworm trixie)
 
 # All that the programs need to be built.
 deps_build=(
-    gcc libc6-dev meson ninja-build pkg-config scdoc
+    gcc libc6-dev meson ninja-build pkgconf scdoc
     libsystemd-dev libinih-dev libsodium-dev libunistring-dev libssl-dev libsqlite3-dev
     libjansson-dev libacl1-dev uthash-dev
 )
