@@ -273,12 +273,14 @@ def test_a_root_that_is_not_hex(peer, root):
 
 def test_a_place_in_the_queue(world, peer, answers):
     data = content(1000)
-    source = world.server(HttpSource(data, busy=3))
+    source = world.server(HttpSource(data, place=3))
     answers["f.bin"] = found_rooted("f.bin", [source])
     transfer = peer.download("f.bin")
     for place in (3, 2, 1):
+        source.place = place
         wait_for(lambda place=place: transfer.get("QueuePlace") == place, f"place {place}")
         assert transfer.get("State") == "waiting"
+    source.place = 0
     end = done(peer, transfer, "f.bin", data)
     assert end["QueuePlace"] == 0
 

@@ -15,6 +15,7 @@ class HttpSource(ScriptedServer):
     delay       seconds before each 64 KiB of a body
     head        function(path, first, last) -> bytes of a head to send instead, then the body
     busy        how many requests get 503 first, with Queue-Place = those left
+    place       each request gets 503 with this Queue-Place, until .place is 0
     after       function(source, sent) called after each 64 KiB; false ends the connection
     tail        bytes behind each body
     close       says Connection: close, and does
@@ -25,6 +26,7 @@ class HttpSource(ScriptedServer):
         self.root = root_of(data)
         self.lies = lies
         self.busy = lies.get("busy", 0)
+        self.place = lies.get("place", 0)
         self.requests = []
         self.sent = 0
         super().__init__(self._script)
@@ -55,9 +57,10 @@ class HttpSource(ScriptedServer):
         byte_range = re.search(r"^Range: bytes=(\d+)-(\d+)\r$", request, re.M)
         first, last = map(int, byte_range.groups()) if byte_range else (None, None)
         self.requests.append((path, first, last))
-        if self.busy > 0:
-            self.busy -= 1
-            wire.send(f"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nQueue-Place: {self.busy + 1}\r\n"
+        place = self.place or self.busy
+        if place > 0:
+            self.busy -= not self.place
+            wire.send(f"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nQueue-Place: {place}\r\n"
                       "Content-Length: 0\r\n\r\n")
             return True
         if path == f"/pieces/{self.root}":
